@@ -1,0 +1,133 @@
+"""Backends: the same activations and losses, computed by different frameworks.
+
+Importing this package imports no framework; `load` imports the one that is asked for. A backend is one module
+named `*_backend.py`, here or in a folder `backends/` elsewhere on `sys.path`, whose first statements declare, as
+literals, what this package must know without importing it::
+
+    PACKAGE = "torch"            # what must be importable
+    EXTRA = "torch"              # pip install 'activation-bench[torch]'
+    DEVICES = ("cpu", "cuda")
+    VARIANTS = ("torch",)        # the names to load it by
+
+and which has a function `create(variant, device, threads)`.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from backends.interface import Backend, BackendUnavailable, Declaration
+
+__all__ = ["Availability", "BackendUnavailable", "available", "declarations", "load", "missing", "names"]
+
+# Lets a backend live outside this repository: every `backends/` folder on sys.path is searched.
+__path__ = pkgutil.extend_path(__path__, __name__)
+
+_FIELDS = {"PACKAGE": "package", "EXTRA": "extra", "DEVICES": "devices", "VARIANTS": "variants"}
+
+
+class Availability(Mapping[str, list[str]]):
+    """Devices that each backend can use here, and `reasons` for every backend and device that it cannot."""
+
+    def __init__(self, devices: Mapping[str, list[str]], reasons: Mapping[str, str]) -> None:
+        self._devices = dict(devices)
+        self.reasons = dict(reasons)
+
+    def __getitem__(self, name: str) -> list[str]:
+        return self._devices[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._devices)
+
+    def __len__(self) -> int:
+        return len(self._devices)
+
+    def __repr__(self) -> str:
+        return f"Availability({self._devices!r}, reasons={self.reasons!r})"
+
+
+def declarations() -> dict[str, Declaration]:
+    """Return what each backend declares, by name, the one that needs no extra first; imports none of them."""
+    modules = {info.name for info in pkgutil.iter_modules(__path__) if info.name.endswith("_backend")}
+    found = [_declaration(name) for name in sorted(modules)]
+    found.sort(key=lambda declaration: (bool(declaration.extra), declaration.module))
+    return {variant: declaration for declaration in found for variant in declaration.variants}
+
+
+def names() -> tuple[str, ...]:
+    """Return the names that `load` takes."""
+    return tuple(declarations())
+
+
+def missing(name: str) -> str | None:
+    """Return why the package of backend `name` cannot be imported, or None if it is installed."""
+    declaration = _find(name)
+    if importlib.util.find_spec(declaration.package) is not None:
+        return None
+    hint = f"; install it with: pip install 'activation-bench[{declaration.extra}]'" if declaration.extra else ""
+    return f"{name}: the package {declaration.package!r} is not installed{hint}"
+
+
+def load(name: str, device: str = "cpu", *, threads: int | None = None) -> Backend:
+    """Import backend `name` for `device`, computing with `threads` threads (None: the framework's choice).
+
+    Raises ValueError for an unknown name or device, BackendUnavailable when the package or device is missing.
+    """
+    declaration = _find(name)
+    if device not in declaration.devices:
+        raise ValueError(f"device: {name} runs on {', '.join(declaration.devices)}; got {device!r}")
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads: must be at least 1; got {threads!r}")
+    if reason := missing(name):
+        raise BackendUnavailable(reason)
+    try:
+        module = importlib.import_module(declaration.module)
+    except ImportError as error:
+        raise BackendUnavailable(f"{name}: {declaration.package} fails to import: {error}") from error
+    backend: Backend = module.create(name, device, threads)
+    return backend
+
+
+def available() -> Availability:
+    """Try every backend on every device it declares; this imports every framework that is installed."""
+    devices: dict[str, list[str]] = {}
+    reasons: dict[str, str] = {}
+    for name, declaration in declarations().items():
+        for device in declaration.devices:
+            try:
+                load(name, device)
+            except BackendUnavailable as error:
+                reasons[f"{name}-{device}"] = str(error)
+            else:
+                devices.setdefault(name, []).append(device)
+    return Availability(devices, reasons)
+
+
+def _find(name: str) -> Declaration:
+    found = declarations()
+    if name not in found:
+        raise ValueError(f"backend: unknown name {name!r}; valid names: {', '.join(found)}")
+    return found[name]
+
+
+def _declaration(module: str) -> Declaration:
+    """Read a module's literal assignments from its source."""
+    spec = importlib.util.find_spec(f"{__name__}.{module}")
+    if spec is None or spec.origin is None:
+        raise ImportError(f"{module}: no source file to read its declaration from")
+    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    facts = {
+        _FIELDS[target.id]: ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name) and target.id in _FIELDS
+    }
+    if lacking := set(_FIELDS.values()) - set(facts):
+        raise ImportError(f"{spec.origin}: does not declare {', '.join(sorted(lacking)).upper()} as literals")
+    return Declaration(module=spec.name, **facts)

@@ -1,0 +1,300 @@
+"""What all backends share: validating a call against the catalogue, and dispatching it.
+
+A backend module subclasses `BaseBackend` and adds only how its framework moves arrays and computes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from backends.catalogue import OPS, find
+from backends.interface import ALLOCATIONS, MODES, Allocation, Gap, Mode, NotSupported, OpSpec
+
+DTYPES = ("float32", "float64")
+NARROW = ("float16", "bfloat16")
+
+NARROW_DTYPES = Gap("float16 and bfloat16 are not implemented yet", "todo", dtypes=NARROW)
+
+
+class BaseBackend(ABC):
+    """Ops as methods, validated against the catalogue.
+
+    `threads` is the number of threads that an op may use; `asynchronous` says whether an op can return before
+    its result is computed. `gaps` declares what this backend lacks.
+    """
+
+    asynchronous: bool = False
+    gaps: ClassVar[tuple[Gap, ...]] = (NARROW_DTYPES,)
+
+    def __init__(self, name: str, device: str, threads: int) -> None:
+        self.name = name
+        self.device = device
+        self.threads = threads
+
+    def __repr__(self) -> str:
+        return f"<{self.name} {self.version} on {self.device}, {self.threads} threads>"
+
+    # --- what a module provides -------------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def version(self) -> str:
+        """Version of the framework that computes."""
+
+    @abstractmethod
+    def asarray(self, array: Any, dtype: str | None = None) -> Any:
+        """Bring a host array to the device as a new native array; keep its dtype when `dtype` is None."""
+
+    @abstractmethod
+    def to_numpy(self, array: Any) -> np.ndarray:
+        """Bring a native array back to the host."""
+
+    @abstractmethod
+    def is_native(self, array: Any) -> bool:
+        """Tell whether `array` is of the framework's own array type."""
+
+    @abstractmethod
+    def _forward(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
+        """Return `f(*inputs)`."""
+
+    @abstractmethod
+    def _vjp(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
+        """Return `f(g, *inputs)`."""
+
+    def synchronize(self, result: Any = None) -> None:
+        """Wait for all work queued on the device, `result` included. Nothing to do where ops are synchronous."""
+
+    def copier(self, n_bytes: int) -> Callable[[], Any] | None:
+        """Return a callable that copies `n_bytes` within the device's memory, or None on the host.
+
+        On the host the harness measures the copy bandwidth itself, for all backends alike.
+        """
+        del n_bytes
+        return None
+
+    def _bind(
+        self,
+        spec: OpSpec,
+        mode: Mode,
+        inputs: Sequence[Any],
+        cotangent: Any,
+        parameters: dict[str, Any],
+        allocation: Allocation,
+    ) -> Callable[[], Any]:
+        """Return a callable that only computes; the default suits backends with hand-written vjps."""
+        del allocation  # only `fresh` gets here: see `gaps`
+        forward = partial(self._forward(spec.name, parameters), *inputs)
+        if mode == "forward":
+            return forward
+        backward = partial(self._vjp(spec.name, parameters), cotangent, *inputs)
+        if mode == "backward":
+            return backward
+        return lambda: (forward(), backward())
+
+    # --- what users call --------------------------------------------------------------------------------------
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name in OPS:
+            return partial(self._call, OPS[name])
+        raise AttributeError(f"{type(self).__name__} has no attribute or op {name!r}; ops: {', '.join(OPS)}")
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *OPS]
+
+    def vjp(self, op: str) -> Callable[..., Any]:
+        """Return `f(g, *inputs, **parameters)`: the gradient with respect to the first input for cotangent `g`.
+
+        `g` has the shape and dtype of the op's output. Raises ValueError for an unknown op.
+        """
+        return partial(self._call_vjp, find(op))
+
+    def derivative(self, op: str) -> Callable[..., Any]:
+        """Return `f(x, **parameters)`: f'(x), elementwise.
+
+        Raises ValueError for an op that does not act elementwise on one input.
+        """
+        spec = find(op)
+        if spec.derivative is None:
+            elementwise = ", ".join(name for name, other in OPS.items() if other.derivative)
+            raise ValueError(f"op: {op} has no elementwise derivative; those that have: {elementwise}")
+        return partial(self._call_derivative, spec)
+
+    def supports(
+        self, op: str, *, dtype: str | None = None, mode: Mode = "forward", allocation: Allocation = "fresh"
+    ) -> Literal[True] | Gap:
+        """Return True, or the Gap (which is falsy) that stands in the way."""
+        spec = find(op)
+        _choose("mode", mode, MODES)
+        _choose("allocation", allocation, ALLOCATIONS)
+        if dtype is not None:
+            _choose("dtype", dtype, DTYPES + NARROW)
+        for gap in self.gaps:
+            if gap.covers(op=spec.name, mode=mode, allocation=allocation, dtype=dtype, device=self.device):
+                return gap
+        return True
+
+    def bind(
+        self,
+        op: str,
+        *inputs: Any,
+        mode: Mode = "forward",
+        allocation: Allocation = "fresh",
+        cotangent: Any = None,
+        **parameters: Any,
+    ) -> Callable[[], Any]:
+        """Validate, transfer and compile once; return a callable that only computes.
+
+        Inputs may be host or native arrays. The callable returns the output (`forward`), the gradient with
+        respect to the first input (`backward`, for `cotangent`, ones by default) or both, as a pair
+        (`forward+backward`). Raises what the op itself raises, and NotSupported for a declared gap.
+        """
+        spec = find(op)
+        native = tuple(a if self.is_native(a) else self.asarray(a) for a in inputs)
+        native, complete = self._validate(spec, native, parameters)
+        self._require(spec, self.dtype_of(native[0]), mode, allocation)
+        shape = output_shape(spec, native, complete)
+        if mode != "forward":
+            if cotangent is None or not self.is_native(cotangent):
+                host = np.ones(shape) if cotangent is None else cotangent
+                cotangent = self.asarray(host, self.dtype_of(native[0]))
+            self._validate_cotangent(spec, cotangent, native, shape)
+        run = self._bind(spec, mode, native, cotangent, complete, allocation)
+        self.synchronize(run())  # compiles whatever compiles on its first call
+        return run
+
+    def dtype_of(self, array: Any) -> str:
+        """Return the name of a native array's dtype, such as `float32`."""
+        return str(array.dtype).rpartition(".")[2]
+
+    # --- dispatch and validation ------------------------------------------------------------------------------
+
+    def _call(self, spec: OpSpec, *args: Any, **kwargs: Any) -> Any:
+        inputs, parameters = self._validate(spec, args, kwargs)
+        self._require(spec, self.dtype_of(inputs[0]), "forward", "fresh")
+        return self._forward(spec.name, parameters)(*inputs)
+
+    def _call_vjp(self, spec: OpSpec, g: Any, *args: Any, **kwargs: Any) -> Any:
+        inputs, parameters = self._validate(spec, args, kwargs)
+        self._require(spec, self.dtype_of(inputs[0]), "backward", "fresh")
+        self._require_native(spec, "g", g)
+        self._validate_cotangent(spec, g, inputs, output_shape(spec, inputs, parameters))
+        return self._vjp(spec.name, parameters)(g, *inputs)
+
+    def _call_derivative(self, spec: OpSpec, *args: Any, **kwargs: Any) -> Any:
+        (x,), parameters = self._validate(spec, args, kwargs)
+        ones = self.asarray(np.ones(tuple(x.shape)), self.dtype_of(x))
+        return self._call_vjp(spec, ones, x, **parameters)
+
+    def _require(self, spec: OpSpec, dtype: str, mode: Mode, allocation: Allocation) -> None:
+        answer = self.supports(spec.name, dtype=dtype, mode=mode, allocation=allocation)
+        if isinstance(answer, Gap):
+            raise NotSupported(answer)
+
+    def _validate(
+        self, spec: OpSpec, args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Sort a call into inputs and parameters; check types, dtypes, shapes, axis and labels."""
+        inputs, parameters = _sort_arguments(spec, args, kwargs)
+        for declared, array in zip(spec.inputs, inputs, strict=True):
+            self._require_native(spec, declared.name, array)
+            self._validate_dtype(spec, declared.name, array, labels=declared.domain == "labels")
+        first = inputs[0]
+        if spec.along_axis:
+            _validate_axis(spec, parameters["axis"], first.ndim)
+        for declared, array in zip(spec.inputs[1:], inputs[1:], strict=True):
+            labels = declared.domain == "labels"
+            wanted = _without_axis(first.shape, parameters["axis"]) if labels else tuple(first.shape)
+            if tuple(array.shape) != wanted:
+                raise ValueError(
+                    f"{spec.name}: {declared.name} must have shape {wanted} to go with {spec.inputs[0].name} "
+                    f"of shape {tuple(first.shape)}; got {tuple(array.shape)}"
+                )
+            if labels:
+                _validate_labels(spec, declared.name, array, first.shape[parameters["axis"]])
+            elif array.dtype != first.dtype:
+                raise TypeError(
+                    f"{spec.name}: {declared.name} must be {self.dtype_of(first)} like {spec.inputs[0].name}; "
+                    f"got {self.dtype_of(array)}"
+                )
+        return inputs, parameters
+
+    def _require_native(self, spec: OpSpec, name: str, array: Any) -> None:
+        if not self.is_native(array):
+            raise TypeError(
+                f"{spec.name}: {name} must be an array of the {self.name} backend (see asarray); "
+                f"got {type(array).__module__}.{type(array).__qualname__}"
+            )
+
+    def _validate_dtype(self, spec: OpSpec, name: str, array: Any, *, labels: bool) -> None:
+        dtype = self.dtype_of(array)
+        if labels:
+            if dtype not in ("int32", "int64"):
+                raise TypeError(f"{spec.name}: {name} must be int32 or int64; got {dtype}")
+        elif dtype not in DTYPES + NARROW:
+            raise TypeError(f"{spec.name}: {name} must be one of {', '.join(DTYPES + NARROW)}; got {dtype}")
+
+    def _validate_cotangent(
+        self, spec: OpSpec, cotangent: Any, inputs: Sequence[Any], shape: tuple[int, ...]
+    ) -> None:
+        if tuple(cotangent.shape) != shape:
+            raise ValueError(
+                f"{spec.name}: g must have the output's shape {shape}; got {tuple(cotangent.shape)}"
+            )
+        if cotangent.dtype != inputs[0].dtype:
+            raise TypeError(
+                f"{spec.name}: g must be {self.dtype_of(inputs[0])} like {spec.inputs[0].name}; "
+                f"got {self.dtype_of(cotangent)}"
+            )
+
+
+def output_shape(spec: OpSpec, inputs: Sequence[Any], parameters: dict[str, Any]) -> tuple[int, ...]:
+    """Return the shape of an op's output for valid inputs and complete parameters."""
+    shape = tuple(inputs[0].shape)
+    if spec.kind != "loss":
+        return shape
+    if parameters["reduction"] != "none":
+        return ()
+    return _without_axis(shape, parameters["axis"]) if spec.along_axis else shape
+
+
+def _without_axis(shape: Sequence[int], axis: int) -> tuple[int, ...]:
+    rest = list(shape)
+    del rest[axis]
+    return tuple(rest)
+
+
+def _choose(argument: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise ValueError(f"{argument}: must be one of {', '.join(choices)}; got {value!r}")
+
+
+def _sort_arguments(
+    spec: OpSpec, args: Sequence[Any], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Split a call into the op's inputs, which may be given by name, and its completed parameters."""
+    wanted = [declared.name for declared in spec.inputs]
+    by_name = {name: kwargs[name] for name in wanted[len(args) :] if name in kwargs}
+    inputs = (*args, *by_name.values())
+    if len(inputs) != len(wanted):
+        raise TypeError(f"{spec.name}: takes {len(wanted)} arrays ({', '.join(wanted)}); got {len(inputs)}")
+    return inputs, spec.complete({name: value for name, value in kwargs.items() if name not in by_name})
+
+
+def _validate_axis(spec: OpSpec, axis: int, ndim: int) -> None:
+    if not -ndim <= axis < ndim:
+        allowed = f"from {-ndim} to {ndim - 1}" if ndim else "nothing: a 0-d array has no axis"
+        raise ValueError(f"{spec.name}: axis must be {allowed}; got {axis}")
+
+
+def _validate_labels(spec: OpSpec, name: str, labels: Any, classes: int) -> None:
+    if 0 in labels.shape:
+        return
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= classes:
+        wrong = low if low < 0 else high
+        raise ValueError(f"{spec.name}: {name} must lie in 0 to {classes - 1}; got {wrong}")
