@@ -1,0 +1,1 @@
+"""How the backends are checked, measured and judged."""

@@ -1,0 +1,147 @@
+"""Accuracy: distance from the exact value in ULP, judged against the catalogue's budgets.
+
+An ULP (unit in the last place) is the distance from the exact value's magnitude to the next number of the dtype.
+Frameworks that exceed a budget in a region we know of have a `KnownDeviation`: a result that is reported, and a
+test that fails when the deviation grows or disappears.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from backends.catalogue import OPS
+from benchmarks.deviations import KNOWN_DEVIATIONS
+from benchmarks.oracle import Expected
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Status = Literal["ok", "known_deviation", "failed"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How far a result is from exact, in ULP, and whether that is allowed.
+
+    `worst_input` is the first input at the worst point (NaN where that has no meaning). `reason` explains every
+    status but `ok`.
+    """
+
+    status: Status
+    reason: str
+    n_points: int
+    max_ulp: float
+    mean_ulp: float
+    max_abs_error: float
+    worst_input: float
+    budget_ulp: float
+
+
+def ulp_error(got: Array, expected: Expected) -> Array:
+    """Return the distance of `got` from the exact values, in ULP of the dtype of `got`; shapes must agree.
+
+    NaN where NaN is expected, or the very infinity expected, is no error; anything else not finite is infinitely
+    wrong. Signs of zeros do not count.
+    """
+    if got.shape != expected.high.shape:
+        raise ValueError(f"got: must have the exact values' shape {expected.high.shape}; got {got.shape}")
+    info = np.finfo(got.dtype)
+    high = expected.high
+    # The topmost binade would overflow; its ULP is that of the one below, to a factor of two.
+    unit = np.spacing(np.minimum(np.nan_to_num(expected.scale), float(info.max) / 2).astype(got.dtype))
+    with np.errstate(invalid="ignore", over="ignore"):
+        distance = np.abs((got.astype(np.float64) - high) - expected.low) / unit.astype(np.float64)
+    # What exceeds the dtype's range rounds to infinity.
+    overflows = (np.abs(high) >= float(info.max)) & np.isinf(got) & (np.sign(got) == np.sign(high))
+    same = (np.isnan(got) & np.isnan(high)) | (np.isinf(high) & (got == high)) | overflows
+    return np.where(same, 0.0, np.nan_to_num(distance, nan=np.inf, posinf=np.inf))
+
+
+def budget(op: str, mode: str, n_summed: int = 1) -> float:
+    """Return the ULP allowed for a result that sums `n_summed` terms.
+
+    A sum of n terms of one sign in working precision errs by about √n ULP (Higham and Mary 2019, "A new approach
+    to probabilistic rounding error analysis"): allow for that without asking every backend for a better sum.
+    """
+    return OPS[op].budget.ulp(mode) + (n_summed**0.5 if n_summed > 1 else 0.0)
+
+
+def judge(
+    got: Array,
+    expected: Expected,
+    *,
+    op: str,
+    mode: str,
+    backend: str,
+    dtype: str,
+    first_input: Array | None = None,
+    n_summed: int = 1,
+    complete: bool = True,
+) -> Verdict:
+    """Judge a result against the exact values.
+
+    `first_input` (of the result's shape) tells which known deviations apply; `complete` says that the sample
+    covers their regions, so that one which is not seen has disappeared, and fails.
+    """
+    allowed = budget(op, mode, n_summed)
+    errors = ulp_error(got, expected)
+    x = np.full(got.shape, np.nan) if first_input is None else first_input
+    known = [d for d in KNOWN_DEVIATIONS if d.applies(op=op, mode=mode, backend=backend, dtype=dtype)]
+    covered = [d.covers(x, expected.high, got.dtype) for d in known] if first_input is not None else []
+    over = errors > allowed
+
+    excused = np.zeros(got.shape, bool)
+    for deviation, region in zip(known, covered, strict=False):
+        excused |= region & (errors <= deviation.limit(got.dtype))
+    bad = over & ~excused
+    vanished = [
+        d for d, region in zip(known, covered, strict=False) if complete and d.always and not (region & over).any()
+    ]
+
+    def verdict(status: Status, reason: str, select: Array | None = None) -> Verdict:
+        return _verdict(status, reason, errors, got, expected, x, allowed, select)
+
+    if bad.any():
+        return verdict("failed", _describe(bad, errors, got, expected, x, allowed), bad)
+    if vanished:
+        return verdict("failed", f"known deviation no longer seen: {vanished[0].reason}")
+    if over.any():
+        seen = [d for d, region in zip(known, covered, strict=True) if (region & over).any()]
+        return verdict("known_deviation", "; ".join(dict.fromkeys(d.reason for d in seen)))
+    return verdict("ok", "")
+
+
+def _describe(bad: Array, errors: Array, got: Array, expected: Expected, x: Array, allowed: float) -> str:
+    worst = int(np.argmax(np.where(bad, errors, -1.0)))
+    return (
+        f"{int(bad.sum())} of {bad.size} values exceed {allowed:.3g} ULP; worst {errors.flat[worst]:.3g} ULP "
+        f"at first input {x.flat[worst]!r}: got {got.flat[worst]!r}, exact {expected.high.flat[worst]!r}"
+    )
+
+
+def _verdict(
+    status: Status,
+    reason: str,
+    errors: Array,
+    got: Array,
+    expected: Expected,
+    x: Array,
+    allowed: float,
+    select: Array | None,
+) -> Verdict:
+    if errors.size == 0:
+        return Verdict(status, reason, 0, 0.0, 0.0, 0.0, float("nan"), allowed)
+    worst = int(np.argmax(errors if select is None else np.where(select, errors, -1.0)))
+    finite = np.isfinite(errors) & np.isfinite(expected.high) & np.isfinite(got)
+    absolute = np.abs(got[finite].astype(np.float64) - expected.high[finite]) if finite.any() else np.zeros(1)
+    return Verdict(
+        status,
+        reason,
+        int(errors.size),
+        float(errors.flat[worst]),
+        float(errors[finite].mean()) if finite.any() else float("inf"),
+        float(absolute.max()),
+        float(x.flat[worst]),
+        allowed,
+    )

@@ -1,0 +1,198 @@
+"""Worker processes: one for each backend and device, started on first need, replaced when they die.
+
+A crash, a hang or a failed import costs one case, never the run.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from multiprocessing import Pipe
+from typing import Any, Protocol
+
+from backends.interface import BackendUnavailable
+from benchmarks.worker import Worker, answer
+
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NPROC",  # XLA's CPU client
+)
+
+
+class CaseError(Exception):
+    """A request failed inside a worker. `status` is a record's: `failed`, `crashed` or `timeout`."""
+
+    def __init__(self, status: str, reason: str, details: str = "") -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        self.details = details
+
+
+class Remote(Protocol):
+    """A worker, wherever it runs."""
+
+    facts: Mapping[str, Any]
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        """Return what `Worker.method(*arguments)` returns; raise CaseError when it fails."""
+        ...
+
+    def close(self) -> None:
+        """End the worker."""
+        ...
+
+
+class ProcessWorker:
+    """A worker in a process of its own, with its thread counts set before any library is imported."""
+
+    def __init__(self, backend: str, device: str, threads: int, timeout_s: float) -> None:
+        self._name = f"{backend}-{device}"
+        self._timeout_s = timeout_s
+        self._connection, theirs = Pipe()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.worker", str(theirs.fileno()), backend, device, str(threads)],
+            pass_fds=[theirs.fileno()],
+            env=worker_environment(threads),
+            stdin=subprocess.DEVNULL,
+        )
+        theirs.close()
+        try:
+            self.facts: Mapping[str, Any] = self._receive()
+        except CaseError:
+            self.close()
+            raise
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        """Carry out one request; raise CaseError when it fails, crashes or takes too long."""
+        try:
+            self._connection.send((method, arguments))
+        except OSError:
+            raise self._crashed() from None
+        return self._receive()
+
+    def close(self) -> None:
+        """End the process, by force if it does not listen."""
+        self._connection.close()
+        try:
+            self._process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _receive(self) -> Any:
+        if not self._connection.poll(self._timeout_s):
+            self._process.kill()
+            raise CaseError("timeout", f"{self._name} gave no answer within {self._timeout_s:g} s and was ended")
+        try:
+            reply = self._connection.recv()
+        except (EOFError, ConnectionError):
+            raise self._crashed() from None
+        return _unwrap(reply)
+
+    def _crashed(self) -> CaseError:
+        code = self._process.wait()
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        return CaseError("crashed", f"the process of {self._name} ended with {how}")
+
+
+class LocalWorker:
+    """A worker in this very process, for debuggers and profilers."""
+
+    def __init__(self, backend: str, device: str, threads: int) -> None:
+        try:
+            self._worker = Worker(backend, device, threads)
+        except BackendUnavailable as error:
+            raise CaseError("unavailable", str(error)) from error
+        self.facts: Mapping[str, Any] = self._worker.describe()
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        """Carry out one request."""
+        return _unwrap(answer(self._worker, method, arguments))
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+class Pool:
+    """The workers of a run. `threads` is the number each may compute with."""
+
+    def __init__(self, threads: int, *, timeout_s: float = 120, in_process: bool = False) -> None:
+        self.threads = threads
+        self._timeout_s = timeout_s
+        self._in_process = in_process
+        self._workers: dict[tuple[str, str], Remote] = {}
+        self._unavailable: dict[tuple[str, str], CaseError] = {}
+        if in_process:
+            # Too late for what is imported already; such a worker then says which count it has.
+            os.environ.update(worker_environment(threads))
+
+    def call(self, backend: str, device: str, method: str, *arguments: Any) -> Any:
+        """Ask the worker of `backend` on `device`; one that crashed or hung is replaced at the next call."""
+        worker = self._worker(backend, device)
+        try:
+            return worker.call(method, *arguments)
+        except CaseError as error:
+            if error.status in ("crashed", "timeout"):
+                self._workers.pop((backend, device)).close()
+            raise
+
+    def facts(self, backend: str, device: str) -> Mapping[str, Any]:
+        """Return the version and thread count of a backend; raise CaseError when it is unavailable."""
+        return self._worker(backend, device).facts
+
+    def release(self, backend: str, device: str) -> None:
+        """Let a worker forget its case, if there is such a worker."""
+        if (backend, device) in self._workers:
+            self.call(backend, device, "release")
+
+    def started(self) -> list[tuple[str, str]]:
+        """Return the backends and devices that have a worker."""
+        return list(self._workers)
+
+    def close(self) -> None:
+        """End all workers."""
+        for worker in self._workers.values():
+            worker.close()
+        self._workers.clear()
+
+    def _worker(self, backend: str, device: str) -> Remote:
+        key = (backend, device)
+        if key in self._unavailable:
+            raise self._unavailable[key]
+        if key not in self._workers:
+            try:
+                self._workers[key] = (
+                    LocalWorker(backend, device, self.threads)
+                    if self._in_process
+                    else ProcessWorker(backend, device, self.threads, self._timeout_s)
+                )
+            except CaseError as error:
+                if error.status == "unavailable":
+                    self._unavailable[key] = error
+                raise
+        return self._workers[key]
+
+
+def worker_environment(threads: int) -> dict[str, str]:
+    """Return this process's environment with every library's thread count set.
+
+    BLAS gets one thread: no op here needs it, and its idle threads slow others' parallel kernels down.
+    """
+    counts = dict.fromkeys(_THREAD_VARIABLES, str(threads)) | {"OPENBLAS_NUM_THREADS": "1"}
+    return {**os.environ, **counts}
+
+
+def _unwrap(reply: tuple[str, Any]) -> Any:
+    outcome, value = reply
+    if outcome == "ok":
+        return value
+    kind, message, details = value
+    status = "unavailable" if kind == "BackendUnavailable" else "failed"
+    reason = message if status == "unavailable" else f"{kind}: {message}"
+    raise CaseError(status, reason, details)

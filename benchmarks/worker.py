@@ -1,0 +1,207 @@
+"""The process in which one backend computes: it prepares, checks and times on command.
+
+`python -m benchmarks.worker FD BACKEND DEVICE THREADS` serves requests, pickled pairs (method, arguments), from
+the socket with that file descriptor. It imports one framework and reads no test; all judgement lies with the
+process that asks.
+"""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from itertools import repeat
+from math import prod
+from multiprocessing.connection import Connection
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+import backends
+from backends.base import output_shape
+from backends.catalogue import OPS
+from backends.interface import Gap
+from benchmarks import inputs
+from benchmarks.cases import Case
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Worker:
+    """One backend on one device, and at most one prepared case."""
+
+    def __init__(self, backend: str, device: str, threads: int) -> None:
+        self._backend = backends.load(backend, device, threads=threads)
+        self._run: Callable[[], Any] | None = None
+        self._result: Any = None
+
+    def describe(self) -> dict[str, Any]:
+        """Return the backend's version and thread count."""
+        return {"backend_version": self._backend.version, "threads": self._backend.threads}
+
+    def supports(self, op: str, dtype: str, mode: str, allocation: str) -> str | None:
+        """Return None, or the reason of the gap in the way."""
+        answer = self._backend.supports(op, dtype=dtype, mode=mode, allocation=allocation)  # type: ignore[arg-type]
+        return str(answer) if isinstance(answer, Gap) else None
+
+    def evaluate(
+        self,
+        op: str,
+        mode: str,
+        arrays: Sequence[Array],
+        cotangent: Array | None,
+        parameters: Mapping[str, Any],
+        strided: bool = False,  # noqa: FBT001, FBT002 - requests are positional
+    ) -> Array:
+        """Return the host result of one call on host arrays: `forward`, `backward` or `derivative`.
+
+        `strided` makes the native inputs views of every other entry of an array twice as long.
+        """
+        native = [self._to_device(array, strided) for array in arrays]
+        if mode == "forward":
+            result = getattr(self._backend, op)(*native, **parameters)
+        elif mode == "backward":
+            result = self._backend.vjp(op)(self._backend.asarray(cotangent), *native, **parameters)
+        else:
+            result = self._backend.derivative(op)(*native, **parameters)
+        return np.asarray(self._backend.to_numpy(result))
+
+    def prepare(self, case: Case) -> dict[str, Any]:
+        """Draw and transfer the inputs, bind the op, and say what that took and how many bytes a call moves.
+
+        `first_call_s` is the time from native inputs to the first result: binding, compiling, running.
+        """
+        self.release()
+        b, spec = self._backend, OPS[case.op]
+        host = inputs.draw(case.op, case.shape, case.dtype)
+        started = perf_counter()
+        native = [b.asarray(array) for array in host]
+        b.synchronize(native)
+        transferred = perf_counter()
+        shape = output_shape(spec, native, spec.defaults)
+        cotangent = b.asarray(inputs.cotangent(shape, case.dtype)) if case.mode != "forward" else None
+        bound = perf_counter()
+        self._run = b.bind(
+            case.op, *native, mode=case.mode, allocation=case.allocation, cotangent=cotangent  # type: ignore[arg-type]
+        )
+        return {
+            "first_call_s": perf_counter() - bound,
+            "host_to_device_s": transferred - started if case.device != "cpu" else None,
+            "bytes_moved": bytes_moved(case, host, shape),
+        }
+
+    def result(self, index: Sequence[Any]) -> list[Array]:
+        """Call the prepared op once more and return its outputs at `index` (one index an output)."""
+        return [output[i] for output, i in zip(self._call_once(), index, strict=True)]
+
+    def last_result(self, index: Sequence[Any]) -> list[Array]:
+        """Return the outputs of the last timed call at `index`."""
+        return [output[i] for output, i in zip(self._to_host(self._result), index, strict=True)]
+
+    def rounds(self, iterations: int, n_rounds: int) -> list[float]:
+        """Time rounds of the prepared op, each of `iterations` calls, in seconds per round.
+
+        A short burst that is not counted comes first: thread pools that have slept are slow to wake.
+        """
+        self._time(iterations)
+        return [self._time(iterations) for _ in range(n_rounds)]
+
+    def release(self) -> None:
+        """Let go of the prepared case and its memory."""
+        self._run = self._result = None
+        gc.collect()
+
+    def copy_seconds(self, ladder: Sequence[int]) -> list[float]:
+        """Return the median time of a copy within the device's memory, for each number of bytes moved."""
+        return [self._copy_seconds(n_bytes) for n_bytes in ladder]
+
+    def _to_device(self, array: Array, strided: bool) -> Any:  # noqa: FBT001
+        if not strided:
+            return self._backend.asarray(array)
+        return self._backend.asarray(np.repeat(array, 2, axis=-1))[..., ::2]
+
+    def _time(self, iterations: int) -> float:
+        run, synchronize = self._prepared(), self._backend.synchronize
+        result = None
+        gc_was_enabled = gc.isenabled()
+        gc.disable()
+        try:
+            if self._backend.asynchronous:
+                started = perf_counter()
+                for _ in repeat(None, iterations):
+                    result = run()
+                    synchronize(result)
+                seconds = perf_counter() - started
+            else:
+                started = perf_counter()
+                for _ in repeat(None, iterations):
+                    result = run()
+                seconds = perf_counter() - started
+        finally:
+            if gc_was_enabled:
+                gc.enable()
+        self._result = result
+        return seconds
+
+    def _copy_seconds(self, n_bytes: int) -> float:
+        self._run = self._backend.copier(n_bytes // 2)
+        iterations = max(1, round(1e9 / n_bytes))
+        self._time(iterations)
+        seconds = statistics.median(self._time(iterations) for _ in range(7)) / iterations
+        self.release()
+        return seconds
+
+    def _prepared(self) -> Callable[[], Any]:
+        if self._run is None:
+            raise RuntimeError("no case is prepared")
+        return self._run
+
+    def _call_once(self) -> list[Array]:
+        result = self._prepared()()
+        self._backend.synchronize(result)
+        return self._to_host(result)
+
+    def _to_host(self, result: Any) -> list[Array]:
+        outputs = result if isinstance(result, tuple) else (result,)
+        return [np.asarray(self._backend.to_numpy(output)) for output in outputs]
+
+
+def bytes_moved(case: Case, host: Sequence[Array], shape: Sequence[int]) -> int:
+    """Return the bytes that one call must move: each input read once, each output (of `shape`) written once."""
+    item = np.dtype(case.dtype).itemsize
+    inputs_read = sum(array.nbytes for array in host)
+    output = prod(shape) * item
+    # The backward pass reads a cotangent like the output and writes a gradient like the first input.
+    backward = output + host[0].nbytes
+    return inputs_read + {"forward": output, "backward": backward, "forward+backward": output + backward}[case.mode]
+
+
+def answer(worker: Worker, method: str, arguments: tuple[Any, ...]) -> tuple[str, Any]:
+    """Carry out one request; return ("ok", result) or ("error", (type, message, traceback))."""
+    try:
+        return "ok", getattr(worker, method)(*arguments)
+    except Exception as error:  # noqa: BLE001 - a failing case must not take the worker down
+        return "error", (type(error).__name__, str(error), traceback.format_exc())
+
+
+def serve(connection: Connection, backend: str, device: str, threads: int) -> None:
+    """Answer requests until the connection closes."""
+    try:
+        worker = Worker(backend, device, threads)
+    except Exception as error:  # noqa: BLE001 - reported to the process that asked
+        connection.send(("error", (type(error).__name__, str(error), traceback.format_exc())))
+        return
+    connection.send(("ok", worker.describe()))
+    while True:
+        try:
+            method, arguments = connection.recv()
+        except EOFError:
+            return
+        connection.send(answer(worker, method, arguments))
+
+
+if __name__ == "__main__":
+    serve(Connection(int(sys.argv[1])), sys.argv[2], sys.argv[3], int(sys.argv[4]))

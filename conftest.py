@@ -1,0 +1,110 @@
+"""pytest hooks of the benchmark suites: which cases there are, what they share, and the report at the end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from benchmarks import cases, machine, options, report
+from benchmarks.cases import Case
+from benchmarks.harness import Harness
+from benchmarks.measure import Rule
+from benchmarks.pool import Pool
+from benchmarks.progress import Progress
+from benchmarks.recorder import Recorder, load_run
+from benchmarks.report.terminal import render_summary
+
+HARNESS = pytest.StashKey[Harness]()
+REPORT = pytest.StashKey[Any]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Show progress."""
+    config.pluginmanager.register(Progress(config), "activation-bench-progress")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give each suite its cases: strings only, so that ids and pytest-benchmark's JSON stay readable."""
+    chosen = options.selection(metafunc.config)
+    wanted = set(metafunc.fixturenames)
+    if "shape" in wanted:
+        rows = [
+            (c.op, c.mode, c.dtype, c.shape_label, c.backend, c.device) for c in cases.timing_cases(chosen)
+        ]
+        metafunc.parametrize(("op", "mode", "dtype", "shape", "backend", "device"), rows)
+    elif "backend" in wanted and "device" in wanted:
+        names = [name for name in ("op", "dtype", "backend", "device") if name in wanted]
+        found = cases.correctness_cases(chosen)
+        picked = [
+            tuple(value for name, value in zip(("op", "dtype", "backend", "device"), row, strict=True) if name in names)
+            for row in found
+        ]
+        metafunc.parametrize(names, list(dict.fromkeys(picked)))
+
+
+@pytest.fixture(scope="session")
+def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
+    """The workers and the journal of this run."""
+    config = request.config
+    option = config.option
+    threads = options.threads(config)
+    recorder = Recorder(
+        option.results,
+        saved_as=option.benchmark_save or "",
+        command=" ".join(["pytest", *config.invocation_params.args]),
+        threads=threads,
+    )
+    pool = Pool(threads, timeout_s=option.case_timeout, in_process=option.in_process)
+    harness = Harness(pool, recorder, frozenset([*(option.backend or ()), *(option.device or ())]))
+    config.stash[HARNESS] = harness
+    yield harness
+    pool.close()
+    recorder.close()
+
+
+@pytest.fixture
+def case(op: str, mode: str, dtype: str, shape: str, backend: str, device: str) -> Case:
+    """The case that a test id names."""
+    return Case(op, mode, dtype, cases.parse_shape(shape), backend, device)
+
+
+@pytest.fixture
+def rule(request: pytest.FixtureRequest) -> Rule:
+    """When to stop timing, from pytest-benchmark's own options and the time budget."""
+    option = request.config.option
+    budget = option.time_budget
+    n_timed = sum("rule" in getattr(item, "fixturenames", ()) for item in request.session.items)
+    return Rule(
+        precision=float(option.benchmark_precision),
+        confidence=float(option.benchmark_confidence),
+        min_rounds=int(option.benchmark_min_rounds),
+        max_s=budget / n_timed if budget else float(option.benchmark_max_time),
+    )
+
+
+def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
+    """Keep out of pytest-benchmark's JSON what differs on every run."""
+    machine.without_volatile(machine_info)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the report, also when the run was interrupted."""
+    harness = session.config.stash.get(HARNESS, None)
+    if harness is None or harness.recorder.n_cases == 0 or session.config.option.benchmark_disable:
+        return
+    run = load_run(harness.recorder.path)
+    written = report.write(run, session.config.option.results / "latest")
+    session.config.stash[REPORT] = (run, written["report.html"])
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(config: pytest.Config) -> None:
+    """Print the winners and the report's path."""
+    if REPORT in config.stash:
+        run, path = config.stash[REPORT]
+        render_summary(run, path, Console(file=sys.stdout))
