@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from backends.interface import Mode
 from benchmarks import cases, machine, options, report
 from benchmarks.cases import Case
 from benchmarks.harness import Harness
@@ -32,15 +33,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     chosen = options.selection(metafunc.config)
     wanted = set(metafunc.fixturenames)
     if "shape" in wanted:
-        rows = [
-            (c.op, c.mode, c.dtype, c.shape_label, c.backend, c.device) for c in cases.timing_cases(chosen)
-        ]
+        rows = [(c.op, c.mode, c.dtype, c.shape_label, c.backend, c.device) for c in cases.timing_cases(chosen)]
         metafunc.parametrize(("op", "mode", "dtype", "shape", "backend", "device"), rows)
     elif "backend" in wanted and "device" in wanted:
         names = [name for name in ("op", "dtype", "backend", "device") if name in wanted]
         found = cases.correctness_cases(chosen)
         picked = [
-            tuple(value for name, value in zip(("op", "dtype", "backend", "device"), row, strict=True) if name in names)
+            tuple(
+                value
+                for name, value in zip(("op", "dtype", "backend", "device"), row, strict=True)
+                if name in names
+            )
             for row in found
         ]
         metafunc.parametrize(names, list(dict.fromkeys(picked)))
@@ -48,7 +51,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
-    """The workers and the journal of this run."""
+    """Open the workers and the journal of this run."""
     config = request.config
     option = config.option
     threads = options.threads(config)
@@ -67,8 +70,8 @@ def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
 
 
 @pytest.fixture
-def case(op: str, mode: str, dtype: str, shape: str, backend: str, device: str) -> Case:
-    """The case that a test id names."""
+def case(op: str, mode: Mode, dtype: str, shape: str, backend: str, device: str) -> Case:
+    """Return the case that a test id names."""
     return Case(op, mode, dtype, cases.parse_shape(shape), backend, device)
 
 

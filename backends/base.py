@@ -66,8 +66,8 @@ class BaseBackend(ABC):
     def _vjp(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
         """Return `f(g, *inputs)`."""
 
-    def synchronize(self, result: Any = None) -> None:
-        """Wait for all work queued on the device, `result` included. Nothing to do where ops are synchronous."""
+    def synchronize(self, result: Any = None) -> None:  # noqa: B027 - nothing to do where ops are synchronous
+        """Wait for all work queued on the device, `result` included."""
 
     def copier(self, n_bytes: int) -> Callable[[], Any] | None:
         """Return a callable that copies `n_bytes` within the device's memory, or None on the host.
@@ -242,9 +242,7 @@ class BaseBackend(ABC):
         self, spec: OpSpec, cotangent: Any, inputs: Sequence[Any], shape: tuple[int, ...]
     ) -> None:
         if tuple(cotangent.shape) != shape:
-            raise ValueError(
-                f"{spec.name}: g must have the output's shape {shape}; got {tuple(cotangent.shape)}"
-            )
+            raise ValueError(f"{spec.name}: g must have the output's shape {shape}; got {tuple(cotangent.shape)}")
         if cotangent.dtype != inputs[0].dtype:
             raise TypeError(
                 f"{spec.name}: g must be {self.dtype_of(inputs[0])} like {spec.inputs[0].name}; "

@@ -194,6 +194,10 @@ class Backend(Protocol):
     threads: int
     asynchronous: bool
 
+    def __getattr__(self, op: str) -> Callable[..., Any]:
+        """Return an op as a method; raise AttributeError with the names of all."""
+        ...
+
     @property
     def version(self) -> str:
         """Version of the framework that computes."""
@@ -209,6 +213,10 @@ class Backend(Protocol):
 
     def synchronize(self, result: Any = None) -> None:
         """Wait for all work queued on the device, `result` included."""
+        ...
+
+    def copier(self, n_bytes: int) -> Callable[[], Any] | None:
+        """Return a callable that copies `n_bytes` within the device's memory, or None on the host."""
         ...
 
     def vjp(self, op: str) -> Callable[..., Any]:

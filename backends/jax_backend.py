@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import cache, partial
 from typing import Any, ClassVar
 
 import jax
@@ -81,10 +81,12 @@ class JaxBackend(BaseBackend):
         return partial(jax.jit(jnp.copy), source)
 
     def _forward(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
-        return _jitted_forward(op, tuple(parameters.items()))
+        jitted: Callable[..., Any] = _jitted_forward(op, tuple(parameters.items()))
+        return jitted
 
     def _vjp(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
-        return _jitted_vjp(op, tuple(parameters.items()))
+        jitted: Callable[..., Any] = _jitted_vjp(op, tuple(parameters.items()))
+        return jitted
 
     def _bind(
         self,
@@ -107,17 +109,17 @@ class JaxBackend(BaseBackend):
 
 
 def _split(op: str, items: tuple[tuple[str, Any], ...], rest: Sequence[Any]) -> Callable[[Any], Any]:
-    """The op as a function of its first input alone."""
+    """Return the op as a function of its first input alone."""
     function = globals()[op]
     return lambda first: function(first, *rest, **dict(items))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _jitted_forward(op: str, items: tuple[tuple[str, Any], ...]) -> Any:
     return jax.jit(partial(globals()[op], **dict(items)))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _jitted_vjp(op: str, items: tuple[tuple[str, Any], ...]) -> Any:
     def gradient(g: Any, first: Any, *rest: Any) -> Any:
         return jax.vjp(_split(op, items, rest), first)[1](g)[0]
@@ -125,7 +127,7 @@ def _jitted_vjp(op: str, items: tuple[tuple[str, Any], ...]) -> Any:
     return jax.jit(gradient)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _jitted_residuals(op: str, items: tuple[tuple[str, Any], ...]) -> Any:
     def residuals(first: Any, *rest: Any) -> Any:
         return jax.vjp(_split(op, items, rest), first)[1]
@@ -133,7 +135,7 @@ def _jitted_residuals(op: str, items: tuple[tuple[str, Any], ...]) -> Any:
     return jax.jit(residuals)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _jitted_both(op: str, items: tuple[tuple[str, Any], ...]) -> Any:
     def both(g: Any, first: Any, *rest: Any) -> Any:
         output, pull = jax.vjp(_split(op, items, rest), first)

@@ -100,7 +100,11 @@ class TorchBackend(BaseBackend):
 
 
 def _forward_and_pull(
-    forward: Callable[..., Any], g: torch.Tensor, first: torch.Tensor, *rest: torch.Tensor, gradient_only: bool
+    forward: Callable[..., Any],
+    g: torch.Tensor,
+    first: torch.Tensor,
+    *rest: torch.Tensor,
+    gradient_only: bool,
 ) -> Any:
     leaf = first.detach().requires_grad_()
     output = forward(leaf, *rest)

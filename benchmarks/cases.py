@@ -8,7 +8,7 @@ from math import prod
 
 import backends
 from backends.catalogue import OPS
-from backends.interface import MODES, OpSpec
+from backends.interface import MODES, Allocation, Mode, OpSpec
 
 DTYPES = ("float32", "float64")
 DEVICES = ("cpu", "cuda")
@@ -25,12 +25,12 @@ class Case:
     """
 
     op: str
-    mode: str
+    mode: Mode
     dtype: str
     shape: tuple[int, ...]
     backend: str
     device: str
-    allocation: str = "fresh"
+    allocation: Allocation = "fresh"
     cache: str = "hot"
     timing: str = "latency"
 
@@ -64,7 +64,7 @@ class Preset:
 
     summary: str
     ops: tuple[str, ...]
-    modes: tuple[str, ...] = ("forward", "backward")
+    modes: tuple[Mode, ...] = ("forward", "backward")
     dtypes: tuple[str, ...] = ("float32",)
     sizes: tuple[int, ...] = ()
     shapes: Mapping[str, tuple[tuple[int, ...], ...]] | None = None
@@ -112,7 +112,7 @@ class Selection:
     devices: tuple[str, ...] = ("cpu",)
     dtypes: tuple[str, ...] = ()
     sizes: tuple[int, ...] = ()
-    modes: tuple[str, ...] = ()
+    modes: tuple[Mode, ...] = ()
 
     def resolve(self) -> Selection:
         """Return the selection with the preset's choices filled in."""

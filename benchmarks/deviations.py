@@ -95,9 +95,7 @@ KNOWN_DEVIATIONS: tuple[KnownDeviation, ...] = (
     KnownDeviation(("jax",), ("gelu",), _BACKWARD, INF, _INFINITY, low=INF),
     KnownDeviation(("torch", "jax"), ("silu",), _BOTH, INF, _INFINITY, high=-INF),
     KnownDeviation(("torch", "jax"), ("silu",), _BACKWARD, INF, _INFINITY, low=INF),
-    KnownDeviation(
-        ("torch",), ("binary_cross_entropy_with_logits",), _FORWARD, INF, _INFINITY, high=-INF
-    ),
+    KnownDeviation(("torch",), ("binary_cross_entropy_with_logits",), _FORWARD, INF, _INFINITY, high=-INF),
     KnownDeviation(
         ("torch",),
         ("softplus",),
@@ -122,16 +120,23 @@ KNOWN_DEVIATIONS: tuple[KnownDeviation, ...] = (
         ("torch",), ("relu", "leaky_relu", "mean_absolute_error"), _BACKWARD, INF, _NAN_GRADIENT, at="nan"
     ),
     KnownDeviation(
-        ("jax",), ("step", "relu", "leaky_relu", "mean_absolute_error"), _BACKWARD, INF, _NAN_GRADIENT, at="nan"
+        ("jax",),
+        ("step", "relu", "leaky_relu", "mean_absolute_error"),
+        _BACKWARD,
+        INF,
+        _NAN_GRADIENT,
+        at="nan",
     ),
+    KnownDeviation(("jax",), ("leaky_relu",), _BACKWARD, 2.0**32, _SLOPE, low=-1.2e-38, high=0.0, dtypes=_F32),
+    KnownDeviation(("jax",), ("leaky_relu",), _BACKWARD, 2.0**61, _SLOPE, low=-2.3e-308, high=0.0, dtypes=_F64),
     KnownDeviation(
-        ("jax",), ("leaky_relu",), _BACKWARD, 2.0**32, _SLOPE, low=-1.2e-38, high=0.0, dtypes=_F32
-    ),
-    KnownDeviation(
-        ("jax",), ("leaky_relu",), _BACKWARD, 2.0**61, _SLOPE, low=-2.3e-308, high=0.0, dtypes=_F64
-    ),
-    KnownDeviation(
-        ("jax",), ("mean_absolute_error",), _BACKWARD, INF, "the derivative of |x| at 0 is 1", low=0.0, high=1.0
+        ("jax",),
+        ("mean_absolute_error",),
+        _BACKWARD,
+        INF,
+        "the derivative of |x| at 0 is 1",
+        low=0.0,
+        high=1.0,
     ),
     KnownDeviation(("jax",), tuple(OPS), _BOTH, ALL_DIGITS, _FLUSH, at="subnormal", always=False),
     KnownDeviation(

@@ -6,6 +6,7 @@ What fails its cross-check is never timed; what fails anywhere is a record with 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +56,8 @@ class Harness:
 
     def time(self, case: Case, benchmark: BenchmarkFixture, rule: measure.Rule) -> None:
         """Measure `case`, put the rounds into `benchmark` and record them; fail or skip the test if it cannot."""
+        # pytest-benchmark has no public way to take rounds measured elsewhere; this says that its fixture was used.
+        benchmark._mode = "activation-bench"  # noqa: SLF001
         facts: dict[str, Any] = {"status": "failed"}
         try:
             facts |= self.pool.facts(case.backend, case.device)
@@ -150,10 +153,9 @@ class Harness:
         return self._references[case.group]
 
     def _release(self, case: Case) -> None:
-        try:
+        # A worker that fails here is replaced for the next case; why is recorded already.
+        with suppress(CaseError):
             self.pool.release(case.backend, case.device)
-        except CaseError:
-            pass  # its failure is recorded already; the next case gets a new worker
 
 
 def references(case: Case) -> list[Reference]:
@@ -239,13 +241,10 @@ def _timed(
     }
 
 
-def fill(
-    benchmark: BenchmarkFixture, group: str, sampling: measure.Sampling, record: Mapping[str, Any]
-) -> None:
+def fill(benchmark: BenchmarkFixture, group: str, sampling: measure.Sampling, record: Mapping[str, Any]) -> None:
     """Put externally measured rounds into pytest-benchmark's fixture, with the record as `extra_info`."""
     benchmark.group = group
     benchmark.extra_info.update(record)
-    benchmark._mode = "activation-bench"  # noqa: SLF001 - it has no public way to take measured rounds
     stats = benchmark._make_stats(sampling.iterations)  # noqa: SLF001
     for seconds in sampling.rounds_s:
         stats.update(seconds)

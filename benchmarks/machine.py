@@ -48,7 +48,9 @@ def fingerprint(threads: int) -> dict[str, Any]:
         **hardware,
         "l2_cache_bytes": cpu.get("l2_cache_size"),
         "l3_cache_bytes": cpu.get("l3_cache_size"),
-        "vector_extensions": ", ".join(f for f in ("avx", "avx2", "avx512f", "neon", "sve") if f in cpu.get("flags", ())),
+        "vector_extensions": ", ".join(
+            f for f in ("avx", "avx2", "avx512f", "neon", "sve") if f in cpu.get("flags", ())
+        ),
         "kernel": platform.release(),
         "python": platform.python_version(),
         "threads": threads,

@@ -1,4 +1,4 @@
-"""Command line of `pytest benchmarks`: selection options, and defaults of pytest-benchmark's own.
+"""Command line of `pytest benchmarks`: the options that select cases.
 
 Loaded with `-p` after pytest-benchmark, so that `--benchmark-save` can be given without a name.
 """
@@ -20,16 +20,8 @@ from backends.interface import MODES
 from benchmarks.cases import DEVICES, DTYPES, PRESETS, Selection
 from benchmarks.machine import cuda_driver_present, default_threads
 
-UNNAMED = ""
-"""Value of `--benchmark-save` without a name."""
-
-_DEFAULTS: dict[str, Any] = {
-    "--benchmark-min-rounds": 7,  # the fewest that give a 95 % interval from order statistics, and one
-    "--benchmark-max-time": "0.25",
-    "--benchmark-precision": 0.02,
-    "--benchmark-confidence": 0.95,
-}
-
+UNNAMED = True
+"""Value of `--benchmark-save` without a name. No string, which argparse would check as if it were typed."""
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options."""
@@ -53,7 +45,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             help=f"run only these: {noun}; may be repeated",
         )
     group.addoption(
-        "--threads", type=_positive, metavar="N", help="threads a CPU backend may use (default: physical cores)"
+        "--threads",
+        type=_positive,
+        metavar="N",
+        help="threads a CPU backend may use (default: physical cores)",
     )
     group.addoption(
         "--time-budget",
@@ -62,7 +57,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="total time for the timed rounds, such as 90s or 5min, shared equally by the cases",
     )
     group.addoption(
-        "--case-timeout", type=_seconds, default=120.0, metavar="TIME", help="give a case up after this (2min)"
+        "--case-timeout",
+        type=_seconds,
+        default=120.0,
+        metavar="TIME",
+        help="give a case up after this (2min)",
     )
     group.addoption(
         "--in-process",
@@ -70,7 +69,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run everything in this process, for debuggers and profilers; timings then disturb each other",
     )
     group.addoption(
-        "--results", type=Path, metavar="FOLDER", help="where results go (default: results/ beside conftest.py)"
+        "--results",
+        type=Path,
+        metavar="FOLDER",
+        help="where results go (default: results/ beside conftest.py)",
     )
     _extend_pytest_benchmark(parser)
 
@@ -83,7 +85,7 @@ def pytest_configure(config: pytest.Config) -> None:
         option.results = config.rootpath / "results"
     if option.benchmark_storage == "file://./.benchmarks":
         option.benchmark_storage = f"file://{option.results / 'runs'}"
-    if option.benchmark_save == UNNAMED:
+    if option.benchmark_save is UNNAMED:
         option.benchmark_save = default_name()
     elif option.benchmark_save and Path(option.benchmark_save).is_dir():
         raise pytest.UsageError(
@@ -91,7 +93,9 @@ def pytest_configure(config: pytest.Config) -> None:
             "write --benchmark-save=NAME, or put --benchmark-save last"
         )
     if option.benchmark_cprofile:
-        raise pytest.UsageError("--benchmark-cprofile: kernels run in other processes; use a profiler and --in-process")
+        raise pytest.UsageError(
+            "--benchmark-cprofile: kernels run in other processes; use a profiler and --in-process"
+        )
     for name in option.backend or ():
         if reason := backends.missing(name):
             raise pytest.UsageError(f"--backend: {reason}")
@@ -130,9 +134,6 @@ def _extend_pytest_benchmark(parser: pytest.Parser) -> None:
     # pytest has no public way to change another plugin's option: the attributes are those given to argparse.
     options = {name: option for option in parser.getgroup("benchmark").options for name in option.names()}
     options["--benchmark-save"].attrs().update(nargs="?", const=UNNAMED)
-    for name, value in _DEFAULTS.items():
-        options[name].default = value
-        options[name].attrs()["default"] = value
 
 
 def _unique(values: list[Any] | None) -> tuple[Any, ...]:

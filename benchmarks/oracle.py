@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import mpmath
@@ -156,7 +156,7 @@ def curve(op: str, x: Array) -> tuple[Array, Array]:
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def _namespace(dtype: str, wide: bool) -> HighPrecision | WidePrecision:  # noqa: FBT001 - cached by position
     return WidePrecision(dtype) if wide else HighPrecision(_DIGITS + _SMALLEST_EXPONENT[dtype])
 
@@ -210,7 +210,7 @@ def _undefined(spec: OpSpec, inputs: Sequence[Array], p: Mapping[str, Any]) -> A
     """Where the result is NaN: NaN in, NaN out; and a row whose largest logit is infinite has no softmax."""
     floats = [a for a in inputs if a.dtype.kind == "f"]
     if not spec.along_axis or spec.inputs[0].domain == "distribution":
-        return np.any([np.isnan(a) for a in floats], axis=0)
+        return np.asarray(np.any([np.isnan(a) for a in floats], axis=0))
     largest = [np.max(a, axis=p["axis"], keepdims=True, initial=-np.inf) for a in floats]
     return np.broadcast_to(np.any(~np.isfinite(largest), axis=0), inputs[0].shape)
 

@@ -59,7 +59,10 @@ class Progress:
         elif self._done and time.monotonic() - self._last >= EVERY_S:
             self._last = time.monotonic()
             left = (self._last - self._started) / self._done * (self._total - self._done)
-            print(f"{self._done:5d}/{self._total} {name}, about {timedelta(seconds=round(left))} left", flush=True)
+            print(
+                f"{self._done:5d}/{self._total} {name}, about {timedelta(seconds=round(left))} left",
+                flush=True,
+            )
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         """Count."""

@@ -1,6 +1,6 @@
 """The run's journal: every result is on disk before the next case starts, and the report is made from it.
 
-One JSON object a line, its `type` first: `run` (machine and command), `bandwidth`, `accuracy` and `case`. A run that
+One JSON object a line, its `type` first: `run` (machine and command), `bandwidth`, `accuracy`, `case`. A run that
 is killed loses nothing it measured: `python -m benchmarks report` makes the report from what there is.
 """
 
@@ -19,7 +19,7 @@ from pytest_benchmark.utils import get_commit_info
 from backends.catalogue import OPS
 from benchmarks import machine, oracle
 from benchmarks.accuracy import Verdict
-from benchmarks.analysis.records import to_accuracy_frame, to_frame
+from benchmarks.analysis.records import ACCURACY_COLUMNS, to_frame
 from benchmarks.analysis.store import Run, read_journal, write_journal_line
 from benchmarks.bandwidth import Bandwidth
 from benchmarks.cases import Case
@@ -89,28 +89,26 @@ class Recorder:
 
 def load_run(journal: Path) -> Run:
     """Read a journal, complete or cut short, as one run; raise ValueError if it lacks its first line."""
-    lines = read_journal(journal)
     by_type: dict[str, list[dict[str, Any]]] = {"run": [], "bandwidth": [], "accuracy": [], "case": []}
-    for line in lines:
-        by_type[line.pop("type")].append(line)
+    for line in read_journal(journal):
+        by_type[str(line.pop("type"))].append(line)
     if not by_type["run"]:
         raise ValueError(f"journal: {journal} does not begin with a run; is it one of `results/{JOURNALS}`?")
     run = by_type["run"][0]
+    measured = [pd.DataFrame(line) for line in by_type["bandwidth"]]
     return Run(
         records=to_frame(by_type["case"]),
-        accuracy=to_accuracy_frame(by_type["accuracy"]),
+        accuracy=to_frame(by_type["accuracy"], ACCURACY_COLUMNS),
         machine=run["machine"],
-        bandwidth=pd.concat([pd.DataFrame(line) for line in by_type["bandwidth"]], ignore_index=True)
-        if by_type["bandwidth"]
-        else pd.DataFrame(columns=["device", "n_bytes", "gigabytes_per_s"]),
         curves=gallery(),
         command=run["command"],
         saved_as=run["saved_as"],
+        **({"bandwidth": pd.concat(measured, ignore_index=True)} if measured else {}),
     )
 
 
 def gallery() -> pd.DataFrame:
-    """Return each elementwise activation and its derivative over [-5, 5) in steps of 0.1, as the course notes plot."""
+    """Return each elementwise activation and its derivative over [-5, 5), in the course notes' steps of 0.1."""
     x = np.arange(-5.0, 5.0, 0.1)
     frames = []
     for name, spec in OPS.items():

@@ -23,7 +23,7 @@ import numpy as np
 import backends
 from backends.base import output_shape
 from backends.catalogue import OPS
-from backends.interface import Gap
+from backends.interface import Allocation, Gap, Mode
 from benchmarks import inputs
 from benchmarks.cases import Case
 
@@ -42,9 +42,9 @@ class Worker:
         """Return the backend's version and thread count."""
         return {"backend_version": self._backend.version, "threads": self._backend.threads}
 
-    def supports(self, op: str, dtype: str, mode: str, allocation: str) -> str | None:
+    def supports(self, op: str, dtype: str, mode: Mode, allocation: Allocation) -> str | None:
         """Return None, or the reason of the gap in the way."""
-        answer = self._backend.supports(op, dtype=dtype, mode=mode, allocation=allocation)  # type: ignore[arg-type]
+        answer = self._backend.supports(op, dtype=dtype, mode=mode, allocation=allocation)
         return str(answer) if isinstance(answer, Gap) else None
 
     def evaluate(
@@ -85,7 +85,11 @@ class Worker:
         cotangent = b.asarray(inputs.cotangent(shape, case.dtype)) if case.mode != "forward" else None
         bound = perf_counter()
         self._run = b.bind(
-            case.op, *native, mode=case.mode, allocation=case.allocation, cotangent=cotangent  # type: ignore[arg-type]
+            case.op,
+            *native,
+            mode=case.mode,
+            allocation=case.allocation,
+            cotangent=cotangent,
         )
         return {
             "first_call_s": perf_counter() - bound,
@@ -176,14 +180,16 @@ def bytes_moved(case: Case, host: Sequence[Array], shape: Sequence[int]) -> int:
     output = prod(shape) * item
     # The backward pass reads a cotangent like the output and writes a gradient like the first input.
     backward = output + host[0].nbytes
-    return inputs_read + {"forward": output, "backward": backward, "forward+backward": output + backward}[case.mode]
+    return (
+        inputs_read + {"forward": output, "backward": backward, "forward+backward": output + backward}[case.mode]
+    )
 
 
 def answer(worker: Worker, method: str, arguments: tuple[Any, ...]) -> tuple[str, Any]:
     """Carry out one request; return ("ok", result) or ("error", (type, message, traceback))."""
     try:
         return "ok", getattr(worker, method)(*arguments)
-    except Exception as error:  # noqa: BLE001 - a failing case must not take the worker down
+    except Exception as error:
         return "error", (type(error).__name__, str(error), traceback.format_exc())
 
 
@@ -191,7 +197,7 @@ def serve(connection: Connection, backend: str, device: str, threads: int) -> No
     """Answer requests until the connection closes."""
     try:
         worker = Worker(backend, device, threads)
-    except Exception as error:  # noqa: BLE001 - reported to the process that asked
+    except Exception as error:
         connection.send(("error", (type(error).__name__, str(error), traceback.format_exc())))
         return
     connection.send(("ok", worker.describe()))

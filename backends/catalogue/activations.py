@@ -64,7 +64,7 @@ def _gelu_argument(m: Any, x: Any) -> Any:
 
 
 def _gelu_terms(m: Any, x: Any, approximate: str) -> tuple[Any, Any]:
-    """The two terms whose sum is gelu'(x)."""
+    """Return the two terms whose sum is gelu'(x)."""
     if approximate == "tanh":
         u = _gelu_argument(m, x)
         slope = m.sqrt(2 / m.pi) * (1 + 3 * x**2 * 44715 / 1_000_000)
@@ -239,7 +239,9 @@ OPS: tuple[OpSpec, ...] = (
         formula="log(1 + exp(x))",
         source="Dugas et al. 2001",
         definition=lambda m, x: m.log(1 + m.exp(x)),
-        budget=Budget(8, 16, "an exp and a log1p; the derivative goes through exp(x - log(1 + exp(x))) in JAX"),
+        budget=Budget(
+            8, 16, "an exp and a log1p; the derivative goes through exp(x - log(1 + exp(x))) in JAX"
+        ),
         limits=((-INF, 0.0, 0.0), (INF, INF, 1.0)),
         transcendentals=2,
     ),

@@ -60,9 +60,9 @@ OPS: tuple[OpSpec, ...] = (
         source="course notes",
         inputs=(PREDICTION, Input("target")),
         parameters=(REDUCTION,),
-        definition=lambda m, p, t: (p - t) ** 2,  # noqa: ARG005 - every formula takes a namespace
-        gradient=lambda m, g, p, t: 2 * g * (p - t),  # noqa: ARG005
-        budget=Budget(2, 2, "a difference (half an ULP), squared, rounded; sums add their own"),
+        definition=lambda m, p, t: (p - t) ** 2,
+        gradient=lambda m, g, p, t: 2 * g * (p - t),
+        budget=Budget(4, 4, "a difference, a product and a division, each rounded; sums add their own"),
         course_notes=True,
     ),
     OpSpec(
@@ -73,9 +73,9 @@ OPS: tuple[OpSpec, ...] = (
         source="Laplace 1774",
         inputs=(PREDICTION, Input("target")),
         parameters=(REDUCTION,),
-        definition=lambda m, p, t: abs(p - t),  # noqa: ARG005
+        definition=lambda m, p, t: abs(p - t),
         gradient=lambda m, g, p, t: g * m.sign(p - t),
-        budget=Budget(1, 1, "one difference; the gradient is the cotangent with a sign"),
+        budget=Budget(2, 2, "a difference and a division, each rounded; the gradient is the cotangent with a sign"),
         kinks=(0.0,),
         kink_convention="the gradient is 0 where prediction equals target",
     ),
@@ -107,7 +107,7 @@ OPS: tuple[OpSpec, ...] = (
         inputs=(Input("prediction", "distribution"), Input("target", "distribution")),
         parameters=(REDUCTION, AXIS, Parameter("eps", 1e-7, minimum=0.0)),
         definition=_cross_entropy,
-        gradient=lambda m, g, p, t, axis, eps: -g * t / (p + eps),  # noqa: ARG005
+        gradient=lambda m, g, p, t, axis, eps: -g * t / (p + eps),
         budget=Budget(
             8,
             4,
@@ -145,16 +145,12 @@ OPS: tuple[OpSpec, ...] = (
         inputs=(LOGITS, Input("labels", "labels")),
         parameters=(REDUCTION, AXIS),
         definition=lambda m, x, labels, axis: -_at_label(m, _log_softmax(m, x, axis=axis), labels, axis),
-        gradient=lambda m, g, x, labels, axis: (
-            g * (_softmax(m, x, axis=axis) - _one_hot(m, labels, x, axis))
-        ),
+        gradient=lambda m, g, x, labels, axis: g * (_softmax(m, x, axis=axis) - _one_hot(m, labels, x, axis)),
         budget=Budget(
             8,
             16,
             "a logarithm and the depth of one logit; the gradient is a difference of probabilities",
-            forward_scale=lambda m, x, labels, axis: (
-                1 + _at_label(m, depth(m, x, axis=axis), labels, axis)
-            ),
+            forward_scale=lambda m, x, labels, axis: 1 + _at_label(m, depth(m, x, axis=axis), labels, axis),
             backward_scale=lambda m, g, x, labels, axis: (
                 abs(g) * (_softmax_scale(m, x, axis=axis) + _one_hot(m, labels, x, axis))
             ),

@@ -1,0 +1,128 @@
+"""ULP distances, budgets, and known deviations that must neither grow nor vanish."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backends.catalogue import OPS
+from benchmarks import accuracy, deviations
+from benchmarks.deviations import ALL_DIGITS, KnownDeviation
+from benchmarks.oracle import Expected
+
+FINITE_FLOATS = st.floats(-(2.0**100), 2.0**100, allow_subnormal=False, width=32).filter(lambda x: abs(x) > 1e-30)
+
+
+def exactly(values, scale=None):
+    high = np.asarray(values, np.float64)
+    return Expected(high, np.zeros_like(high), np.abs(high) if scale is None else np.asarray(scale, np.float64))
+
+
+@given(FINITE_FLOATS, st.integers(-5, 5))
+def test_a_result_k_steps_away_is_k_ulp_off(x, k):
+    exact = np.float32(x)
+    got = exact
+    for _ in range(abs(k)):
+        got = np.nextafter(got, np.float32(np.inf if k > 0 else -np.inf))
+    distance = accuracy.ulp_error(np.asarray(got), exactly(exact))
+    # Crossing a power of two changes the step by a factor of two.
+    assert abs(k) / 2 <= distance <= abs(k) * 2
+
+
+@pytest.mark.parametrize(
+    ("got", "exact", "error"),
+    [
+        (np.nan, np.nan, 0),
+        (np.inf, np.inf, 0),
+        (-np.inf, np.inf, np.inf),
+        (np.nan, 1.0, np.inf),
+        (1.0, np.nan, np.inf),
+        (np.inf, 1.0, np.inf),
+        (0.0, -0.0, 0),
+        (np.inf, 1e39, 0),  # beyond float32's range: infinity is the rounded result
+        (0.0, 1.401298464324817e-45, 1),  # the smallest subnormal, lost
+    ],
+)
+def test_special_results(got, exact, error):
+    assert accuracy.ulp_error(np.asarray(got, np.float32), exactly(exact)) == error
+
+
+def test_low_part_of_the_exact_value_counts():
+    exact = Expected(np.asarray(1.0), np.asarray(np.finfo(np.float64).eps / 4), np.asarray(1.0))
+    assert accuracy.ulp_error(np.asarray(1.0), exact) == pytest.approx(0.25)
+
+
+def test_errors_are_measured_at_the_scale_of_the_largest_term():
+    got, exact = np.asarray(1e-8, np.float32), exactly(0.0, scale=1.0)
+    assert accuracy.ulp_error(got, exact) == pytest.approx(1e-8 / np.spacing(np.float32(1)), rel=1e-6)
+
+
+def test_shapes_must_agree():
+    with pytest.raises(ValueError, match="shape"):
+        accuracy.ulp_error(np.zeros(3, np.float32), exactly(0.0))
+
+
+def judge(got, exact, x, **changes):
+    facts = {"op": "sigmoid", "mode": "forward", "backend": "torch", "dtype": "float32", "complete": True}
+    return accuracy.judge(
+        np.asarray(got, np.float32), exactly(exact), first_input=np.asarray(x), **facts | changes
+    )
+
+
+@pytest.fixture
+def known(monkeypatch):
+    deviation = KnownDeviation(("torch",), ("sigmoid",), ("forward",), 100, "cancels", low=5.0)
+    monkeypatch.setattr(accuracy, "KNOWN_DEVIATIONS", (deviation,))
+
+
+def test_within_budget_is_ok(monkeypatch):
+    monkeypatch.setattr(accuracy, "KNOWN_DEVIATIONS", ())
+    assert judge([1.0], [1.0], [0.0]).status == "ok"
+
+
+def test_known_deviation_is_reported_with_its_reason(known):
+    verdict = judge([1.0, 1 + 50 * 2**-23], [1.0, 1.0], [0.0, 6.0])
+    assert (verdict.status, verdict.reason, verdict.worst_input) == ("known_deviation", "cancels", 6.0)
+
+
+def test_known_deviation_that_grows_fails(known):
+    assert judge([1 + 200 * 2**-23], [1.0], [6.0]).status == "failed"
+
+
+def test_known_deviation_that_is_gone_fails(known):
+    verdict = judge([1.0, 1.0], [1.0, 1.0], [0.0, 6.0])
+    assert verdict.status == "failed"
+    assert "no longer seen" in verdict.reason
+
+
+def test_known_deviation_is_not_missed_in_a_partial_sample(known):
+    assert judge([1.0], [1.0], [0.0], complete=False).status == "ok"
+
+
+def test_error_outside_the_known_region_fails(known):
+    verdict = judge([1 + 50 * 2**-23, 1 + 50 * 2**-23], [1.0, 1.0], [0.0, 6.0])
+    assert verdict.status == "failed"
+    assert "first input" in verdict.reason
+
+
+def test_another_backend_is_not_excused(known):
+    assert judge([1 + 50 * 2**-23], [1.0], [6.0], backend="numpy").status == "failed"
+
+
+def test_sums_are_allowed_the_square_root_of_their_length():
+    base = OPS["mean_squared_error"].budget.forward
+    assert accuracy.budget("mean_squared_error", "forward", 10_000) == base + 100
+
+
+def test_all_digits_means_the_dtype_s_own():
+    deviation = KnownDeviation((), (), (), ALL_DIGITS, "")
+    assert deviation.limit(np.dtype("float32")) == 2**24
+    assert deviation.limit(np.dtype("float64")) == 2**53
+
+
+def test_deviations_name_known_ops_and_give_reasons():
+    for deviation in deviations.KNOWN_DEVIATIONS:
+        assert set(deviation.ops) <= set(OPS)
+        assert deviation.reason

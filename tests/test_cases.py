@@ -1,0 +1,99 @@
+"""Cases and their selection."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from backends.catalogue import OPS
+from benchmarks import cases, inputs
+from benchmarks.cases import PRESETS, Selection
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_ids_are_unique_and_shapes_survive_them(preset):
+    found = list(cases.timing_cases(Selection(preset=preset)))
+    assert len({str(case) for case in found}) == len(found)
+    assert all(cases.parse_shape(case.shape_label) == case.shape for case in found)
+
+
+def test_an_id_reads_op_mode_dtype_shape_backend_device():
+    chosen = Selection(ops=("sigmoid",), sizes=(1_048_576,), modes=("forward",), backends=("torch",))
+    assert [str(c) for c in cases.timing_cases(chosen)] == ["sigmoid-forward-float32-1048576-torch-cpu"]
+
+
+def test_quick_holds_the_course_notes_functions():
+    ops = {case.op for case in cases.timing_cases(Selection())}
+    assert ops == {"step", "sigmoid", "tanh", "relu", "mean_squared_error", "categorical_cross_entropy"}
+
+
+def test_cases_to_be_compared_come_one_after_the_other():
+    groups = [case.group for case in cases.timing_cases(Selection())]
+    changes = sum(a != b for a, b in pairwise(groups))
+    assert changes == len(set(groups)) - 1
+
+
+def test_options_narrow_the_preset():
+    chosen = Selection(
+        ops=("relu",), backends=("numpy",), dtypes=("float64",), sizes=(10, 20), modes=("backward",)
+    )
+    found = list(cases.timing_cases(chosen))
+    assert [(c.op, c.backend, c.dtype, c.shape, c.mode) for c in found] == [
+        ("relu", "numpy", "float64", (10,), "backward"),
+        ("relu", "numpy", "float64", (20,), "backward"),
+    ]
+
+
+def test_llm_keeps_the_shapes_of_models_unless_sizes_are_given():
+    shapes = {c.shape for c in cases.timing_cases(Selection(preset="llm", ops=("softmax",)))}
+    assert shapes == {(1, 128256), (64, 128256)}
+    shapes = {c.shape for c in cases.timing_cases(Selection(preset="llm", ops=("softmax",), sizes=(2048,)))}
+    assert shapes == {(2, 1024)}
+
+
+def test_backends_get_only_devices_they_declare():
+    found = list(cases.timing_cases(Selection(devices=("cpu", "cuda"))))
+    assert {c.backend for c in found if c.device == "cuda"} == {"jax", "torch"}
+
+
+def test_correctness_covers_every_op_and_dtype_by_default():
+    found = list(cases.correctness_cases(Selection()))
+    assert {op for op, *_ in found} == set(OPS)
+    assert {dtype for _, dtype, *_ in found} == {"float32", "float64"}
+
+
+def test_ten_thousand_cases_can_be_listed():
+    chosen = Selection(preset="full", sizes=tuple(range(1, 100)))
+    assert sum(1 for _ in cases.timing_cases(chosen)) > 10_000
+
+
+@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_timed_inputs_are_ordinary_numbers_and_repeatable(op, dtype):
+    shape = cases.default_shape(OPS[op], 4096)
+    first, again = inputs.draw(op, shape, dtype), inputs.draw(op, shape, dtype)
+    for declared, a, b in zip(OPS[op].inputs, first, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+        if declared.domain == "labels":
+            assert a.min() >= 0
+            assert a.max() < shape[-1]
+            continue
+        assert a.dtype == dtype
+        assert np.isfinite(a).all()
+        assert np.unique(a).size > 1000
+        size = np.abs(a[a != 0])
+        assert size.min() > np.finfo(dtype).tiny
+        assert size.max() <= 10
+        if declared.domain == "distribution":
+            np.testing.assert_allclose(a.sum(axis=-1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_designed_samples_hold_the_special_values(op):
+    sample = inputs.designed_sample(op, "float32")[0]
+    assert np.isnan(sample).any()
+    if OPS[op].kind == "elementwise":
+        wanted = inputs.special_values("float32")
+        assert set(wanted[~np.isnan(wanted)]) <= set(sample[~np.isnan(sample)])

@@ -1,0 +1,288 @@
+"""The main job, run as a user runs it: `pytest benchmarks ...` in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import backends
+from benchmarks.options import default_name
+
+ROOT = Path(__file__).parent.parent
+WRONG = ROOT / "tests" / "wrong"
+SMALL = ("--op", "sigmoid", "--size", "1000", "--mode", "forward")
+
+
+class Job:
+    """A finished run of `pytest benchmarks` and what it left behind."""
+
+    def __init__(self, results, *arguments, pythonpath=None, check=None):
+        self.results = results
+        environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200"}
+        if pythonpath:
+            environment["PYTHONPATH"] = str(pythonpath)
+        command = [sys.executable, "-m", "pytest", "benchmarks", "--results", str(results), *arguments]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        self.returncode = done.returncode
+        self.output = done.stdout + done.stderr
+        if check is not None:
+            assert done.returncode == check, self.output
+
+    @property
+    def records(self):
+        return pd.read_csv(self.results / "latest" / "records.csv")
+
+    @property
+    def saved(self):
+        return sorted(path.name for path in self.results.glob("runs/*/*.json"))
+
+
+@pytest.fixture(scope="module")
+def numpy_job(tmp_path_factory):
+    return Job(tmp_path_factory.mktemp("results"), *SMALL, "--backend", "numpy", "--benchmark-save=first", check=0)
+
+
+def test_everything_is_written(numpy_job):
+    latest = numpy_job.results / "latest"
+    names = {path.name for path in latest.iterdir()}
+    assert names >= {
+        "records.csv",
+        "accuracy.csv",
+        "medians.csv",
+        "medians.md",
+        "speedups.csv",
+        "speedups.md",
+        "report.html",
+    }
+    assert numpy_job.saved == ["0001_first.json"]
+    assert str(latest / "report.html") in numpy_job.output.replace("\n", "")
+
+
+def test_records_agree_with_pytest_benchmark(numpy_job):
+    (row,) = numpy_job.records.to_dict("records")
+    (path,) = numpy_job.results.glob("runs/*/*.json")
+    (saved,) = json.loads(path.read_text())["benchmarks"]
+    assert saved["name"] == "test_timing[sigmoid-forward-float32-1000-numpy-cpu]"
+    assert saved["stats"]["median"] == pytest.approx(row["median_s"])
+    assert saved["stats"]["rounds"] == row["rounds"]
+    assert saved["extra_info"]["max_ulp"] == row["max_ulp"]
+    assert saved["params"] == {
+        "op": "sigmoid",
+        "mode": "forward",
+        "dtype": "float32",
+        "shape": "1000",
+        "backend": "numpy",
+        "device": "cpu",
+    }
+
+
+def test_a_record_is_complete(numpy_job):
+    (row,) = numpy_job.records.to_dict("records")
+    assert row["status"] == "ok"
+    assert row["saved_as"] == "first"
+    assert row["threads"] == 1
+    assert row["bytes_moved"] == 8000
+    assert row["gigabytes_per_s"] == pytest.approx(8000 / row["median_s"] / 1e9)
+    assert row["elements_per_s"] == pytest.approx(1000 / row["median_s"])
+    assert 0 < row["fraction_of_copy_bandwidth"] < 2
+    assert row["ci95_low_s"] <= row["median_s"] <= row["ci95_high_s"]
+    assert row["rounds"] >= 7
+    assert row["first_call_s"] > 0
+    assert row["stop_reason"] in ("precision reached", "time used up")
+    assert 0 < row["max_ulp"] <= 8
+
+
+def test_saved_machine_info_holds_no_host_name_or_clock(numpy_job):
+    (path,) = numpy_job.results.glob("runs/*/*.json")
+    machine = json.loads(path.read_text())["machine_info"]
+    assert "node" not in machine
+    assert not any(key.startswith("hz_actual") for key in machine["cpu"])
+
+
+def test_save_without_a_name_takes_the_commit_or_the_date(tmp_path):
+    job = Job(tmp_path, *SMALL, "--backend", "numpy", "--benchmark-only", "--benchmark-save", check=0)
+    (name,) = job.saved
+    assert re.fullmatch(r"0001_([0-9a-f]{12}(-dirty)?|\d{8}T\d{6}Z)\.json", name)
+    assert re.fullmatch(r"[0-9a-f]{12}(-dirty)?|\d{8}T\d{6}Z", default_name())
+
+
+def test_save_that_swallows_the_folder_is_a_usage_error(tmp_path):
+    command = [sys.executable, "-m", "pytest", "--benchmark-save", "benchmarks", "--results", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 4
+    assert "took the folder 'benchmarks' for a name" in done.stderr
+
+
+def test_pytest_benchmark_s_own_options_work(numpy_job, tmp_path):
+    dump = tmp_path / "dump.json"
+    job = Job(
+        numpy_job.results, "-k", "sigmoid and 1000", *SMALL, "--backend", "numpy", "--benchmark-only",
+        "--benchmark-json", str(dump), "--benchmark-compare", "--benchmark-compare-fail=median:10000%",
+        "--benchmark-group-by=param:op,param:shape", check=0,
+    )  # fmt: skip
+    assert "Comparing against benchmarks from" in job.output
+    assert "0001_first" in job.output
+    assert "machine_info is different" not in job.output
+    assert "op=sigmoid shape=1000" in job.output
+    assert len(json.loads(dump.read_text())["benchmarks"]) == 1
+
+
+def test_compare_fail_fails_the_run(numpy_job):
+    job = Job(
+        numpy_job.results, *SMALL, "--backend", "numpy", "--benchmark-only", "--benchmark-compare=0001",
+        "--benchmark-compare-fail=median:0.000000000001",
+    )  # fmt: skip
+    # Either it was slower than before by a picosecond, or faster.
+    assert ("Performance has regressed" in job.output) == (job.returncode != 0)
+
+
+def test_disable_checks_but_does_not_time(tmp_path):
+    job = Job(tmp_path, *SMALL, "--backend", "numpy", "--benchmark-disable", check=0)
+    assert not (tmp_path / "latest").exists()
+    assert "passed" in job.output
+
+
+def test_a_numpy_run_imports_no_other_framework(tmp_path):
+    """Stand-ins that raise are first on the path of every process of the run."""
+    fakes = tmp_path / "fakes"
+    for name in ("torch", "jax", "numba"):
+        (fakes / name).mkdir(parents=True)
+        (fakes / name / "__init__.py").write_text(f"raise AssertionError('{name} was imported')")
+    job = Job(
+        tmp_path / "results", "--op", "relu", "--size", "1000", "--backend", "numpy", pythonpath=fakes, check=0
+    )
+    assert "was imported" not in job.output
+    job = Job(tmp_path / "results", *SMALL, "--backend", "torch", "--benchmark-only", pythonpath=fakes)
+    assert "torch was imported" in job.output  # the stand-ins do work
+
+
+@pytest.mark.parametrize(
+    ("mistake", "status", "reason"),
+    [
+        ("off-by-ten-ulp", "failed", "values exceed 8 ULP"),
+        ("constant", "failed", "values exceed 8 ULP"),
+        ("wrong-dtype", "failed", "result is float64"),
+        ("wrong-shape", "failed", "of shape"),
+        ("right-at-first", "failed", "values exceed 8 ULP"),
+        ("raises", "failed", "RuntimeError: out of luck"),
+        ("crashes", "crashed", "SIGABRT"),
+    ],
+)
+def test_a_wrong_backend_is_red_and_untimed_and_the_others_are_reported(tmp_path, mistake, status, reason):
+    job = Job(tmp_path, *SMALL, "--backend", mistake, "numpy", "--benchmark-save=run", pythonpath=WRONG, check=1)
+    rows = job.records.set_index("backend")
+    assert rows.loc["numpy", "status"] == "ok"
+    assert rows.loc["numpy", "median_s"] > 0
+    assert rows.loc[mistake, "status"] == status
+    assert reason in rows.loc[mistake, "reason"]
+    assert mistake == "right-at-first" or pd.isna(rows.loc[mistake, "median_s"])
+    (path,) = tmp_path.glob("runs/*/*_run.json")
+    assert [b["params"]["backend"] for b in json.loads(path.read_text())["benchmarks"]] == ["numpy"]
+    page = (tmp_path / "latest" / "report.html").read_text(encoding="utf-8")
+    assert mistake in page
+
+
+def test_a_wrong_reduction_is_found(tmp_path):
+    job = Job(
+        tmp_path, "--op", "mean_squared_error", "--size", "1000", "--backend", "wrong-reduction", "right",
+        pythonpath=WRONG, check=1,
+    )  # fmt: skip
+    statuses = job.records.groupby("backend")["status"].unique().map(list).to_dict()
+    assert statuses == {"wrong-reduction": ["failed"], "right": ["ok"]}
+
+
+def test_a_hang_costs_one_case(tmp_path):
+    job = Job(tmp_path, *SMALL, "--backend", "hangs", "numpy", "--benchmark-only", "--case-timeout", "3s",
+              pythonpath=WRONG, check=1)  # fmt: skip
+    assert job.records.set_index("backend")["status"].to_dict() == {"hangs": "timeout", "numpy": "ok"}
+
+
+def test_missing_packages_are_reported_with_what_to_install(tmp_path):
+    """A meta path hook hides the packages from this run's processes."""
+    hidden = [name for name in ("numba", "jax", "torch") if backends.missing(name) is None]
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.util\n"
+        "real = importlib.util.find_spec\n"
+        f"importlib.util.find_spec = lambda name, *a: None if name in {hidden!r} else real(name, *a)\n"
+    )
+    job = Job(tmp_path / "results", *SMALL, "-rs", pythonpath=tmp_path, check=0)
+    statuses = job.records.set_index("backend")["status"].to_dict()
+    assert statuses == {
+        "numpy": "ok",
+        "numba": "unavailable",
+        "numba-parallel": "unavailable",
+        "jax": "unavailable",
+        "torch": "unavailable",
+    }
+    assert "pip install 'activation-bench[torch]'" in job.output
+    job = Job(tmp_path / "results", *SMALL, "--backend", "torch", pythonpath=tmp_path, check=4)
+    assert "--backend: torch: the package 'torch' is not installed" in job.output
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--op", "sigmoidd", "did you mean 'sigmoid'?"),
+        ("--backend", "tensorflow", "valid names: numpy, jax, numba, numba-parallel, torch"),
+        ("--device", "tpu", "valid names: cpu, cuda"),
+        ("--dtype", "int8", "valid names: float32, float64"),
+        ("--mode", "sideways", "valid names: forward, backward, forward+backward"),
+        ("--preset", "huge", "quick"),
+        ("--size", "1.5", "must be a whole number of elements"),
+        ("--threads", "0", "must be a whole number, at least 1"),
+        ("--time-budget", "soon", "must be a time such as 30s, 5min or 1h"),
+    ],
+)
+def test_unknown_names_are_usage_errors_that_list_the_choices(tmp_path, option, value, message):
+    job = Job(tmp_path, option, value, check=4)
+    assert message in job.output
+    assert value in job.output
+
+
+def test_a_killed_run_loses_nothing_it_measured(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "benchmarks",
+        "--results",
+        str(tmp_path),
+        "--backend",
+        "numpy",
+        "--benchmark-only",
+        "--preset",
+        "standard",
+    ]
+    running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        journals = list((tmp_path / "runs" / "journals").glob("*.jsonl"))
+        if journals and journals[0].read_text().count('"type": "case"') >= 3:
+            break
+        time.sleep(0.2)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    report = [sys.executable, "-m", "benchmarks", "report", "--results", str(tmp_path)]
+    subprocess.run(report, cwd=ROOT, check=True, capture_output=True)
+    assert (pd.read_csv(tmp_path / "latest" / "records.csv")["status"] == "ok").sum() >= 3
+
+
+def test_report_without_a_journal_says_so(tmp_path):
+    report = [sys.executable, "-m", "benchmarks", "report", "--results", str(tmp_path)]
+    done = subprocess.run(report, cwd=ROOT, check=False, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "run `pytest benchmarks` first" in done.stderr
+
+
+def test_in_process_works_for_debuggers(tmp_path):
+    job = Job(tmp_path, *SMALL, "--backend", "numpy", "--in-process", check=0)
+    assert job.records["status"].tolist() == ["ok"]

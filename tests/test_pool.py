@@ -1,0 +1,105 @@
+"""Workers: a mistake, a crash or a hang costs one request, and the next one finds a new process."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import inputs
+from benchmarks.pool import CaseError, Pool, worker_environment
+
+WRONG = Path(__file__).parent / "wrong"
+X = (np.linspace(-1, 1, 5),)
+
+
+@pytest.fixture
+def pool(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(WRONG))
+    pool = Pool(1, timeout_s=20)
+    yield pool
+    pool.close()
+
+
+def sigmoid(pool, backend):
+    return pool.call(backend, "cpu", "evaluate", "sigmoid", "forward", X, None, {})
+
+
+def test_a_backend_outside_the_repository_is_found(pool):
+    np.testing.assert_allclose(sigmoid(pool, "right"), 1 / (1 + np.exp(-X[0])))
+
+
+def test_workers_persist(pool):
+    first = pool.call("numpy", "cpu", "describe")
+    assert pool.facts("numpy", "cpu") == first
+    assert len(pool.started()) == 1
+
+
+def test_an_exception_is_reported_and_the_worker_goes_on(pool):
+    with pytest.raises(CaseError, match="RuntimeError: out of luck") as caught:
+        sigmoid(pool, "raises")
+    assert caught.value.status == "failed"
+    assert "Traceback" in caught.value.details
+    assert pool.call("raises", "cpu", "describe")["threads"] == 1
+
+
+def test_a_crash_is_reported_and_the_worker_replaced(pool):
+    with pytest.raises(CaseError, match="ended with signal SIGABRT") as caught:
+        sigmoid(pool, "crashes")
+    assert caught.value.status == "crashed"
+    assert pool.call("crashes", "cpu", "describe")["threads"] == 1
+
+
+def test_a_hang_is_ended_and_the_worker_replaced(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(WRONG))
+    pool = Pool(1, timeout_s=3)
+    with pytest.raises(CaseError, match="no answer within 3 s") as caught:
+        sigmoid(pool, "hangs")
+    assert caught.value.status == "timeout"
+    assert pool.call("hangs", "cpu", "describe")["threads"] == 1
+    pool.close()
+
+
+def test_an_unavailable_device_is_remembered(pool):
+    for _ in range(2):
+        with pytest.raises(CaseError) as caught:
+            pool.call("numpy", "cuda", "describe")
+        assert caught.value.status in ("unavailable", "failed")
+
+
+def test_a_dead_worker_is_noticed_at_the_next_request(pool):
+    pool.call("numpy", "cpu", "describe")
+    pool._workers["numpy", "cpu"]._process.kill()
+    with pytest.raises(CaseError, match="SIGKILL"):
+        pool.call("numpy", "cpu", "describe")
+    assert pool.call("numpy", "cpu", "describe")["threads"] == 1
+
+
+def test_thread_counts_are_set_before_any_import():
+    environment = worker_environment(3)
+    assert environment["OMP_NUM_THREADS"] == environment["NUMBA_NUM_THREADS"] == environment["NPROC"] == "3"
+    assert environment["OPENBLAS_NUM_THREADS"] == "1"
+    assert environment["PATH"] == os.environ["PATH"]
+
+
+@pytest.mark.parametrize("backend", ["numba-parallel", "jax", "torch"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_thread_count_takes_effect(backend, threads):
+    import backends
+
+    if reason := backends.missing(backend):
+        pytest.skip(reason)
+    pool = Pool(threads)
+    assert pool.facts(backend, "cpu")["threads"] == threads
+    pool.close()
+
+
+def test_strided_inputs_give_the_same(pool):
+    arrays = inputs.draw("mean_squared_error", (3, 4), "float32")
+    plain, strided = (
+        pool.call("numpy", "cpu", "evaluate", "mean_squared_error", "forward", arrays, None, {}, flag)
+        for flag in (False, True)
+    )
+    assert plain == pytest.approx(strided, rel=1e-6)
