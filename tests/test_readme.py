@@ -1,0 +1,41 @@
+"""The README's generated tables are up to date, and what it shows works."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import pytest
+
+from benchmarks import readme
+
+
+@pytest.mark.parametrize("path", readme.TABLES, ids=lambda path: path.relative_to(readme.ROOT).as_posix())
+def test_generated_tables_are_up_to_date(path):
+    assert path.read_text(encoding="utf-8") == readme.updated(path), "run `python -m benchmarks.readme`"
+
+
+def test_missing_markers_are_an_error():
+    with pytest.raises(ValueError, match="no markers <!-- ops -->"):
+        readme.update("nothing", "ops", "| table |")
+
+
+def test_python_example_runs():
+    (code,) = re.findall(r"```python\n(.*?)```", (readme.ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    exec(code, {})  # noqa: S102 - our own README
+
+
+def test_every_option_shown_exists(pytestconfig):
+    text = (readme.ROOT / "README.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
+    parser = pytestconfig._parser
+    known = {name for option in parser._anonymous.options for name in option.names()}
+    known |= {name for group in parser._groups for option in group.options for name in option.names()}
+    assert shown <= known, shown - known
+
+
+def test_commands_shown_can_be_parsed():
+    text = (readme.ROOT / "README.md").read_text(encoding="utf-8")
+    for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL):
+        for line in block.strip().splitlines():
+            assert shlex.split(line)
