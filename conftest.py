@@ -49,6 +49,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(names, list(dict.fromkeys(picked)))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a run that times, check the ops that it times and no others; the correctness suite alone checks all."""
+    params = {item: item.callspec.params for item in items if hasattr(item, "callspec")}
+    timed = {given["op"] for given in params.values() if "shape" in given}
+    beside = {item for item, given in params.items() if timed and "op" in given and given["op"] not in timed}
+    if beside:
+        config.hook.pytest_deselected(items=list(beside))
+        items[:] = [item for item in items if item not in beside]
+
+
 @pytest.fixture(scope="session")
 def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
     """Open the workers and the journal of this run."""

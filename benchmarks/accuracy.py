@@ -7,6 +7,7 @@ test that fails when the deviation grows or disappears.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -75,6 +76,7 @@ def judge(
     mode: str,
     backend: str,
     dtype: str,
+    parameters: Mapping[str, Any] | None = None,
     first_input: Array | None = None,
     n_summed: int = 1,
     complete: bool = True,
@@ -87,7 +89,8 @@ def judge(
     allowed = budget(op, mode, n_summed)
     errors = ulp_error(got, expected)
     x = np.full(got.shape, np.nan) if first_input is None else first_input
-    known = [d for d in KNOWN_DEVIATIONS if d.applies(op=op, mode=mode, backend=backend, dtype=dtype)]
+    place = {"op": op, "mode": mode, "backend": backend, "dtype": dtype, "parameters": parameters}
+    known = [d for d in KNOWN_DEVIATIONS if d.applies(**place)]
     covered = [d.covers(x, expected.high, got.dtype) for d in known] if first_input is not None else []
     over = errors > allowed
 

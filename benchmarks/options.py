@@ -23,6 +23,7 @@ from benchmarks.machine import cuda_driver_present, default_threads
 UNNAMED = True
 """Value of `--benchmark-save` without a name. No string, which argparse would check as if it were typed."""
 
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options."""
     group = parser.getgroup("activation-bench")

@@ -208,6 +208,7 @@ def _compare(
         mode=mode,
         backend=backend,
         dtype=dtype,
+        parameters=parameters,
         first_input=arrays[0] if arrays[0].shape == got.shape else None,
         n_summed=max(arrays[0].size, 1),
         complete=False,
