@@ -1,0 +1,87 @@
+"""A run as a whole, and the journal that survives when the run does not.
+
+The journal is a text file of one JSON object a line, on disk before the next case starts. JSON knows no NaN and no
+infinities: NaN is written as null, which reads as "not measured", and infinities as the strings "Infinity" and
+"-Infinity", which `records.to_frame` reads back as numbers in columns of numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+import pandas as pd
+
+from benchmarks.analysis.records import ACCURACY_COLUMNS, COLUMNS, to_frame
+
+BANDWIDTH_COLUMNS = ("device", "n_bytes", "gigabytes_per_s")
+CURVE_COLUMNS = ("op", "x", "y", "derivative")
+
+
+def _no_rows(names: tuple[str, ...]) -> pd.DataFrame:
+    return pd.DataFrame({name: pd.Series(dtype="float64") for name in names})
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One run: what was measured, on which machine, by which command.
+
+    `records` and `accuracy` follow `COLUMNS` and `ACCURACY_COLUMNS`. `bandwidth` holds the copy bandwidth at each
+    number of bytes moved, and `curves` the functions and their derivatives to draw.
+    """
+
+    records: pd.DataFrame = field(default_factory=lambda: to_frame([], COLUMNS))
+    accuracy: pd.DataFrame = field(default_factory=lambda: to_frame([], ACCURACY_COLUMNS))
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    bandwidth: pd.DataFrame = field(default_factory=lambda: _no_rows(BANDWIDTH_COLUMNS))
+    curves: pd.DataFrame = field(default_factory=lambda: _no_rows(CURVE_COLUMNS))
+    command: str = ""
+    saved_as: str = ""
+
+
+def write_journal_line(file: TextIO, record: Mapping[str, object]) -> None:
+    """Append `record` to an open journal and wait until it is on disk."""
+    file.write(json.dumps(_plain(record), allow_nan=False) + "\n")
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def read_journal(path: Path) -> list[dict[str, object]]:
+    """Return the records of a journal; a last line cut short by the end of its run is left out.
+
+    Any other line that is not a JSON object raises ValueError with its number.
+    """
+    records: list[dict[str, object]] = []
+    lines = path.read_bytes().split(b"\n")
+    for i, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            if i == len(lines):  # no newline followed: the run ended in the middle of this line
+                break
+            raise ValueError(f"{path}:{i}: is not JSON: {error}") from error
+        if not isinstance(record, dict):
+            raise ValueError(f"{path}:{i}: must be a JSON object; got {type(record).__name__}")  # noqa: TRY004 - the file is wrong
+        records.append(record)
+    return records
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    if value is pd.NA:
+        return None
+    if hasattr(value, "item"):  # a NumPy scalar
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value

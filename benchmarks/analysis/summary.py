@@ -1,0 +1,248 @@
+"""What came out, in plain words: one sentence per finding, honest about ties and gaps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.analysis import quantities, tables
+
+POLICIES = ("allocation", "cache", "timing")
+ENDINGS = {"timeout": "timed out", "out_of_memory": "out of memory"}
+_GROUP = ("op", "mode", "dtype", "device", *POLICIES)
+
+Row = Mapping[Hashable, Any]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Findings by topic. `headline` answers in a few lines; `speed` has a sentence per op and mode."""
+
+    headline: tuple[str, ...]
+    speed: tuple[str, ...]
+    accuracy: tuple[str, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def sentences(self) -> list[str]:
+        """All of them, in reading order."""
+        return [*self.headline, *self.speed, *self.accuracy, *self.problems]
+
+
+def summarise(records: pd.DataFrame, accuracy: pd.DataFrame) -> Summary:
+    """Say what the records and the accuracy rows show."""
+    return Summary(
+        tuple(headline_sentences(records)),
+        tuple(speed_sentences(records)),
+        tuple(accuracy_sentences(accuracy)),
+        tuple(problem_sentences(records)),
+    )
+
+
+def headline_sentences(records: pd.DataFrame) -> list[str]:
+    """Say who wins most often, and by how much at the smallest and the largest size."""
+    winners = tables.best(records)
+    if winners.empty:
+        if records.empty:
+            return ["Nothing was measured: the run has no records."]
+        return [f"Nothing was measured successfully: all {len(records)} cases ended without a result."]
+    return [_tally(winners), *_overall_sentences(records), *_device_sentences(records)]
+
+
+def speed_sentences(records: pd.DataFrame) -> list[str]:
+    """Say for each op and mode which backend is fastest at which sizes, and how much faster than the baseline."""
+    winners = tables.best(records).sort_values(["n_elements"], kind="stable")
+    varied = varied_policies(records)
+    rated = tables.rate(records, baseline_device="cpu").to_dict("records")
+    speedup = {_key(row, row["backend"]): float(row["speedup"]) for row in rated}
+    sentences = []
+    for values, group in _in_record_order(records, winners):
+        case = dict(zip(_GROUP, values, strict=True))
+        policies = "".join(f", {case[policy]}" for policy in varied)
+        clauses = _clauses(group, speedup)
+        sentences.append(
+            f"{case['op']} {case['mode']}, {case['dtype']} on {case['device']}{policies}: {'; '.join(clauses)}."
+        )
+    return sentences
+
+
+def accuracy_sentences(accuracy: pd.DataFrame) -> list[str]:
+    """Say how many results were within budget, who deviates in a known way, and what failed."""
+    if accuracy.empty:
+        return ["Accuracy was not checked in this run."]
+    good = accuracy[accuracy["status"] == "ok"]
+    sentences = [f"{len(good)} of {quantities.plural(len(accuracy), 'accuracy check')} are within budget"]
+    if good["max_ulp"].notna().any():
+        worst = good.sort_values("max_ulp", na_position="first").iloc[-1]
+        error, budget = quantities.number(worst["max_ulp"]), quantities.number(worst["budget_ulp"])
+        sentences[0] += f"; the largest error among them is {error} ULP ({_check(worst)}, budget {budget} ULP)"
+    sentences[0] += "."
+    known = accuracy[accuracy["status"] == "known_deviation"]
+    sentences += [_known_sentence(name, known[known["backend"] == name]) for name in tables.backend_order(known)]
+    return sentences + [f"Accuracy, {sentence}" for sentence in problem_sentences(accuracy)]
+
+
+def problem_sentences(rows: pd.DataFrame) -> list[str]:
+    """Say what has no result, each reason once."""
+    return [
+        f"{quantities.listing(row['backends'])}: {quantities.plural(row['n_cases'], 'case')} "
+        f"{ENDINGS.get(row['status'], row['status'])} ({quantities.listing(row['ops'], 4)})"
+        f": {first_line(row['reason']) or 'no reason given'}."
+        for row in tables.problems(rows).to_dict("records")
+    ]
+
+
+def first_line(reason: str, width: int = 200) -> str:
+    """Return the first line of a reason, cut at `width` and without its full stop."""
+    line = next(iter(reason.strip().splitlines()), "").rstrip(".")
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def varied_policies(records: pd.DataFrame) -> list[str]:
+    """Return the policies that take several values among the measured rows, and so must be named."""
+    rows = tables.measured(records)
+    return [policy for policy in POLICIES if len(rows[policy].unique()) > 1]
+
+
+def _tally(winners: pd.DataFrame) -> str:
+    clear = winners[~winners["tie"].astype(bool)]
+    counts = clear["fastest"].value_counts()
+    won = [f"{name}{' is fastest' if i == 0 else ''} in {counts[name]}" for i, name in enumerate(counts.index)]
+    parts = [quantities.listing(won, 12)] if won else []
+    n_ties = len(winners) - len(clear)
+    if n_ties:
+        parts.append(
+            f"{n_ties} {'is a tie' if n_ties == 1 else 'are ties'} (95 % intervals of the first two overlap)"
+        )
+    ops = quantities.plural(len(winners["op"].unique()), "op")
+    return f"Of {quantities.plural(len(winners), 'comparable case')} ({ops}), {'; '.join(parts)}."
+
+
+def _overall_sentences(records: pd.DataFrame) -> list[str]:
+    means = tables.overall(records)
+    means = means[means["backend"] != tables.BASELINE]
+    sentences = []
+    for (dtype, device, *policies), group in means.groupby(["dtype", "device", *POLICIES], sort=False):
+        # The sizes that only some ops have say little about all of them.
+        broad = group[group["n_cases"] * 2 >= group["n_cases"].max()]
+        named = "".join(f", {p}" for p, name in zip(policies, POLICIES, strict=True) if _varies(means, name))
+        for n_elements in sorted({broad["n_elements"].min(), broad["n_elements"].max()}):
+            at = broad[broad["n_elements"] == n_elements].sort_values("speedup", ascending=False)
+            each = [f"{row.backend} {quantities.number(row.speedup)}" for row in at.itertuples()]
+            sentences.append(
+                f"At {quantities.plural(int(n_elements), 'element')}, {dtype} on {device}{named}: "
+                f"{quantities.listing(each, 12)} times {tables.BASELINE} (geometric mean of "
+                f"{quantities.plural(int(at['n_cases'].iloc[0]), 'case')} that they share)."
+            )
+    return sentences
+
+
+def _varies(rows: pd.DataFrame, name: str) -> bool:
+    return len(rows[name].unique()) > 1
+
+
+def _device_sentences(records: pd.DataFrame) -> list[str]:
+    """Say how often the other devices beat the host, where both were measured."""
+    here = tables.best(records).set_index([key for key in tables.CASE if key != "device"])
+    host = here[here["device"] == "cpu"]["median_s"]
+    sentences = []
+    for device in [name for name in here["device"].unique() if name != "cpu"]:
+        ratio = (host / here[here["device"] == device]["median_s"]).dropna()
+        if len(ratio):
+            won = ratio[ratio > 1]
+            by = f", by {quantities.span(list(won))} times" if len(won) else ""
+            sentences.append(
+                f"With inputs already on the device, the best on {device} beats the best on cpu in "
+                f"{len(won)} of {quantities.plural(len(ratio), 'case')}{by}."
+            )
+    return sentences
+
+
+def _in_record_order(records: pd.DataFrame, winners: pd.DataFrame) -> list[tuple[tuple[str, ...], list[Row]]]:
+    grouped: dict[tuple[str, ...], list[Row]] = {
+        tuple(map(str, values)): list(group.to_dict("records"))
+        for values, group in winners.groupby(list(_GROUP), sort=False)
+    }
+    order = tables.measured(records)[list(_GROUP)].drop_duplicates().itertuples(index=False)
+    return [(key, grouped[key]) for key in (tuple(map(str, row)) for row in order)]
+
+
+def _clauses(cases: Sequence[Row], speedup: Mapping[tuple[object, ...], float]) -> list[str]:
+    """Return a clause for each contiguous range of sizes with the same winners; `cases` ascend in size."""
+    runs = [(winners, list(run)) for winners, run in groupby(cases, key=_winners)]
+    names = _size_names(cases)
+    clauses: list[str] = []
+    start = 0
+    for winners, run in runs:
+        where = _where(names, start, start + len(run) - 1)
+        start += len(run)
+        detail = _detail(run, winners, speedup)
+        if clauses:  # what the first clause said is understood in the others
+            verb, where = "" if len(winners) == 1 else " tie", where.replace(" elements", "")
+        else:
+            verb = " is fastest" if len(winners) == 1 else " tie for fastest"
+        clauses.append(f"{quantities.listing(list(winners))}{verb} {where}{detail}")
+    return clauses
+
+
+def _winners(case: Row) -> tuple[str, ...]:
+    return tuple(sorted(case["contenders"].split(", "))) if case["tie"] else (case["fastest"],)
+
+
+def _size_names(cases: Sequence[Row]) -> list[str]:
+    sizes = [int(case["n_elements"]) for case in cases]
+    if len(set(sizes)) < len(sizes):
+        return [f"shape {case['shape']}" for case in cases]
+    return [quantities.plural(n, "element") for n in sizes]
+
+
+def _where(names: Sequence[str], first: int, last: int) -> str:
+    whole = first == 0 and last == len(names) - 1
+    if whole:
+        return f"at {names[0]}, the only size" if len(names) == 1 else "at every size"
+    if first == last:
+        return f"at {names[first]}"
+    if first == 0:
+        return f"up to {names[last]}"
+    if last == len(names) - 1:
+        return f"from {names[first]} on"
+    return f"from {names[first].removesuffix(' elements')} to {names[last]}"
+
+
+def _detail(run: Sequence[Row], winners: tuple[str, ...], speedup: Mapping[tuple[object, ...], float]) -> str:
+    if tables.BASELINE not in winners:
+        ratios = [speedup[_key(case, case["fastest"])] for case in run]
+        known = [ratio for ratio in ratios if not math.isnan(ratio)]
+        if known:
+            return f" ({quantities.span(known)} times {tables.BASELINE})"
+    if len(winners) > 1:
+        return ""
+    behind = [case for case in run if not math.isnan(case["ratio"])]
+    if not behind:
+        return " (the only result)"
+    next_ones = {str(case["runner_up"]) for case in behind}
+    who = f", {next(iter(next_ones))}" if len(next_ones) == 1 else ""
+    return f" ({quantities.span([case['ratio'] for case in behind])} times the runner-up{who})"
+
+
+def _key(case: Row, backend: object) -> tuple[object, ...]:
+    return (*(case[name] for name in tables.CASE), backend)
+
+
+def _check(row: pd.Series) -> str:
+    return f"{row['backend']} {row['op']} {row['mode']}, {row['dtype']} on {row['device']}"
+
+
+def _known_sentence(backend: str, rows: pd.DataFrame) -> str:
+    worst = rows.sort_values("max_ulp", na_position="first").iloc[-1]
+    where = "" if pd.isna(worst["worst_input"]) else f" at x = {quantities.number(worst['worst_input'])}"
+    return (
+        f"{backend} has known deviations in {quantities.plural(len(rows), 'check')}; the largest, "
+        f"{quantities.number(worst['max_ulp'])} ULP, is {worst['op']} {worst['mode']} in {worst['dtype']}{where}: "
+        f"{first_line(str(worst['reason'])) or 'no reason given'}."
+    )

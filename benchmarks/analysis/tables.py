@@ -1,0 +1,230 @@
+"""Who is fastest, by how much, and what is missing: tables derived from records.
+
+Only rows with status `ok` are ever compared. Where a case was recorded twice, the later row counts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+CASE: tuple[str, ...] = (
+    "op",
+    "mode",
+    "dtype",
+    "device",
+    "shape",
+    "n_elements",
+    "allocation",
+    "cache",
+    "timing",
+)
+"""What two results must share to be compared."""
+BASELINE = "numpy"
+MODES = ("forward", "backward", "forward+backward")
+
+_BEST_COLUMNS = (
+    "fastest",
+    "fastest_device",
+    "median_s",
+    "runner_up",
+    "runner_up_device",
+    "runner_up_median_s",
+    "ratio",
+    "tie",
+    "contenders",
+)
+
+
+def backend_order(records: pd.DataFrame) -> list[str]:
+    """Return the backends in the order of the tables' columns: the baseline, then as they come."""
+    names = [str(name) for name in records["backend"].dropna().unique()]
+    return sorted(names, key=lambda name: name != BASELINE)
+
+
+def measured(records: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that count, one per case and backend, ordered by op, mode and size."""
+    rows = records[(records["status"] == "ok") & (records["median_s"] > 0)].copy()
+    for key in CASE:
+        # Keys without gaps: a missing policy is one value among others.
+        rows[key] = rows[key].fillna(0).astype("int64") if key == "n_elements" else rows[key].fillna("")
+    rows = rows.drop_duplicates([*CASE, "backend"], keep="last")
+    return _ordered(rows, records)
+
+
+def medians(records: pd.DataFrame) -> pd.DataFrame:
+    """Return median seconds: a row per comparable case, a column per backend."""
+    return _wide(measured(records), records, "median_s")
+
+
+def rate(records: pd.DataFrame, baseline: str = BASELINE, baseline_device: str | None = None) -> pd.DataFrame:
+    """Return the measured rows with `speedup`: the baseline's median over theirs, so that above 1 is faster.
+
+    The baseline is taken on the case's own device or, if given, on `baseline_device`. Where it lacks the case,
+    `speedup` is NaN.
+    """
+    rows = measured(records)
+    keys = list(CASE)
+    reference = rows[rows["backend"] == baseline]
+    if baseline_device is not None:
+        keys.remove("device")
+        reference = reference[reference["device"] == baseline_device]
+    reference = reference[[*keys, "median_s"]].rename(columns={"median_s": "baseline_s"})
+    rows = rows.merge(reference, on=keys, how="left")
+    rows["speedup"] = rows["baseline_s"] / rows["median_s"]
+    return rows
+
+
+def speedups(records: pd.DataFrame, baseline: str = BASELINE, baseline_device: str | None = None) -> pd.DataFrame:
+    """Return speed-ups over the baseline (see `rate`): a row per comparable case, a column per backend."""
+    return _wide(rate(records, baseline, baseline_device), records, "speedup")
+
+
+def best(records: pd.DataFrame, *, across_devices: bool = False) -> pd.DataFrame:
+    """Return the fastest backend of each comparable case, the runner-up, and how far apart they are.
+
+    `ratio` is the runner-up's median over the fastest's; `tie` says that their 95 % intervals overlap, where a
+    missing interval overlaps everything. `contenders` are all backends whose interval overlaps the fastest's,
+    separated by commas. With `across_devices`, backends compete on all devices, and contenders read
+    `torch on cuda`.
+    """
+    keys = [key for key in CASE if not (across_devices and key == "device")]
+    rows = measured(records).to_dict("records")
+    # groupby needs neighbours: `measured` orders by all of the case, not by the keys alone.
+    cases: dict[tuple[object, ...], list[Mapping[Hashable, Any]]] = {}
+    for row in rows:
+        cases.setdefault(tuple(row[key] for key in keys), []).append(row)
+    found = [
+        dict(zip(keys, case, strict=True)) | _verdict(entries, across_devices=across_devices)
+        for case, entries in cases.items()
+    ]
+    return pd.DataFrame(found, columns=[*keys, *_BEST_COLUMNS])
+
+
+def label(backend: str, device: str, *, across_devices: bool) -> str:
+    """Return the name under which a backend competes: with its device where there are several."""
+    return f"{backend} on {device}" if across_devices else backend
+
+
+def _verdict(entries: Sequence[Mapping[Hashable, Any]], *, across_devices: bool) -> dict[str, object]:
+    entries = sorted(entries, key=lambda row: float(row["median_s"]))
+    first, others = entries[0], entries[1:]
+    reach = _bound(first["ci95_high_s"], math.inf)
+    level = [first, *(row for row in others if _bound(row["ci95_low_s"], -math.inf) <= reach)]
+    second = others[0] if others else None
+    return {
+        "fastest": first["backend"],
+        "fastest_device": first["device"],
+        "median_s": first["median_s"],
+        "runner_up": second["backend"] if second else None,
+        "runner_up_device": second["device"] if second else None,
+        "runner_up_median_s": second["median_s"] if second else math.nan,
+        "ratio": second["median_s"] / first["median_s"] if second else math.nan,
+        "tie": second is not None and _bound(second["ci95_low_s"], -math.inf) <= reach,
+        "contenders": ", ".join(
+            label(row["backend"], row["device"], across_devices=across_devices) for row in level
+        ),
+    }
+
+
+def _bound(value: float, unknown: float) -> float:
+    return unknown if math.isnan(value) else value
+
+
+def overall(records: pd.DataFrame, baseline: str = BASELINE) -> pd.DataFrame:
+    """Return each backend's geometric mean speed-up at each size, over the cases that all of them have.
+
+    A mean over different cases would compare the cases, not the backends. A backend that lacks more than half
+    of the cases is left out, so that it does not take them from the others.
+    """
+    keys = ["dtype", "device", "allocation", "cache", "timing", "n_elements"]
+    found = []
+    wide = speedups(records, baseline, baseline_device="cpu")
+    for case, group in wide.groupby(level=keys, sort=False):
+        common = group.dropna(axis="columns", thresh=(len(group) + 1) // 2).dropna()
+        values = case if isinstance(case, tuple) else (case,)
+        if common.size:
+            means = np.exp(np.log(common).mean())
+            found += [
+                dict(zip(keys, values, strict=True))
+                | {"backend": str(backend), "speedup": float(mean), "n_cases": len(common)}
+                for backend, mean in means.items()
+            ]
+    return pd.DataFrame(found, columns=[*keys, "backend", "speedup", "n_cases"])
+
+
+def first_calls(records: pd.DataFrame) -> pd.DataFrame:
+    """Return how long first calls took, compilation included: a row per backend and device."""
+    rows = measured(records).dropna(subset=["first_call_s"])
+    found = []
+    for backend in backend_order(rows):
+        for device in rows.loc[rows["backend"] == backend, "device"].unique():
+            group = rows[(rows["backend"] == backend) & (rows["device"] == device)]
+            worst = group.sort_values("first_call_s").iloc[-1]
+            found.append(
+                {
+                    "backend": backend,
+                    "device": str(device),
+                    "n_cases": len(group),
+                    "median_first_call_s": float(group["first_call_s"].median()),
+                    "max_first_call_s": float(worst["first_call_s"]),
+                    "slowest": f"{worst['op']} {worst['mode']}",
+                }
+            )
+    columns = ["backend", "device", "n_cases", "median_first_call_s", "max_first_call_s", "slowest"]
+    return pd.DataFrame(found, columns=columns)
+
+
+def problems(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return what has no result and why, from records or accuracy rows; one row per status and reason.
+
+    Known deviations are results, and so do not appear here.
+    """
+    bad = rows[~rows["status"].isin(["ok", "known_deviation"])]
+    bad = bad.assign(status=bad["status"].fillna("unknown"), reason=bad["reason"].fillna(""))
+    found = [
+        {
+            "status": str(status),
+            "reason": str(reason),
+            "backends": backend_order(group),
+            "devices": _distinct(group["device"]),
+            "ops": _distinct(group["op"]),
+            "n_cases": len(group),
+        }
+        for (status, reason), group in bad.groupby(["status", "reason"], sort=False)
+    ]
+    found.sort(key=lambda row: row["status"] == "unavailable")  # what is broken first
+    return pd.DataFrame(found, columns=["status", "reason", "backends", "devices", "ops", "n_cases"])
+
+
+def _distinct(values: pd.Series) -> list[str]:
+    return [str(value) for value in values.dropna().unique()]
+
+
+def _wide(rows: pd.DataFrame, records: pd.DataFrame, values: str) -> pd.DataFrame:
+    wide = rows.pivot(  # noqa: PD010 - nothing to aggregate: one row per case and backend
+        index=list(CASE), columns="backend", values=values
+    )
+    # pivot sorts its rows; the records' own order is the one that people know.
+    order = pd.MultiIndex.from_frame(rows[list(CASE)].drop_duplicates())
+    present = set(wide.columns)
+    wide = wide.reindex(index=order, columns=[name for name in backend_order(records) if name in present])
+    wide.columns.name = None
+    return wide
+
+
+def _ordered(rows: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
+    ops = {op: rank for rank, op in enumerate(records["op"].dropna().unique())}
+    modes = {mode: rank for rank, mode in enumerate(MODES)}
+
+    def rank(column: pd.Series) -> pd.Series:
+        known = {"op": ops, "mode": modes}.get(str(column.name))
+        return column if known is None else column.map(known).astype("float64")
+
+    # Shapes are text, so sizes come first.
+    keys = ["op", "mode", "dtype", "device", "n_elements", "shape", "allocation", "cache", "timing"]
+    return rows.sort_values(keys, key=rank, kind="stable", ignore_index=True)

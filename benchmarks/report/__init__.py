@@ -1,0 +1,44 @@
+"""What people read of a run: one web page, Markdown and CSV tables, and the closing lines at the terminal."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.analysis.store import Run
+from benchmarks.analysis.tables import medians, speedups
+from benchmarks.report import markdown, page
+
+
+def write(run: Run, directory: Path) -> dict[str, Path]:
+    """Write all reports of `run` into `directory` and return their paths by file name.
+
+    Each file is replaced as a whole, so that a reader never sees half of one.
+    """
+    contents = {
+        "records.csv": _csv(run.records),
+        "accuracy.csv": _csv(run.accuracy),
+        "medians.csv": _csv(medians(run.records).reset_index()),
+        "medians.md": markdown.medians(run.records),
+        "speedups.csv": _csv(speedups(run.records, baseline_device="cpu").reset_index()),
+        "speedups.md": markdown.speedups(run.records),
+        "report.html": page.render(run),
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    return {name: _replace(directory / name, text) for name, text in contents.items()}
+
+
+def _csv(frame: pd.DataFrame) -> str:
+    return frame.to_csv(index=False, lineterminator="\n")
+
+
+def _replace(path: Path, text: str) -> Path:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path

@@ -1,0 +1,197 @@
+"""Charts: throughput against size, and the functions themselves, as plotly figures.
+
+Figures are plain dictionaries: plotly's own classes check every value, which takes ten seconds for a large run, so
+a test does it once. Colours of text, axes and backgrounds are left to the page, which follows the reader's scheme.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.analysis import quantities, tables
+from benchmarks.analysis.summary import POLICIES
+from benchmarks.report.palette import Style
+from benchmarks.report.views import split
+
+Figure = dict[str, Any]
+MARGIN = {"l": 44, "r": 10, "t": 8, "b": 38}
+_SPEED_HOVER = (
+    "<b>%{customdata[0]}</b><br>%{customdata[1]}, %{customdata[2]} moved<br>%{y:.3s} GB/s<br>"
+    "median %{customdata[3]}<br>95 % interval %{customdata[4]}<extra></extra>"
+)
+# Every other column would be copied and sorted with each line, which is most of a large report's time.
+_SPEED_COLUMNS = [
+    "op", "backend", "device", "n_elements", "bytes_moved", "gigabytes_per_s", "median_s", "ci95_low_s",
+    "ci95_high_s",
+]  # fmt: skip
+_CURVES = (("y", "f(x)", "#0072B2", "solid"), ("derivative", "f′(x)", "#D55E00", "6px,3px"))
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One small chart and its heading."""
+
+    title: str
+    figure: Figure
+
+
+@dataclass(frozen=True)
+class Board:
+    """Panels that share axes and a legend, under a label that says what is shown."""
+
+    label: str
+    panels: tuple[Panel, ...]
+
+
+def speed_boards(records: pd.DataFrame, bandwidth: pd.DataFrame, styles: Mapping[str, Style]) -> list[Board]:
+    """Return throughput against bytes moved: a board per mode, dtype and set of policies, a panel per op."""
+    boards = []
+    for view in split(records, ("mode", "dtype", *POLICIES)):
+        rows = tables.measured(view.records)
+        rows = rows[rows["gigabytes_per_s"].gt(0) & rows["bytes_moved"].gt(0)][_SPEED_COLUMNS]
+        axes = _axes(rows, bandwidth)
+        panels = [
+            Panel(str(op), speed_figure(group, bandwidth, styles, axes))
+            for op, group in rows.groupby("op", sort=False)
+        ]
+        if panels:
+            boards.append(Board(view.label, tuple(panels)))
+    return boards
+
+
+def speed_figure(rows: pd.DataFrame, bandwidth: pd.DataFrame, styles: Mapping[str, Style], axes: Figure) -> Figure:
+    """Return one op's throughput in GB/s against bytes moved per call, a line per backend and device."""
+    devices = [str(device) for device in rows["device"].unique()]
+    lines = dict(list(rows.groupby(["backend", "device"], sort=False)))
+    traces = [_copy_line(bandwidth, device) for device in devices]
+    for backend in tables.backend_order(rows):
+        for device in devices:
+            if (backend, device) in lines:
+                name = tables.label(backend, device, across_devices=len(devices) > 1)
+                traces.append(_backend_line(lines[backend, device], name, styles[backend], dashed=device != "cpu"))
+    return {"data": traces, "layout": {"margin": MARGIN, "hovermode": "closest", "showlegend": False, **axes}}
+
+
+def curve_figure(curve: pd.DataFrame, y_range: tuple[float, float]) -> Figure:
+    """Return a function (solid) and its derivative (dashed) over x."""
+    x = _numbers(curve["x"])
+    traces = [
+        {
+            "type": "scatter",
+            "x": x,
+            "y": _numbers(curve[column]),
+            "name": name,
+            "mode": "lines",
+            "line": {"color": colour, "width": 2.2, "dash": dash},
+            "hovertemplate": f"{name} = %{{y:.3}}<extra></extra>",
+        }
+        for column, name, colour, dash in _CURVES
+    ]
+    layout = {
+        "margin": {**MARGIN, "l": 30, "b": 26},
+        "hovermode": "x unified",
+        "showlegend": False,
+        "xaxis": {"range": [x[0], x[-1]], "zeroline": True, "nticks": 6, "hoverformat": ".3"},
+        "yaxis": {"range": list(y_range), "zeroline": True, "nticks": 6},
+    }
+    return {"data": traces, "layout": layout}
+
+
+def curve_board(curves: pd.DataFrame) -> Board:
+    """Return a panel per function of `curves`, all on the same axes as far as most of them fit."""
+    panels = []
+    for op, curve in curves.groupby("op", sort=False):
+        values = pd.concat([curve["y"], curve["derivative"]]).dropna()
+        # Between ±1 and the course notes' ±5: bounded functions fill their panel, the others stay comparable.
+        low, high = max(-5.0, values.min()), min(5.0, values.max())
+        pad = 0.06 * max(high - low, 1.0)
+        panels.append(Panel(str(op), curve_figure(curve, (low - pad, high + pad))))
+    return Board("", tuple(panels))
+
+
+def _axes(rows: pd.DataFrame, bandwidth: pd.DataFrame) -> Figure:
+    """Return axes that all panels of a board share, so that they can be compared at a glance."""
+    if rows.empty:
+        return {}
+    limits = bandwidth[bandwidth["device"].isin(rows["device"].unique())]["gigabytes_per_s"]
+    low = float(rows["gigabytes_per_s"].min())
+    high = max([float(rows["gigabytes_per_s"].max()), *limits])
+    moved = rows["bytes_moved"].astype("float64")
+    x_low, x_high = math.log10(moved.min()) - 0.2, math.log10(moved.max()) + 0.2
+    step = 4 if x_high - x_low > 3 else 2
+    ticks = [2**k for k in range(0, 60, 2 * step // 2) if x_low <= math.log10(2**k) <= x_high]
+    return {
+        "xaxis": {
+            "type": "log",
+            "range": [x_low, x_high],
+            "tickvals": ticks,
+            "ticktext": [quantities.size(tick) for tick in ticks],
+            "title": {"text": "bytes moved per call", "standoff": 6},
+        },
+        "yaxis": {
+            "type": "log",
+            "range": [math.log10(low) - 0.12, math.log10(high) + 0.12],
+            "dtick": 1,
+            "exponentformat": "none",
+            "title": {"text": "GB/s", "standoff": 4},
+        },
+    }
+
+
+def _copy_line(bandwidth: pd.DataFrame, device: str) -> Figure:
+    known = bandwidth[bandwidth["device"] == device].sort_values("n_bytes")
+    name = f"copy on {html.escape(device, quote=False)}"
+    return {
+        "type": "scatter",
+        "x": _numbers(known["n_bytes"]),
+        "y": _numbers(known["gigabytes_per_s"]),
+        "name": name,
+        "mode": "lines",
+        "line": {"color": "#8a8a8a", "width": 1.5, "dash": "2px,3px"},
+        "hovertemplate": f"<b>{name}</b><br>%{{y:.3s}} GB/s<extra></extra>",
+    }
+
+
+def _backend_line(rows: pd.DataFrame, name: str, style: Style, *, dashed: bool) -> Figure:
+    rows = rows.sort_values("bytes_moved")
+    rate, moved = rows["gigabytes_per_s"], rows["bytes_moved"].astype("float64") / 1e9
+    return {
+        "type": "scatter",
+        "x": _numbers(rows["bytes_moved"]),
+        "y": _numbers(rate),
+        "error_y": {
+            "type": "data",
+            "array": _numbers(moved / rows["ci95_low_s"] - rate),
+            "arrayminus": _numbers(rate - moved / rows["ci95_high_s"]),
+            "thickness": 1.2,
+            "width": 3,
+        },
+        "name": html.escape(name, quote=False),
+        "mode": "lines+markers",
+        "line": {"color": style.colour, "width": 1.8, "dash": "6px,3px" if dashed else "solid"},
+        "marker": {"symbol": style.symbol + ("-open" if dashed else ""), "size": 8, "color": style.colour},
+        "customdata": [_hover(row, name) for row in rows.to_dict("records")],
+        "hovertemplate": _SPEED_HOVER,
+    }
+
+
+def _hover(row: Mapping[Hashable, Any], name: str) -> list[str]:
+    # plotly reads tags in texts, so names are escaped here; the page escapes nothing inside its figures.
+    return [
+        html.escape(name, quote=False),
+        quantities.plural(int(row["n_elements"]), "element"),
+        quantities.size(float(row["bytes_moved"])),
+        quantities.seconds(float(row["median_s"])),
+        quantities.interval(float(row["ci95_low_s"]), float(row["ci95_high_s"])),
+    ]
+
+
+def _numbers(values: pd.Series) -> list[float | None]:
+    """Return six digits of each number, which is more than a chart shows; what is not finite leaves a gap."""
+    return [float(f"{v:.6g}") if math.isfinite(v) else None for v in values.astype("float64")]

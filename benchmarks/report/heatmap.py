@@ -1,0 +1,153 @@
+"""The speed-up map: who wins where, as a table that scrolls, prints and reads aloud."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.analysis import quantities, tables
+from benchmarks.analysis.summary import ENDINGS, first_line
+from benchmarks.report.views import View
+
+FULL_SHADE = 4.0
+"""Doublings at which a cell has its full colour: 16 times faster or slower."""
+
+Row = Mapping[Hashable, Any]
+Place = tuple[str, str, object, str]
+"""Op, mode, size and contestant."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One result. `shade` runs from -1 (slowest) to 1 (fastest); None is no colour. `mark` stars winners.
+
+    `tip` leaves out what the headings of its row and column say; the page puts that in front.
+    """
+
+    text: str
+    tip: str
+    shade: float | None = None
+    mark: str = ""
+    status: str = "ok"
+
+    @property
+    def percent(self) -> int:
+        """Strength of the colour in percent."""
+        return round(100 * abs(self.shade or 0))
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """A table of cells: groups of (mode, rows of (op, cells)), a column per size and contestant."""
+
+    label: str
+    sizes: tuple[str, ...]
+    contestants: tuple[tuple[str, str], ...]
+    groups: tuple[tuple[str, tuple[tuple[str, tuple[Cell, ...]], ...]], ...]
+    absent: tuple[str, ...]
+
+
+def build(view: View, rated: pd.DataFrame) -> Heatmap:
+    """Return the map of one view; `rated` are all rows with their speed-ups (`tables.rate`)."""
+    rows = tables.measured(view.records)
+    sizes = _sizes(rows)
+    contestants = _contestants(view, rows)
+    ops = list(view.records["op"].dropna().unique())
+    modes = [mode for mode in tables.MODES if mode in set(view.records["mode"])]
+    cells = _cells(view, rated, "shape" if isinstance(sizes[0][0], str) else "n_elements")
+    groups = []
+    for mode in modes:
+        lines = []
+        for op in ops:
+            places = [(op, mode, size, name) for size, _ in sizes for name, _ in contestants]
+            line = tuple(cells.get(place, Cell("", "not part of this run", status="none")) for place in places)
+            if any(cell.status != "none" for cell in line):
+                lines.append((op, line))
+        groups.append((mode, tuple(lines)))
+    return Heatmap(
+        view.label,
+        tuple(name for _, name in sizes),
+        tuple(contestants),
+        tuple(groups),
+        tuple(_absent(view.records, rows)),
+    )
+
+
+def _sizes(rows: pd.DataFrame) -> list[tuple[object, str]]:
+    """Return sizes and their names; shapes where one op has several of the same size."""
+    if rows.duplicated(["op", "mode", "device", "backend", "n_elements"]).any():
+        shapes = rows.sort_values("n_elements", kind="stable")["shape"].unique()
+        return [(str(shape), str(shape)) for shape in shapes]
+    return [(int(n), quantities.count(int(n))) for n in sorted(rows["n_elements"].unique())]
+
+
+def _contestants(view: View, rows: pd.DataFrame) -> list[tuple[str, str]]:
+    found = rows[["backend", "device"]].drop_duplicates()
+    order = tables.backend_order(view.records)
+    pairs = sorted(found.itertuples(index=False), key=lambda pair: order.index(str(pair.backend)))
+    return [(tables.label(b, d, across_devices=view.across_devices), str(b)) for b, d in pairs]
+
+
+def _cells(view: View, rated: pd.DataFrame, size: str) -> dict[Place, Cell]:
+    across = view.across_devices
+
+    def place(row: Row) -> Place:
+        name = tables.label(str(row["backend"]), str(row["device"]), across_devices=across)
+        return str(row["op"]), str(row["mode"]), _plain(row[size]), name
+
+    cells = {
+        place(row): Cell(
+            "✕" if row["status"] != "unavailable" else "n/a",
+            f"{ENDINGS.get(str(row['status']), row['status'])}: {first_line(str(row['reason']))}",
+            status="unavailable" if row["status"] == "unavailable" else "failed",
+        )
+        for row in view.records[view.records["status"] != "ok"].to_dict("records")
+    }
+    winners = {}
+    for row in tables.best(view.records, across_devices=across).to_dict("records"):
+        winners[(row["op"], row["mode"], row[size])] = (set(row["contenders"].split(", ")), bool(row["tie"]))
+    keys = [*tables.CASE, "backend"]
+    shown = tables.measured(view.records)[keys].merge(rated, on=keys, how="left")
+    for row in shown.to_dict("records"):
+        where = place(row)
+        contenders, tie = winners[where[:3]]
+        mark = "" if where[3] not in contenders else "☆" if tie else "★"
+        cells[where] = _measured_cell(row, mark)
+    return cells
+
+
+def _plain(size: object) -> object:
+    return size if isinstance(size, str) or pd.isna(size) else int(size)  # type: ignore[call-overload]
+
+
+def _measured_cell(row: Row, mark: str) -> Cell:
+    ratio, rate = float(row["speedup"]), float(row["gigabytes_per_s"])
+    low, high = float(row["ci95_low_s"]), float(row["ci95_high_s"])
+    tip = f"median {quantities.seconds(row['median_s'])}, 95 % interval {quantities.interval(low, high)}"
+    if not math.isnan(rate):
+        tip += f"\n{quantities.number(rate)} GB/s"
+    standing = {"★": "\nfastest", "☆": "\nnot distinguishable from the fastest"}.get(mark, "")
+    is_baseline = row["backend"] == tables.BASELINE
+    if math.isnan(ratio) or is_baseline:
+        return Cell(quantities.seconds(row["median_s"]), tip + standing, None, mark)
+    tip += f"\n{quantities.number(ratio)} times {tables.BASELINE}{standing}"
+    return Cell(quantities.times(ratio), tip, shade(ratio), mark)
+
+
+def shade(ratio: float) -> float:
+    """Return the colour's strength for a speed-up: 0 at 1, ±1 from `FULL_SHADE` doublings on."""
+    return max(-1.0, min(1.0, math.log2(ratio) / FULL_SHADE))
+
+
+def _absent(records: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
+    """Return why backends without a single result have no column."""
+    bad = records[(records["status"] != "ok") & ~records["backend"].isin(rows["backend"])]
+    return [
+        f"{quantities.listing(row['backends'])} ({ENDINGS.get(row['status'], row['status'])}: "
+        f"{first_line(row['reason']) or 'no reason given'})"
+        for row in tables.problems(bad).to_dict("records")
+    ]

@@ -1,0 +1,140 @@
+"use strict";
+(() => {
+  const charts = [...document.querySelectorAll(".chart")];
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  let figures = {};
+  const printing = matchMedia("print");
+
+  // Charts: drawn when they come near the screen, coloured like the page.
+  const axis = (colours, given = {}) => ({
+    gridcolor: colours.grid, zerolinecolor: colours.soft, linecolor: colours.soft, tickfont: { size: 11 },
+    automargin: false, fixedrange: true, ...given, title: { ...given.title, font: { size: 11 } },
+  });
+  function themed(layout) {
+    const style = getComputedStyle(document.documentElement);
+    const colour = (name) => style.getPropertyValue(`--${name}`).trim();
+    const colours = { grid: colour("grid"), soft: colour("soft") };
+    return {
+      ...layout,
+      autosize: true, dragmode: false,
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour("ink") },
+      hoverlabel: { bgcolor: colour("page"), bordercolor: colours.soft, font: { color: colour("ink") }, align: "left" },
+      xaxis: axis(colours, layout.xaxis), yaxis: axis(colours, layout.yaxis),
+    };
+  }
+  function draw(chart) {
+    if (chart.offsetParent === null) return; // hidden: drawn when its view is shown
+    const figure = figures[chart.dataset.figure];
+    const options = { displayModeBar: false, responsive: true, scrollZoom: false };
+    Plotly.react(chart, figure.data, themed(figure.layout), options);
+    chart.dataset.drawn = "";
+  }
+  // What is large lies in the page compressed.
+  async function unpack(id) {
+    const packed = Uint8Array.from(atob(document.getElementById(id).textContent), (letter) => letter.charCodeAt(0));
+    return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+  }
+  async function prepare() {
+    figures = JSON.parse(await unpack("figures"));
+    const script = document.createElement("script");
+    script.textContent = await unpack("plotly");
+    document.head.append(script);
+    const observer = new IntersectionObserver((entries) => {
+      for (const entry of entries) if (entry.isIntersecting && !("drawn" in entry.target.dataset)) draw(entry.target);
+    }, { rootMargin: "600px" });
+    charts.forEach((chart) => observer.observe(chart));
+    addEventListener("beforeprint", () => charts.forEach(draw));
+  }
+  if (charts.length) {
+    prepare().catch((error) => {
+      charts.forEach((chart) => { chart.textContent = `The chart cannot be drawn (${error.message}): it needs a browser of 2023 or later.`; });
+    });
+  }
+  const redraw = () => charts.filter((chart) => "drawn" in chart.dataset).forEach(draw);
+  dark.addEventListener("change", redraw);
+  printing.addEventListener("change", redraw);
+
+  if (innerWidth < 600) document.querySelectorAll("details").forEach((details) => { details.open = false; });
+
+  // Views: one of several tables or boards at a time.
+  document.querySelectorAll("[data-chooser]").forEach((chooser) => {
+    const views = document.querySelectorAll(`[data-view="${chooser.dataset.chooser}"]`);
+    const show = () => {
+      const chosen = chooser.querySelector(":checked").value;
+      views.forEach((view) => { view.hidden = view.dataset.index !== chosen; });
+    };
+    chooser.addEventListener("change", show);
+    show(); // a reloaded page may remember another choice
+  });
+
+  // Tips: on hover, and on tap where nothing hovers.
+  const tip = document.getElementById("tip");
+  function place(cell) {
+    const table = cell.closest(".heat");
+    if (!table) return "";
+    const [sizes, names] = [...table.tHead.rows].map((row) => [...row.cells].map((heading) => heading.textContent.trim()));
+    const column = cell.cellIndex - 1;
+    const size = sizes[1 + Math.floor(column / (names.length / (sizes.length - 1)))];
+    const op = cell.parentNode.cells[0].textContent;
+    const mode = cell.closest("tbody").rows[0].cells[0].textContent;
+    return `${names[column]}: ${op} ${mode}, ${size} elements\n`;
+  }
+  function point(event) {
+    const cell = event.target.closest?.("[data-tip]");
+    tip.hidden = !cell;
+    if (!cell) return;
+    tip.textContent = place(cell) + cell.dataset.tip;
+    const box = cell.getBoundingClientRect();
+    const left = Math.min(Math.max(12, box.left), innerWidth - tip.offsetWidth - 12);
+    const below = box.bottom + 6;
+    const top = below + tip.offsetHeight < innerHeight ? below : box.top - tip.offsetHeight - 6;
+    Object.assign(tip.style, { left: `${left}px`, top: `${top}px` });
+  }
+  document.addEventListener("pointerover", point);
+  document.addEventListener("click", point);
+  document.addEventListener("scroll", () => { tip.hidden = true; }, { capture: true, passive: true });
+  document.addEventListener("keydown", (event) => { if (event.key === "Escape") tip.hidden = true; });
+
+  // Sorting: numbers by value, texts by letter, what is missing last.
+  const compare = (a, b) => (typeof a === "number" ? a - b : a.localeCompare(b, "en", { numeric: true }));
+  document.querySelectorAll("table.sortable").forEach((table) => {
+    const headings = [...table.tHead.rows[0].cells];
+    const body = table.tBodies[0];
+    headings.forEach((heading, column) => {
+      const numeric = heading.classList.contains("n");
+      const value = (row) => {
+        const cell = row.cells[column];
+        if (!numeric) return cell.textContent || null;
+        return "sort" in cell.dataset ? Number(cell.dataset.sort.replace("inf", "Infinity")) : null;
+      };
+      heading.querySelector("button").addEventListener("click", () => {
+        const direction = heading.ariaSort === "ascending" ? -1 : 1;
+        headings.forEach((other) => { other.ariaSort = "none"; });
+        heading.ariaSort = direction === 1 ? "ascending" : "descending";
+        const rows = [...body.rows].map((row) => [value(row), row]);
+        rows.sort(([a], [b]) => (a === null) - (b === null) || (a === null ? 0 : direction * compare(a, b)));
+        body.append(...rows.map(([, row]) => row));
+      });
+    });
+  });
+
+  // The filter: rows that hold every word.
+  const filter = document.getElementById("filter");
+  if (filter) {
+    const rows = [...document.getElementById("all").tBodies[0].rows];
+    const matches = document.getElementById("matches");
+    const apply = () => {
+      const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+      let shown = 0;
+      rows.forEach((row) => {
+        const text = row.textContent.toLowerCase();
+        row.hidden = !words.every((word) => text.includes(word));
+        shown += !row.hidden;
+      });
+      matches.textContent = `${shown} of ${rows.length} rows`;
+    };
+    filter.addEventListener("input", apply);
+    apply();
+  }
+})();

@@ -1,0 +1,250 @@
+"""A made-up run with everything a report must show: winners, ties, failures, gaps and known deviations."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.analysis.records import ACCURACY_COLUMNS, to_frame
+from benchmarks.analysis.store import Run
+
+OPS = {
+    "step": "elementwise",
+    "sigmoid": "elementwise",
+    "tanh": "elementwise",
+    "relu": "elementwise",
+    "mean_squared_error": "loss",
+    "categorical_cross_entropy": "loss",
+}
+SIZES = (1_024, 32_768, 1_048_576, 8_388_608)
+MODES = ("forward", "backward")
+# Overhead of a call in seconds, seconds per element of cheap work, and of transcendental work.
+COSTS = {
+    "numpy": (9e-7, 5.5e-10, 7.2e-9),
+    "numba": (3.5e-7, 2.6e-10, 2.1e-9),
+    "numba-parallel": (1.6e-5, 1.4e-10, 1.1e-9),
+    "jax": (4.2e-6, 2.2e-10, 1.2e-9),
+    "torch": (2.4e-6, 1.5e-10, 7.5e-10),
+}
+VERSIONS = {
+    "numpy": "2.3.1",
+    "numba": "0.63.0",
+    "numba-parallel": "0.63.0",
+    "jax": "0.10.1",
+    "torch": "2.11.0",
+}
+COMPILE_S = {"numba": 0.61, "numba-parallel": 1.42, "jax": 0.048}
+HOSTILE = "<script>alert(1)</script>"
+
+
+def record(
+    backend: str, op: str = "sigmoid", mode: str = "forward", n: int = 1024, **more: object
+) -> dict[str, object]:
+    """Return one successful record with a plausible time, overridden by `more`."""
+    rng = np.random.default_rng(_seed(backend, op, mode, n))
+    overhead, cheap, costly = COSTS.get(backend, COSTS["torch"])
+    work = cheap if op in ("step", "relu", "mean_squared_error") else costly
+    median = (overhead + n * work * (1.4 if mode == "backward" else 1.0)) * rng.uniform(0.95, 1.08)
+    if n > 4_000_000:
+        median *= 1.3  # beyond the caches
+    width = median * rng.uniform(0.004, 0.06)
+    moved = n * 4 * (3 if mode == "backward" else 2)
+    return {
+        "run_id": "20260321T101500Z",
+        "saved_as": "desk",
+        "timestamp": "2026-03-21T10:15:00Z",
+        "git_commit": "4f1c2d9e8b7a6c5d4e3f2a1b0c9d8e7f6a5b4c3d",
+        "git_dirty": True,
+        "machine_id": "a1b2c3d4e5f6",
+        "device_name": 'AMD EPYC "Milan" 7R13',
+        "op": op,
+        "kind": OPS.get(op, "elementwise"),
+        "mode": mode,
+        "backend": backend,
+        "variant": backend.partition("-")[2],
+        "backend_version": VERSIONS.get(backend, "1.0"),
+        "device": "cpu",
+        "dtype": "float32",
+        "shape": (n,),
+        "n_elements": n,
+        "allocation": "fresh",
+        "cache": "hot",
+        "timing": "latency",
+        "threads": 1 if backend in ("numpy", "numba") else 2,
+        "status": "ok",
+        "median_s": median,
+        "mean_s": median * 1.02,
+        "min_s": median * 0.96,
+        "iqr_s": width,
+        "ci95_low_s": median - width / 2,
+        "ci95_high_s": median + width / 2,
+        "rounds": int(rng.integers(20, 400)),
+        "iterations": max(1, round(1e-3 / median)),
+        "stop_reason": "precision reached" if rng.random() < 0.9 else "time used up",
+        "first_call_s": median * 3 + COMPILE_S.get(backend, 0) * rng.uniform(0.7, 1.3),
+        "elements_per_s": n / median,
+        "bytes_moved": moved,
+        "gigabytes_per_s": moved / median / 1e9,
+        "fraction_of_copy_bandwidth": moved / median / 1e9 / copy_bandwidth(moved),
+        "max_ulp": float(rng.uniform(0, 2.5)),
+        "mean_ulp": 0.3,
+        "max_abs_error": 6e-8,
+        "oracle": "mpmath, 50 digits",
+        **more,
+    }
+
+
+def _seed(*parts: object) -> int:
+    return sum(ord(letter) * 31**i for i, letter in enumerate(repr(parts))) % 2**32
+
+
+def failure(backend: str, status: str, reason: str, **more: object) -> dict[str, object]:
+    """Return a record without a result."""
+    measured = record(backend, **more)  # type: ignore[arg-type]
+    coordinates = list(measured)[: list(measured).index("status")]
+    return {name: measured[name] for name in coordinates} | {"status": status, "reason": reason}
+
+
+def copy_bandwidth(n_bytes: float) -> float:
+    """Return a plausible copy bandwidth in GB/s: high in the caches, lower in memory."""
+    return 18 + 70 / (1 + (n_bytes / 6e5) ** 0.8) * min(1.0, (n_bytes / 4096) ** 0.3)
+
+
+def records() -> list[dict[str, object]]:
+    """Return every case of the made-up run."""
+    rows = []
+    for op, mode, n, backend in itertools.product(OPS, MODES, SIZES, COSTS):
+        case = {"op": op, "mode": mode, "n": n}
+        if backend == "numba-parallel" and op == "categorical_cross_entropy" and mode == "backward":
+            rows.append(
+                failure(backend, "failed", "result is 37 ULP off where 4 are allowed\n(at x = 0.5)", **case)
+            )
+        elif backend == "jax" and op == "step" and mode == "backward":
+            rows.append(failure(backend, "unavailable", "jax: the derivative of step is not registered", **case))
+        elif backend == "torch" and op == "tanh" and n == SIZES[-1] and mode == "forward":
+            rows.append(failure(backend, "timeout", "torch-cpu gave no answer within 120 s and was ended", **case))
+        else:
+            rows.append(record(backend, **case))  # type: ignore[arg-type]
+    reason = "torch-compile needs a C++ compiler: install g++"
+    return rows + [failure("torch-compile", "unavailable", reason, op=op) for op in OPS]
+
+
+def accuracy() -> list[dict[str, object]]:
+    """Return every accuracy check of the made-up run."""
+    rows: list[dict[str, object]] = []
+    for op, mode, backend in itertools.product(OPS, MODES, COSTS):
+        rng = np.random.default_rng(_seed(op, mode, backend))
+        row: dict[str, object] = {
+            "op": op, "kind": OPS[op], "mode": mode, "backend": backend, "backend_version": VERSIONS[backend],
+            "device": "cpu", "dtype": "float32", "status": "ok", "reason": "", "n_points": 20_011,
+            "max_ulp": 0.0 if op in ("step", "relu") else float(rng.uniform(0.5, 3.2)), "mean_ulp": 0.21,
+            "worst_input": float(rng.normal()), "budget_ulp": 0.0 if op in ("step", "relu") else 4.0,
+        }  # fmt: skip
+        if backend in ("torch", "jax") and mode == "backward" and op in ("sigmoid", "tanh"):
+            reason = f"{op}' computed from y cancels where |y| approaches 1"
+            row |= {"status": "known_deviation", "max_ulp": 2.0**24, "worst_input": 16.6, "reason": reason}
+        if backend in ("torch", "jax") and mode == "backward" and op == "relu":
+            reason = "the gradient at NaN is a number: a comparison with NaN is false"
+            row |= {
+                "status": "known_deviation",
+                "max_ulp": math.inf,
+                "worst_input": math.nan,
+                "reason": reason,
+            }
+        if backend == "numba-parallel" and mode == "backward" and op == "categorical_cross_entropy":
+            row |= {"status": "failed", "max_ulp": 37.2, "reason": "37.2 ULP at x = 0.5 where 4 are allowed"}
+        rows.append(row)
+    return rows
+
+
+def curves() -> pd.DataFrame:
+    """Return some activations and their derivatives over [-5, 5)."""
+    x = np.arange(-5, 5, 0.05)
+    sigmoid, tanh = 1 / (1 + np.exp(-x)), np.tanh(x)
+    functions = {
+        "step": ((x > 0) * 1.0, 0 * x),
+        "sigmoid": (sigmoid, sigmoid * (1 - sigmoid)),
+        "tanh": (tanh, 1 - tanh**2),
+        "relu": (np.maximum(x, 0), (x > 0) * 1.0),
+    }
+    return pd.concat(
+        [pd.DataFrame({"op": op, "x": x, "y": y, "derivative": d}) for op, (y, d) in functions.items()],
+        ignore_index=True,
+    )
+
+
+def bandwidth(*devices: str) -> pd.DataFrame:
+    """Return a made-up measurement of the copy bandwidth."""
+    ladder = [4**k for k in range(6, 15)]
+    rows = [
+        {
+            "device": device,
+            "n_bytes": n,
+            "gigabytes_per_s": copy_bandwidth(n) * (1 if device == "cpu" else 20),
+        }
+        for device in devices or ("cpu",)
+        for n in ladder
+    ]
+    return pd.DataFrame(rows, columns=["device", "n_bytes", "gigabytes_per_s"])
+
+
+MACHINE = {
+    "machine_id": "a1b2c3d4e5f6",
+    "cpu": "AMD EPYC 7R13 Processor",
+    "architecture": "x86_64",
+    "cores": 2,
+    "logical_cpus": 4,
+    "memory_gib": 23,
+    "system": "Linux",
+    "l3_cache_bytes": 33_554_432,
+    "vector_extensions": "avx, avx2",
+    "kernel": "6.1.0",
+    "python": "3.13.5",
+    "threads": 2,
+    "governor": None,
+    "load_average_1min": 0.12,
+    "packages": {**VERSIONS, "pandas": "3.1.1"},
+}
+
+
+def run(**changes: object) -> Run:
+    """Return the made-up run, with fields replaced by `changes`."""
+    fields: dict[str, object] = {
+        "records": to_frame(records()),
+        "accuracy": to_frame(accuracy(), ACCURACY_COLUMNS),
+        "machine": MACHINE,
+        "bandwidth": bandwidth(),
+        "curves": curves(),
+        "command": "pytest benchmarks --preset quick --benchmark-save=desk",
+        "saved_as": "desk",
+    }
+    return Run(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def large_run() -> Run:
+    """Return a run of forty ops in two dtypes on two devices: what a report must still bear."""
+    rows = []
+    names = [*OPS, *(f"activation_{i}" for i in range(34))]
+    sizes = (*SIZES, 67_108_864)
+    for op, mode, n, backend, dtype in itertools.product(names, MODES, sizes, COSTS, ("float32", "float64")):
+        rows.append(record(backend, op, mode, n, dtype=dtype))
+        if backend in ("jax", "torch"):
+            quick = {"device": "cuda", "device_name": "NVIDIA H100"}
+            scale = (8e-6 + n * 3e-12) / float(str(rows[-1]["median_s"]))
+            times = {name: float(str(rows[-1][name])) * scale for name in rows[-1] if name in _TIMES}
+            rate = float(str(rows[-1]["gigabytes_per_s"])) / scale
+            rows.append({**rows[-1], **quick, **times, "gigabytes_per_s": rate})
+    return run(records=to_frame(rows), bandwidth=bandwidth("cpu", "cuda"))
+
+
+_TIMES = ("median_s", "mean_s", "min_s", "iqr_s", "ci95_low_s", "ci95_high_s")
+
+if __name__ == "__main__":
+    from benchmarks.report import write
+
+    for name, path in write(run(), Path("results/latest")).items():
+        print(f"{name}: {path}")

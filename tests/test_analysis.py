@@ -1,0 +1,330 @@
+"""The analysis: schema, tables, sentences and the journal."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks.analysis import quantities, summary, tables
+from benchmarks.analysis.records import ACCURACY_COLUMNS, COLUMNS, to_frame
+from benchmarks.analysis.store import Run, read_journal, write_journal_line
+from tests import synthetic
+from tests.synthetic import record
+
+# Frames take milliseconds to build: fewer examples, and no deadline that a busy machine would miss.
+few = settings(max_examples=30, deadline=None)
+STATUSES = ("ok", "failed", "unavailable", "crashed", "timeout", "out_of_memory")
+cases = st.lists(
+    st.builds(
+        record,
+        backend=st.sampled_from(["numpy", "numba", "torch"]),
+        op=st.sampled_from(["relu", "tanh"]),
+        mode=st.sampled_from(["forward", "backward"]),
+        n=st.sampled_from([1, 1024, 32768]),
+        status=st.sampled_from(STATUSES),
+        median_s=st.floats(1e-9, 10),
+        device=st.sampled_from(["cpu", "cuda"]),
+    ),
+    max_size=30,
+)
+
+
+def test_a_frame_has_the_schema_s_columns_in_order_even_without_rows() -> None:
+    assert list(to_frame([]).columns) == [column.name for column in COLUMNS]
+    assert dict(to_frame([{"op": "relu"}]).dtypes.astype(str)) == {c.name: c.dtype for c in COLUMNS}
+    assert len({column.name for column in COLUMNS}) == len(COLUMNS)
+
+
+def test_what_a_record_lacks_is_empty() -> None:
+    frame = to_frame([{"op": "relu", "median_s": None, "n_elements": math.nan}])
+    assert frame.drop(columns="op").isna().all(axis=None)
+
+
+def test_an_unknown_column_is_named_with_the_allowed_ones() -> None:
+    with pytest.raises(ValueError, match=r"unknown columns speed; allowed are run_id, .*oracle"):
+        to_frame([{"op": "relu", "speed": 1.0}])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("median_s", "fast"), ("median_s", [1]), ("rounds", 1.5), ("rounds", "3"), ("git_dirty", 7)],
+)
+def test_a_value_that_its_column_cannot_hold_is_an_error(name: str, value: object) -> None:
+    with pytest.raises(ValueError, match=f"{name}: must hold"):
+        to_frame([{name: value}])
+
+
+def test_numpy_scalars_and_shapes_as_tuples_are_accepted() -> None:
+    frame = to_frame(
+        [{"shape": (3, 4), "n_elements": np.int64(12), "median_s": np.float32(0.5), "git_dirty": np.True_}]
+    )
+    assert frame.loc[0, ["shape", "n_elements", "median_s", "git_dirty"]].tolist() == ["3x4", 12, 0.5, True]
+
+
+def test_medians_have_a_row_per_case_and_the_baseline_first() -> None:
+    frame = to_frame([record("torch", n=2048), record("numpy", n=2048), record("torch"), record("numpy")])
+    wide = tables.medians(frame)
+    assert list(wide.columns) == ["numpy", "torch"]
+    assert list(wide.index.get_level_values("n_elements")) == [1024, 2048]
+    assert wide.iloc[0]["torch"] == frame["median_s"][2]
+
+
+def test_a_case_recorded_twice_counts_once_with_its_later_value() -> None:
+    wide = tables.medians(to_frame([record("numpy", median_s=1.0), record("numpy", median_s=2.0)]))
+    assert wide["numpy"].tolist() == [2.0]
+
+
+@pytest.mark.parametrize("policy", ["allocation", "cache", "timing", "dtype", "device", "shape"])
+def test_results_under_different_policies_are_not_compared(policy: str) -> None:
+    frame = to_frame([record("numpy"), record("torch", **{policy: "other"})])
+    assert len(tables.medians(frame)) == 2
+    assert tables.speedups(frame)["torch"].isna().all()
+
+
+def test_a_missing_policy_is_a_value_like_any_other() -> None:
+    frame = to_frame([record("numpy", cache=None), record("torch", cache=None), record("torch")])
+    assert tables.medians(frame)["torch"].notna().tolist() == [True, True]
+    assert tables.speedups(frame)["torch"].notna().sum() == 1
+
+
+@few
+@given(cases)
+def test_the_baseline_is_once_as_fast_as_itself(rows: list[dict[str, object]]) -> None:
+    speedups = tables.speedups(to_frame(rows))
+    if "numpy" in speedups:
+        assert (speedups["numpy"].dropna() == 1).all()
+
+
+@few
+@given(cases)
+def test_a_speedup_is_a_ratio_of_two_medians(rows: list[dict[str, object]]) -> None:
+    frame = to_frame(rows)
+    medians, speedups = tables.medians(frame), tables.speedups(frame)
+    pd.testing.assert_index_equal(medians.index, speedups.index)
+    for backend in speedups.columns:
+        expected = medians["numpy"] / medians[backend] if "numpy" in medians else medians[backend] * math.nan
+        pd.testing.assert_series_equal(speedups[backend], expected, check_names=False)
+
+
+@few
+@given(cases)
+def test_only_successful_rows_win(rows: list[dict[str, object]]) -> None:
+    for across_devices in (False, True):
+        for row in tables.best(to_frame(rows), across_devices=across_devices).to_dict("records"):
+            good = [r for r in rows if r["status"] == "ok" and r["backend"] == row["fastest"]]
+            assert any(r["median_s"] == row["median_s"] for r in good)
+            assert not row["ratio"] < 1
+            assert row["contenders"]
+
+
+def test_a_device_without_the_baseline_is_compared_with_the_host_on_request() -> None:
+    frame = to_frame([record("numpy", median_s=1.0), record("torch", median_s=0.1, device="cuda")])
+    assert tables.speedups(frame)["torch"].isna().all()
+    on_cuda = tables.speedups(frame, baseline_device="cpu").xs("cuda", level="device")
+    assert on_cuda["torch"].tolist() == [10.0]
+
+
+def interval(backend: str, low: float, median: float, high: float) -> dict[str, object]:
+    return record(backend, median_s=median, ci95_low_s=low, ci95_high_s=high)
+
+
+def test_overlapping_intervals_are_a_tie_and_separate_ones_are_not() -> None:
+    clear = tables.best(to_frame([interval("numpy", 1, 2, 3), interval("jax", 4, 5, 6)])).iloc[0]
+    assert (clear["fastest"], clear["runner_up"], clear["ratio"], clear["tie"]) == ("numpy", "jax", 2.5, False)
+    tied = tables.best(to_frame([interval("numpy", 1, 2, 4), interval("jax", 4, 5, 6)])).iloc[0]
+    assert tied["tie"]
+    assert tied["contenders"] == "numpy, jax"
+
+
+def test_intervals_that_are_unknown_decide_nothing() -> None:
+    row = tables.best(to_frame([interval("numpy", 1, 2, 3), interval("jax", math.nan, 50, math.nan)])).iloc[0]
+    assert row["tie"]
+
+
+def test_a_single_result_has_no_runner_up_and_ties_with_nobody() -> None:
+    row = tables.best(to_frame([record("numpy")])).iloc[0]
+    assert row["runner_up"] is None
+    assert math.isnan(row["ratio"])
+    assert not row["tie"]
+
+
+def test_overall_means_cover_only_cases_that_all_have() -> None:
+    rows = [record("numpy", op, median_s=8.0) for op in ("a", "b", "c")]
+    rows += [record("torch", op, median_s=m) for op, m in (("a", 4.0), ("b", 1.0), ("c", 8.0))]
+    rows += [record("jax", op, median_s=2.0) for op in ("a", "b")]
+    rows += [record("rare", "c", median_s=1e-9)]
+    means = tables.overall(to_frame(rows)).set_index("backend")
+    assert means["speedup"].to_dict() == pytest.approx({"numpy": 1, "torch": 4, "jax": 4})
+    assert set(means["n_cases"]) == {2}
+
+
+def test_problems_name_each_reason_once_with_its_count() -> None:
+    folded = tables.problems(synthetic.run().records)
+    assert not folded.duplicated(["status", "reason"]).any()
+    assert folded["n_cases"].sum() == (synthetic.run().records["status"] != "ok").sum()
+    assert list(folded["status"]) == sorted(folded["status"], key=lambda status: status == "unavailable")
+
+
+def sizes(**times: tuple[float, ...]) -> pd.DataFrame:
+    """Return records of sigmoid, a median per backend and size (1,024, then 4 times more each)."""
+    return to_frame(
+        record(backend.replace("_", "-"), n=1024 * 4**i, median_s=t, ci95_low_s=0.99 * t, ci95_high_s=1.01 * t)
+        for backend, medians in times.items()
+        for i, t in enumerate(medians)
+    )
+
+
+def test_a_sentence_gives_ranges_of_sizes_and_speedups() -> None:
+    frame = sizes(numpy=(1.0, 9.0, 16.0), torch=(1.5, 3.0, 4.0))
+    (sentence,) = summary.speed_sentences(frame)
+    assert sentence == (
+        "sigmoid forward, float32 on cpu: numpy is fastest at 1,024 elements (1.50 times the runner-up, torch); "
+        "torch from 4,096 on (3.00 to 4.00 times numpy)."
+    )
+
+
+def test_a_sentence_says_when_one_wins_everywhere() -> None:
+    assert (
+        "torch is fastest at every size (2.00 times numpy)"
+        in summary.speed_sentences(sizes(numpy=(2.0, 4.0), torch=(1.0, 2.0)))[0]
+    )
+
+
+def test_a_sentence_says_when_nothing_separates_the_first() -> None:
+    frame = sizes(numpy=(9.0, 9.0), torch=(3.0, 1.0), jax=(3.01, 2.0))
+    assert (
+        "jax and torch tie for fastest at 1,024 elements (3.00 times numpy); torch at"
+        in (summary.speed_sentences(frame)[0])
+    )
+
+
+def test_a_sentence_without_the_baseline_compares_with_the_runner_up() -> None:
+    assert "(2.00 times the runner-up, jax)" in summary.speed_sentences(sizes(torch=(1.0,), jax=(2.0,)))[0]
+    assert "(the only result)" in summary.speed_sentences(sizes(torch=(1.0,)))[0]
+
+
+def test_policies_are_named_only_where_they_vary() -> None:
+    assert "hot" not in summary.speed_sentences(to_frame([record("numpy")]))[0]
+    both = summary.speed_sentences(to_frame([record("numpy"), record("numpy", cache="cold")]))
+    assert [sentence.split(":")[0].split(", ")[-1] for sentence in both] == ["cold", "hot"]
+
+
+def test_the_summary_of_nothing_says_so() -> None:
+    empty = summary.summarise(to_frame([]), to_frame([], ACCURACY_COLUMNS))
+    assert empty.sentences == [
+        "Nothing was measured: the run has no records.",
+        "Accuracy was not checked in this run.",
+    ]
+    failed = to_frame([synthetic.failure("jax", "crashed", "signal SIGSEGV")] * 3)
+    assert "all 3 cases ended without a result" in summary.summarise(failed, empty_accuracy()).sentences[0]
+
+
+def empty_accuracy() -> pd.DataFrame:
+    return to_frame([], ACCURACY_COLUMNS)
+
+
+def test_accuracy_sentences_name_deviations_and_failures() -> None:
+    text = "\n".join(summary.accuracy_sentences(synthetic.run().accuracy))
+    assert "53 of 60 accuracy checks are within budget" in text
+    assert "torch has known deviations in 3 checks; the largest, ∞ ULP, is relu backward" in text
+    assert "numba-parallel: 1 case failed (categorical_cross_entropy): 37.2 ULP" in text
+
+
+@few
+@given(cases)
+def test_any_records_can_be_summed_up(rows: list[dict[str, object]]) -> None:
+    for sentence in summary.summarise(to_frame(rows), empty_accuracy()).sentences:
+        assert "nan" not in sentence.lower()
+        assert sentence.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (1e-3, "0.00100"), (0.0123, "0.0123"), (999.6, "1,000"), (123456, "123,456"),
+     (2**24, "1.68×10⁷"), (3e-7, "3.00×10⁻⁷"), (-2.5, "-2.50"), (math.inf, "∞"), (math.nan, "–")],
+)  # fmt: skip
+def test_numbers_have_three_digits(value: float, text: str) -> None:
+    assert quantities.number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1.23e-5, "12.3 µs"), (9.999e-4, "1.00 ms"), (5e-10, "0.500 ns"), (61, "61.0 s"), (0, "0 ns")],
+)
+def test_durations_have_the_unit_that_suits_them(value: float, text: str) -> None:
+    assert quantities.seconds(value) == text
+
+
+values = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats() | st.text()
+
+
+@few
+@given(st.lists(st.dictionaries(st.text(), values | st.lists(values, max_size=3))))
+def test_a_journal_gives_back_what_was_written(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, object]]
+) -> None:
+    path = tmp_path_factory.mktemp("journal") / "journal.jsonl"
+    with path.open("w", encoding="utf-8") as file:
+        for row in rows:
+            write_journal_line(file, row)
+    assert read_journal(path) == [_as_json(row) for row in rows]
+
+
+def _as_json(value: object) -> object:
+    """Return `value` as the journal promises to give it back: JSON has no NaN and no infinities."""
+    if isinstance(value, dict):
+        return {key: _as_json(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_as_json(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
+
+
+def test_records_survive_the_journal_with_infinities_and_gaps(tmp_path: Path) -> None:
+    rows = [
+        record("numpy", max_ulp=math.inf, mean_ulp=math.nan),
+        record("jax", n_elements=np.int64(7), reason=pd.NA),
+    ]
+    path = tmp_path / "journal.jsonl"
+    with path.open("w", encoding="utf-8") as file:
+        for row in rows:
+            write_journal_line(file, row)
+    for line in path.read_text(encoding="utf-8").splitlines():
+        json.loads(line, parse_constant=pytest.fail)
+    pd.testing.assert_frame_equal(to_frame(read_journal(path)), to_frame(rows))
+
+
+@few
+@given(st.integers(1, 400))
+def test_a_journal_cut_short_keeps_its_whole_lines(tmp_path_factory: pytest.TempPathFactory, n_lost: int) -> None:
+    path = tmp_path_factory.mktemp("journal") / "journal.jsonl"
+    with path.open("w", encoding="utf-8") as file:
+        for backend in ("numpy", "jax"):
+            write_journal_line(file, record(backend, reason="é" * 50))
+    content = path.read_bytes()
+    path.write_bytes(content[:-n_lost])
+    # Losing only the newline leaves the record whole.
+    assert [row["backend"] for row in read_journal(path)] == (["numpy"] if n_lost > 1 else ["numpy", "jax"])
+
+
+def test_a_damaged_line_in_the_middle_is_an_error_with_its_number(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_text('{"op": "relu"}\n{"op": \n{"op": "tanh"}\n', encoding="utf-8")
+    with pytest.raises(ValueError, match=r"journal\.jsonl:2: is not JSON"):
+        read_journal(path)
+    path.write_text("[1]\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="must be a JSON object; got list"):
+        read_journal(path)
+
+
+def test_a_run_needs_nothing() -> None:
+    assert Run().records.empty
+    assert list(Run().curves.columns) == ["op", "x", "y", "derivative"]

@@ -1,0 +1,347 @@
+"""The reports: files, the page, and the closing lines at the terminal."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import json
+import math
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+from rich.console import Console
+
+from benchmarks.analysis import tables
+from benchmarks.analysis.records import ACCURACY_COLUMNS, COLUMNS, to_frame
+from benchmarks.analysis.store import Run
+from benchmarks.report import charts, fingerprint, heatmap, page, palette, views, write
+from benchmarks.report.terminal import render_summary
+from tests import synthetic
+from tests.synthetic import HOSTILE, failure, record
+
+FILES = {
+    "records.csv",
+    "accuracy.csv",
+    "medians.csv",
+    "medians.md",
+    "speedups.csv",
+    "speedups.md",
+    "report.html",
+}
+
+
+class Page(HTMLParser):
+    """What a browser would find: tags with their attributes, and the text outside scripts and styles."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self._quiet = False
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._quiet = tag in ("script", "style")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._quiet = False
+
+    def handle_data(self, data: str) -> None:
+        self.text += "" if self._quiet else data
+
+
+def unpacked(html: str, name: str) -> str:
+    found = re.search(rf'<script type="application/gzip" id="{name}">([^<]*)</script>', html)
+    assert found
+    return gzip.decompress(base64.b64decode(found[1])).decode()
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return write(synthetic.run(), tmp_path_factory.mktemp("out") / "new" / "directory")
+
+
+@pytest.fixture(scope="module")
+def html(written: dict[str, Path]) -> str:
+    return written["report.html"].read_text(encoding="utf-8")
+
+
+def test_all_files_are_written_and_no_others(written: dict[str, Path]) -> None:
+    assert set(written) == FILES
+    directory = written["report.html"].parent
+    assert {path.name for path in directory.iterdir()} == FILES
+
+
+def test_writing_again_replaces_the_files_and_a_failure_leaves_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = write(Run(saved_as="first"), tmp_path)
+    write(Run(saved_as="second"), tmp_path)
+    before = paths["report.html"].read_bytes()
+    assert b"second" in before
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write(Run(saved_as="third"), tmp_path)
+    assert paths["report.html"].read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == FILES
+
+
+def test_the_csv_holds_the_records(written: dict[str, Path]) -> None:
+    records = synthetic.run().records
+    read = pd.read_csv(written["records.csv"])
+    assert list(read.columns) == [column.name for column in COLUMNS]
+    assert read["median_s"].to_numpy() == pytest.approx(records["median_s"].to_numpy(), rel=1e-15, nan_ok=True)
+
+
+def test_medians_in_the_csv_agree_with_the_records(written: dict[str, Path]) -> None:
+    records = synthetic.run().records
+    read = pd.read_csv(written["medians.csv"])
+    for row in records[records["status"] == "ok"].to_dict("records"):
+        match = read.query(
+            f"op == '{row['op']}' and mode == '{row['mode']}' and n_elements == {row['n_elements']}"
+        )
+        assert match[row["backend"]].tolist() == pytest.approx([row["median_s"]], rel=1e-15)
+    assert read[list(synthetic.COSTS)].notna().sum().sum() == (records["status"] == "ok").sum()
+
+
+def test_markdown_tables_mark_one_winner_a_row(written: dict[str, Path]) -> None:
+    for name in ("medians.md", "speedups.md"):
+        rows = written[name].read_text(encoding="utf-8").splitlines()[6:]
+        assert len(rows) == 48
+        assert all(row.count("**") == 2 for row in rows)
+
+
+def test_markdown_survives_hostile_names(tmp_path: Path) -> None:
+    frame = to_frame([record("a|b", op=HOSTILE), record("numpy", op=HOSTILE)])
+    text = write(Run(records=frame), tmp_path)["medians.md"].read_text(encoding="utf-8")
+    assert "<script" not in text
+    assert "a\\|b" in text
+
+
+def test_the_page_loads_nothing(html: str) -> None:
+    for tag, attributes in Page(html).tags:
+        assert "src" not in attributes
+        href = attributes.get("href") or "#"
+        assert href.startswith(("#", "data:")), (tag, href)
+        assert tag not in ("link", "iframe", "object", "embed", "base")
+    assert not re.search(
+        r"@import|url\(", Path(page.__file__).with_name("templates").joinpath("report.css").read_text()
+    )
+    assert "default-src 'none'" in html
+
+
+def test_pages_are_small(html: str) -> None:
+    assert len(html.encode()) < 3e6
+    assert len(page.render(synthetic.large_run()).encode()) < 8e6
+
+
+def test_plotly_is_embedded_once(html: str) -> None:
+    assert unpacked(html, "plotly").startswith("/**\n* plotly.js v")
+    assert html.count('id="plotly"') == 1
+
+
+def test_sections_come_in_order(html: str) -> None:
+    headings = re.findall(r"<h2>(.*?)</h2>", html)
+    assert headings == [
+        "The answer",
+        "Who wins where",
+        "Speed against size",
+        "Can the numbers be trusted",
+        "First call",
+        "The functions",
+        "What failed or was unavailable, and why",
+        "How it was measured",
+        "The machine",
+        "All results",
+    ]
+    ids = re.findall(r'<section id="(\w+)">', html)
+    assert ids == re.findall(r'<a href="#(\w+)">', html.partition("<main>")[0])
+
+
+def test_names_never_become_markup() -> None:
+    quoted = "GPU \"of\" 'quotes' & <b>tags</b></script>"
+    rows = [
+        record(backend, op=HOSTILE, device=device, device_name=quoted, dtype=HOSTILE, cache=HOSTILE)
+        for backend in ("numpy", HOSTILE)
+        for device in ("cpu", quoted)
+    ]
+    rows.append(failure(HOSTILE, "failed", f"{HOSTILE} {quoted}", op=HOSTILE))
+    checks = [{**row, "op": HOSTILE, "reason": HOSTILE} for row in synthetic.accuracy()]
+    run = synthetic.run(
+        records=to_frame(rows),
+        accuracy=to_frame(checks, ACCURACY_COLUMNS),
+        machine={HOSTILE: {HOSTILE: [HOSTILE]}, "cpu": quoted, "packages": {HOSTILE: HOSTILE}},
+        curves=synthetic.curves().assign(op=HOSTILE),
+        bandwidth=synthetic.bandwidth("cpu", quoted),
+        command=HOSTILE,
+        saved_as=HOSTILE,
+    )
+    html = page.render(run)
+    assert HOSTILE not in html
+    tags = [tag for tag, _ in Page(html).tags]
+    assert tags.count("script") == 3
+    assert "<b>tags" not in html
+    # plotly reads tags in its texts, so there they are escaped too.
+    figures = unpacked(html, "figures")
+    assert "<script" not in figures
+    assert "&lt;script&gt;" in figures
+
+
+@pytest.mark.parametrize(
+    "records",
+    [[], [failure("jax", "crashed", "signal SIGSEGV", op="relu"), failure("torch", "unavailable", "no torch")]],
+)
+def test_a_run_without_results_still_gives_a_page_that_says_so(
+    records: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    paths = write(Run(records=to_frame(records)), tmp_path)
+    text = Page(paths["report.html"].read_text(encoding="utf-8")).text
+    assert "Nothing was measured" in text
+    assert ("signal SIGSEGV" in text) == bool(records)
+    assert "No case was measured successfully" in paths["medians.md"].read_text(encoding="utf-8")
+    pd.read_csv(paths["medians.csv"])
+
+
+def test_a_record_of_almost_nothing_can_be_shown(tmp_path: Path) -> None:
+    bare = {"op": "relu", "mode": "forward", "backend": "numpy", "device": "cpu", "status": "ok", "median_s": 1e-6}
+    paths = write(Run(records=to_frame([bare, {"op": "relu", "status": "failed"}, {}])), tmp_path)
+    assert "1.00 µs" in paths["report.html"].read_text(encoding="utf-8")
+
+
+def test_every_figure_is_valid_to_plotly(html: str) -> None:
+    figures = json.loads(unpacked(html, "figures"))
+    assert len(figures) == 2 * len(synthetic.OPS) + 4
+    for figure in figures.values():
+        go.Figure(figure)
+
+
+def test_throughput_and_copy_bandwidth_share_the_axis_of_bytes_moved() -> None:
+    run = synthetic.run()
+    board = charts.speed_boards(run.records, run.bandwidth, palette.styles(list(synthetic.COSTS)))[0]
+    assert board.label == "forward"
+    copy, numpy, *_ = next(panel.figure for panel in board.panels if panel.title == "sigmoid")["data"]
+    assert copy["x"] == pytest.approx(run.bandwidth["n_bytes"].tolist(), rel=1e-5)
+    rows = run.records.query("op == 'sigmoid' and mode == 'forward' and backend == 'numpy'")
+    assert numpy["x"] == pytest.approx(rows["bytes_moved"].tolist(), rel=1e-5)
+    assert numpy["y"] == pytest.approx((rows["bytes_moved"] / rows["median_s"] / 1e9).tolist(), rel=1e-5)
+
+
+def test_error_bars_reach_the_ends_of_the_interval() -> None:
+    row = record("numpy", median_s=2e-6, ci95_low_s=1e-6, ci95_high_s=4e-6, bytes_moved=8000, gigabytes_per_s=4.0)
+    line = charts.speed_boards(to_frame([row]), synthetic.bandwidth(), palette.styles(["numpy"]))[0].panels[0]
+    bars = line.figure["data"][1]["error_y"]
+    assert (bars["array"], bars["arrayminus"]) == ([4.0], [2.0])
+
+
+def test_backends_keep_colour_and_marker_whoever_else_is_there() -> None:
+    alone, together = palette.styles(["torch"]), palette.styles(["numpy", "new", "torch"])
+    assert alone["torch"] == together["torch"]
+    every = palette.styles([*palette._KNOWN, "x", "y", "z"])
+    assert len({(style.colour, style.symbol) for style in every.values()}) == len(every)
+
+
+def cells(view: views.View, records: pd.DataFrame) -> dict[tuple[str, str, str], heatmap.Cell]:
+    table = heatmap.build(view, tables.rate(records, baseline_device="cpu"))
+    columns = [(size, name) for size in table.sizes for name, _ in table.contestants]
+    return {
+        (f"{op} {mode}", *column): cell
+        for mode, rows in table.groups
+        for op, line in rows
+        for column, cell in zip(columns, line, strict=True)
+    }
+
+
+def test_the_map_marks_winners_and_explains_what_is_missing() -> None:
+    records = synthetic.run().records
+    found = cells(views.by_device(records)[0], records)
+    assert found["sigmoid forward", "32,768", "torch"].mark == "★"
+    assert found["sigmoid forward", "32,768", "torch"].text == "8.4×"
+    assert found["sigmoid forward", "32,768", "numpy"].text.endswith("µs")
+    assert "not registered" in found["step backward", "1,024", "jax"].tip
+    assert found["tanh forward", "8,388,608", "torch"].tip.startswith("timed out: torch-cpu gave no answer")
+    assert not any(name == "torch-compile" for *_, name in found)
+    winners = tables.best(records)
+    assert sum(cell.mark == "★" for cell in found.values()) == (~winners["tie"].astype(bool)).sum()
+
+
+def test_devices_meet_in_a_view_of_their_own() -> None:
+    records = to_frame(
+        [
+            record("numpy", median_s=1.0),
+            record("torch", median_s=0.5),
+            record("torch", median_s=0.01, device="cuda"),
+        ]
+    )
+    labels = [view.label for view in views.by_device(records)]
+    assert labels == ["float32 on cpu", "float32 on cuda", "float32 on all devices"]
+    everywhere = cells(views.by_device(records)[2], records)
+    assert everywhere["sigmoid forward", "1,024", "torch on cuda"].text == "100×"
+
+
+def test_shapes_of_one_size_keep_their_own_columns() -> None:
+    records = to_frame([record("numpy", shape=shape) for shape in ("1x1024", "32x32")])
+    assert {size for _, size, _ in cells(views.by_device(records)[0], records)} == {"1x1024", "32x32"}
+
+
+@pytest.mark.parametrize(("ratio", "shade"), [(1, 0), (16, 1), (1000, 1), (1 / 16, -1), (4, 0.5)])
+def test_colours_are_logarithmic_around_one(ratio: float, shade: float) -> None:
+    assert heatmap.shade(ratio) == pytest.approx(shade)
+
+
+def test_any_machine_can_be_shown() -> None:
+    machine = {"l3_cache_bytes": 2**25, "gpu": [], "ecc": True, "clock_mhz": 1980, "x": {"y": {"z": None}}}
+    shown = fingerprint.entries(machine)
+    assert [(entry.term, entry.value) for entry in shown[:4]] == [
+        ("L3 cache", "32 MiB"),
+        ("GPU", "none"),
+        ("ecc", "yes"),
+        ("clock", "1980 MHz"),
+    ]
+    assert shown[4].below[0].below[0].value == "unknown"
+    assert fingerprint.line({}) == ""
+
+
+def terminal(run: Run, width: int) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    render_summary(run, Path("results/latest/report.html"), console)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
+def test_the_terminal_summary_fits_its_width(width: int) -> None:
+    text = terminal(synthetic.run(), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "\x1b" not in text
+    assert "report.html" in text
+    assert "8,388,608" in text
+
+
+def test_the_terminal_summary_names_winners_gaps_and_accuracy() -> None:
+    text = terminal(synthetic.run(), 160)
+    assert re.search(r"sigmoid +forward +numba 3.7× +torch 8.4×", text)
+    assert "torch-compile: 6 cases unavailable" in text
+    assert "53 of 60 checks within budget, 6 known deviations, 1 failed." in text
+
+
+def test_brackets_in_reasons_reach_the_terminal_as_they_are() -> None:
+    run = Run(records=to_frame([failure("jax", "failed", "expected [red]float32[/red]")]))
+    text = terminal(run, 120)
+    assert "[red]float32[/red]" in text
+    assert "No case was measured successfully." in text
+
+
+def test_infinite_errors_are_shown_and_sort_last(html: str) -> None:
+    assert "∞ !" in Page(html).text
+    assert math.isinf(float(max(row["max_ulp"] for row in synthetic.accuracy())))  # type: ignore[type-var]
