@@ -89,7 +89,7 @@ def judge(
     allowed = budget(op, mode, n_summed)
     errors = ulp_error(got, expected)
     x = np.full(got.shape, np.nan) if first_input is None else first_input
-    place = {"op": op, "mode": mode, "backend": backend, "dtype": dtype, "parameters": parameters}
+    place: dict[str, Any] = {"op": op, "mode": mode, "backend": backend, "dtype": dtype, "parameters": parameters}
     known = [d for d in KNOWN_DEVIATIONS if d.applies(**place)]
     covered = [d.covers(x, expected.high, got.dtype) for d in known] if first_input is not None else []
     over = errors > allowed

@@ -56,7 +56,7 @@ class Harness:
 
     def time(self, case: Case, benchmark: BenchmarkFixture, rule: measure.Rule) -> None:
         """Measure `case`, put the rounds into `benchmark` and record them; fail or skip the test if it cannot."""
-        # pytest-benchmark has no public way to take rounds measured elsewhere; this says that its fixture was used.
+        # pytest-benchmark has no public way to take rounds measured elsewhere; this marks it used.
         benchmark._mode = "activation-bench"  # noqa: SLF001
         facts: dict[str, Any] = {"status": "failed"}
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -73,7 +74,7 @@ def updated(path: Path) -> str:
     return text
 
 
-def _markdown(rows: list[dict[str, object]]) -> str:
+def _markdown(rows: Sequence[Mapping[str, object]]) -> str:
     return pd.DataFrame(rows).to_markdown(index=False)
 
 

@@ -18,10 +18,10 @@ def number(value: float, digits: int = 3) -> str:
         return "∞" if value > 0 else "−∞"
     if value == 0:
         return "0"
-    exponent = int(f"{abs(value):.{digits - 1}e}".partition("e")[2])
+    mantissa, _, power = f"{value:.{digits - 1}e}".partition("e")
+    exponent = int(power)
     if -4 < exponent < 6:
         return f"{value:,.{max(0, digits - 1 - exponent)}f}"
-    mantissa = f"{value / 10.0**exponent:.{digits - 1}f}"
     return f"{mantissa}×10{str(exponent).translate(_SUPERSCRIPTS)}"
 
 
