@@ -25,14 +25,15 @@ Status = Literal["ok", "known_deviation", "failed"]
 class Verdict:
     """How far a result is from exact, in ULP, and whether that is allowed.
 
-    `worst_input` is the first input at the worst point (NaN where that has no meaning). `reason` explains every
-    status but `ok`.
+    `max_ulp_elsewhere` is the largest error outside known deviations, `worst_input` the first input at the worst
+    point (NaN where that has no meaning). `reason` explains every status but `ok`.
     """
 
     status: Status
     reason: str
     n_points: int
     max_ulp: float
+    max_ulp_elsewhere: float
     mean_ulp: float
     max_abs_error: float
     worst_input: float
@@ -103,7 +104,7 @@ def judge(
     ]
 
     def verdict(status: Status, reason: str, select: Array | None = None) -> Verdict:
-        return _verdict(status, reason, errors, got, expected, x, allowed, select)
+        return _verdict(status, reason, errors, over & excused, got, expected, x, allowed, select)
 
     if bad.any():
         return verdict("failed", _describe(bad, errors, got, expected, x, allowed), bad)
@@ -127,6 +128,7 @@ def _verdict(
     status: Status,
     reason: str,
     errors: Array,
+    deviating: Array,
     got: Array,
     expected: Expected,
     x: Array,
@@ -134,7 +136,7 @@ def _verdict(
     select: Array | None,
 ) -> Verdict:
     if errors.size == 0:
-        return Verdict(status, reason, 0, 0.0, 0.0, 0.0, float("nan"), allowed)
+        return Verdict(status, reason, 0, 0.0, 0.0, 0.0, 0.0, float("nan"), allowed)
     worst = int(np.argmax(errors if select is None else np.where(select, errors, -1.0)))
     finite = np.isfinite(errors) & np.isfinite(expected.high) & np.isfinite(got)
     absolute = np.abs(got[finite].astype(np.float64) - expected.high[finite]) if finite.any() else np.zeros(1)
@@ -143,6 +145,7 @@ def _verdict(
         reason,
         int(errors.size),
         float(errors.flat[worst]),
+        float(errors[~deviating].max(initial=0.0)),
         float(errors[finite].mean()) if finite.any() else float("inf"),
         float(absolute.max()),
         float(x.flat[worst]),

@@ -12,6 +12,9 @@ from typing import Any
 
 import psutil
 
+BUSY = 0.1
+"""Share of the processors in use by others from which a run is called doubtful."""
+_GOVERNOR = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
 _PACKAGES = ("numpy", "scipy", "numba", "jax", "jaxlib", "torch", "pandas", "pytest", "pytest-benchmark")
 
 
@@ -25,6 +28,24 @@ def default_threads() -> int:
 def cuda_driver_present() -> bool:
     """Tell whether this machine has an NVIDIA driver, without importing a framework."""
     return Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidia0").exists()
+
+
+def warnings(busy: float) -> list[str]:
+    """Return, in plain words, what makes times doubtful; `busy` is the share of the CPUs in use before the run."""
+    found = []
+    if busy > BUSY:
+        found.append(
+            f"Other programs used {busy:.0%} of the processors when the run began: times are doubtful, above all "
+            "those of backends with several threads."
+        )
+    if (governor := _first_line(_GOVERNOR)) not in (None, "performance"):
+        found.append(f"The processor's frequency governor is {governor!r}: speed may change during the run.")
+    return found
+
+
+def busy_share() -> float:
+    """Return the share of all processors that is in use now, over half a second."""
+    return float(psutil.cpu_percent(interval=0.5)) / 100
 
 
 def fingerprint(threads: int) -> dict[str, Any]:
@@ -55,7 +76,7 @@ def fingerprint(threads: int) -> dict[str, Any]:
         "python": platform.python_version(),
         "threads": threads,
         "cpus_allowed": len(os.sched_getaffinity(0)),
-        "governor": _first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "governor": _first_line(_GOVERNOR),
         "load_average_1min": round(os.getloadavg()[0], 2),
         "packages": _versions(),
     }

@@ -39,11 +39,13 @@ class Recorder:
             "git_commit": commit.get("id"),
             "git_dirty": commit.get("dirty"),
         }
+        self.warnings = machine.warnings(machine.busy_share())
         self._machine = machine.fingerprint(threads)
         self.path = results / JOURNALS / f"{self._run['run_id']}.jsonl"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self.path.open("a", encoding="utf-8")
-        self._write("run", self._run | {"command": command, "started": now.isoformat(), "machine": self._machine})
+        opening = {"command": command, "started": now.isoformat(), "machine": self._machine}
+        self._write("run", self._run | opening | {"warnings": self.warnings})
         self.n_cases = 0
 
     def case(self, case: Case, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,6 +105,7 @@ def load_run(journal: Path) -> Run:
         curves=gallery(),
         command=run["command"],
         saved_as=run["saved_as"],
+        warnings=tuple(run["warnings"]),
         **({"bandwidth": pd.concat(measured, ignore_index=True)} if measured else {}),
     )
 

@@ -85,6 +85,7 @@ def test_within_budget_is_ok(monkeypatch):
 def test_known_deviation_is_reported_with_its_reason(known):
     verdict = judge([1.0, 1 + 50 * 2**-23], [1.0, 1.0], [0.0, 6.0])
     assert (verdict.status, verdict.reason, verdict.worst_input) == ("known_deviation", "cancels", 6.0)
+    assert (verdict.max_ulp, verdict.max_ulp_elsewhere) == (50, 0)
 
 
 def test_known_deviation_that_grows_fails(known):

@@ -248,7 +248,8 @@ def test_any_records_can_be_summed_up(rows: list[dict[str, object]]) -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [(0, "0"), (1e-3, "0.00100"), (0.0123, "0.0123"), (999.6, "1,000"), (123456, "123,456"),
-     (2**24, "1.68×10⁷"), (3e-7, "3.00×10⁻⁷"), (-2.5, "-2.50"), (5e-324, "4.94×10⁻³²⁴"), (math.inf, "∞"), (math.nan, "–")],
+     (2**24, "1.68×10⁷"), (3e-7, "3.00×10⁻⁷"), (-2.5, "-2.50"), (5e-324, "4.94×10⁻³²⁴"),
+     (math.inf, "∞"), (math.nan, "–")],
 )  # fmt: skip
 def test_numbers_have_three_digits(value: float, text: str) -> None:
     assert quantities.number(value) == text

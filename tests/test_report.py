@@ -343,5 +343,5 @@ def test_brackets_in_reasons_reach_the_terminal_as_they_are() -> None:
 
 
 def test_infinite_errors_are_shown_and_sort_last(html: str) -> None:
-    assert "∞ !" in Page(html).text
+    assert "0.970 ! ∞" in Page(html).text
     assert math.isinf(float(max(row["max_ulp"] for row in synthetic.accuracy())))  # type: ignore[type-var]

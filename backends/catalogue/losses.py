@@ -75,7 +75,7 @@ OPS: tuple[OpSpec, ...] = (
         parameters=(REDUCTION,),
         definition=lambda m, p, t: abs(p - t),
         gradient=lambda m, g, p, t: g * m.sign(p - t),
-        budget=Budget(2, 2, "a difference and a division, each rounded; the gradient is the cotangent with a sign"),
+        budget=Budget(2, 2, "a difference and a division, each rounded; the gradient is a signed cotangent"),
         kinks=(0.0,),
         kink_convention="the gradient is 0 where prediction equals target",
     ),

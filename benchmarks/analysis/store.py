@@ -32,7 +32,8 @@ class Run:
     """One run: what was measured, on which machine, by which command.
 
     `records` and `accuracy` follow `COLUMNS` and `ACCURACY_COLUMNS`. `bandwidth` holds the copy bandwidth at each
-    number of bytes moved, and `curves` the functions and their derivatives to draw.
+    number of bytes moved, `curves` the functions and their derivatives to draw. `warnings` say, in plain words, what
+    makes the numbers doubtful.
     """
 
     records: pd.DataFrame = field(default_factory=lambda: to_frame([], COLUMNS))
@@ -42,6 +43,7 @@ class Run:
     curves: pd.DataFrame = field(default_factory=lambda: _no_rows(CURVE_COLUMNS))
     command: str = ""
     saved_as: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def write_journal_line(file: TextIO, record: Mapping[str, object]) -> None:

@@ -51,6 +51,7 @@ def context(run: Run) -> dict[str, Any]:
     return {
         "title": run.saved_as or "unnamed run",
         "subtitle": _subtitle(records),
+        "warnings": run.warnings,
         "machine_line": fingerprint.line(run.machine),
         "summary": summarise(records, accuracy),
         "backends": [name for name in names if name in set(rated["backend"])],

@@ -62,6 +62,8 @@ def _accuracy_cell(row: Row) -> Cell:
     status = str(row["status"])
     mark, style = {"ok": ("✓", "good"), "known_deviation": ("!", "known")}.get(status, ("✕", "bad"))
     number = "" if math.isnan(error) and style == "bad" else quantities.number(error)
+    if style == "known":
+        number, mark = quantities.number(row["max_ulp_elsewhere"]), f"! {number}"
     points: str = "" if pd.isna(row["n_points"]) else f"{quantities.plural(int(row['n_points']), 'point')}, "
     tip = (
         f"{row['backend']} {row['op']} {row['mode']}: {points}mean {quantities.number(row['mean_ulp'])} ULP, "

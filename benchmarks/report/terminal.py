@@ -27,6 +27,8 @@ def render_summary(run: Run, report_path: Path | None, console: Console) -> None
     for sentence in problem_sentences(run.records):
         console.print(Text(sentence, style="yellow"))
     _print_accuracy(run.accuracy, console)
+    for warning in run.warnings:
+        console.print(Text(f"Warning: {warning}", style="bold yellow"))
     if report_path is not None:
         console.print(Text(f"Report: {report_path}"), soft_wrap=True)
 
