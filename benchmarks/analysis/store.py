@@ -32,7 +32,7 @@ class Run:
     """One run: what was measured, on which machine, by which command.
 
     `records` and `accuracy` follow `COLUMNS` and `ACCURACY_COLUMNS`. `bandwidth` holds the copy bandwidth at each
-    number of bytes moved, `curves` the functions and their derivatives to draw. `warnings` say, in plain words, what
+    number of bytes moved, `curves` the functions and their derivatives to draw. `warnings` say what
     makes the numbers doubtful.
     """
 
