@@ -1,0 +1,397 @@
+"""What the suites of all backends do not look at: buffers, blocks, threads and vector bodies of NumPy and Numba.
+
+Values are judged elsewhere, against mpmath (benchmarks/test_correctness.py).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mpmath import mp
+
+import backends
+from backends import gelu_constants
+from backends.catalogue import OPS
+from backends.interface import NotSupported
+from backends.numpy_blocks import BLOCK
+
+pytest.importorskip("numba")
+
+NAMES = ("numpy", "numba", "numba-parallel")
+ELEMENTWISE = [name for name, spec in OPS.items() if spec.kind == "elementwise"]
+ROWS = [name for name, spec in OPS.items() if spec.along_axis]
+FLAT = [name for name, spec in OPS.items() if not spec.along_axis]
+DTYPES = ("float32", "float64")
+SPECIAL = (math.nan, math.inf, -math.inf, 0.0, -0.0, 1e-40, -1e-40, -100.0, 100.0, -800.0, 1e30, -1e30)
+
+
+@pytest.fixture(params=NAMES)
+def backend(request):
+    return backends.load(request.param)
+
+
+def draw(op, shape, dtype="float32", axis=-1, seed=0):
+    """Draw inputs from the op's domains."""
+    rng = np.random.default_rng(seed)
+    arrays = []
+    for declared in OPS[op].inputs:
+        if declared.domain == "labels":
+            classes = shape[axis]
+            rest = np.delete(shape, axis)
+            arrays.append(rng.integers(0, classes, size=tuple(rest)) if len(rest) else np.array(classes // 2))
+            continue
+        values = rng.uniform(0.1, 1, size=shape) if declared.domain != "real" else 3 * rng.normal(size=shape)
+        if declared.domain == "distribution":
+            values /= values.sum(axis, keepdims=True)
+        arrays.append(np.asarray(values, dtype))
+    return arrays
+
+
+def both(backend, op, arrays, **parameters):
+    """Return the op's output and its gradient for a cotangent of ones."""
+    y = getattr(backend, op)(*arrays, **parameters)
+    return y, backend.vjp(op)(np.ones_like(y), *arrays, **parameters)
+
+
+def assert_same(first, second):
+    for a, b in zip(first, second, strict=True):
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+        np.testing.assert_array_equal(a, b)
+
+
+# --- buffers --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_reuse_returns_the_same_buffers_with_the_values_of_fresh(backend, op):
+    arrays = draw(op, (7, 11))
+    reduction = {"reduction": "none"} if OPS[op].kind == "loss" else {}
+    run = backend.bind(op, *arrays, mode="forward+backward", allocation="reuse", **reduction)
+    first = run()
+    for buffer in first:
+        buffer.fill(-7)
+    second = run()
+    assert all(a is b for a, b in zip(first, second, strict=True))
+    assert_same(second, both(backend, op, arrays, **reduction))
+    for mode, expected in zip(("forward", "backward"), second, strict=True):
+        run = backend.bind(op, *arrays, mode=mode, allocation="reuse", **reduction)
+        assert run() is run()
+        np.testing.assert_array_equal(run(), expected)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_reuse_of_a_reduced_loss_returns_the_same_array(backend, reduction):
+    arrays = draw("mean_squared_error", (5, 3))
+    run = backend.bind("mean_squared_error", *arrays, allocation="reuse", reduction=reduction)
+    first = run()
+    assert first.shape == ()
+    assert run() is first
+    assert first == backend.mean_squared_error(*arrays, reduction=reduction)
+
+
+def test_inplace_is_a_declared_gap(backend):
+    with pytest.raises(NotSupported, match="input"):
+        backend.bind("relu", np.ones(3, np.float32), allocation="inplace")
+
+
+@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize("dimensions", [(6, 5), (300, 400)], ids=str)
+def test_inputs_are_read_only_and_stay_as_they_were(backend, op, dimensions):
+    arrays = draw(op, dimensions)
+    copies = [a.copy() for a in arrays]
+    for array in arrays:
+        array.flags.writeable = False
+    both(backend, op, arrays)
+    assert_same(arrays, copies)
+
+
+def test_outputs_do_not_share_memory_with_inputs(backend):
+    x = np.ones(10, np.float32)
+    for y in both(backend, "relu", [x]):
+        assert not np.may_share_memory(x, y)
+
+
+# --- layouts and blocks ---------------------------------------------------------------------------------------
+
+
+def layouts(array):
+    """Return the same values negatively strided, with gaps, and in Fortran order."""
+    reversed_ = array[::-1, ::-1].copy()[::-1, ::-1]
+    gaps = np.repeat(np.repeat(array, 2, 0), 3, 1)[::2, ::3]
+    return reversed_, gaps, np.asfortranarray(array)
+
+
+@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize("dimensions", [(8, 9), (310, 320)], ids=str)
+def test_layout_does_not_matter(backend, op, dimensions):
+    arrays = draw(op, dimensions, "float64")
+    expected = both(backend, op, arrays)
+    for index in range(3):
+        strided = [layouts(a)[index] if a.ndim == 2 else a for a in arrays]
+        for a, b in zip(both(backend, op, strided), expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=4e-15, atol=1e-18)  # sums may be cut elsewhere
+
+
+@pytest.mark.parametrize("op", FLAT)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("extra", [-1, 0, 1, BLOCK // 2])
+def test_blocks_change_nothing(op, dtype, extra):
+    backend = backends.load("numpy")
+    arrays = draw(op, (BLOCK + extra,), dtype)
+    reduction = {"reduction": "none"} if OPS[op].kind == "loss" else {}
+    whole = both(backend, op, arrays, **reduction)
+    parts = [
+        both(backend, op, [a[i : i + 1000] for a in arrays], **reduction) for i in range(0, BLOCK + extra, 1000)
+    ]
+    for index, expected in enumerate(whole):
+        # NumPy rounds exp and log of a vector's last elements otherwise than of its body: 2 ULP.
+        pieces = np.concatenate([part[index] for part in parts])
+        np.testing.assert_allclose(pieces, expected, rtol=8 * np.finfo(dtype).eps, atol=8 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("op", ELEMENTWISE)
+def test_a_block_with_a_tail_agrees_with_one_without(op):
+    """NumPy takes textbook formulas for blocks where they do not overflow."""
+    backend = backends.load("numpy")
+    x = np.linspace(-60, 60, 500, dtype=np.float32)
+    with_tails = np.concatenate([x, np.array([-1e4, 1e4], np.float32)])
+    for plain, stable in zip(both(backend, op, [x]), both(backend, op, [with_tails]), strict=True):
+        np.testing.assert_allclose(stable[:-2], plain, rtol=6e-7, atol=6e-7)
+
+
+@pytest.mark.parametrize("op", ROWS)
+@pytest.mark.parametrize("axis", [0, 1, -1])
+@pytest.mark.parametrize("dimensions", [(4, 5, 6), (50, 60, 70)], ids=str)
+def test_axis_agrees_with_moving_it_last(backend, op, axis, dimensions):
+    arrays = draw(op, dimensions, axis=axis)
+    moved = [a if a.ndim < len(dimensions) else np.ascontiguousarray(np.moveaxis(a, axis, -1)) for a in arrays]
+    y, gradient = both(backend, op, arrays, axis=axis)
+    expected_y, expected_gradient = both(backend, op, moved)
+    gradient = np.moveaxis(gradient, axis, -1)
+    y = np.moveaxis(y, axis, -1) if y.ndim else y
+    np.testing.assert_allclose(y, expected_y, rtol=2e-6)
+    np.testing.assert_allclose(gradient, expected_gradient, rtol=2e-6, atol=1e-7)
+
+
+# --- shapes without or with few elements ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize("dimensions", [(0,), (3, 0), (0, 3)], ids=str)
+def test_empty_arrays_work(backend, op, dimensions):
+    spec = OPS[op]
+    arrays = draw(op, dimensions) if all(d.domain != "labels" for d in spec.inputs) or dimensions[-1] else None
+    if arrays is None:
+        pytest.skip("there is no label without a class")
+    y, gradient = both(backend, op, arrays)
+    assert gradient.shape == dimensions
+    if spec.kind != "loss":
+        assert y.shape == dimensions
+        return
+    losses = getattr(backend, op)(*arrays, reduction="none")
+    assert getattr(backend, op)(*arrays, reduction="sum") == 0
+    assert np.isnan(y) if losses.size == 0 else y == 0
+
+
+@pytest.mark.parametrize("op", FLAT)
+def test_zero_dimensional_inputs_give_zero_dimensional_arrays(backend, op):
+    arrays = [np.array(0.5, np.float32) for _ in OPS[op].inputs]
+    for result in both(backend, op, arrays):
+        assert isinstance(result, np.ndarray)
+        assert (result.shape, result.dtype) == ((), np.float32)
+
+
+# --- special values -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("op", FLAT)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("length", [1, 4, 1024, 40_000])
+def test_special_values_are_the_same_in_vector_bodies(backend, op, dtype, length):
+    """Special values among ordinary ones, without warnings; alone, each is the reference."""
+    first, *rest = draw(op, (length,), dtype)
+    reduction = {"reduction": "none"} if OPS[op].kind == "loss" else {}
+    for value in SPECIAL:
+        with np.errstate(over="ignore"):
+            value = np.asarray(value, dtype)
+        positions = sorted({0, length // 3, length // 2, length - 1})
+        x = first.copy()
+        x[positions] = value
+        results = both(backend, op, [x, *rest], **reduction)
+        alone = both(backend, op, [value.reshape(1), *(np.array([a[0]]) for a in rest)], **reduction)
+        for result, expected in zip(results, alone, strict=True):
+            if np.isnan(value):
+                assert np.isnan(result[positions]).all()
+                assert np.isfinite(np.delete(result, positions)).all()
+            else:
+                np.testing.assert_allclose(result[0], expected[0], rtol=1e-6, atol=1e-30)
+                assert not np.isnan(result).any()
+
+
+@pytest.mark.parametrize("op", ELEMENTWISE)
+@pytest.mark.parametrize(
+    "parameters", [{}, {"approximate": "tanh"}, {"negative_slope": 0.0}, {"negative_slope": 3.0}]
+)
+def test_infinities_give_numbers_or_infinities(backend, op, parameters):
+    if not set(parameters) <= set(OPS[op].defaults):
+        pytest.skip("not a parameter of this op")
+    for result in both(backend, op, [np.array([-np.inf, np.inf])], **parameters):
+        assert not np.isnan(result).any()
+
+
+def test_slope_of_zero_is_relu(backend):
+    x = np.array([-np.inf, -1, 0, 2, np.inf], np.float32)
+    assert_same(both(backend, "leaky_relu", [x], negative_slope=0.0), both(backend, "relu", [x]))
+
+
+def test_an_infinite_cotangent_warns_nowhere(backend):
+    x = np.array([-1.0, 1.0])
+    for op in ELEMENTWISE:
+        backend.vjp(op)(np.full(2, np.inf), x)
+
+
+@pytest.mark.parametrize("op", ["softmax", "log_softmax"])
+@pytest.mark.parametrize("columns", [3, 1000])
+def test_rows_with_infinities_follow_the_convention(backend, op, columns):
+    x = np.zeros((4, columns), np.float32)
+    x[0, 1] = -np.inf
+    x[1, :] = -np.inf
+    x[2, 2] = np.inf
+    x[3, 0] = np.nan
+    y = getattr(backend, op)(x)
+    assert y[0, 1] == (0 if op == "softmax" else -np.inf)
+    assert np.isfinite(np.delete(y[0], 1)).all()
+    assert np.isnan(y[1:]).all()
+
+
+def test_a_masked_class_without_target_costs_nothing(backend):
+    x = np.array([[0.0, -np.inf, 0.0]])
+    target = np.array([[0.5, 0.0, 0.5]])
+    assert backend.softmax_cross_entropy(x, target) == pytest.approx(math.log(2))
+    assert backend.categorical_cross_entropy(np.array([[0.5, 0.0, 0.5]]), target, eps=0.0) == pytest.approx(
+        math.log(2)
+    )
+
+
+def test_a_hopeless_logit_has_a_finite_loss(backend):
+    x = np.array([[1e4, -1e4]], np.float32)
+    assert backend.softmax_cross_entropy_with_integer_labels(x, np.array([1])) == 2e4
+    assert backend.binary_cross_entropy_with_logits(x, np.array([[0.0, 1.0]], np.float32)) == 1e4
+
+
+def test_certain_and_correct_logits_cost_nothing(backend):
+    x = np.array([np.inf, -np.inf])
+    assert backend.binary_cross_entropy_with_logits(x, np.array([1.0, 0.0])) == 0
+    assert backend.binary_cross_entropy_with_logits(x, np.array([0.5, 0.0])) == np.inf
+
+
+def test_a_loss_beyond_the_range_is_infinite_without_a_warning(backend):
+    assert backend.mean_squared_error(np.full(3, 1e30, np.float32), np.zeros(3, np.float32)) == np.inf
+
+
+# --- threads --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize("length", [1, 4, 1000, 100_000])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_serial_and_parallel_agree_to_the_bit(op, length, dtype):
+    shape = (length,) if op in FLAT else (max(1, length // 100), min(length, 100))
+    arrays = draw(op, shape, dtype)
+    serial, parallel = backends.load("numba"), backends.load("numba-parallel")
+    assert_same(both(serial, op, arrays), both(parallel, op, arrays))
+
+
+@pytest.mark.parametrize("op", [op for op in OPS if OPS[op].kind == "loss"])
+def test_parallel_sums_are_the_same_every_time(op):
+    arrays = draw(op, (700, 300))
+    backend = backends.load("numba-parallel")
+    results = {getattr(backend, op)(*arrays, reduction="sum").item() for _ in range(20)}
+    assert len(results) == 1
+
+
+def test_sums_of_many_float32_are_as_good_as_float64(backend):
+    p, t = draw("mean_squared_error", (1_000_003,))
+    exact = math.fsum(((p.astype(np.float64) - t) ** 2).tolist())
+    assert backend.mean_squared_error(p, t, reduction="sum") == pytest.approx(exact, rel=1.2e-7)
+
+
+def test_too_many_threads_are_refused():
+    with pytest.raises(ValueError, match="NUMBA_NUM_THREADS=1000"):
+        backends.load("numba-parallel", threads=1000)
+
+
+def test_backends_with_other_thread_counts_do_not_disturb_each_other():
+    import numba
+
+    one, most = backends.load("numba-parallel", threads=1), backends.load("numba-parallel")
+    x = np.ones(100_000, np.float32)
+    one.relu(x)
+    most.relu(x)
+    assert (one.threads, most.threads) == (1, numba.config.NUMBA_NUM_THREADS)
+    assert numba.get_num_threads() == most.threads
+
+
+# --- compilation ----------------------------------------------------------------------------------------------
+
+COMPILED = """
+import sys, backends
+from backends import numba_backend, numba_loops
+import numba.core.event as event
+with event.install_recorder("numba:compile") as recorder:
+    backend = backends.load("numba")
+    imported = len(recorder.buffer)
+    import numpy as np
+    x = np.array([-2.0, 2.0], np.float32)
+    print(imported, *backend.relu(x), *backend.sigmoid(x), len(recorder.buffer))
+"""
+
+
+def test_importing_compiles_nothing_and_the_disk_cache_keeps_ops_apart(tmp_path):
+    root = Path(__file__).parent.parent
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(root)}
+    outputs = [
+        subprocess.run(
+            [sys.executable, "-c", COMPILED], env=environment, cwd=root, check=True, capture_output=True, text=True
+        ).stdout.split()
+        for _ in range(2)
+    ]
+    cold, cached = ([float(word) for word in line] for line in outputs)
+    assert cold[0] == 0
+    assert cold[1:5] == cached[1:5] == pytest.approx([0, 2, 1 / (1 + math.exp(2)), 1 / (1 + math.exp(-2))])
+    assert cold[5] > 0
+    assert cached[5] == 0, "the second process compiled again"
+
+
+# --- constants ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("coefficients", "largest", "tolerance"),
+    [(gelu_constants.TAIL_FLOAT64, 40, 2e-16), (gelu_constants.TAIL_FLOAT32, 15, 5e-9)],
+    ids=DTYPES,
+)
+def test_the_tail_polynomial_is_the_normal_distribution(coefficients, largest, tolerance):
+    with mp.workdps(50):
+        for a in np.linspace(0, largest, 101).tolist():
+            ratio = mp.polyval([mp.mpf(c) for c in coefficients], (mp.mpf(a) - 5) / (mp.mpf(a) + 5))
+            exact = (1 + mp.sqrt(2) * a) * mp.exp(mp.mpf(a) ** 2 / 2) * mp.erfc(a / mp.sqrt(2)) / 2
+            assert abs(ratio / exact - 1) < tolerance
+
+
+def test_constants_in_two_parts_are_exact_and_complete():
+    with mp.workdps(50):
+        linear = 2 * mp.sqrt(2 / mp.pi)
+        for exact, high, low, grid in (
+            (linear, gelu_constants.LINEAR_HIGH, gelu_constants.LINEAR_LOW, 2**36),
+            (linear * 44715 / 1_000_000, gelu_constants.CUBIC_HIGH, gelu_constants.CUBIC_LOW, 2**24),
+            (64 * mp.log(2), gelu_constants.SHIFT_HIGH, gelu_constants.SHIFT_LOW, 2**42),
+        ):
+            assert (high * grid).is_integer()
+            assert abs(exact - high - low) < 1e-24
