@@ -238,9 +238,7 @@ OPS: tuple[OpSpec, ...] = (
         formula="log(1 + exp(x))",
         source="Dugas et al. 2001",
         definition=lambda m, x: m.log(1 + m.exp(x)),
-        budget=Budget(
-            8, 16, "an exp and a log1p; the derivative goes through exp(x - log(1 + exp(x))) in JAX"
-        ),
+        budget=Budget(8, 16, "an exp and a log1p; the derivative goes through exp(x - log(1 + exp(x))) in JAX"),
         limits=((-INF, 0.0, 0.0), (INF, INF, 1.0)),
         transcendentals=2,
     ),
