@@ -143,8 +143,7 @@ class Harness:
             seconds: list[float] = self.pool.call(case.backend, case.device, "rounds", iterations, n_rounds)
             return seconds
 
-        iterations = measure.calibrate(lambda n: burst(n, 1)[0])
-        return measure.sample(burst, iterations, rule)
+        return measure.sample(burst, measure.calibrate(burst), rule)
 
     def _reference(self, case: Case) -> list[Reference]:
         """Return what a case's outputs must be; kept while the cases to be compared with it are measured."""

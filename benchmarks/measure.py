@@ -68,12 +68,12 @@ def median_interval(values: Sequence[float], confidence: float) -> tuple[float, 
     return ordered[rank - 1], ordered[n - rank]
 
 
-def calibrate(run_round: Callable[[int], float]) -> int:
-    """Return how many calls make a round of `ROUND_S`; `run_round(n)` makes n calls and returns seconds."""
+def calibrate(burst: Callable[[int, int], Sequence[float]]) -> int:
+    """Return how many calls make a round of `ROUND_S`; `burst(iterations, n_rounds)` returns seconds per round."""
     iterations = 1
     while iterations < MAX_ITERATIONS:
         # The best of three: one interruption must not make rounds too short.
-        seconds = min(run_round(iterations) for _ in range(3))
+        seconds = min(burst(iterations, 3))
         if seconds >= ROUND_S:
             break
         growth = ROUND_S / max(seconds, 1e-9)

@@ -37,6 +37,9 @@ class Worker:
         self._backend = backends.load(backend, device, threads=threads)
         self._run: Callable[[], Any] | None = None
         self._result: Any = None
+        # The frameworks' many objects live as long as the process: let no collection look at them again.
+        gc.collect()
+        gc.freeze()
 
     def describe(self) -> dict[str, Any]:
         """Return the backend's version and thread count."""

@@ -91,6 +91,29 @@ def test_timed_inputs_are_ordinary_numbers_and_repeatable(op, dtype):
 
 
 @pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize("extra", [0, 17])
+def test_large_inputs_repeat_whole_rows(op, extra):
+    row = 64 if OPS[op].along_axis else 1
+    rows = 2 * inputs.PERIOD // row + extra
+    shape = (rows, row) if OPS[op].along_axis else (rows,)
+    period = inputs.PERIOD // row
+    for declared, a in zip(OPS[op].inputs, inputs.draw(op, shape, "float32"), strict=True):
+        assert a.shape == (shape[:-1] if declared.domain == "labels" else shape)
+        np.testing.assert_array_equal(a[:period], a[period : 2 * period])
+        np.testing.assert_array_equal(a[:extra], a[2 * period :])
+        if declared.domain == "distribution":
+            np.testing.assert_allclose(a[-1].sum(axis=-1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("op", [name for name, spec in OPS.items() if spec.along_axis])
+def test_a_single_long_row_is_drawn_whole(op):
+    shape = (inputs.PERIOD + 3,)
+    first = inputs.draw(op, shape, "float32")[0]
+    assert first.shape == shape
+    assert not np.array_equal(first[:3], first[-3:])
+
+
+@pytest.mark.parametrize("op", OPS)
 def test_designed_samples_hold_the_special_values(op):
     sample = inputs.designed_sample(op, "float32")[0]
     assert np.isnan(sample).any()

@@ -15,19 +15,19 @@ RULE = Rule(precision=0.02, confidence=0.95, min_rounds=7, max_s=0.5)
 
 @pytest.mark.parametrize("call_s", [3e-8, 1e-6, 1e-4, 5e-3, 2.0])
 def test_rounds_are_long_enough_for_the_clock_and_not_much_longer(call_s):
-    iterations = measure.calibrate(lambda n: n * call_s)
+    iterations = measure.calibrate(lambda iterations, n: [iterations * call_s] * n)
     assert iterations * call_s >= measure.ROUND_S
     assert iterations == 1 or iterations * call_s < 3 * measure.ROUND_S
 
 
 def test_a_slow_first_call_does_not_make_rounds_short():
     calls = iter([0.6, *[1e-6] * 1000])
-    iterations = measure.calibrate(lambda n: n * next(calls))
+    iterations = measure.calibrate(lambda iterations, n: [iterations * next(calls) for _ in range(n)])
     assert iterations * 1e-6 >= measure.ROUND_S
 
 
 def test_an_immeasurably_fast_call_ends_calibration():
-    assert measure.calibrate(lambda n: 0.0) == measure.MAX_ITERATIONS
+    assert measure.calibrate(lambda iterations, n: [0.0] * n) == measure.MAX_ITERATIONS
 
 
 def test_interval_of_the_median_covers_it_as_often_as_promised():
