@@ -143,6 +143,13 @@ def test_overlapping_intervals_are_a_tie_and_separate_ones_are_not() -> None:
     assert tied["contenders"] == "numpy, jax"
 
 
+def test_a_noisy_third_ties_with_the_first_where_a_steady_second_does_not() -> None:
+    rows = [interval("numpy", 1, 2, 3), interval("jax", 4, 5, 6), interval("torch", 2, 9, 20)]
+    row = tables.best(to_frame(rows)).iloc[0]
+    assert row["tie"]
+    assert (row["contenders"], row["runner_up"]) == ("numpy, torch", "jax")
+
+
 def test_intervals_that_are_unknown_decide_nothing() -> None:
     row = tables.best(to_frame([interval("numpy", 1, 2, 3), interval("jax", math.nan, 50, math.nan)])).iloc[0]
     assert row["tie"]

@@ -275,6 +275,18 @@ def test_the_map_marks_winners_and_explains_what_is_missing() -> None:
     assert sum(cell.mark == "★" for cell in found.values()) == (~winners["tie"].astype(bool)).sum()
 
 
+def test_a_number_with_a_wide_interval_is_marked_as_uncertain() -> None:
+    records = to_frame(
+        [
+            record("numpy", median_s=1.0, ci95_low_s=0.95, ci95_high_s=1.05),
+            record("torch", median_s=0.5, ci95_low_s=0.3, ci95_high_s=0.6),
+        ]
+    )
+    found = cells(views.by_device(records)[0], records)
+    assert found["sigmoid forward", "1,024", "numpy"].text == "1.00 s"
+    assert found["sigmoid forward", "1,024", "torch"].text == "~2.0×"
+
+
 def test_devices_meet_in_a_view_of_their_own() -> None:
     records = to_frame(
         [

@@ -116,9 +116,7 @@ def _tally(winners: pd.DataFrame) -> str:
     parts = [quantities.listing(won, 12)] if won else []
     n_ties = len(winners) - len(clear)
     if n_ties:
-        parts.append(
-            f"{n_ties} {'is a tie' if n_ties == 1 else 'are ties'} (95 % intervals of the first two overlap)"
-        )
+        parts.append(f"{n_ties} {'is a tie' if n_ties == 1 else 'are ties'} (95 % intervals overlap)")
     ops = quantities.plural(len(winners["op"].unique()), "op")
     return f"Of {quantities.plural(len(winners), 'comparable case')} ({ops}), {'; '.join(parts)}."
 

@@ -87,10 +87,10 @@ def speedups(records: pd.DataFrame, baseline: str = BASELINE, baseline_device: s
 def best(records: pd.DataFrame, *, across_devices: bool = False) -> pd.DataFrame:
     """Return the fastest backend of each comparable case, the runner-up, and how far apart they are.
 
-    `ratio` is the runner-up's median over the fastest's; `tie` says that their 95 % intervals overlap, where a
-    missing interval overlaps everything. `contenders` are all backends whose interval overlaps the fastest's,
-    separated by commas. With `across_devices`, backends compete on all devices, and contenders read
-    `torch on cuda`.
+    `ratio` is the runner-up's median over the fastest's. `contenders` are all backends whose 95 % interval
+    overlaps the fastest's, separated by commas; a missing interval overlaps everything. `tie` says that there are
+    several: not always the first two, since a noisy third overlaps what a steady second does not. With
+    `across_devices`, backends compete on all devices, and contenders read `torch on cuda`.
     """
     keys = [key for key in CASE if not (across_devices and key == "device")]
     rows = measured(records).to_dict("records")
@@ -124,7 +124,7 @@ def _verdict(entries: Sequence[Mapping[Hashable, Any]], *, across_devices: bool)
         "runner_up_device": second["device"] if second else None,
         "runner_up_median_s": second["median_s"] if second else math.nan,
         "ratio": second["median_s"] / first["median_s"] if second else math.nan,
-        "tie": second is not None and _bound(second["ci95_low_s"], -math.inf) <= reach,
+        "tie": len(level) > 1,
         "contenders": ", ".join(
             label(row["backend"], row["device"], across_devices=across_devices) for row in level
         ),

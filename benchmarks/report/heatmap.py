@@ -16,6 +16,9 @@ from benchmarks.report.views import View
 FULL_SHADE = 4.0
 """Doublings at which a cell has its full colour: 16 times faster or slower."""
 
+NOISY = 0.1
+"""Half a 95 % interval's width over the median, from which on a cell says that its number is uncertain."""
+
 Row = Mapping[Hashable, Any]
 Place = tuple[str, str, object, str]
 """Op, mode, size and contestant."""
@@ -131,11 +134,12 @@ def _measured_cell(row: Row, mark: str) -> Cell:
     if not math.isnan(rate):
         tip += f"\n{quantities.number(rate)} GB/s"
     standing = {"★": "\nfastest", "☆": "\nnot distinguishable from the fastest"}.get(mark, "")
+    about = "~" if (high - low) / 2 > NOISY * float(row["median_s"]) else ""
     is_baseline = row["backend"] == tables.BASELINE
     if math.isnan(ratio) or is_baseline:
-        return Cell(quantities.seconds(row["median_s"]), tip + standing, None, mark)
+        return Cell(about + quantities.seconds(row["median_s"]), tip + standing, None, mark)
     tip += f"\n{quantities.number(ratio)} times {tables.BASELINE}{standing}"
-    return Cell(quantities.times(ratio), tip, shade(ratio), mark)
+    return Cell(about + quantities.times(ratio), tip, shade(ratio), mark)
 
 
 def shade(ratio: float) -> float:

@@ -60,6 +60,7 @@ def context(run: Run) -> dict[str, Any]:
         "baseline": facts.BASELINE,
         "heatmaps": [heatmap.build(view, rated) for view in by_device(records)],
         "full_shade": f"{2**heatmap.FULL_SHADE:.0f}",
+        "noisy_percent": f"{100 * heatmap.NOISY:.0f}",
         "speed": speed,
         "accuracy": tables.accuracy(accuracy),
         "known": tables.known_deviations(accuracy),
