@@ -7,6 +7,7 @@ import shlex
 
 import pytest
 
+import backends
 from benchmarks import readme
 
 
@@ -21,6 +22,8 @@ def test_missing_markers_are_an_error():
 
 
 def test_python_example_runs():
+    if reason := backends.missing("torch"):
+        pytest.skip(reason)
     (code,) = re.findall(
         r"```python\n(.*?)```", (readme.ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
     )
