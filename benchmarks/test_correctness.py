@@ -112,10 +112,12 @@ def test_derivative_is_the_gradient_for_ones(
     spec = OPS[op]
     x = np.linspace(-5, 5, 41).astype(dtype)
     if spec.derivative is None:
-        with pytest.raises(CaseError, match="no elementwise derivative"):
-            harness.pool.call(
-                backend, device, "evaluate", op, "derivative", inputs.draw(op, (2, 3), dtype), None, {}
-            )
+        arrays = inputs.draw(op, (2, 3), dtype)
+        with pytest.raises(CaseError) as refusal:
+            harness.pool.call(backend, device, "evaluate", op, "derivative", arrays, None, {})
+        if refusal.value.status != "failed":
+            harness.settle(refusal.value.status, refusal.value.reason, backend, device)
+        assert "no elementwise derivative" in refusal.value.reason
         return
     slope = _evaluate(harness, spec, "derivative", backend, device, (x,), None, {})
     gradient = _evaluate(harness, spec, "backward", backend, device, (x,), np.ones_like(x), {})

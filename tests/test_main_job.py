@@ -214,9 +214,9 @@ def test_missing_packages_are_reported_with_what_to_install(tmp_path):
         "real = importlib.util.find_spec\n"
         f"importlib.util.find_spec = lambda name, *a: None if name in {hidden!r} else real(name, *a)\n"
     )
-    job = Job(tmp_path / "results", *SMALL, "-rs", pythonpath=tmp_path, check=0)
-    statuses = job.records.set_index("backend")["status"].to_dict()
-    assert statuses == {
+    job = Job(tmp_path / "results", *SMALL, "--op", "mean_squared_error", "-rs", pythonpath=tmp_path, check=0)
+    statuses = job.records.drop_duplicates(["backend", "status"])
+    assert statuses.set_index("backend")["status"].to_dict() == {
         "numpy": "ok",
         "numba": "unavailable",
         "numba-parallel": "unavailable",
