@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks import report
+from benchmarks.analysis.store import read_journal
 from benchmarks.recorder import JOURNALS, load_run
 from benchmarks.report.terminal import render_summary
 
@@ -35,11 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def newest_journal(results: Path) -> Path:
-    """Return the journal of the last run; raise ValueError if there is none."""
-    journals = sorted((results / JOURNALS).glob("*.jsonl"))
-    if not journals:
-        raise ValueError(f"results: there is no journal in {results / JOURNALS}; run `pytest benchmarks` first")
-    return journals[-1]
+    """Return the journal of the last run that timed something; raise ValueError if there is none."""
+    for journal in sorted((results / JOURNALS).glob("*.jsonl"), reverse=True):
+        if any(line.get("type") == "case" and line.get("median_s") for line in read_journal(journal)):
+            return journal
+    raise ValueError(f"results: no run in {results / JOURNALS} has timed anything; run `pytest benchmarks` first")
 
 
 if __name__ == "__main__":

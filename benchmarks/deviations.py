@@ -26,8 +26,10 @@ ALL_DIGITS = 2.0**53
 class KnownDeviation:
     """One framework's error of up to `max_ulp` in one region of the first input.
 
-    `at` is `interval` (low <= x <= high), `nan` (x is NaN) or `subnormal` (x or the exact result is subnormal, or
-    so near that an intermediate is). `always` says that every processor shows it, so that its absence is news.
+    `at` is `interval` (low <= x <= high), `nan` (x is NaN), `subnormal` (x or the exact result is subnormal, or
+    so near that an intermediate is) or `zero` (the exact result is 0). `cancels` bounds the error of a result
+    that cancels, as an absolute error in units of the dtype's epsilon and of max(1, |x|). `always` says that
+    every processor shows the deviation, so that its absence is news.
     """
 
     backends: tuple[str, ...]
@@ -41,6 +43,7 @@ class KnownDeviation:
     dtypes: tuple[str, ...] = ("float32", "float64")
     always: bool = True
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    cancels: float = INF
 
     def applies(
         self, *, op: str, mode: str, backend: str, dtype: str, parameters: Mapping[str, Any] | None = None
@@ -59,14 +62,26 @@ class KnownDeviation:
         """Return where, among first inputs `x` with results `exact`, the deviation lies."""
         if self.at == "nan":
             return np.isnan(x)
+        if self.at == "zero":
+            return np.asarray(exact == 0)
         if self.at == "subnormal":
             tiny = float(np.finfo(dtype).tiny)
             return _between(np.abs(x), tiny) | _between(np.abs(exact), 1000 * tiny)
         return (x >= self.low) & (x <= self.high)
 
-    def limit(self, dtype: np.dtype[Any]) -> float:
-        """Return `max_ulp`, or all the digits that `dtype` has where that is meant."""
-        return 2.0 ** (np.finfo(dtype).nmant + 1) if self.max_ulp == ALL_DIGITS else self.max_ulp
+    def limit(self, x: Array, exact: Array, dtype: np.dtype[Any]) -> Array:
+        """Return the largest error allowed at each first input `x` with result `exact`, in ULP.
+
+        `ALL_DIGITS` means all that `dtype` has.
+        """
+        info = np.finfo(dtype)
+        most = 2.0 ** (info.nmant + 1) if self.max_ulp == ALL_DIGITS else self.max_ulp
+        if self.cancels == INF:
+            return np.full(x.shape, most)
+        unit = np.spacing(np.minimum(np.abs(np.nan_to_num(exact)), float(info.max) / 2).astype(dtype))
+        absolute = self.cancels * float(info.eps) * np.maximum(1, np.abs(x.astype(np.float64)))
+        with np.errstate(over="ignore"):
+            return np.asarray(np.minimum(most, absolute / unit.astype(np.float64)))
 
 
 def _between(size: Array, limit: float) -> Array:
@@ -86,10 +101,10 @@ _BOTH, _BACKWARD, _FORWARD = ("forward", "backward"), ("backward",), ("forward",
 _F32, _F64 = ("float32",), ("float64",)
 
 KNOWN_DEVIATIONS: tuple[KnownDeviation, ...] = (
-    KnownDeviation(("torch", "jax"), ("sigmoid",), _BACKWARD, ALL_DIGITS, _SIGMOID, low=1.0),
-    KnownDeviation(("torch", "jax"), ("tanh",), _BACKWARD, ALL_DIGITS, _TANH, high=-0.5),
-    KnownDeviation(("torch", "jax"), ("tanh",), _BACKWARD, ALL_DIGITS, _TANH, low=0.5),
-    KnownDeviation(("torch",), ("gelu",), _BOTH, ALL_DIGITS, _GELU_ERF, high=-1.0),
+    KnownDeviation(("torch", "jax"), ("sigmoid",), _BACKWARD, ALL_DIGITS, _SIGMOID, low=1.0, cancels=16),
+    KnownDeviation(("torch", "jax"), ("tanh",), _BACKWARD, ALL_DIGITS, _TANH, high=-0.5, cancels=16),
+    KnownDeviation(("torch", "jax"), ("tanh",), _BACKWARD, ALL_DIGITS, _TANH, low=0.5, cancels=16),
+    KnownDeviation(("torch",), ("gelu",), _BOTH, ALL_DIGITS, _GELU_ERF, high=-1.0, cancels=16),
     KnownDeviation(("torch",), ("gelu",), _BOTH, INF, _INFINITY, high=-INF),
     KnownDeviation(("torch",), ("gelu",), _BACKWARD, INF, _INFINITY, low=INF),
     KnownDeviation(
@@ -104,7 +119,14 @@ KNOWN_DEVIATIONS: tuple[KnownDeviation, ...] = (
     ),
     KnownDeviation(("jax",), ("gelu",), _BOTH, 4000, _GELU_ERFC, high=-1.0, parameters={"approximate": "none"}),
     KnownDeviation(
-        ("jax",), ("gelu",), _BOTH, ALL_DIGITS, _GELU_TANH, high=-1.0, parameters={"approximate": "tanh"}
+        ("jax",),
+        ("gelu",),
+        _BOTH,
+        ALL_DIGITS,
+        _GELU_TANH,
+        high=-1.0,
+        parameters={"approximate": "tanh"},
+        cancels=16,
     ),
     KnownDeviation(("jax",), ("gelu",), _BOTH, INF, _INFINITY, high=-INF),
     KnownDeviation(("jax",), ("gelu",), _BACKWARD, INF, _INFINITY, low=INF),
@@ -150,8 +172,7 @@ KNOWN_DEVIATIONS: tuple[KnownDeviation, ...] = (
         _BACKWARD,
         INF,
         "the derivative of |x| at 0 is 1",
-        low=0.0,
-        high=1.0,
+        at="zero",
     ),
     KnownDeviation(("jax",), tuple(OPS), _BOTH, ALL_DIGITS, _FLUSH, at="subnormal", always=False),
     KnownDeviation(

@@ -25,6 +25,10 @@ from benchmarks.recorder import Recorder
 
 N_SAMPLED = 256
 """Outputs are compared with the oracle at about this many places, one in each of as many equal stretches."""
+N_ROWS = 16
+"""Of outputs in rows, at least so many whole rows are compared."""
+N_EDGE = 64
+"""So many places at the end, and around the middle, are compared too: where blocks and threads' shares end."""
 WIDE_FROM = 4096
 """From so many values on, the oracle evaluates in the next wider type instead of with mpmath."""
 
@@ -68,14 +72,17 @@ class Harness:
             facts |= _judged(self._check(case, references, "result"))
             if benchmark.enabled:
                 sampling = self._sample(case, rule)
-                facts |= _timed(case, sampling, facts["bytes_moved"], copy)
                 self._check(case, references, "last_result")
+                facts |= _timed(case, sampling, facts["bytes_moved"], copy)
             facts |= {"status": "ok"}
         except CaseError as error:
             facts |= {"status": error.status, "reason": error.reason}
+        except Exception as error:  # ours, or the oracle's: it too must not cost the record
+            facts |= {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
+            raise
         finally:
             self._release(case)
-        record = self.recorder.case(case, facts)
+            record = self.recorder.case(case, facts)
         if record["status"] == "ok" and benchmark.enabled:
             fill(benchmark, case.group, sampling, record)
         self.settle(record["status"], record.get("reason", ""), case.backend, case.device)
@@ -199,12 +206,15 @@ def _places(case: Case) -> tuple[Any, int]:
     outer = case.shape[:-1] if along_axis else case.shape
     row = case.shape[-1] if along_axis else 1
     n = int(np.prod(outer))
-    n_places = min(n, max(2, N_SAMPLED // row))
+    n_places = min(n, max(N_ROWS, N_SAMPLED // row))
     edges = np.linspace(0, n, n_places + 1).astype(np.int64)
     generator = np.random.default_rng(n)
-    # One at random in each stretch, the first and the last place always among them.
+    # One at random in each stretch, the first place always among them.
     places = generator.integers(edges[:-1], edges[1:])
-    places[0], places[-1] = 0, n - 1
+    places[0] = 0
+    edge = max(1, N_EDGE // row)
+    borders = [np.arange(max(0, end - edge), end) for end in (n, min(n, n // 2 + edge // 2))]
+    places = np.unique(np.concatenate([places, *borders]))
     return np.unravel_index(places, outer) if outer else (), row
 
 

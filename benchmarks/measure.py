@@ -51,6 +51,8 @@ class Sampling:
     @property
     def iqr_s(self) -> float:
         """Interquartile range of seconds per call."""
+        if len(self.rounds_s) < 2:
+            return 0.0
         quartiles = statistics.quantiles(self.per_call_s, n=4, method="inclusive")
         return quartiles[2] - quartiles[0]
 

@@ -6,6 +6,7 @@ Loaded with `-p` after pytest-benchmark, so that `--benchmark-save` can be given
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,6 +85,10 @@ def pytest_configure(config: pytest.Config) -> None:
     option = config.option
     if option.results is None:
         option.results = config.rootpath / "results"
+    try:
+        option.results.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise pytest.UsageError(f"--results: cannot write to {option.results}: {error}") from None
     if option.benchmark_storage == "file://./.benchmarks":
         option.benchmark_storage = f"file://{option.results / 'runs'}"
     if option.benchmark_save is UNNAMED:
@@ -100,6 +105,10 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in option.backend or ():
         if reason := backends.missing(name):
             raise pytest.UsageError(f"--backend: {reason}")
+        if option.device and not set(option.device) & set(devices := backends.declarations()[name].devices):
+            raise pytest.UsageError(
+                f"--device: {name} runs on {', '.join(devices)}; got {', '.join(option.device)}"
+            )
 
 
 def default_name() -> str:
@@ -166,7 +175,7 @@ def _size(text: str) -> int:
         value = float(text)
     except ValueError:
         value = 0
-    if value < 1 or value != int(value):
+    if not (math.isfinite(value) and value >= 1 and value == int(value)):
         raise argparse.ArgumentTypeError(f"must be a whole number of elements, at least 1; got {text!r}")
     return int(value)
 

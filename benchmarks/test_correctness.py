@@ -176,6 +176,13 @@ def _evaluate(
     return got
 
 
+def _n_summed(spec: OpSpec, first: Array, parameters: dict[str, Any]) -> int:
+    """Return how many terms a result sums: none, those of a row, or all."""
+    if spec.kind == "loss" and parameters.get("reduction", "mean") != "none":
+        return max(first.size, 1)
+    return first.shape[parameters.get("axis", -1)] if spec.along_axis and first.ndim else 1
+
+
 def _compare(
     harness: Harness,
     spec: OpSpec,
@@ -212,7 +219,7 @@ def _compare(
         dtype=dtype,
         parameters=parameters,
         first_input=arrays[0] if arrays[0].shape == got.shape else None,
-        n_summed=max(arrays[0].size, 1),
+        n_summed=_n_summed(spec, arrays[0], parameters),
         complete=False,
     )
     assert verdict.status != "failed", f"{where}: {verdict.reason}"

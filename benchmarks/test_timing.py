@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.cases import Case
 from benchmarks.harness import Harness
 from benchmarks.measure import Rule
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _fresh_workers(harness: Harness) -> None:
+    """Time in new processes: what the correctness suite compiled or left in memory must not show in the times."""
+    harness.pool.close()
 
 
 def test_timing(case: Case, harness: Harness, benchmark: BenchmarkFixture, rule: Rule) -> None:

@@ -37,6 +37,7 @@ class Worker:
         self._backend = backends.load(backend, device, threads=threads)
         self._run: Callable[[], Any] | None = None
         self._result: Any = None
+        self._fresh = True
         # The frameworks' many objects live as long as the process: let no collection look at them again.
         gc.collect()
         gc.freeze()
@@ -86,6 +87,7 @@ class Worker:
         transferred = perf_counter()
         shape = output_shape(spec, native, spec.defaults)
         cotangent = b.asarray(inputs.cotangent(shape, case.dtype)) if case.mode != "forward" else None
+        self._fresh = case.allocation == "fresh"
         bound = perf_counter()
         self._run = b.bind(
             case.op,
@@ -101,12 +103,20 @@ class Worker:
         }
 
     def result(self, index: Sequence[Any]) -> list[Array]:
-        """Call the prepared op once more and return its outputs at `index` (one index an output)."""
-        return [output[i] for output, i in zip(self._call_once(), index, strict=True)]
+        """Call the prepared op twice more and return the second's outputs at `index` (one index an output).
+
+        Raises RuntimeError if a call that should write a fresh output returns the one before, or if any output, at
+        `index` or not, is not finite: inputs for timing have finite results.
+        """
+        run = self._prepared()
+        before, result = run(), run()
+        if self._fresh and any(new is old for new, old in zip(_outputs(result), _outputs(before), strict=True)):
+            raise RuntimeError("the output is that of the call before, where each call should write a fresh one")
+        return self._finite(result, index)
 
     def last_result(self, index: Sequence[Any]) -> list[Array]:
         """Return the outputs of the last timed call at `index`."""
-        return [output[i] for output, i in zip(self._to_host(self._result), index, strict=True)]
+        return self._finite(self._result, index)
 
     def rounds(self, iterations: int, n_rounds: int) -> list[float]:
         """Time rounds of the prepared op, each of `iterations` calls, in seconds per round.
@@ -155,8 +165,9 @@ class Worker:
 
     def _copy_seconds(self, n_bytes: int) -> float:
         self._run = self._backend.copier(n_bytes // 2)
-        iterations = max(1, round(1e9 / n_bytes))
-        self._time(iterations)
+        # As many calls as take some 10 ms: on a device, small copies cost a launch and a synchronisation each.
+        self._time(10)
+        iterations = max(1, round(0.1 / max(self._time(10), 1e-6)))
         seconds = statistics.median(self._time(iterations) for _ in range(7)) / iterations
         self.release()
         return seconds
@@ -166,14 +177,17 @@ class Worker:
             raise RuntimeError("no case is prepared")
         return self._run
 
-    def _call_once(self) -> list[Array]:
-        result = self._prepared()()
+    def _finite(self, result: Any, index: Sequence[Any]) -> list[Array]:
         self._backend.synchronize(result)
-        return self._to_host(result)
+        outputs = [np.asarray(self._backend.to_numpy(output)) for output in _outputs(result)]
+        for output in outputs:
+            if n_bad := output.size - int(np.isfinite(output).sum()):
+                raise RuntimeError(f"{n_bad} of {output.size} outputs are not finite")
+        return [output[i] for output, i in zip(outputs, index, strict=True)]
 
-    def _to_host(self, result: Any) -> list[Array]:
-        outputs = result if isinstance(result, tuple) else (result,)
-        return [np.asarray(self._backend.to_numpy(output)) for output in outputs]
+
+def _outputs(result: Any) -> tuple[Any, ...]:
+    return result if isinstance(result, tuple) else (result,)
 
 
 def bytes_moved(case: Case, host: Sequence[Array], shape: Sequence[int]) -> int:

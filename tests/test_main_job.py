@@ -173,6 +173,8 @@ def test_a_numpy_run_imports_no_other_framework(tmp_path):
         ("wrong-dtype", "failed", "result is float64"),
         ("wrong-shape", "failed", "of shape"),
         ("right-at-first", "failed", "values exceed 8 ULP"),
+        ("stale", "failed", "the output is that of the call before"),
+        ("wrong-in-the-middle", "failed", "4 of 1000 outputs are not finite"),
         ("raises", "failed", "RuntimeError: out of luck"),
         ("crashes", "crashed", "SIGABRT"),
     ],

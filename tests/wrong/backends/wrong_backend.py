@@ -27,6 +27,8 @@ VARIANTS = (
     "wrong-shape",
     "wrong-reduction",
     "right-at-first",
+    "stale",
+    "wrong-in-the-middle",
     "raises",
     "crashes",
     "hangs",
@@ -61,6 +63,14 @@ class WrongBackend(BaseBackend):
         """Any NumPy array will do."""
         return isinstance(array, np.ndarray)
 
+    def _bind(self, *arguments: Any) -> Callable[[], Any]:
+        """Compute once and for all, where that is the mistake."""
+        run = super()._bind(*arguments)
+        if self.name != "stale":
+            return run
+        result = run()
+        return lambda: result
+
     def _forward(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
         right = {"sigmoid": _sigmoid, "mean_squared_error": _mean_squared_error}[op]
         return _spoil(self.name, lambda *inputs: right(*inputs, **parameters))
@@ -86,6 +96,13 @@ def _late(result: Any, inputs: Any, n_calls: int) -> Any:
     return result if n_calls < 3 else result + result.dtype.type(1)
 
 
+def _unwritten(result: Any, inputs: Any, n_calls: int) -> Any:
+    # Long results only, and where no sample is likely to look.
+    if result.size > 500:
+        result[1:5] = np.nan
+    return result
+
+
 def _raise(result: Any, inputs: Any, n_calls: int) -> Any:
     raise RuntimeError("out of luck")
 
@@ -103,6 +120,8 @@ _MISTAKES: dict[str, Callable[[Any, Any, int], Any]] = {
     "wrong-shape": lambda result, inputs, n: result[..., None],
     "wrong-reduction": lambda result, inputs, n: result * max(inputs[0].size, 2),
     "right-at-first": _late,
+    "stale": lambda result, inputs, n: result,
+    "wrong-in-the-middle": _unwritten,
     "raises": _raise,
     "crashes": lambda result, inputs, n: os.abort(),
     "hangs": _sleep_and_return,
