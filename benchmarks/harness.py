@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from subprocess import SubprocessError
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,7 @@ class Reference:
     first_input: Array | None
     expected: Expected
     n_summed: int
+    oracle: str
 
 
 @dataclass
@@ -55,7 +57,7 @@ class Harness:
     pool: Pool
     recorder: Recorder
     required: frozenset[str] = frozenset()
-    _bandwidths: dict[str, bandwidth.Bandwidth] = field(default_factory=dict)
+    _bandwidths: dict[str, bandwidth.Bandwidth | None] = field(default_factory=dict)
     _references: dict[str, list[Reference]] = field(default_factory=dict)
 
     def time(self, case: Case, benchmark: BenchmarkFixture, rule: measure.Rule) -> None:
@@ -69,6 +71,7 @@ class Harness:
             copy = self._copy_bandwidth(case.device)
             facts |= self.pool.call(case.backend, case.device, "prepare", case)
             references = self._reference(case)
+            facts["oracle"] = ", ".join(dict.fromkeys(r.oracle for r in references))
             facts |= _judged(self._check(case, references, "result"))
             if benchmark.enabled:
                 sampling = self._sample(case, rule)
@@ -102,13 +105,13 @@ class Harness:
             raise CaseError("unavailable", gap)
 
     def _copy_bandwidth(self, device: str) -> bandwidth.Bandwidth | None:
-        """Measure a device's copy bandwidth once a run, before its first case."""
+        """Measure a device's copy bandwidth once a run, before its first case; None where that fails."""
         if device not in self._bandwidths:
-            measured = self._measure_bandwidth(device)
-            if measured is None:
-                return None
-            self._bandwidths[device] = measured
-            self.recorder.bandwidth(device, measured)
+            self._bandwidths[device] = None
+            with suppress(CaseError, SubprocessError, OSError):
+                self._bandwidths[device] = measured = self._measure_bandwidth(device)
+                if measured:
+                    self.recorder.bandwidth(device, measured)
         return self._bandwidths[device]
 
     def _measure_bandwidth(self, device: str) -> bandwidth.Bandwidth | None:
@@ -176,11 +179,12 @@ def _forward_reference(case: Case, host: Sequence[Array]) -> Reference:
     if spec.kind == "loss":
         wide = host[0].size >= WIDE_FROM
         expected = oracle.forward(case.op, host, spec.defaults, case.dtype, wide=wide)
-        return Reference("forward", (), None, expected, host[0].size)
+        return Reference("forward", (), None, expected, host[0].size, oracle.source(case.dtype, wide=wide))
     index, n_summed = _places(case)
     sampled = [a[index] for a in host]
-    expected = oracle.forward(case.op, sampled, spec.defaults, case.dtype, wide=sampled[0].size >= WIDE_FROM)
-    return Reference("forward", index, sampled[0], expected, n_summed)
+    wide = sampled[0].size >= WIDE_FROM
+    expected = oracle.forward(case.op, sampled, spec.defaults, case.dtype, wide=wide)
+    return Reference("forward", index, sampled[0], expected, n_summed, oracle.source(case.dtype, wide=wide))
 
 
 def _backward_reference(case: Case, host: Sequence[Array]) -> Reference:
@@ -188,6 +192,7 @@ def _backward_reference(case: Case, host: Sequence[Array]) -> Reference:
     index, n_summed = _places(case)
     sampled = [a[index] for a in host]
     g = inputs.cotangent(output_shape(spec, host, spec.defaults), case.dtype)
+    wide = sampled[0].size >= WIDE_FROM
     expected = oracle.backward(
         case.op,
         g if spec.kind == "loss" else g[index],
@@ -195,9 +200,9 @@ def _backward_reference(case: Case, host: Sequence[Array]) -> Reference:
         spec.defaults,
         case.dtype,
         n_losses=case.n_elements // n_summed,
-        wide=sampled[0].size >= WIDE_FROM,
+        wide=wide,
     )
-    return Reference("backward", index, sampled[0], expected, n_summed)
+    return Reference("backward", index, sampled[0], expected, n_summed, oracle.source(case.dtype, wide=wide))
 
 
 def _places(case: Case) -> tuple[Any, int]:

@@ -98,6 +98,11 @@ class WidePrecision(Shaping):
         return x.astype(self._dtype)
 
 
+def source(dtype: str, *, wide: bool) -> str:
+    """Return what the exact values come from: `mpmath`, or the next wider type."""
+    return ("float64" if dtype == "float32" else "longdouble") if wide else "mpmath"
+
+
 def forward(
     op: str, inputs: Sequence[Array], parameters: Mapping[str, Any], dtype: str, *, wide: bool = False
 ) -> Expected:

@@ -61,7 +61,6 @@ class Recorder:
             **asdict(case),
             "shape": case.shape_label,
             "n_elements": case.n_elements,
-            "oracle": "mpmath",
             **facts,
         }
         self._write("case", record)

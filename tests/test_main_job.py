@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -240,6 +241,8 @@ def test_missing_packages_are_reported_with_what_to_install(tmp_path):
         ("--mode", "sideways", "valid names: forward, backward, forward+backward"),
         ("--preset", "huge", "quick"),
         ("--size", "1.5", "must be a whole number of elements"),
+        ("--size", "inf", "must be a whole number of elements"),
+        ("--size", "nan", "must be a whole number of elements"),
         ("--threads", "0", "must be a whole number, at least 1"),
         ("--time-budget", "soon", "must be a time such as 30s, 5min or 1h"),
     ],
@@ -248,6 +251,25 @@ def test_unknown_names_are_usage_errors_that_list_the_choices(tmp_path, option, 
     job = Job(tmp_path, option, value, check=4)
     assert message in job.output
     assert value in job.output
+
+
+def test_a_device_that_a_named_backend_lacks_is_a_usage_error(tmp_path):
+    job = Job(tmp_path, "--backend", "numpy", "--device", "cuda", check=4)
+    assert "--device: numpy runs on cpu; got cuda" in job.output
+
+
+def test_results_that_cannot_be_written_are_a_usage_error(tmp_path):
+    (tmp_path / "file").touch()
+    job = Job(tmp_path / "file" / "results", *SMALL, check=4)
+    assert f"--results: cannot write to {tmp_path / 'file' / 'results'}" in job.output
+
+
+def test_a_run_that_timed_nothing_is_not_the_last_to_report(numpy_job, tmp_path):
+    shutil.copytree(numpy_job.results, tmp_path, dirs_exist_ok=True)
+    Job(tmp_path, *SMALL, "--backend", "numpy", "--benchmark-disable", check=0)
+    report = [sys.executable, "-m", "benchmarks", "report", "--results", str(tmp_path)]
+    subprocess.run(report, cwd=ROOT, check=True, capture_output=True)
+    assert pd.read_csv(tmp_path / "latest" / "records.csv")["median_s"].notna().all()
 
 
 def test_a_killed_run_loses_nothing_it_measured(tmp_path):

@@ -53,6 +53,10 @@ def test_interval_holds_the_median(values):
     assert {low, high} <= set(values)
 
 
+def test_a_single_round_has_no_range():
+    assert measure.Sampling((0.5,), 1, "time used up", 0.5, 0.5).iqr_s == 0
+
+
 def test_steady_rounds_stop_at_once():
     sampling = measure.sample(lambda iterations, n: [0.001] * n, 10, RULE)
     assert (sampling.stop_reason, len(sampling.rounds_s)) == ("precision reached", 7)
