@@ -116,9 +116,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     session.config.stash[REPORT] = (run, written["report.html"])
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_terminal_summary(config: pytest.Config) -> None:
-    """Print the winners and the report's path."""
-    if REPORT in config.stash:
-        run, path = config.stash[REPORT]
-        render_summary(run, path, Console(file=sys.stdout))
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(config: pytest.Config) -> Iterator[None]:
+    """Print the winners and the report's path, also when pytest-benchmark has just raised over a regression."""
+    try:
+        yield
+    finally:
+        if REPORT in config.stash:
+            run, path = config.stash[REPORT]
+            render_summary(run, path, Console(file=sys.stdout))

@@ -18,6 +18,9 @@ from backends.interface import ALLOCATIONS, MODES, Allocation, Gap, Mode, NotSup
 DTYPES = ("float32", "float64")
 NARROW = ("float16", "bfloat16")
 
+ARRAY_DTYPES = ("float16", "float32", "float64", "int32", "int64")
+"""Names that `asarray` takes: those of NumPy's own types that every framework here has."""
+
 NARROW_DTYPES = Gap("float16 and bfloat16 are not implemented yet", "todo", dtypes=NARROW)
 
 
@@ -248,6 +251,13 @@ class BaseBackend(ABC):
                 f"{spec.name}: g must be {self.dtype_of(inputs[0])} like {spec.inputs[0].name}; "
                 f"got {self.dtype_of(cotangent)}"
             )
+
+
+def known_dtype(dtype: str | None) -> str | None:
+    """Return `dtype`; raise ValueError if it is neither None nor one of `ARRAY_DTYPES`."""
+    if dtype is not None:
+        _choose("dtype", dtype, ARRAY_DTYPES)
+    return dtype
 
 
 def output_shape(spec: OpSpec, inputs: Sequence[Any], parameters: dict[str, Any]) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from backends.base import NARROW_DTYPES, BaseBackend, output_shape
+from backends.base import NARROW_DTYPES, BaseBackend, known_dtype, output_shape
 from backends.interface import Allocation, Gap, Mode, OpSpec
 
 
@@ -31,7 +31,7 @@ class HostBackend(BaseBackend):
 
     def asarray(self, array: Any, dtype: str | None = None) -> np.ndarray:
         """Copy a host array."""
-        return np.array(array, dtype)
+        return np.array(array, known_dtype(dtype))
 
     def to_numpy(self, array: np.ndarray) -> np.ndarray:
         """Copy an array."""

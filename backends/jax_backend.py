@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from backends.base import NARROW_DTYPES, BaseBackend
+from backends.base import NARROW_DTYPES, BaseBackend, known_dtype
 from backends.interface import Allocation, BackendUnavailable, Gap, Mode, OpSpec
 
 PACKAGE = "jax"
@@ -59,7 +59,7 @@ class JaxBackend(BaseBackend):
 
     def asarray(self, array: Any, dtype: str | None = None) -> jax.Array:
         """Copy a host array to the device (JAX would otherwise share an aligned buffer)."""
-        return jax.device_put(np.asarray(array, dtype), self._device, may_alias=False)
+        return jax.device_put(np.asarray(array, known_dtype(dtype)), self._device, may_alias=False)
 
     def to_numpy(self, array: jax.Array) -> np.ndarray:
         """Copy an array to the host."""

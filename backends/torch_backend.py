@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name every user of torch knows it by
 
-from backends.base import NARROW_DTYPES, BaseBackend
+from backends.base import NARROW_DTYPES, BaseBackend, known_dtype
 from backends.interface import Allocation, BackendUnavailable, Gap, Mode, OpSpec
 
 PACKAGE = "torch"
@@ -49,7 +49,7 @@ class TorchBackend(BaseBackend):
     def asarray(self, array: Any, dtype: str | None = None) -> torch.Tensor:
         """Copy a host array to the device."""
         # A copy in C order: torch takes no negative strides.
-        return torch.from_numpy(np.array(array, dtype, order="C")).to(self.device)
+        return torch.from_numpy(np.array(array, known_dtype(dtype), order="C")).to(self.device)
 
     def to_numpy(self, array: torch.Tensor) -> np.ndarray:
         """Copy a tensor to the host."""

@@ -69,6 +69,12 @@ def test_arrays_go_in_and_out_unchanged(b, dtype):
     assert b.dtype_of(b.asarray([1.0, 2.0], dtype=dtype)) == dtype
 
 
+@pytest.mark.parametrize("dtype", ["foo", "bfloat16", "float128"])
+def test_arrays_of_unknown_dtypes_are_refused_alike(b, dtype):
+    with pytest.raises(ValueError, match=f"dtype: must be one of float16, float32, .*; got '{dtype}'"):
+        b.asarray([1.0], dtype=dtype)
+
+
 def test_asarray_copies(b):
     x = np.ones(1000)
     native = b.asarray(x)

@@ -144,6 +144,7 @@ def test_compare_fail_fails_the_run(numpy_job):
     )  # fmt: skip
     # Either it was slower than before by a picosecond, or faster.
     assert ("Performance has regressed" in job.output) == (job.returncode != 0)
+    assert "Report: " in job.output
 
 
 def test_disable_checks_but_does_not_time(tmp_path):

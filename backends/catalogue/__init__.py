@@ -18,5 +18,5 @@ def find(name: str) -> OpSpec:
     if name in OPS:
         return OPS[name]
     near = difflib.get_close_matches(name, OPS, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = f"; did you mean {near[0]!r}?" if near else "."
     raise ValueError(f"op: unknown name {name!r}{hint} Valid names: {', '.join(OPS)}")
