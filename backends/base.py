@@ -21,7 +21,9 @@ NARROW = ("float16", "bfloat16")
 ARRAY_DTYPES = ("float16", "float32", "float64", "int32", "int64")
 """Names that `asarray` takes: those of NumPy's own types that every framework here has."""
 
-NARROW_DTYPES = Gap("float16 and bfloat16 are not implemented yet", "todo", dtypes=NARROW)
+NARROW_DTYPES = Gap(
+    "float16 and bfloat16 are not implemented yet, only float32 and float64", "todo", dtypes=NARROW
+)
 
 
 class BaseBackend(ABC):
@@ -196,7 +198,7 @@ class BaseBackend(ABC):
     def _require(self, spec: OpSpec, dtype: str, mode: Mode, allocation: Allocation) -> None:
         answer = self.supports(spec.name, dtype=dtype, mode=mode, allocation=allocation)
         if isinstance(answer, Gap):
-            raise NotSupported(answer)
+            raise NotSupported(answer, f"{spec.name}: {dtype}, {mode}, allocation {allocation!r}")
 
     def _validate(
         self, spec: OpSpec, args: Sequence[Any], kwargs: dict[str, Any]

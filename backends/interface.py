@@ -28,10 +28,10 @@ class BackendUnavailable(RuntimeError):  # noqa: N818 - part of the public inter
 
 
 class NotSupported(NotImplementedError):  # noqa: N818 - reads as the sentence it is
-    """What was asked for is a declared `Gap` of this backend."""
+    """What was asked for (`asked`, in words) is a declared `Gap` of this backend."""
 
-    def __init__(self, gap: Gap) -> None:
-        super().__init__(str(gap))
+    def __init__(self, gap: Gap, asked: str) -> None:
+        super().__init__(f"{asked}: {gap}")
         self.gap = gap
 
 
