@@ -81,11 +81,11 @@ class Harness:
         except CaseError as error:
             facts |= {"status": error.status, "reason": error.reason}
         except Exception as error:  # ours, or the oracle's: it too must not cost the record
-            facts |= {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
+            self.recorder.case(case, facts | {"status": "failed", "reason": f"{type(error).__name__}: {error}"})
             raise
         finally:
             self._release(case)
-            record = self.recorder.case(case, facts)
+        record = self.recorder.case(case, facts)
         if record["status"] == "ok" and benchmark.enabled:
             fill(benchmark, case.group, sampling, record)
         self.settle(record["status"], record.get("reason", ""), case.backend, case.device)
