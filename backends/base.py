@@ -5,25 +5,23 @@ A backend module subclasses `BaseBackend` and adds only how its framework moves 
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar, Literal
 
+import ml_dtypes  # noqa: F401 - makes `bfloat16` the name of a NumPy dtype
 import numpy as np
 
-from backends.catalogue import OPS, find
-from backends.interface import ALLOCATIONS, MODES, Allocation, Gap, Mode, NotSupported, OpSpec
+from backends.catalogue import ALIASES, OPS, find
+from backends.interface import ALLOCATIONS, MODES, Allocation, Gap, Input, Mode, NotSupported, OpSpec
 
 DTYPES = ("float32", "float64")
 NARROW = ("float16", "bfloat16")
 
-ARRAY_DTYPES = ("float16", "float32", "float64", "int32", "int64")
-"""Names that `asarray` takes: those of NumPy's own types that every framework here has."""
-
-NARROW_DTYPES = Gap(
-    "float16 and bfloat16 are not implemented yet, only float32 and float64", "todo", dtypes=NARROW
-)
+ARRAY_DTYPES = (*NARROW, *DTYPES, "int32", "int64")
+"""Names that `asarray` takes; `bfloat16` is that of ml_dtypes on the host."""
 
 
 class BaseBackend(ABC):
@@ -34,7 +32,7 @@ class BaseBackend(ABC):
     """
 
     asynchronous: bool = False
-    gaps: ClassVar[tuple[Gap, ...]] = (NARROW_DTYPES,)
+    gaps: ClassVar[tuple[Gap, ...]] = ()
 
     def __init__(self, name: str, device: str, threads: int) -> None:
         self.name = name
@@ -62,6 +60,10 @@ class BaseBackend(ABC):
     @abstractmethod
     def is_native(self, array: Any) -> bool:
         """Tell whether `array` is of the framework's own array type."""
+
+    def implements(self, op: str) -> bool:  # noqa: ARG002
+        """Tell whether the backend has a function for an op of this name."""
+        return True
 
     @abstractmethod
     def _forward(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
@@ -104,8 +106,8 @@ class BaseBackend(ABC):
     # --- what users call --------------------------------------------------------------------------------------
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        if name in OPS:
-            return partial(self._call, OPS[name])
+        if name in OPS or name in ALIASES:
+            return partial(self._call, find(name))
         raise AttributeError(f"{type(self).__name__} has no attribute or op {name!r}; ops: {', '.join(OPS)}")
 
     def __dir__(self) -> list[str]:
@@ -134,6 +136,8 @@ class BaseBackend(ABC):
     ) -> Literal[True] | Gap:
         """Return True, or the Gap (which is falsy) that stands in the way."""
         spec = find(op)
+        if not self.implements(spec.name):
+            return Gap(f"{self.name} does not implement {spec.name} yet", "todo", op=spec.name)
         _choose("mode", mode, MODES)
         _choose("allocation", allocation, ALLOCATIONS)
         if dtype is not None:
@@ -142,6 +146,10 @@ class BaseBackend(ABC):
             if gap.covers(op=spec.name, mode=mode, allocation=allocation, dtype=dtype, device=self.device):
                 return gap
         return True
+
+    def promised_ulp(self, op: str, *, mode: Mode, dtype: str) -> float:  # noqa: ARG002
+        """Return the largest error, in ULP, that this backend promises; infinity where it promises none."""
+        return math.inf
 
     def bind(
         self,
@@ -159,8 +167,9 @@ class BaseBackend(ABC):
         (`forward+backward`). Raises what the op itself raises, and NotSupported for a declared gap.
         """
         spec = find(op)
-        native = tuple(a if self.is_native(a) else self.asarray(a) for a in inputs)
-        native, complete = self._validate(spec, native, parameters)
+        arrays, given = _sort_arguments(spec, inputs, parameters)
+        native = tuple(a if a is None or self.is_native(a) else self.asarray(a) for a in arrays)
+        native, complete = self._validate(spec, native, given)
         self._require(spec, self.dtype_of(native[0]), mode, allocation)
         shape = output_shape(spec, native, complete)
         if mode != "forward":
@@ -205,22 +214,19 @@ class BaseBackend(ABC):
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Sort a call into inputs and parameters; check types, dtypes, shapes, axis and labels."""
         inputs, parameters = _sort_arguments(spec, args, kwargs)
-        for declared, array in zip(spec.inputs, inputs, strict=True):
+        given = [(d, a) for d, a in zip(spec.inputs, inputs, strict=True) if a is not None or not d.optional]
+        for declared, array in given:
             self._require_native(spec, declared.name, array)
             self._validate_dtype(spec, declared.name, array, labels=declared.domain == "labels")
         first = inputs[0]
         if spec.along_axis:
             _validate_axis(spec, parameters["axis"], first.ndim)
-        for declared, array in zip(spec.inputs[1:], inputs[1:], strict=True):
-            labels = declared.domain == "labels"
-            wanted = _without_axis(first.shape, parameters["axis"]) if labels else tuple(first.shape)
-            if tuple(array.shape) != wanted:
-                raise ValueError(
-                    f"{spec.name}: {declared.name} must have shape {wanted} to go with {spec.inputs[0].name} "
-                    f"of shape {tuple(first.shape)}; got {tuple(array.shape)}"
-                )
-            if labels:
-                _validate_labels(spec, declared.name, array, first.shape[parameters["axis"]])
+        if spec.shape is not None:
+            output_shape(spec, inputs, parameters)
+        for declared, array in given[1:]:
+            _validate_shape(spec, declared, tuple(array.shape), tuple(first.shape), parameters)
+            if declared.domain == "labels":
+                _validate_labels(spec, declared.name, array, first.shape[parameters["axis"]], parameters)
             elif array.dtype != first.dtype:
                 raise TypeError(
                     f"{spec.name}: {declared.name} must be {self.dtype_of(first)} like {spec.inputs[0].name}; "
@@ -265,6 +271,11 @@ def known_dtype(dtype: str | None) -> str | None:
 def output_shape(spec: OpSpec, inputs: Sequence[Any], parameters: dict[str, Any]) -> tuple[int, ...]:
     """Return the shape of an op's output for valid inputs and complete parameters."""
     shape = tuple(inputs[0].shape)
+    if spec.shape is not None:
+        try:
+            return spec.shape(shape, **parameters)
+        except ValueError as error:
+            raise ValueError(f"{spec.name}: {error}") from None
     if spec.kind != "loss":
         return shape
     if parameters["reduction"] != "none":
@@ -286,13 +297,48 @@ def _choose(argument: str, value: str, choices: Sequence[str]) -> None:
 def _sort_arguments(
     spec: OpSpec, args: Sequence[Any], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Split a call into the op's inputs, which may be given by name, and its completed parameters."""
-    wanted = [declared.name for declared in spec.inputs]
-    by_name = {name: kwargs[name] for name in wanted[len(args) :] if name in kwargs}
-    inputs = (*args, *by_name.values())
-    if len(inputs) != len(wanted):
-        raise TypeError(f"{spec.name}: takes {len(wanted)} arrays ({', '.join(wanted)}); got {len(inputs)}")
-    return inputs, spec.complete({name: value for name, value in kwargs.items() if name not in by_name})
+    """Split a call into the op's inputs, which may be given by name, and its completed parameters.
+
+    Optional inputs that are not given are None.
+    """
+    names = [declared.name for declared in spec.inputs]
+    by_name = {name: kwargs[name] for name in names[len(args) :] if name in kwargs}
+    rest = [by_name.get(declared.name) for declared in spec.inputs[len(args) :]]
+    lacking = [d.name for d in spec.inputs[len(args) :] if not d.optional and d.name not in by_name]
+    if lacking or len(args) > len(names):
+        required = [d.name for d in spec.inputs if not d.optional]
+        raise TypeError(
+            f"{spec.name}: takes {len(required)} arrays ({', '.join(required)}); got {len(args) + len(by_name)}"
+        )
+    return (*args, *rest), spec.complete({name: value for name, value in kwargs.items() if name not in by_name})
+
+
+def _validate_shape(
+    spec: OpSpec, declared: Input, shape: tuple[int, ...], first: tuple[int, ...], parameters: dict[str, Any]
+) -> None:
+    """Raise ValueError unless `shape` is what the declared extent asks for."""
+    if declared.extent == "broadcast":
+        if _broadcasts(shape, first):
+            return
+        wanted = "a shape that broadcasts"
+    else:
+        exact = first
+        if declared.extent == "rows":
+            exact = _without_axis(first, parameters["axis"])
+        elif declared.extent == "classes":
+            exact = (first[parameters["axis"]],)
+        if shape == exact:
+            return
+        wanted = f"shape {exact}"
+    raise ValueError(
+        f"{spec.name}: {declared.name} must have {wanted} to go with {spec.inputs[0].name} of shape {first}; "
+        f"got {shape}"
+    )
+
+
+def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    """Tell whether `shape` stretches to `to`: its lengths, from the last on, are 1 or the same."""
+    return len(shape) <= len(to) and all(n in (1, m) for n, m in zip(shape[::-1], to[::-1], strict=False))
 
 
 def _validate_axis(spec: OpSpec, axis: int, ndim: int) -> None:
@@ -301,10 +347,14 @@ def _validate_axis(spec: OpSpec, axis: int, ndim: int) -> None:
         raise ValueError(f"{spec.name}: axis must be {allowed}; got {axis}")
 
 
-def _validate_labels(spec: OpSpec, name: str, labels: Any, classes: int) -> None:
+def _validate_labels(spec: OpSpec, name: str, labels: Any, classes: int, parameters: dict[str, Any]) -> None:
+    ignored = parameters.get("ignore_index")
+    if ignored is not None:
+        labels = labels[labels != ignored]
     if 0 in labels.shape:
         return
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= classes:
         wrong = low if low < 0 else high
-        raise ValueError(f"{spec.name}: {name} must lie in 0 to {classes - 1}; got {wrong}")
+        allowed = f"in 0 to {classes - 1}" + ("" if ignored is None else f" or be {ignored}")
+        raise ValueError(f"{spec.name}: {name} must lie {allowed}; got {wrong}")

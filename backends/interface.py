@@ -5,14 +5,19 @@ Standard library only, so that the catalogue and the command line can read it wi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import Any, Literal, Protocol, get_args
 
 Kind = Literal["elementwise", "along_axis", "loss"]
 Mode = Literal["forward", "backward", "forward+backward"]
 Allocation = Literal["fresh", "reuse", "inplace"]
-Domain = Literal["real", "unit", "distribution", "labels"]
+Domain = Literal[
+    "real", "unit", "positive", "nonnegative", "sign", "distribution", "log_distribution", "one_hot", "labels"
+]
+Extent = Literal["same", "rows", "classes", "broadcast"]
 GapKind = Literal["todo", "upstream", "never"]
 
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -73,36 +78,60 @@ class Gap:
 class Input:
     """One array argument of an op, and where its values may lie.
 
-    `domain` is `real`, `unit` (0 to 1), `distribution` (non-negative, sums to one along the class axis) or
-    `labels` (integers from 0 to the number of classes minus one).
+    `domain` is `real`, `unit` (0 to 1), `positive`, `nonnegative`, `sign` (-1 or 1), `distribution` (non-negative,
+    sums to one along the class axis), `log_distribution` (its logarithm), `one_hot` or `labels` (integers from 0
+    to the number of classes minus one). `extent` says which shape goes with the first input's: the `same`, that
+    without the class axis (`rows`), a vector as long as the class axis (`classes`), or any that broadcasts to it.
+    An `optional` input is None unless given.
     """
 
     name: str
     domain: Domain = "real"
+    extent: Extent = "same"
+    optional: bool = False
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One keyword argument of an op: its default, and its allowed values (`choices`) or type."""
+    """One keyword argument of an op: its default, and its allowed values (`choices`) or type and range.
+
+    Numbers must be finite, at least `minimum`, more than `above`, at most `maximum`. None is allowed where it is
+    the default, or where `optional`; `whole` asks for an integer.
+    """
 
     name: str
     default: Any
     choices: tuple[Any, ...] = ()
     minimum: float | None = None
+    above: float | None = None
+    maximum: float | None = None
+    whole: bool = False
+    optional: bool = False
 
     def validate(self, op: str, value: Any) -> None:
         """Raise ValueError or TypeError, naming the parameter, when `value` is not allowed."""
         if self.choices:
-            if value not in self.choices:
+            if not any(type(value) is type(c) and value == c for c in self.choices):
                 allowed = ", ".join(repr(c) for c in self.choices)
                 raise ValueError(f"{op}: {self.name} must be one of {allowed}; got {value!r}")
             return
-        wanted = int if isinstance(self.default, int) else (int, float)
+        if value is None and (self.optional or self.default is None):
+            return
+        wanted = Integral if self.whole else Real
         if isinstance(value, bool) or not isinstance(value, wanted):
-            noun = "an integer" if wanted is int else "a number"
+            noun = "an integer" if self.whole else "a number"
             raise TypeError(f"{op}: {self.name} must be {noun}; got {value!r} of type {type(value).__name__}")
+        self._validate_range(op, value)
+
+    def _validate_range(self, op: str, value: Any) -> None:
+        if not math.isfinite(value):
+            raise ValueError(f"{op}: {self.name} must be finite; got {value!r}")
         if self.minimum is not None and value < self.minimum:
             raise ValueError(f"{op}: {self.name} must be at least {self.minimum:g}; got {value!r}")
+        if self.above is not None and value <= self.above:
+            raise ValueError(f"{op}: {self.name} must be more than {self.above:g}; got {value!r}")
+        if self.maximum is not None and value > self.maximum:
+            raise ValueError(f"{op}: {self.name} must be at most {self.maximum:g}; got {value!r}")
 
 
 @dataclass(frozen=True)
@@ -132,6 +161,12 @@ class OpSpec:
     over a math namespace `m`. For losses both are per element (or per row, for losses along an axis), before the
     reduction; `gradient` returns the derivative with respect to the first input. `derivative(m, x, **parameters)`
     is f'(x) of an elementwise activation. `limits` holds (x, f(x), f'(x)) where a formula alone would not say.
+
+    `shape(first, **parameters)` is the output's shape (before a reduction), where that is not the first input's;
+    it raises ValueError for a first input that will not do. `mean_weight(m, *inputs, **parameters)` is how much
+    each loss counts in a mean, where that is not 1. `linear` says that the gradient does not depend on the first
+    input. `alternatives` are parameters worth a test beside the defaults. `choice` says which convention this op
+    follows where the field disagrees, `elsewhere` what others do.
     """
 
     name: str
@@ -150,6 +185,13 @@ class OpSpec:
     kink_convention: str = ""
     transcendentals: int = 0
     course_notes: bool = False
+    aliases: tuple[str, ...] = ()
+    shape: Callable[..., tuple[int, ...]] | None = None
+    mean_weight: Formula | None = None
+    linear: bool = False
+    alternatives: tuple[Mapping[str, Any], ...] = ()
+    choice: str = ""
+    elsewhere: str = ""
 
     @property
     def along_axis(self) -> bool:
@@ -193,6 +235,7 @@ class Backend(Protocol):
     device: str
     threads: int
     asynchronous: bool
+    gaps: tuple[Gap, ...]
 
     def __getattr__(self, op: str) -> Callable[..., Any]:
         """Return an op as a method; raise AttributeError with the names of all."""
@@ -231,6 +274,10 @@ class Backend(Protocol):
         self, op: str, *, dtype: str | None = None, mode: Mode = "forward", allocation: Allocation = "fresh"
     ) -> Literal[True] | Gap:
         """Return True, or the Gap that stands in the way."""
+        ...
+
+    def promised_ulp(self, op: str, *, mode: Mode, dtype: str) -> float:
+        """Return the largest error, in ULP, that this backend promises; infinity where it promises none."""
         ...
 
     def bind(

@@ -1,4 +1,4 @@
-"""Numba: the formulas of `numba_formulas` in compiled loops, each a single pass over memory.
+"""Numba: scalar and row formulas (`numba_piecewise` and so on) in compiled loops, each a single pass over memory.
 
 `numba` computes in one thread, `numba-parallel` in several. Inputs that are not contiguous are copied first.
 Nothing is compiled before an op is called, and then that op alone; the result is cached on disk.
@@ -12,19 +12,15 @@ from typing import Any
 
 import numba
 
-from backends import numba_formulas as formulas
+from backends import numba_activations as smooth
+from backends import numba_class_losses as class_losses
+from backends import numba_gelu as gelus
+from backends import numba_losses as losses
+from backends import numba_piecewise as piecewise
 from backends import numba_rows as rows
+from backends.catalogue import OPS
 from backends.host import HostBackend
-from backends.numba_ops import (
-    along_axis,
-    elementwise,
-    loss,
-    loss_vjp,
-    one_of,
-    row_loss,
-    row_loss_vjp,
-    with_slope,
-)
+from backends.numba_ops import along_axis, elementwise, loss, loss_vjp, one_of, row_loss, row_loss_vjp
 
 PACKAGE = "numba"
 EXTRA = "numba"
@@ -57,47 +53,152 @@ class NumbaBackend(HostBackend):
         """Version of Numba."""
         return str(numba.__version__)
 
-    def _forward(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
-        return partial(super()._forward(op, parameters), threads=self.threads)
-
-    def _vjp(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
-        return partial(super()._vjp(op, parameters), threads=self.threads)
+    def _kernel(self, name: str, parameters: dict[str, Any]) -> Callable[..., Any]:
+        return partial(super()._kernel(name, parameters), threads=self.threads)
 
 
-# --- activations ----------------------------------------------------------------------------------------------
+# --- piecewise activations ------------------------------------------------------------------------------------
 
-step = elementwise(formulas.step)
-step_vjp = elementwise(formulas.step_vjp)
-sigmoid = elementwise(formulas.sigmoid)
-sigmoid_vjp = elementwise(formulas.sigmoid_vjp)
-tanh = elementwise(formulas.tanh)
-tanh_vjp = elementwise(formulas.tanh_vjp)
-relu = elementwise(formulas.relu)
-relu_vjp = elementwise(formulas.relu_vjp)
-leaky_relu = with_slope(formulas.leaky_relu, relu)
-leaky_relu_vjp = with_slope(formulas.leaky_relu_vjp, relu_vjp)
-gelu = one_of({"none": elementwise(formulas.gelu), "tanh": elementwise(formulas.gelu_tanh)})
-gelu_vjp = one_of({"none": elementwise(formulas.gelu_vjp), "tanh": elementwise(formulas.gelu_tanh_vjp)})
-silu = elementwise(formulas.silu)
-silu_vjp = elementwise(formulas.silu_vjp)
-softplus = elementwise(formulas.softplus)
-softplus_vjp = elementwise(formulas.softplus_vjp)
+step = elementwise(piecewise.step)
+step_vjp = elementwise(piecewise.step_vjp)
+relu = elementwise(piecewise.relu)
+relu_vjp = elementwise(piecewise.relu_vjp)
+relu6 = elementwise(piecewise.relu6)
+relu6_vjp = elementwise(piecewise.relu6_vjp)
+leaky_relu = elementwise(piecewise.leaky_relu)
+leaky_relu_vjp = elementwise(piecewise.leaky_relu_vjp)
+prelu = elementwise(piecewise.prelu)
+prelu_vjp = elementwise(piecewise.prelu_vjp)
+hard_sigmoid = elementwise(piecewise.hard_sigmoid)
+hard_sigmoid_vjp = elementwise(piecewise.hard_sigmoid_vjp)
+hard_silu = elementwise(piecewise.hard_silu)
+hard_silu_vjp = elementwise(piecewise.hard_silu_vjp)
+hard_tanh = elementwise(piecewise.hard_tanh)
+hard_tanh_vjp = elementwise(piecewise.hard_tanh_vjp)
+soft_shrink = elementwise(piecewise.soft_shrink)
+soft_shrink_vjp = elementwise(piecewise.soft_shrink_vjp)
+hard_shrink = elementwise(piecewise.hard_shrink)
+hard_shrink_vjp = elementwise(piecewise.hard_shrink_vjp)
+threshold = elementwise(piecewise.threshold)
+threshold_vjp = elementwise(piecewise.threshold_vjp)
+sparse_plus = elementwise(piecewise.sparse_plus)
+sparse_plus_vjp = elementwise(piecewise.sparse_plus_vjp)
+sparse_sigmoid = elementwise(piecewise.sparse_sigmoid)
+sparse_sigmoid_vjp = elementwise(piecewise.sparse_sigmoid_vjp)
+linear = elementwise(piecewise.linear)
+linear_vjp = elementwise(piecewise.linear_vjp)
+
+# --- smooth activations ---------------------------------------------------------------------------------------
+
+sigmoid = elementwise(smooth.sigmoid)
+sigmoid_vjp = elementwise(smooth.sigmoid_vjp)
+tanh = elementwise(smooth.tanh)
+tanh_vjp = elementwise(smooth.tanh_vjp)
+elu = elementwise(smooth.elu)
+elu_vjp = elementwise(smooth.elu_vjp)
+celu = elementwise(smooth.celu)
+celu_vjp = elementwise(smooth.celu_vjp)
+selu = elementwise(smooth.selu)
+selu_vjp = elementwise(smooth.selu_vjp)
+gelu = one_of("approximate", {"none": elementwise(gelus.gelu), "tanh": elementwise(gelus.gelu_tanh)})
+gelu_vjp = one_of("approximate", {"none": elementwise(gelus.gelu_vjp), "tanh": elementwise(gelus.gelu_tanh_vjp)})
+silu = elementwise(smooth.silu)
+silu_vjp = elementwise(smooth.silu_vjp)
+mish = elementwise(smooth.mish)
+mish_vjp = elementwise(smooth.mish_vjp)
+softplus = elementwise(smooth.softplus)
+softplus_vjp = elementwise(smooth.softplus_vjp)
+softsign = elementwise(smooth.softsign)
+softsign_vjp = elementwise(smooth.softsign_vjp)
+log_sigmoid = elementwise(smooth.log_sigmoid)
+log_sigmoid_vjp = elementwise(smooth.log_sigmoid_vjp)
+tanh_shrink = elementwise(smooth.tanh_shrink)
+tanh_shrink_vjp = elementwise(smooth.tanh_shrink_vjp)
+squareplus = elementwise(smooth.squareplus)
+squareplus_vjp = elementwise(smooth.squareplus_vjp)
+exponential = elementwise(smooth.exponential)
+exponential_vjp = elementwise(smooth.exponential_vjp)
+
+# --- gated units ----------------------------------------------------------------------------------------------
+
+swiglu = elementwise(smooth.swiglu)
+swiglu_vjp = elementwise(smooth.swiglu_vjp)
+geglu = one_of("approximate", {"none": elementwise(gelus.geglu), "tanh": elementwise(gelus.geglu_tanh)})
+geglu_vjp = one_of(
+    "approximate", {"none": elementwise(gelus.geglu_vjp), "tanh": elementwise(gelus.geglu_tanh_vjp)}
+)
+reglu = elementwise(smooth.reglu)
+reglu_vjp = elementwise(smooth.reglu_vjp)
+glu = along_axis(rows.glu, OPS["glu"].shape)
+glu_vjp = along_axis(rows.glu_vjp)
+
+# --- activations along an axis --------------------------------------------------------------------------------
+
 softmax = along_axis(rows.softmax)
 softmax_vjp = along_axis(rows.softmax_vjp)
 log_softmax = along_axis(rows.log_softmax)
 log_softmax_vjp = along_axis(rows.log_softmax_vjp)
+softmin = along_axis(rows.softmin)
+softmin_vjp = along_axis(rows.softmin_vjp)
+sparsemax = along_axis(rows.sparsemax)
+sparsemax_vjp = along_axis(rows.sparsemax_vjp)
 
 # --- losses ---------------------------------------------------------------------------------------------------
 
-mean_squared_error = loss(formulas.mean_squared_error)
-mean_squared_error_vjp = loss_vjp(formulas.mean_squared_error_vjp)
-mean_absolute_error = loss(formulas.mean_absolute_error)
-mean_absolute_error_vjp = loss_vjp(formulas.mean_absolute_error_vjp)
-binary_cross_entropy_with_logits = loss(formulas.binary_cross_entropy_with_logits)
-binary_cross_entropy_with_logits_vjp = loss_vjp(formulas.binary_cross_entropy_with_logits_vjp)
-categorical_cross_entropy = row_loss(rows.categorical_cross_entropy)
-categorical_cross_entropy_vjp = row_loss_vjp(rows.categorical_cross_entropy_vjp)
-softmax_cross_entropy = row_loss(rows.softmax_cross_entropy)
-softmax_cross_entropy_vjp = row_loss_vjp(rows.softmax_cross_entropy_vjp)
-softmax_cross_entropy_with_integer_labels = row_loss(rows.softmax_cross_entropy_with_integer_labels)
-softmax_cross_entropy_with_integer_labels_vjp = row_loss_vjp(rows.softmax_cross_entropy_with_integer_labels_vjp)
+mean_squared_error = loss(losses.mean_squared_error)
+mean_squared_error_vjp = loss_vjp(losses.mean_squared_error_vjp)
+mean_absolute_error = loss(losses.mean_absolute_error)
+mean_absolute_error_vjp = loss_vjp(losses.mean_absolute_error_vjp)
+mean_absolute_percentage_error = loss(losses.mean_absolute_percentage_error)
+mean_absolute_percentage_error_vjp = loss_vjp(losses.mean_absolute_percentage_error_vjp)
+mean_squared_logarithmic_error = loss(losses.mean_squared_logarithmic_error)
+mean_squared_logarithmic_error_vjp = loss_vjp(losses.mean_squared_logarithmic_error_vjp)
+huber = loss(losses.huber)
+huber_vjp = loss_vjp(losses.huber_vjp)
+smooth_l1 = loss(losses.smooth_l1)
+smooth_l1_vjp = loss_vjp(losses.smooth_l1_vjp)
+log_cosh = loss(losses.log_cosh)
+log_cosh_vjp = loss_vjp(losses.log_cosh_vjp)
+quantile = loss(losses.quantile)
+quantile_vjp = loss_vjp(losses.quantile_vjp)
+binary_cross_entropy = loss(losses.binary_cross_entropy)
+binary_cross_entropy_vjp = loss_vjp(losses.binary_cross_entropy_vjp)
+binary_cross_entropy_with_logits = loss(losses.binary_cross_entropy_with_logits)
+binary_cross_entropy_with_logits_vjp = loss_vjp(losses.binary_cross_entropy_with_logits_vjp)
+binary_focal_cross_entropy = loss(losses.binary_focal_cross_entropy)
+binary_focal_cross_entropy_vjp = loss_vjp(losses.binary_focal_cross_entropy_vjp)
+poisson = one_of("log_input", {True: loss(losses.poisson), False: loss(losses.poisson_of_rates)})
+poisson_vjp = one_of(
+    "log_input", {True: loss_vjp(losses.poisson_vjp), False: loss_vjp(losses.poisson_of_rates_vjp)}
+)
+gaussian_negative_log_likelihood = loss(losses.gaussian_negative_log_likelihood)
+gaussian_negative_log_likelihood_vjp = loss_vjp(losses.gaussian_negative_log_likelihood_vjp)
+hinge = loss(losses.hinge)
+hinge_vjp = loss_vjp(losses.hinge_vjp)
+squared_hinge = loss(losses.squared_hinge)
+squared_hinge_vjp = loss_vjp(losses.squared_hinge_vjp)
+soft_margin = loss(losses.soft_margin)
+soft_margin_vjp = loss_vjp(losses.soft_margin_vjp)
+
+# --- losses of classes ----------------------------------------------------------------------------------------
+
+categorical_cross_entropy = row_loss(class_losses.categorical_cross_entropy)
+categorical_cross_entropy_vjp = row_loss_vjp(class_losses.categorical_cross_entropy_vjp)
+softmax_cross_entropy = row_loss(class_losses.softmax_cross_entropy)
+softmax_cross_entropy_vjp = row_loss_vjp(class_losses.softmax_cross_entropy_vjp)
+softmax_cross_entropy_with_integer_labels = row_loss(class_losses.softmax_cross_entropy_with_integer_labels)
+softmax_cross_entropy_with_integer_labels_vjp = row_loss_vjp(
+    class_losses.softmax_cross_entropy_with_integer_labels_vjp
+)
+negative_log_likelihood = row_loss(class_losses.negative_log_likelihood)
+negative_log_likelihood_vjp = row_loss_vjp(class_losses.negative_log_likelihood_vjp)
+kl_divergence = row_loss(class_losses.kl_divergence)
+kl_divergence_vjp = row_loss_vjp(class_losses.kl_divergence_vjp)
+categorical_hinge = row_loss(class_losses.categorical_hinge)
+categorical_hinge_vjp = row_loss_vjp(class_losses.categorical_hinge_vjp)
+cosine_similarity = row_loss(class_losses.cosine_similarity)
+cosine_similarity_vjp = row_loss_vjp(class_losses.cosine_similarity_vjp)
+dice = row_loss(class_losses.dice)
+dice_vjp = row_loss_vjp(class_losses.dice_vjp)
+tversky = row_loss(class_losses.tversky)
+tversky_vjp = row_loss_vjp(class_losses.tversky_vjp)

@@ -172,39 +172,16 @@ def _part(operand: Any, start: int, stop: int) -> Any:
 
 def _compile_at(operands: Any, i: Any) -> Any:
     del i
-    return {
-        1: lambda operands, i: (_item(operands[0], i),),
-        2: lambda operands, i: (_item(operands[0], i), _item(operands[1], i)),
-        3: lambda operands, i: (_item(operands[0], i), _item(operands[1], i), _item(operands[2], i)),
-        4: lambda operands, i: (
-            _item(operands[0], i),
-            _item(operands[1], i),
-            _item(operands[2], i),
-            _item(operands[3], i),
-        ),
-    }[len(operands)]
+    if len(operands) == 1:
+        return lambda operands, i: (_item(operands[0], i),)
+    return lambda operands, i: (_item(operands[0], i), *_at(operands[1:], i))
 
 
 def _compile_cut(operands: Any, start: Any, stop: Any) -> Any:
     del start, stop
-    return {
-        1: lambda operands, start, stop: (_part(operands[0], start, stop),),
-        2: lambda operands, start, stop: (
-            _part(operands[0], start, stop),
-            _part(operands[1], start, stop),
-        ),
-        3: lambda operands, start, stop: (
-            _part(operands[0], start, stop),
-            _part(operands[1], start, stop),
-            _part(operands[2], start, stop),
-        ),
-        4: lambda operands, start, stop: (
-            _part(operands[0], start, stop),
-            _part(operands[1], start, stop),
-            _part(operands[2], start, stop),
-            _part(operands[3], start, stop),
-        ),
-    }[len(operands)]
+    if len(operands) == 1:
+        return lambda operands, start, stop: (_part(operands[0], start, stop),)
+    return lambda operands, start, stop: (_part(operands[0], start, stop), *_cut(operands[1:], start, stop))
 
 
 def _compile_item(operand: Any, i: Any) -> Any:

@@ -1,12 +1,14 @@
 """How Numba's kernels become ops on arrays: shapes, axes, reductions, and outputs that are given or new.
 
-Ops take `threads`; see `numba_loops.Kernels.run`.
+Ops take `threads`; see `numba_loops.Kernels.run`. Formulas get the arrays' numbers or rows, then parameters by
+the names of their arguments, in float64; NaN stands for None.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,51 +20,37 @@ Function = Callable[..., np.ndarray]
 
 
 def elementwise(scalar: Callable[..., Any]) -> Function:
-    """Turn `scalar(*numbers)` into an op on arrays of one shape."""
+    """Turn `scalar(*numbers, *parameters)` into an op on arrays that broadcast to the first."""
     kernels = loops.elementwise(scalar)
+    names = _arguments(scalar)
 
-    def function(*arrays: np.ndarray, out: np.ndarray | None = None, threads: int = 1) -> np.ndarray:
+    def function(
+        *arrays: np.ndarray, out: np.ndarray | None = None, threads: int = 1, **parameters: Any
+    ) -> np.ndarray:
         out = output(out, arrays[0])
-        kernels.run(_flat(out), tuple(map(_flat, arrays)), elements=out.size, threads=threads)
+        operands = _numbers(arrays, parameters, names)
+        kernels.run(_flat(out), operands, elements=out.size, threads=threads)
         return out
 
     return _named(function, scalar)
 
 
-def with_slope(scalar: Callable[..., Any], without: Function) -> Function:
-    """Turn `scalar(*numbers, slope)` into an op; `without` is the one for a slope of 0, which may meet -inf."""
-    kernels = loops.elementwise(scalar)
+def one_of(parameter: str, forms: Mapping[Any, Function]) -> Function:
+    """Return the op whose `parameter` chooses among `forms`."""
 
-    def function(
-        *arrays: np.ndarray, negative_slope: float, out: np.ndarray | None = None, threads: int = 1
-    ) -> np.ndarray:
-        if negative_slope == 0:
-            return without(*arrays, out=out, threads=threads)
-        out = output(out, arrays[0])
-        slope = out.dtype.type(negative_slope)
-        kernels.run(_flat(out), (*map(_flat, arrays), slope), elements=out.size, threads=threads)
-        return out
+    def function(*arrays: np.ndarray, **options: Any) -> np.ndarray:
+        return forms[options.pop(parameter)](*arrays, **options)
 
-    return _named(function, scalar)
+    return _named(function, next(iter(forms.values())))
 
 
-def one_of(forms: dict[str, Function]) -> Function:
-    """Return the op whose `approximate` chooses among `forms`."""
-
-    def function(
-        *arrays: np.ndarray, approximate: str, out: np.ndarray | None = None, threads: int = 1
-    ) -> np.ndarray:
-        return forms[approximate](*arrays, out=out, threads=threads)
-
-    return _named(function, forms["none"])
-
-
-def along_axis(row: Callable[..., None]) -> Function:
-    """Turn `row(out, *rows)` into an op with an axis."""
+def along_axis(row: Callable[..., None], shape: Callable[..., tuple[int, ...]] | None = None) -> Function:
+    """Turn `row(out, *rows)` into an op with an axis; `shape` is its output's where it is not that of x."""
     kernels = loops.rowwise(row)
 
     def function(*arrays: np.ndarray, axis: int, out: np.ndarray | None = None, threads: int = 1) -> np.ndarray:
-        out = output(out, arrays[0])
+        x = arrays[-1]
+        out = output(out, x, shape(x.shape, axis=axis) if shape else None)
         _run_rows(kernels, out, tuple(_rows(a, axis) for a in arrays), axis, threads)
         return out
 
@@ -70,46 +58,42 @@ def along_axis(row: Callable[..., None]) -> Function:
 
 
 def loss(scalar: Callable[..., Any]) -> Function:
-    """Turn `scalar(prediction, target)` into a reduced loss, summed in the same pass."""
+    """Turn `scalar(*numbers, *parameters)` into a reduced loss, summed in the same pass."""
     each, sums = loops.elementwise(scalar), loops.summed(scalar)
+    names = _arguments(scalar)
 
     def function(
-        prediction: np.ndarray,
-        target: np.ndarray,
-        *,
-        reduction: str,
-        out: np.ndarray | None = None,
-        threads: int = 1,
+        *arrays: np.ndarray, reduction: str, out: np.ndarray | None = None, threads: int = 1, **parameters: Any
     ) -> np.ndarray:
-        n = prediction.size
-        operands = (_flat(prediction), _flat(target))
+        n = arrays[0].size
+        operands = _numbers(arrays, parameters, names)
         if reduction == "none":
-            out = output(out, prediction)
+            out = output(out, arrays[0])
             each.run(_flat(out), operands, elements=n, threads=threads)
             return out
         parts = np.empty(-(-n // loops.CHUNK))
         sums.run(parts, operands, elements=n, threads=threads)
-        return reduced(parts, n, prediction.dtype, reduction, out)
+        return reduced(parts, n, arrays[0].dtype, reduction, out)
 
     return _named(function, scalar)
 
 
 def loss_vjp(scalar: Callable[..., Any]) -> Function:
-    """Turn `scalar(g, prediction, target)` into the vjp of a reduced loss."""
+    """Turn `scalar(g, *numbers, *parameters)` into the vjp of a reduced loss."""
     kernels = loops.elementwise(scalar)
+    names = _arguments(scalar)[1:]
 
     def function(
         g: np.ndarray,
-        prediction: np.ndarray,
-        target: np.ndarray,
-        *,
+        *arrays: np.ndarray,
         reduction: str,
         out: np.ndarray | None = None,
         threads: int = 1,
+        **parameters: Any,
     ) -> np.ndarray:
-        out = output(out, prediction)
+        out = output(out, arrays[0])
         weight = _flat(g) if reduction == "none" else share(g, out.size, reduction)
-        operands = (weight, _flat(prediction), _flat(target))
+        operands = (weight, *_numbers(arrays, parameters, names))
         kernels.run(_flat(out), operands, elements=out.size, threads=threads)
         return out
 
@@ -117,56 +101,113 @@ def loss_vjp(scalar: Callable[..., Any]) -> Function:
 
 
 def row_loss(row: Callable[..., Any]) -> Function:
-    """Turn `row(x, target, *parameters)`, the loss of one row, into a reduced loss."""
+    """Turn `row(*rows, *parameters)`, the loss of one row, into a reduced loss."""
     kernels = loops.elementwise(row)
+    names = _arguments(row)
 
     def function(
-        x: np.ndarray,
-        target: np.ndarray,
-        *,
+        *arrays: np.ndarray,
         reduction: str,
         axis: int,
         out: np.ndarray | None = None,
         threads: int = 1,
-        **parameters: float,
+        **parameters: Any,
     ) -> np.ndarray:
+        x = arrays[0]
+        arrays = _ignoring(arrays, parameters)
         shape = _without_axis(x, axis)
         each = reduction == "none"
         losses = output(out, x, shape) if each else np.empty(shape)  # float64 until they are summed
         if x.size:
-            scalars = map(x.dtype.type, parameters.values())
-            operands = (_rows(x, axis), _targets(target, x, axis), *scalars)
+            operands = _row_operands(arrays, axis, parameters, names)
             kernels.run(_flat(losses), operands, elements=x.size, threads=threads)
         else:
             losses.fill(0)
-        return losses if each else reduced(losses, losses.size, x.dtype, reduction, out)
+        return losses if each else reduced(losses, _total_weight(arrays, axis), x.dtype, reduction, out)
 
     return _named(function, row)
 
 
 def row_loss_vjp(row: Callable[..., None]) -> Function:
-    """Turn `row(out, g, x, target, *parameters)`, the vjp of one row, into that of a reduced loss."""
+    """Turn `row(out, g, *rows, *parameters)`, the vjp of one row, into that of a reduced loss."""
     kernels = loops.rowwise(row)
+    names = _arguments(row)[2:]
 
     def function(
         g: np.ndarray,
-        x: np.ndarray,
-        target: np.ndarray,
-        *,
+        *arrays: np.ndarray,
         reduction: str,
         axis: int,
         out: np.ndarray | None = None,
         threads: int = 1,
-        **parameters: float,
+        **parameters: Any,
     ) -> np.ndarray:
-        out = output(out, x)
-        losses = math.prod(_without_axis(x, axis))
-        weight = _flat(g) if reduction == "none" else share(g, losses, reduction)
-        scalars = map(x.dtype.type, parameters.values())
-        _run_rows(kernels, out, (weight, _rows(x, axis), _targets(target, x, axis), *scalars), axis, threads)
+        out = output(out, arrays[0])
+        arrays = _ignoring(arrays, parameters)
+        weight = _flat(g) if reduction == "none" else share(g, _total_weight(arrays, axis), reduction)
+        _run_rows(kernels, out, (weight, *_row_operands(arrays, axis, parameters, names)), axis, threads)
         return out
 
     return _named(function, row)
+
+
+# --- operands -------------------------------------------------------------------------------------------------
+
+
+def _arguments(formula: Callable[..., Any]) -> tuple[str, ...]:
+    return tuple(inspect.signature(formula).parameters)
+
+
+def _numbers(
+    arrays: tuple[np.ndarray, ...], parameters: Mapping[str, Any], names: tuple[str, ...]
+) -> tuple[Any, ...]:
+    """Return arrays as lines as long as the first, a number for those of one element, then the parameters."""
+    first = arrays[0]
+    if len(arrays) > 1:
+        arrays = tuple([a if a is not None and a.shape == first.shape else _beside(a, first) for a in arrays])
+    lines = tuple(map(_flat, arrays))
+    return (*lines, *_scalars(parameters, names[len(lines) :])) if parameters else lines
+
+
+def _beside(array: np.ndarray | None, first: np.ndarray) -> Any:
+    """Return an array that broadcasts to the first in its shape, or as a number; 1 for None."""
+    if array is None:
+        return first.dtype.type(1)
+    return array.reshape(())[()] if array.size == 1 else np.broadcast_to(array, first.shape)
+
+
+def _scalars(parameters: Mapping[str, Any], names: tuple[str, ...]) -> tuple[float, ...]:
+    values = [parameters[name] for name in names]
+    return tuple([math.nan if value is None else float(value) for value in values])
+
+
+def _row_operands(
+    arrays: tuple[np.ndarray, ...], axis: int, parameters: Mapping[str, Any], names: tuple[str, ...]
+) -> tuple[Any, ...]:
+    """Return x and what goes with each of its rows: a row of a target, or a label and all weights."""
+    x, target, *rest = arrays
+    rows = _rows(x, axis)
+    weights = (np.broadcast_to(np.ones(rows.shape[1], x.dtype) if w is None else w, rows.shape) for w in rest)
+    beside = _flat(target) if target.ndim < x.ndim else _rows(target, axis)
+    return (rows, beside, *weights, *_scalars(parameters, names[len(arrays) :]))
+
+
+def _ignoring(arrays: tuple[np.ndarray, ...], parameters: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
+    """Let the label of rows that take no part be -1, which no class has."""
+    ignored = parameters.get("ignore_index")
+    if ignored is None:
+        return arrays
+    x, labels, *rest = arrays
+    return (x, np.where(labels == ignored, labels.dtype.type(-1), labels), *rest)
+
+
+def _total_weight(arrays: tuple[np.ndarray, ...], axis: int) -> Any:
+    """Return what a mean divides by: the number of rows, or the sum of the weights of those that take part."""
+    x, target, *rest = arrays
+    if not rest:
+        return math.prod(_without_axis(x, axis))
+    part = target[target >= 0]
+    return part.size if rest[0] is None else float(rest[0][part].sum(dtype=np.float64))
 
 
 def _named(function: Function, after: Callable[..., Any]) -> Function:
@@ -174,20 +215,15 @@ def _named(function: Function, after: Callable[..., Any]) -> Function:
     return function
 
 
-def _flat(array: np.ndarray) -> np.ndarray:
-    """View an array as one line of numbers in C order, or copy it into one."""
-    return array.reshape(-1)
+def _flat(array: Any) -> Any:
+    """View an array as one line of numbers in C order, or copy it into one; a number stays one."""
+    return array.reshape(-1) if isinstance(array, np.ndarray) else array
 
 
 def _rows(array: np.ndarray, axis: int) -> np.ndarray:
     """View or copy an array as a matrix with classes along its rows."""
     moved = np.moveaxis(array, axis, -1)
     return np.ascontiguousarray(moved.reshape(math.prod(moved.shape[:-1]), moved.shape[-1]))
-
-
-def _targets(target: np.ndarray, x: np.ndarray, axis: int) -> np.ndarray:
-    """Rows of probabilities, or labels, one per row."""
-    return _flat(target) if target.ndim < x.ndim else _rows(target, axis)
 
 
 def _without_axis(x: np.ndarray, axis: int) -> tuple[int, ...]:

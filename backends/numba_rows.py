@@ -1,8 +1,10 @@
-# ruff: noqa: FURB136 - `min` and `max` treat NaN differently in Python, in Numba and here
-"""Formulas for one row of classes, for Numba: those of ops along an axis fill `out`, losses return a number.
+"""Formulas for one row of classes, for Numba: ops along an axis, which fill `out`.
 
 Sums are in float64 (see `numba_loops.total`), and are rounded to the type of the row where an array is filled.
 """
+
+# ruff: noqa: D403 - formulas begin with their variables
+# ruff: noqa: FURB136 - `min` and `max` treat NaN differently in Python, in Numba and here
 
 from __future__ import annotations
 
@@ -11,16 +13,17 @@ from typing import Any
 
 import numpy as np
 
+from backends.numba_activations import times_sigmoid, times_sigmoid_slope
 from backends.numba_loops import formula, total
 
 
 @formula
 def softmax(out: Any, x: Any) -> None:
     """exp(x - max(x)), normalised. A row with +inf, or of -inf alone, is NaN, as in PyTorch and JAX."""
-    largest = _largest(x)
+    largest = largest_of(x)
     for j in range(x.shape[0]):
         out[j] = math.exp(x[j] - largest)
-    scale = type(x[0])(total(_itself, (out,)))
+    scale = type(x[0])(total(itself, (out,)))
     for j in range(x.shape[0]):
         out[j] /= scale
 
@@ -29,7 +32,7 @@ def softmax(out: Any, x: Any) -> None:
 def softmax_vjp(out: Any, g: Any, x: Any) -> None:
     """y·(g - Σ g·y), y = softmax(x)."""
     softmax(out, x)
-    mean = type(x[0])(total(_product, (g, out)))
+    mean = type(x[0])(total(product, (g, out)))
     for j in range(x.shape[0]):
         out[j] *= g[j] - mean
 
@@ -37,8 +40,8 @@ def softmax_vjp(out: Any, g: Any, x: Any) -> None:
 @formula
 def log_softmax(out: Any, x: Any) -> None:
     """(x - max(x)) - log(Σ exp(x - max(x)))."""
-    largest = _largest(x)
-    log_sum = math.log(total(_shifted_exp, (x, largest)))
+    largest = largest_of(x)
+    log_sum = math.log(total(shifted_exp, (x, largest)))
     for j in range(x.shape[0]):
         out[j] = (x[j] - largest) - log_sum
 
@@ -47,59 +50,89 @@ def log_softmax(out: Any, x: Any) -> None:
 def log_softmax_vjp(out: Any, g: Any, x: Any) -> None:
     """-softmax(x)·Σ g + g."""
     softmax(out, x)
-    weight = type(x[0])(total(_itself, (g,)))
+    weight = type(x[0])(total(itself, (g,)))
     for j in range(x.shape[0]):
         out[j] = g[j] - out[j] * weight
 
 
 @formula
-def categorical_cross_entropy(prediction: Any, target: Any, eps: Any) -> Any:
-    """-Σ t·log(p + eps)."""
-    return -total(_log_term, (prediction, target, eps))
-
-
-@formula
-def categorical_cross_entropy_vjp(out: Any, g: Any, prediction: Any, target: Any, eps: Any) -> None:
-    """-t / (p + eps)."""
-    for j in range(prediction.shape[0]):
-        out[j] = g * (-target[j] / (prediction[j] + eps))
-
-
-@formula
-def softmax_cross_entropy(x: Any, target: Any) -> Any:
-    """Σ t · log(Σ exp(x - max)) - Σ t·(x - max)."""
-    largest = _largest(x)
-    log_sum = math.log(total(_shifted_exp, (x, largest)))
-    return total(_itself, (target,)) * log_sum - total(_shifted_term, (x, target, largest))
-
-
-@formula
-def softmax_cross_entropy_vjp(out: Any, g: Any, x: Any, target: Any) -> None:
-    """softmax(x)·Σ t - t."""
-    softmax(out, x)
-    weight = type(x[0])(total(_itself, (target,)))
+def softmin(out: Any, x: Any) -> None:
+    """softmax(-x)."""
     for j in range(x.shape[0]):
-        out[j] = g * (out[j] * weight - target[j])
+        out[j] = -x[j]
+    softmax(out, out)
 
 
 @formula
-def softmax_cross_entropy_with_integer_labels(x: Any, label: Any) -> Any:
-    """log(Σ exp(x - max)) - (x - max)[label]."""
-    largest = _largest(x)
-    return math.log(total(_shifted_exp, (x, largest))) - (x[label] - largest)
-
-
-@formula
-def softmax_cross_entropy_with_integer_labels_vjp(out: Any, g: Any, x: Any, label: Any) -> None:
-    """softmax(x), less 1 at the label."""
-    softmax(out, x)
-    out[label] -= type(x[0])(1)
+def softmin_vjp(out: Any, g: Any, x: Any) -> None:
+    """y·(Σ g·y - g), y = softmin(x)."""
+    softmin(out, x)
+    mean = type(x[0])(total(product, (g, out)))
     for j in range(x.shape[0]):
-        out[j] *= g
+        out[j] *= mean - g[j]
 
 
 @formula
-def _largest(x: Any) -> Any:
+def sparsemax(out: Any, x: Any) -> None:
+    """max(x - max(x) - tau, 0), where tau makes the sum 1; in float64. A row with +inf, or of -inf alone, is NaN.
+
+    Σ max(x - max(x) - tau, 0) - 1 is convex and falls in tau, so that Newton's steps from the left, -1, stay left
+    of its zero; they end there after a few, where sorting takes more and a copy.
+    """
+    largest = np.float64(largest_of(x))
+    tau = -1.0
+    for j in range(x.shape[0]):
+        tau = np.nan if np.isnan(np.float64(x[j]) - largest) else tau
+    while True:
+        count, above = 0, -1.0
+        for j in range(x.shape[0]):
+            shifted = np.float64(x[j]) - largest
+            if shifted > tau:
+                count += 1
+                above += shifted
+        if not above / count > tau:  # nor if tau is NaN
+            break
+        tau = above / count
+    for j in range(x.shape[0]):
+        rest = np.float64(x[j]) - largest - tau
+        out[j] = 0.0 if rest <= 0 else rest
+
+
+@formula
+def sparsemax_vjp(out: Any, g: Any, x: Any) -> None:
+    """g less its mean over the entries above 0, and 0 at the others."""
+    sparsemax(out, x)
+    number = type(x[0])
+    count, mean = 0, 0.0
+    for j in range(x.shape[0]):
+        if out[j] > 0:
+            count += 1
+            mean += g[j]
+    mean /= count
+    for j in range(x.shape[0]):
+        y = out[j]
+        out[j] = number(g[j] - mean) if y > 0 else y  # 0, or NaN
+
+
+@formula
+def glu(out: Any, x: Any) -> None:
+    """value·σ(gate), the halves of x."""
+    half = out.shape[0]
+    for j in range(half):
+        out[j] = times_sigmoid(x[j], x[half + j])
+
+
+@formula
+def glu_vjp(out: Any, g: Any, x: Any) -> None:
+    """g·σ(gate), and g·value·σ(gate)·σ(-gate)."""
+    half = g.shape[0]
+    for j in range(half):
+        out[j] = times_sigmoid(g[j], x[half + j])
+        out[half + j] = g[j] * times_sigmoid_slope(x[j], x[half + j])
+
+
+@formula
+def largest_of(x: Any) -> Any:
     """Return the largest entry; NaN or not, since a NaN makes its row NaN all the same."""
     result = x[0]
     for j in range(1, x.shape[0]):
@@ -108,31 +141,18 @@ def _largest(x: Any) -> Any:
 
 
 @formula
-def _itself(x: Any) -> Any:
+def itself(x: Any) -> Any:
+    """x."""
     return x
 
 
 @formula
-def _product(x: Any, y: Any) -> Any:
+def product(x: Any, y: Any) -> Any:
+    """x·y."""
     return x * y
 
 
 @formula
-def _shifted_exp(x: Any, largest: Any) -> Any:
+def shifted_exp(x: Any, largest: Any) -> Any:
+    """exp(x - max)."""
     return math.exp(x - largest)
-
-
-@formula
-def _shifted_term(x: Any, target: Any, largest: Any) -> Any:
-    """t·(x - max), 0 where t = 0 even if x is -inf: the limit, and what masked classes need."""
-    shifted = x - largest
-    zero = type(x)(0)
-    return zero if target == zero and shifted == -np.inf else target * shifted
-
-
-@formula
-def _log_term(prediction: Any, target: Any, eps: Any) -> Any:
-    """t·log(p + eps), 0 where both are 0: the limit."""
-    zero = type(prediction)(0)
-    shifted = prediction + eps
-    return zero if target == zero and shifted == zero else target * math.log(shifted)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -34,7 +34,7 @@ def silent() -> np.errstate:
 
 
 def elementwise(scratch: int = 0, dtype: type | None = None) -> Callable[[Kernel], Function]:
-    """Turn `kernel(x, out, *scratch, **parameters)`, for one block, into the op.
+    """Turn `kernel(*inputs, out, *scratch, **parameters)`, for one block, into the op.
 
     `scratch` is how many arrays of the block's size the kernel needs besides `out`, of the input's dtype
     unless `dtype` is given.
@@ -42,10 +42,10 @@ def elementwise(scratch: int = 0, dtype: type | None = None) -> Callable[[Kernel
 
     def decorate(kernel: Kernel) -> Function:
         @wraps(kernel)
-        def function(x: np.ndarray, *, out: np.ndarray | None = None, **parameters: Any) -> np.ndarray:
-            out = output(out, x)
-            for (part, *spare), (block,) in _blocks(out, (x,), scratch, dtype):
-                kernel(block, part, *spare, **parameters)
+        def function(*inputs: np.ndarray, out: np.ndarray | None = None, **parameters: Any) -> np.ndarray:
+            out = output(out, inputs[0])
+            for (part, *spare), blocks in _blocks(out, inputs, scratch, dtype):
+                kernel(*blocks, part, *spare, **parameters)
             return out
 
         return function
@@ -54,16 +54,16 @@ def elementwise(scratch: int = 0, dtype: type | None = None) -> Callable[[Kernel
 
 
 def pullback(scratch: int = 0, dtype: type | None = None) -> Callable[[Kernel], Function]:
-    """Turn `kernel(x, out, *scratch, **parameters)`, which computes f'(x), into the vjp g·f'(x)."""
+    """Turn `kernel(*inputs, out, *scratch, **parameters)`, which computes f'(x), into the vjp g·f'(x)."""
 
     def decorate(kernel: Kernel) -> Function:
         @wraps(kernel)
         def function(
-            g: np.ndarray, x: np.ndarray, *, out: np.ndarray | None = None, **parameters: Any
+            g: np.ndarray, *inputs: np.ndarray, out: np.ndarray | None = None, **parameters: Any
         ) -> np.ndarray:
-            out = output(out, x)
-            for (part, *spare), (cotangent, block) in _blocks(out, (g, x), scratch, dtype):
-                kernel(block, part, *spare, **parameters)
+            out = output(out, g)
+            for (part, *spare), (cotangent, *blocks) in _blocks(out, (g, *inputs), scratch, dtype):
+                kernel(*blocks, part, *spare, **parameters)
                 with silent():  # an infinite cotangent may meet a derivative of zero
                     part *= cotangent
             return out
@@ -74,7 +74,7 @@ def pullback(scratch: int = 0, dtype: type | None = None) -> Callable[[Kernel], 
 
 
 def loss(scratch: int = 0) -> Callable[[Kernel], Function]:
-    """Turn `kernel(prediction, target, out, *scratch)`, which computes losses, into the reduced loss.
+    """Turn `kernel(*inputs, out, *scratch, **parameters)`, which computes losses, into the reduced loss.
 
     Sums are pairwise within a block and in float64 across blocks.
     """
@@ -82,46 +82,52 @@ def loss(scratch: int = 0) -> Callable[[Kernel], Function]:
     def decorate(kernel: Kernel) -> Function:
         @wraps(kernel)
         def function(
-            prediction: np.ndarray, target: np.ndarray, *, reduction: str, out: np.ndarray | None = None
+            *inputs: np.ndarray | None, reduction: str, out: np.ndarray | None = None, **parameters: Any
         ) -> np.ndarray:
-            pair = (prediction, target)
+            first = _first(inputs)
             with silent():
                 if reduction == "none":
-                    out = output(out, prediction)
-                    for (part, *spare), blocks in _blocks(out, pair, scratch):
-                        kernel(*blocks, part, *spare)
+                    out = output(out, first)
+                    for (part, *spare), blocks in _blocks(out, inputs, scratch):
+                        kernel(*blocks, part, *spare, **parameters)
                     return out
                 total = 0.0
-                for (part, *spare), blocks in _blocks(None, pair, scratch + 1):
-                    kernel(*blocks, part, *spare)
+                for (part, *spare), blocks in _blocks(None, inputs, scratch + 1):
+                    kernel(*blocks, part, *spare, **parameters)
                     total += float(part.sum())
-                return reduced(total, prediction.size, prediction.dtype, reduction, out)
+                return reduced(total, first.size, first.dtype, reduction, out)
 
         return function
 
     return decorate
 
 
-def loss_pullback(scratch: int = 0) -> Callable[[Kernel], Function]:
-    """Turn `kernel(prediction, target, out, *scratch)`, the derivative of each loss, into the vjp."""
+def loss_pullback(scratch: int = 0, scale: float = 1) -> Callable[[Kernel], Function]:
+    """Turn `kernel(*inputs, out, *scratch, **parameters)`, the derivative of each loss, into the vjp.
+
+    Where a derivative may overflow though its product with a cotangent does not, the kernel computes it over
+    `scale`.
+    """
 
     def decorate(kernel: Kernel) -> Function:
         @wraps(kernel)
         def function(
             g: np.ndarray,
-            prediction: np.ndarray,
-            target: np.ndarray,
-            *,
+            *inputs: np.ndarray | None,
             reduction: str,
             out: np.ndarray | None = None,
+            **parameters: Any,
         ) -> np.ndarray:
-            out = output(out, prediction)
-            arrays = (prediction, target, g) if reduction == "none" else (prediction, target)
+            first = _first(inputs)
+            out = output(out, first)
+            each = reduction == "none"
             with silent():
-                weight = () if reduction == "none" else (share(g, prediction.size, reduction),)
-                for (part, *spare), (p, t, *weights) in _blocks(out, arrays, scratch):
-                    kernel(p, t, part, *spare)
-                    part *= (*weights, *weight)[0]
+                weight = None if each else share(g, first.size, reduction)
+                for (part, *spare), (*blocks, cotangent) in _blocks(out, (*inputs, g if each else None), scratch):
+                    kernel(*blocks, part, *spare, **parameters)
+                    part *= cotangent if each else weight
+                    if scale != 1:
+                        part *= scale
             return out
 
         return function
@@ -156,12 +162,9 @@ def row_loss(kernel: Function) -> Function:
         out: np.ndarray | None = None,
         **parameters: Any,
     ) -> np.ndarray:
-        rows, target = _moved(rows, target, axis)
-        losses = output(out if reduction == "none" else None, rows, rows.shape[:-1])
-        losses.fill(0)  # what rows without classes sum to
+        rows, target = np.moveaxis(rows, axis, -1), np.moveaxis(target, axis, -1)
         with silent():
-            for x, t, part in _row_blocks((rows, target, losses[..., None])):
-                part[..., 0] = kernel(x, t, **parameters)
+            losses = _row_losses(kernel, rows, target, out if reduction == "none" else None, parameters)
             if reduction == "none":
                 return losses
             return reduced(losses, losses.size, rows.dtype, reduction, out)
@@ -184,14 +187,79 @@ def row_loss_pullback(kernel: Kernel) -> Function:
         **parameters: Any,
     ) -> np.ndarray:
         out = output(out, rows)
-        rows, target = _moved(rows, target, axis)
+        rows, target = np.moveaxis(rows, axis, -1), np.moveaxis(target, axis, -1)
         with silent():
             if reduction != "none":
-                weight = share(g, math.prod(rows.shape[:-1]), reduction)
-                g = np.broadcast_to(weight, rows.shape[:-1])
-            for w, x, t, part in _row_blocks((g[..., None], rows, target, np.moveaxis(out, axis, -1))):
-                kernel(x, t, part, **parameters)
-                part *= w
+                g = share(g, math.prod(rows.shape[:-1]), reduction)
+            _row_gradients(kernel, g, rows, target, np.moveaxis(out, axis, -1), parameters)
+        return out
+
+    return function
+
+
+def label_loss(kernel: Function) -> Function:
+    """Turn `kernel(rows, labels, weight=..., **parameters)`, a loss per row, into the reduced loss.
+
+    Labels come along an axis of length one. Rows whose label is `ignore_index` cost nothing, whatever they
+    hold; a mean divides by the weights of the others' labels, or by how many they are.
+    """
+
+    @wraps(kernel)
+    def function(
+        rows: np.ndarray,
+        labels: np.ndarray,
+        weight: np.ndarray | None,
+        *,
+        reduction: str,
+        axis: int,
+        ignore_index: int | None,
+        out: np.ndarray | None = None,
+        **parameters: Any,
+    ) -> np.ndarray:
+        rows = np.moveaxis(rows, axis, -1)
+        labels, ignored = _sift(labels, ignore_index)
+        parameters["weight"] = weight
+        with silent():
+            losses = _row_losses(kernel, rows, labels, out if reduction == "none" else None, parameters)
+            if ignore_index is not None:
+                np.copyto(losses, 0, where=ignored)
+            if reduction == "none":
+                return losses
+            total = losses.sum(dtype=np.float64)
+            if reduction == "mean":
+                total = total / np.float64(_total_weight(labels, ignored, weight))
+            return reduced(total, 1, rows.dtype, "sum", out)
+
+    return function
+
+
+def label_loss_pullback(kernel: Kernel) -> Function:
+    """Turn `kernel(rows, labels, out, weight=..., **parameters)`, each row's derivative, into the vjp."""
+
+    @wraps(kernel)
+    def function(
+        g: np.ndarray,
+        rows: np.ndarray,
+        labels: np.ndarray,
+        weight: np.ndarray | None,
+        *,
+        reduction: str,
+        axis: int,
+        ignore_index: int | None,
+        out: np.ndarray | None = None,
+        **parameters: Any,
+    ) -> np.ndarray:
+        out = output(out, rows)
+        moved = np.moveaxis(out, axis, -1)
+        labels, ignored = _sift(labels, ignore_index)
+        parameters["weight"] = weight
+        with silent():
+            if reduction != "none":
+                total = _total_weight(labels, ignored, weight) if reduction == "mean" else 1.0
+                g = rows.dtype.type(float(g) / total if total else float(g))
+            _row_gradients(kernel, g, np.moveaxis(rows, axis, -1), labels, moved, parameters)
+            if ignore_index is not None:
+                np.copyto(moved, 0, where=ignored[..., None])
         return out
 
     return function
@@ -200,30 +268,78 @@ def row_loss_pullback(kernel: Kernel) -> Function:
 # --- private ------------------------------------------------------------------------------------------------
 
 
+def _first(inputs: Sequence[np.ndarray | None]) -> np.ndarray:
+    """Return the first input, which is never optional."""
+    return cast("np.ndarray", inputs[0])
+
+
 def _blocks(
-    out: np.ndarray | None, arrays: tuple[np.ndarray, ...], scratch: int, dtype: type | None = None
-) -> Iterator[tuple[list[np.ndarray], list[np.ndarray]]]:
-    """Yield the blocks of `out` (if any) and scratch of the same size, and the blocks of `arrays`."""
-    first = arrays[0]
+    out: np.ndarray | None, arrays: Sequence[np.ndarray | None], scratch: int, dtype: type | None = None
+) -> Iterator[tuple[list[np.ndarray], list[Any]]]:
+    """Yield the blocks of `out` (if any) and scratch of the same size, and the blocks of `arrays`.
+
+    What is None stays None; what broadcasts to the first array either does so in the kernel or is spread.
+    """
+    first = _first(arrays)
     spare_dtype = np.dtype(dtype or first.dtype)
     if first.size <= BLOCK:
         if first.size:
             whole = [] if out is None else [out]
             yield [*whole, *(np.empty(first.shape, spare_dtype) for _ in range(scratch))], list(arrays)
         return
-    flat = [a.reshape(-1) for a in arrays]  # copies what is not contiguous
+    flat = [_flat(a, first) for a in arrays]
     target = [] if out is None else [out.reshape(-1, copy=False)]
     spare = [np.empty(BLOCK, spare_dtype) for _ in range(scratch)]
     for start in range(0, first.size, BLOCK):
         block = slice(start, min(start + BLOCK, first.size))
         short = slice(0, block.stop - start)
-        yield [*(a[block] for a in target), *(a[short] for a in spare)], [a[block] for a in flat]
+        yield (
+            [*(a[block] for a in target), *(a[short] for a in spare)],
+            [a if a is None or a.size == 1 else a[block] for a in flat],
+        )
 
 
-def _moved(rows: np.ndarray, target: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
-    """Put classes last; labels, which have no such axis, get one of length one."""
-    labels = target.ndim < rows.ndim
-    return np.moveaxis(rows, axis, -1), target[..., None] if labels else np.moveaxis(target, axis, -1)
+def _flat(array: np.ndarray | None, first: np.ndarray) -> np.ndarray | None:
+    """Return a vector as long as `first`, or of one element; copies what is not contiguous."""
+    if array is None or array.size in (1, first.size):
+        return array if array is None else array.reshape(-1)
+    return np.broadcast_to(array, first.shape).reshape(-1)
+
+
+def _row_losses(
+    kernel: Function, rows: np.ndarray, target: np.ndarray, out: np.ndarray | None, parameters: dict[str, Any]
+) -> np.ndarray:
+    """Return the loss of each row, in `out` if given."""
+    losses = output(out, rows, rows.shape[:-1])
+    losses.fill(0)  # what rows without classes sum to
+    for x, t, part in _row_blocks((rows, target, losses[..., None])):
+        part[..., 0] = kernel(x, t, **parameters)
+    return losses
+
+
+def _row_gradients(
+    kernel: Kernel, g: Any, rows: np.ndarray, target: np.ndarray, out: np.ndarray, parameters: dict[str, Any]
+) -> None:
+    """Fill `out` with the gradient of each row; `g` is one cotangent for all or one for each."""
+    g = np.broadcast_to(g, rows.shape[:-1])
+    for w, x, t, part in _row_blocks((g[..., None], rows, target, out)):
+        kernel(x, t, part, **parameters)
+        part *= w
+
+
+def _sift(labels: np.ndarray, ignore_index: int | None) -> tuple[np.ndarray, Any]:
+    """Return labels with an axis for classes, 0 where they are ignored, and where that is."""
+    if ignore_index is None:
+        return labels[..., None], np.False_
+    ignored = np.asarray(labels == ignore_index)
+    return np.where(ignored, 0, labels)[..., None], ignored
+
+
+def _total_weight(labels: np.ndarray, ignored: Any, weight: np.ndarray | None) -> float:
+    """Return the sum of the weights of the labels that are not ignored."""
+    if weight is None:
+        return float(labels.size - np.count_nonzero(ignored))
+    return float(np.sum(weight[labels[..., 0]] * ~ignored, dtype=np.float64))
 
 
 def _row_blocks(arrays: Sequence[np.ndarray]) -> Iterator[list[np.ndarray]]:

@@ -33,6 +33,27 @@ def mirror(x: np.ndarray, r: np.ndarray, right: np.ndarray) -> None:
     r += right
 
 
+def between(x: np.ndarray, out: np.ndarray, low: float, high: float) -> None:
+    """Fill `out` with 1 where low < x < high, else 0."""
+    np.multiply(x > low, x < high, out=out)
+    keep_nan(x, out)
+
+
+def outside(x: np.ndarray, out: np.ndarray, threshold: float) -> None:
+    """Fill `out` with 1 where |x| > threshold, else 0."""
+    np.abs(x, out=out)
+    np.greater(out, threshold, out=out)
+    keep_nan(x, out)
+
+
+def slopes(x: np.ndarray, out: np.ndarray, left: float, right: float) -> None:
+    """Multiply `out` by `right` where x > 0, else by `left`."""
+    positive = x > 0
+    factor = positive * out.dtype.type(right)
+    factor += ~positive * out.dtype.type(left)  # one of the two is 0: nothing is rounded
+    out *= factor
+
+
 def exp_minus_abs(x: np.ndarray, e: np.ndarray) -> None:
     """Fill e with exp(-|x|)."""
     np.abs(x, out=e)
@@ -47,6 +68,12 @@ def exp_is_finite(x: np.ndarray, sign: int = 1) -> bool:
     """
     limit = 64 if x.dtype == np.float32 else 512
     return bool(x.min() >= -limit if sign == 1 else x.max() <= limit)
+
+
+def is_moderate(x: np.ndarray) -> bool:
+    """Tell whether exp(x)**4 neither overflows nor exp(x) underflows by far, all over a block without NaN."""
+    low, high = (-64, 20) if x.dtype == np.float32 else (-512, 170)
+    return bool(x.min() >= low and x.max() <= high)
 
 
 def sigmoid(x: np.ndarray, out: np.ndarray, e: np.ndarray) -> None:
@@ -82,6 +109,89 @@ def exp_minus(a: np.ndarray, e: np.ndarray) -> Tail:
     return np.asarray(np.exp(cut - np.maximum(a, cut)))
 
 
+def left(x: np.ndarray, out: np.ndarray, tail: Tail) -> None:
+    """Multiply `out` by what `exp_minus` left to multiply by, where x < 0."""
+    if tail is not None:
+        out *= np.maximum(tail, x >= 0)
+
+
+def no_less(x: np.ndarray) -> np.ndarray:
+    """Return x, but no less than where x·exp(x) is 0, so that -inf makes no inf·0."""
+    bound = -256 if x.dtype == np.float32 else -2048
+    return x if x.min() > bound else np.maximum(x, bound)
+
+
+def softplus(x: np.ndarray, out: np.ndarray, e: np.ndarray, zero: np.ndarray) -> None:
+    """Fill `out` with log(1 + exp(x)), or, where that overflows, max(x, 0) + log(1 + exp(-|x|))."""
+    if exp_is_finite(x, sign=-1):
+        np.exp(x, out=e)
+        np.log1p(e, out=out)
+        return
+    exp_minus_abs(x, e)
+    np.log1p(e, out=e)
+    rectify(x, out, zero)
+    out += e
+
+
+def times_sigmoid(value: np.ndarray, x: np.ndarray, out: np.ndarray, a: np.ndarray, e: np.ndarray) -> None:
+    """Fill `out` with value·σ(x), with all its digits even where σ(x) is subnormal."""
+    if exp_is_finite(x):
+        np.negative(x, out=e)
+        np.exp(e, out=e)
+        e += 1
+        np.divide(value, e, out=out)
+        return
+    np.abs(x, out=a)
+    tail = exp_minus(a, e)
+    np.maximum(e, x >= 0, out=a)  # exp(min(x, 0))
+    e += 1
+    a /= e
+    np.multiply(value, a, out=out)
+    left(x, out, tail)
+
+
+def ratio(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+    """Fill `out` with a / b, and 0 where both are 0."""
+    np.divide(a, b, out=out)
+    if np.isnan(out.max(initial=0)):
+        np.copyto(out, 0, where=(a == 0) & (b == 0))
+
+
+def drop(out: np.ndarray, absent: np.ndarray) -> None:
+    """Put 0 into `out` where a factor is `absent`: only terms that are not finite need it, and few blocks do."""
+    if not (out.min(initial=0) > -np.inf and out.max(initial=0) < np.inf):
+        np.copyto(out, 0, where=absent)
+
+
+def keep_infinite(x: np.ndarray, gate: np.ndarray, out: np.ndarray) -> None:
+    """Make `out` infinite where x is, though the activation of a finite gate has underflowed to 0."""
+    if np.isnan(out.max()):
+        np.multiply(x, np.sign(gate), out=out, where=np.isinf(x) & np.isfinite(gate))
+
+
+# --- rows -----------------------------------------------------------------------------------------------------
+
+
+def shifted(x: np.ndarray) -> np.ndarray:
+    """Return x - max(x) in a new array in C order."""
+    return np.asarray(np.subtract(x, x.max(-1, keepdims=True), order="C"))
+
+
+def shifted_exp(x: np.ndarray) -> np.ndarray:
+    """Return exp(x - max(x)) in C order, so that sums of its rows are pairwise whatever the axis."""
+    e = shifted(x)
+    np.exp(e, out=e)
+    return e
+
+
+def dot(target: np.ndarray, logs: np.ndarray) -> np.ndarray:
+    """Σ t·log p, where t = 0 counts nothing even if log p is -inf: the limit, and what masked classes need."""
+    if not logs.min(initial=0) > -np.inf:
+        np.copyto(logs, 0, where=(target == 0) & (logs == -np.inf))
+    logs *= target
+    return np.asarray(logs.sum(-1))
+
+
 # --- gelu -----------------------------------------------------------------------------------------------------
 #
 # All arrays are float64; `exact` tells whether the result will be float64 too, so that the exponent's rounding
@@ -98,43 +208,57 @@ def magnitude(x: np.ndarray, a: np.ndarray) -> None:
         np.minimum(a, constants.CUTOFF, out=a)
 
 
+def gelu(
+    x: np.ndarray, out: np.ndarray, a: np.ndarray, y: np.ndarray, right: np.ndarray, *, approximate: str
+) -> None:
+    """Fill `out` with x·cdf(x) = max(x, 0) - a·cdf(-a), a = |x|; the tanh form is the same with another cdf."""
+    magnitude(x, a)
+    cdf = tanh_cdf if approximate == "tanh" else normal_cdf
+    cdf(a, y, exact=x.dtype == np.float64)
+    y *= a
+    y *= SCALE
+    rectify(x, right, a)
+    np.subtract(right, y, out=out)
+
+
 def normal_cdf(a: np.ndarray, y: np.ndarray, *, exact: bool) -> None:
     """Fill y with the normal distribution function of -a, over SCALE."""
-    _normal_ratio(a, y, exact=exact)
-    y *= _normal_exp(a, exact=exact)
+    e, error = _normal_exp(a, exact=exact)
+    _normal_ratio(a, y, error, exact=exact)
+    y *= e
 
 
 def normal_derivative(a: np.ndarray, y: np.ndarray, *, exact: bool) -> None:
     """Fill y with cdf(-a) - a·pdf(a), over SCALE."""
-    _normal_ratio(a, y, exact=exact)
+    _normal_ratio(a, y, None, exact=exact)
     y -= a * constants.PDF_AT_0
-    y *= _normal_exp(a, exact=exact)
+    y *= _corrected(*_normal_exp(a, exact=exact))
 
 
 def tanh_cdf(a: np.ndarray, y: np.ndarray, *, exact: bool) -> None:
     """Fill y with (1 - tanh(u))/2 = σ(-2u), over SCALE."""
-    e = _cubic_exp(a, exact=exact)
+    e = _corrected(*_cubic_exp(a, exact=exact))
     np.divide(e, 1 + e * SCALE, out=y)
 
 
 def tanh_derivative(a: np.ndarray, y: np.ndarray, *, exact: bool) -> None:
     """Fill y with σ(-v) - a·v'·σ(v)·σ(-v), v = 2u(a), over SCALE."""
-    e = _cubic_exp(a, exact=exact)
+    e = _corrected(*_cubic_exp(a, exact=exact))
     s = 1 + e * SCALE
     slope = a * (constants.LINEAR + 3 * constants.CUBIC * np.square(a))
     np.divide((s - slope) * e, s * s, out=y)
 
 
-def _normal_exp(a: np.ndarray, *, exact: bool) -> np.ndarray:
-    """Return exp(-a²/2) / SCALE."""
+def _normal_exp(a: np.ndarray, *, exact: bool) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return exp(-a²/2) / SCALE, and its error as `_scaled_exp`."""
     if not exact:
         return _scaled_exp(np.square(a) * 0.5)
     h = np.rint(a * constants.GRID) / constants.GRID
     return _scaled_exp(np.square(h) * 0.5, (a - h) * (a + h) * 0.5)
 
 
-def _cubic_exp(a: np.ndarray, *, exact: bool) -> np.ndarray:
-    """Return exp(-2u(a)) / SCALE."""
+def _cubic_exp(a: np.ndarray, *, exact: bool) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return exp(-2u(a)) / SCALE, and its error as `_scaled_exp`."""
     square = np.square(a)
     if not exact:
         return _scaled_exp(a * (constants.LINEAR + constants.CUBIC * square))
@@ -145,23 +269,28 @@ def _cubic_exp(a: np.ndarray, *, exact: bool) -> np.ndarray:
     return _scaled_exp(h * (constants.LINEAR_HIGH + constants.CUBIC_HIGH * h_square), rest)
 
 
-def _scaled_exp(high: np.ndarray, low: np.ndarray | None = None) -> np.ndarray:
-    """Return exp(-(high + low)) / SCALE; what their sum rounds off, below 1e-13, enters to first order."""
+def _scaled_exp(high: np.ndarray, low: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return exp(-(high + low)) / SCALE, and by how much, relatively, rounding that sum makes it too large."""
     high = high - constants.SHIFT_HIGH
     if low is None:
-        return np.asarray(np.exp(-high))
+        return np.asarray(np.exp(-high)), None
     total = high + low
-    error = (high - total) + (low - constants.SHIFT_LOW)
-    e = np.exp(-total)
-    return np.asarray(e - e * error)
+    return np.asarray(np.exp(-total)), np.asarray((high - total) + (low - constants.SHIFT_LOW))
 
 
-def _normal_ratio(a: np.ndarray, y: np.ndarray, *, exact: bool) -> None:
-    """Fill y with cdf(-a) / exp(-a²/2)."""
+def _corrected(e: np.ndarray, error: np.ndarray | None) -> np.ndarray:
+    return e if error is None else np.asarray(e - e * error)
+
+
+def _normal_ratio(a: np.ndarray, y: np.ndarray, error: np.ndarray | None, *, exact: bool) -> None:
+    """Fill y with cdf(-a) / exp(-a²/2) / (1 + error), where it costs no rounding of its own."""
     coefficients = constants.TAIL_FLOAT64 if exact else constants.TAIL_FLOAT32
     t = (a - 5) / (a + 5)
     y.fill(coefficients[0])
     for coefficient in coefficients[1:]:
         y *= t
         y += coefficient
-    y /= 1 + constants.SQRT_2 * a
+    divisor = constants.SQRT_2 * a
+    if error is not None:
+        divisor = divisor + error * (1 + divisor)
+    y /= 1 + divisor

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name every user of torch knows it by
 
-from backends.base import NARROW_DTYPES, BaseBackend, known_dtype
+from backends import torch_activations, torch_losses
+from backends.base import BaseBackend, known_dtype
 from backends.interface import Allocation, BackendUnavailable, Gap, Mode, OpSpec
 
 PACKAGE = "torch"
@@ -33,9 +33,10 @@ class TorchBackend(BaseBackend):
     """Eager PyTorch functions on one device."""
 
     gaps: ClassVar[tuple[Gap, ...]] = (
-        NARROW_DTYPES,
         Gap("out= and in-place variants are not implemented yet", "todo", allocations=("reuse", "inplace")),
     )
+
+    _functions: ClassVar[Mapping[str, Callable[..., Any]]] = {**vars(torch_activations), **vars(torch_losses)}
 
     def __init__(self, name: str, device: str, threads: int) -> None:
         super().__init__(name, device, threads)
@@ -49,15 +50,25 @@ class TorchBackend(BaseBackend):
     def asarray(self, array: Any, dtype: str | None = None) -> torch.Tensor:
         """Copy a host array to the device."""
         # A copy in C order: torch takes no negative strides.
-        return torch.from_numpy(np.array(array, known_dtype(dtype), order="C")).to(self.device)
+        host = np.array(array, known_dtype(dtype), order="C")
+        if host.dtype.name == "bfloat16":  # a type that torch and NumPy share as bits only
+            return torch.from_numpy(host.view(np.int16)).view(torch.bfloat16).to(self.device)
+        return torch.from_numpy(host).to(self.device)
 
     def to_numpy(self, array: torch.Tensor) -> np.ndarray:
         """Copy a tensor to the host."""
-        return np.array(array.detach().cpu().numpy())
+        host = array.detach().cpu()
+        if host.dtype == torch.bfloat16:
+            return np.array(host.contiguous().view(torch.int16).numpy().view("bfloat16"))
+        return np.array(host.numpy())
 
     def is_native(self, array: Any) -> bool:
         """Tell whether `array` is a `torch.Tensor`."""
         return isinstance(array, torch.Tensor)
+
+    def implements(self, op: str) -> bool:
+        """Tell whether there is a function for an op of this name."""
+        return op in self._functions
 
     def synchronize(self, result: Any = None) -> None:
         """Wait for the device."""
@@ -73,7 +84,7 @@ class TorchBackend(BaseBackend):
         return partial(torch.empty_like(source).copy_, source)
 
     def _forward(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
-        return partial(globals()[op], **parameters)
+        return partial(self._functions[op], **parameters)
 
     def _vjp(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
         return partial(_forward_and_pull, self._forward(op, parameters), gradient_only=True)
@@ -110,125 +121,3 @@ def _forward_and_pull(
     output = forward(leaf, *rest)
     (gradient,) = torch.autograd.grad(output, leaf, g)
     return gradient if gradient_only else (output.detach(), gradient)
-
-
-# --- activations ----------------------------------------------------------------------------------------------
-
-
-class _Step(torch.autograd.Function):
-    """`torch.heaviside` has no gradient, and of NaN it is the value at zero."""
-
-    @staticmethod
-    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
-        ctx.save_for_backward(x)
-        return torch.where(x.isnan(), x, (x > 0).to(x.dtype))
-
-    @staticmethod
-    def backward(ctx: Any, g: torch.Tensor) -> torch.Tensor:
-        (x,) = ctx.saved_tensors
-        return torch.where(x.isnan(), x, torch.zeros_like(g))
-
-
-def step(x: torch.Tensor) -> torch.Tensor:
-    """Composed from `torch.where`; its gradient is zero."""
-    return _Step.apply(x)
-
-
-def sigmoid(x: torch.Tensor) -> torch.Tensor:
-    """`torch.sigmoid`."""
-    return torch.sigmoid(x)
-
-
-def tanh(x: torch.Tensor) -> torch.Tensor:
-    """`torch.tanh`."""
-    return torch.tanh(x)
-
-
-def relu(x: torch.Tensor) -> torch.Tensor:
-    """`F.relu`."""
-    return F.relu(x)
-
-
-def leaky_relu(x: torch.Tensor, *, negative_slope: float) -> torch.Tensor:
-    """`F.leaky_relu`."""
-    return F.leaky_relu(x, negative_slope)
-
-
-def gelu(x: torch.Tensor, *, approximate: str) -> torch.Tensor:
-    """`F.gelu`."""
-    return F.gelu(x, approximate=approximate)
-
-
-def silu(x: torch.Tensor) -> torch.Tensor:
-    """`F.silu`."""
-    return F.silu(x)
-
-
-def softplus(x: torch.Tensor) -> torch.Tensor:
-    """`F.softplus`."""
-    return F.softplus(x)
-
-
-def softmax(x: torch.Tensor, *, axis: int) -> torch.Tensor:
-    """`F.softmax`."""
-    return F.softmax(x, dim=axis)
-
-
-def log_softmax(x: torch.Tensor, *, axis: int) -> torch.Tensor:
-    """`F.log_softmax`."""
-    return F.log_softmax(x, dim=axis)
-
-
-# --- losses ---------------------------------------------------------------------------------------------------
-
-
-def mean_squared_error(prediction: torch.Tensor, target: torch.Tensor, *, reduction: str) -> torch.Tensor:
-    """`F.mse_loss`."""
-    return F.mse_loss(prediction, target, reduction=reduction)
-
-
-def mean_absolute_error(prediction: torch.Tensor, target: torch.Tensor, *, reduction: str) -> torch.Tensor:
-    """`F.l1_loss`."""
-    return F.l1_loss(prediction, target, reduction=reduction)
-
-
-def binary_cross_entropy_with_logits(
-    logits: torch.Tensor, target: torch.Tensor, *, reduction: str
-) -> torch.Tensor:
-    """`F.binary_cross_entropy_with_logits`."""
-    return F.binary_cross_entropy_with_logits(logits, target, reduction=reduction)
-
-
-def categorical_cross_entropy(
-    prediction: torch.Tensor, target: torch.Tensor, *, reduction: str, axis: int, eps: float
-) -> torch.Tensor:
-    """Composed: PyTorch's cross entropies take logits."""
-    losses = -(target * torch.log(prediction + eps)).sum(axis)
-    return {"mean": torch.mean, "sum": torch.sum, "none": lambda a: a}[reduction](losses)
-
-
-def softmax_cross_entropy(
-    logits: torch.Tensor, target: torch.Tensor, *, reduction: str, axis: int
-) -> torch.Tensor:
-    """`F.cross_entropy` with class probabilities."""
-    losses = F.cross_entropy(_rows(logits, axis), _rows(target, axis), reduction=reduction)
-    return _unflatten(losses, logits, axis) if reduction == "none" else losses
-
-
-def softmax_cross_entropy_with_integer_labels(
-    logits: torch.Tensor, labels: torch.Tensor, *, reduction: str, axis: int
-) -> torch.Tensor:
-    """`F.cross_entropy` with class indices, which must be int64."""
-    losses = F.cross_entropy(_rows(logits, axis), labels.reshape(-1).long(), reduction=reduction)
-    return _unflatten(losses, logits, axis) if reduction == "none" else losses
-
-
-def _rows(x: torch.Tensor, axis: int) -> torch.Tensor:
-    """`F.cross_entropy` has its classes in dimension 1: flatten all others into dimension 0."""
-    if x.ndim == 2 and axis in (-1, 1):
-        return x
-    return x.movedim(axis, -1).reshape(-1, x.shape[axis])
-
-
-def _unflatten(losses: torch.Tensor, logits: torch.Tensor, axis: int) -> torch.Tensor:
-    return losses.reshape(logits.movedim(axis, -1).shape[:-1])

@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import ml_dtypes
 import numpy as np
 
 from backends.catalogue import OPS
-from benchmarks.deviations import KNOWN_DEVIATIONS
+from benchmarks.known_deviations import KNOWN_DEVIATIONS
 from benchmarks.oracle import Expected
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -49,7 +50,7 @@ def ulp_error(got: Array, expected: Expected) -> Array:
     """
     if got.shape != expected.high.shape:
         raise ValueError(f"got: must have the exact values' shape {expected.high.shape}; got {got.shape}")
-    info = np.finfo(got.dtype)
+    info = ml_dtypes.finfo(got.dtype)
     high = expected.high
     # The topmost binade would overflow; its ULP is that of the one below, to a factor of two.
     unit = np.spacing(np.minimum(np.nan_to_num(expected.scale), float(info.max) / 2).astype(got.dtype))
@@ -86,26 +87,30 @@ def judge(
     first_input: Array | None = None,
     n_summed: int = 1,
     complete: bool = True,
+    promised: float = math.inf,
 ) -> Verdict:
     """Judge a result against the exact values.
 
     `first_input` (of the result's shape) tells which known deviations apply; `complete` says that the sample
-    covers their regions, so that one which is not seen has disappeared, and fails.
+    covers their regions, so that one which is not seen has disappeared, and fails. `promised` is what a backend
+    promises beyond the op's budget.
     """
-    allowed = budget(op, mode, n_summed)
+    allowed = min(budget(op, mode, n_summed), promised)
     errors = ulp_error(got, expected)
     x = np.full(got.shape, np.nan) if first_input is None else first_input
     place: dict[str, Any] = {"op": op, "mode": mode, "backend": backend, "dtype": dtype, "parameters": parameters}
     known = [d for d in KNOWN_DEVIATIONS if d.applies(**place)]
-    covered = [d.covers(x, expected.high, got.dtype) for d in known] if first_input is not None else []
+    covered = [d.covers(x, expected.high, got.dtype) for d in known]
     over = errors > allowed
 
     excused = np.zeros(got.shape, bool)
-    for deviation, region in zip(known, covered, strict=False):
+    for deviation, region in zip(known, covered, strict=True):
         excused |= region & (errors <= deviation.limit(x, expected.high, got.dtype))
     bad = over & ~excused
     vanished = [
-        d for d, region in zip(known, covered, strict=False) if complete and d.always and not (region & over).any()
+        d
+        for d, region in zip(known, covered, strict=True)
+        if complete and d.is_due(dtype) and not (region & over).any()
     ]
 
     def verdict(status: Status, reason: str, select: Array | None = None) -> Verdict:

@@ -10,7 +10,7 @@ import backends
 from backends.catalogue import OPS
 from backends.interface import MODES, Allocation, Mode, OpSpec
 
-DTYPES = ("float32", "float64")
+DTYPES = ("float32", "float64", "float16", "bfloat16")
 DEVICES = ("cpu", "cuda")
 CLASSES = 1024
 """Length of the class axis of ops along an axis, unless a preset gives whole shapes."""
@@ -90,10 +90,12 @@ PRESETS: Mapping[str, Preset] = {
     ),
     "llm": Preset(
         "shapes of a large language model (Llama 3 8B: MLP width 14336, vocabulary 128256)",
-        ("gelu", "silu", "softmax", "log_softmax", "softmax_cross_entropy_with_integer_labels"),
+        ("gelu", "silu", "swiglu", "geglu", "softmax", "log_softmax", "softmax_cross_entropy_with_integer_labels"),
         shapes={
             "gelu": _MLP,
             "silu": _MLP,
+            "swiglu": _MLP,
+            "geglu": _MLP,
             "softmax": _VOCABULARY,
             "log_softmax": _VOCABULARY,
             "softmax_cross_entropy_with_integer_labels": _VOCABULARY,
@@ -164,6 +166,12 @@ def correctness_cases(selection: Selection) -> Iterator[tuple[str, str, str, str
         for dtype in chosen.dtypes:
             for backend, device in places:
                 yield op, dtype, backend, device
+
+
+def places(selection: Selection) -> list[tuple[str, str]]:
+    """Return the backends of a selection, each with its devices."""
+    chosen = selection.resolve()
+    return _places(chosen.backends, chosen.devices)
 
 
 def _places(names: Sequence[str], devices: Sequence[str]) -> list[tuple[str, str]]:

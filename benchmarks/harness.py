@@ -17,6 +17,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from backends.base import output_shape
 from backends.catalogue import OPS
+from backends.interface import OpSpec
 from benchmarks import accuracy, bandwidth, inputs, measure, oracle
 from benchmarks.accuracy import Verdict
 from benchmarks.cases import Case
@@ -181,16 +182,18 @@ def _forward_reference(case: Case, host: Sequence[Array]) -> Reference:
         expected = oracle.forward(case.op, host, spec.defaults, case.dtype, wide=wide)
         return Reference("forward", (), None, expected, host[0].size, oracle.source(case.dtype, wide=wide))
     index, n_summed = _places(case)
-    sampled = [a[index] for a in host]
+    sampled = _sampled(spec, host, index)
     wide = sampled[0].size >= WIDE_FROM
     expected = oracle.forward(case.op, sampled, spec.defaults, case.dtype, wide=wide)
-    return Reference("forward", index, sampled[0], expected, n_summed, oracle.source(case.dtype, wide=wide))
+    return Reference(
+        "forward", index, _where(spec, sampled), expected, n_summed, oracle.source(case.dtype, wide=wide)
+    )
 
 
 def _backward_reference(case: Case, host: Sequence[Array]) -> Reference:
     spec = OPS[case.op]
     index, n_summed = _places(case)
-    sampled = [a[index] for a in host]
+    sampled = _sampled(spec, host, index)
     g = inputs.cotangent(output_shape(spec, host, spec.defaults), case.dtype)
     wide = sampled[0].size >= WIDE_FROM
     expected = oracle.backward(
@@ -203,6 +206,17 @@ def _backward_reference(case: Case, host: Sequence[Array]) -> Reference:
         wide=wide,
     )
     return Reference("backward", index, sampled[0], expected, n_summed, oracle.source(case.dtype, wide=wide))
+
+
+def _where(spec: OpSpec, sampled: Sequence[Array]) -> Array | None:
+    """Return the first input beside each output, or None where there is no one for each."""
+    return sampled[0] if spec.shape is None else None
+
+
+def _sampled(spec: OpSpec, host: Sequence[Any], index: Any) -> list[Any]:
+    """Return the inputs at the sampled places; what is shared by all of them stays whole."""
+    pairs = zip(spec.inputs, host, strict=True)
+    return [a[index] if a is not None and d.extent in ("same", "rows") else a for d, a in pairs]
 
 
 def _places(case: Case) -> tuple[Any, int]:

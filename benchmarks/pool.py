@@ -193,6 +193,6 @@ def _unwrap(reply: tuple[str, Any]) -> Any:
     if outcome == "ok":
         return value
     kind, message, details = value
-    status = "unavailable" if kind == "BackendUnavailable" else "failed"
+    status = "unavailable" if kind in ("BackendUnavailable", "NotSupported") else "failed"
     reason = message if status == "unavailable" else f"{kind}: {message}"
     raise CaseError(status, reason, details)

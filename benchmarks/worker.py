@@ -51,6 +51,10 @@ class Worker:
         answer = self._backend.supports(op, dtype=dtype, mode=mode, allocation=allocation)
         return str(answer) if isinstance(answer, Gap) else None
 
+    def promised_ulp(self, op: str, mode: Mode, dtype: str) -> float:
+        """Return the largest error that the backend promises, in ULP."""
+        return self._backend.promised_ulp(op, mode=mode, dtype=dtype)
+
     def evaluate(
         self,
         op: str,
@@ -64,7 +68,7 @@ class Worker:
 
         `strided` makes the native inputs views of every other entry of an array twice as long.
         """
-        native = [self._to_device(array, strided) for array in arrays]
+        native = [None if array is None else self._to_device(array, strided) for array in arrays]
         if mode == "forward":
             result = getattr(self._backend, op)(*native, **parameters)
         elif mode == "backward":
@@ -82,8 +86,8 @@ class Worker:
         b, spec = self._backend, OPS[case.op]
         host = inputs.draw(case.op, case.shape, case.dtype)
         started = perf_counter()
-        native = [b.asarray(array) for array in host]
-        b.synchronize(native)
+        native = [None if array is None else b.asarray(array) for array in host]
+        b.synchronize([array for array in native if array is not None])
         transferred = perf_counter()
         shape = output_shape(spec, native, spec.defaults)
         cotangent = b.asarray(inputs.cotangent(shape, case.dtype)) if case.mode != "forward" else None
@@ -193,7 +197,7 @@ def _outputs(result: Any) -> tuple[Any, ...]:
 def bytes_moved(case: Case, host: Sequence[Array], shape: Sequence[int]) -> int:
     """Return the bytes that one call must move: each input read once, each output (of `shape`) written once."""
     item = np.dtype(case.dtype).itemsize
-    inputs_read = sum(array.nbytes for array in host)
+    inputs_read = sum(array.nbytes for array in host if array is not None)
     output = prod(shape) * item
     # The backward pass reads a cotangent like the output and writes a gradient like the first input.
     backward = output + host[0].nbytes

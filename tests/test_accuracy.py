@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backends.catalogue import OPS
-from benchmarks import accuracy, deviations, inputs, oracle
+from benchmarks import accuracy, inputs, known_deviations, oracle
 from benchmarks.deviations import ALL_DIGITS, KnownDeviation
 from benchmarks.oracle import Expected
 
@@ -151,6 +151,48 @@ def test_a_known_deviation_excuses_no_other_error_in_its_region(backend, op, wro
 
 
 def test_deviations_name_known_ops_and_give_reasons():
-    for deviation in deviations.KNOWN_DEVIATIONS:
+    for deviation in known_deviations.KNOWN_DEVIATIONS:
         assert set(deviation.ops) <= set(OPS)
         assert deviation.reason
+
+
+@pytest.mark.parametrize(
+    ("at", "dtype", "covered"),
+    [
+        ("anywhere", "float32", [True] * 6),
+        ("undefined", "float32", [False, False, False, False, False, True]),
+        ("zero", "float32", [True, False, False, False, False, False]),
+        ("subnormal", "float32", [True, False, False, False, False, False]),
+        ("huge", "float32", [False, False, False, True, True, False]),
+        ("top", "float32", [False, False, False, False, True, False]),
+        ("interval", "bfloat16", [False, True, True, False, False, False]),
+    ],
+)
+def test_regions(at, dtype, covered):
+    x = np.array([1e-39, 1.0, 2.0, 1e20, 3e38, np.nan], dtype)
+    exact = np.array([0.0, 1.0, 2.0, 1e20, 1.0, np.nan])
+    deviation = KnownDeviation((), (), (), 1, "", low=1, high=2, at=at)
+    assert deviation.covers(x, exact, np.dtype(dtype)).tolist() == covered
+
+
+def test_absence_is_news_only_where_every_processor_shows_it():
+    deviation = KnownDeviation((), (), (), 1, "", dtypes=("float16", "float32"))
+    assert [deviation.is_due(dtype) for dtype in ("float16", "float32", "float64")] == [False, True, False]
+
+
+def test_a_backend_is_held_to_what_it_promises(monkeypatch):
+    monkeypatch.setattr(accuracy, "KNOWN_DEVIATIONS", ())
+    off = [1 + 5 * 2**-23]
+    assert judge(off, [1.0], [0.0]).status == "ok"
+    verdict = judge(off, [1.0], [0.0], promised=4.0)
+    assert (verdict.status, verdict.budget_ulp) == ("failed", 4)
+
+
+def test_hand_written_backends_promise_four_ulp_and_one_in_narrow_types():
+    import backends
+
+    b = backends.load("numpy")
+    assert b.promised_ulp("softplus", mode="forward", dtype="float32") == 4
+    assert b.promised_ulp("softplus", mode="forward", dtype="bfloat16") == 1
+    assert b.promised_ulp("gelu", mode="backward", dtype="float64") == 7
+    assert b.promised_ulp("softmax", mode="forward", dtype="float64") == np.inf

@@ -17,17 +17,36 @@ from mpmath import mp
 
 import backends
 from backends import gelu_constants
+from backends.base import output_shape
 from backends.catalogue import OPS
 from backends.interface import NotSupported
 from backends.numpy_blocks import BLOCK
+from benchmarks import inputs
 
 pytest.importorskip("numba")
 
 NAMES = ("numpy", "numba", "numba-parallel")
-ELEMENTWISE = [name for name, spec in OPS.items() if spec.kind == "elementwise"]
+ELEMENTWISE = [name for name, spec in OPS.items() if spec.derivative is not None]
 ROWS = [name for name, spec in OPS.items() if spec.along_axis]
 FLAT = [name for name, spec in OPS.items() if not spec.along_axis]
+# reglu multiplies by 0 exactly, so that its product with infinity is undefined.
+REAL = [name for name in FLAT if OPS[name].inputs[0].domain == "real" and name != "reglu"]
 DTYPES = ("float32", "float64")
+SOME = (
+    *(
+        "relu",
+        "gelu",
+        "prelu",
+        "swiglu",
+        "softmax",
+        "glu",
+        "mean_squared_error",
+        "binary_cross_entropy_with_logits",
+    ),
+    *("gaussian_negative_log_likelihood", "softmax_cross_entropy_with_integer_labels", "cosine_similarity"),
+)
+"""One op of each way in which loops are put around formulas: to compile all in parallel takes minutes."""
+SMALL_AND_LARGE = [(op, (6, 8)) for op in OPS] + [(op, (300, 400)) for op in SOME]
 SPECIAL = (math.nan, math.inf, -math.inf, 0.0, -0.0, 1e-40, -1e-40, -100.0, 100.0, -800.0, 1e30, -1e30)
 
 
@@ -37,20 +56,16 @@ def backend(request):
 
 
 def draw(op, shape, dtype="float32", axis=-1, seed=0):
-    """Draw inputs from the op's domains."""
-    rng = np.random.default_rng(seed)
-    arrays = []
+    """Draw inputs from the op's domains, classes along `axis`; optional ones are left out."""
+    generator = np.random.default_rng(seed)
+    drawn = []
     for declared in OPS[op].inputs:
-        if declared.domain == "labels":
-            classes = shape[axis]
-            rest = np.delete(shape, axis)
-            arrays.append(rng.integers(0, classes, size=tuple(rest)) if len(rest) else np.array(classes // 2))
+        if declared.optional:
             continue
-        values = rng.uniform(0.1, 1, size=shape) if declared.domain != "real" else 3 * rng.normal(size=shape)
-        if declared.domain == "distribution":
-            values /= values.sum(axis, keepdims=True)
-        arrays.append(np.asarray(values, dtype))
-    return arrays
+        first = [*np.delete(shape, axis), shape[axis]] if shape else []
+        values = inputs._draw_input(declared, [int(n) for n in first], dtype, generator)
+        drawn.append(np.moveaxis(values, -1, axis) if declared.extent == "same" and shape else values)
+    return drawn
 
 
 def both(backend, op, arrays, **parameters):
@@ -70,7 +85,7 @@ def assert_same(first, second):
 
 @pytest.mark.parametrize("op", OPS)
 def test_reuse_returns_the_same_buffers_with_the_values_of_fresh(backend, op):
-    arrays = draw(op, (7, 11))
+    arrays = draw(op, (7, 12))
     reduction = {"reduction": "none"} if OPS[op].kind == "loss" else {}
     run = backend.bind(op, *arrays, mode="forward+backward", allocation="reuse", **reduction)
     first = run()
@@ -100,8 +115,7 @@ def test_inplace_is_a_declared_gap(backend):
         backend.bind("relu", np.ones(3, np.float32), allocation="inplace")
 
 
-@pytest.mark.parametrize("op", OPS)
-@pytest.mark.parametrize("dimensions", [(6, 5), (300, 400)], ids=str)
+@pytest.mark.parametrize(("op", "dimensions"), SMALL_AND_LARGE, ids=str)
 def test_inputs_are_read_only_and_stay_as_they_were(backend, op, dimensions):
     arrays = draw(op, dimensions)
     copies = [a.copy() for a in arrays]
@@ -127,15 +141,14 @@ def layouts(array):
     return reversed_, gaps, np.asfortranarray(array)
 
 
-@pytest.mark.parametrize("op", OPS)
-@pytest.mark.parametrize("dimensions", [(8, 9), (310, 320)], ids=str)
+@pytest.mark.parametrize(("op", "dimensions"), SMALL_AND_LARGE, ids=str)
 def test_layout_does_not_matter(backend, op, dimensions):
-    arrays = draw(op, dimensions, "float64")
+    arrays = draw(op, dimensions)
     expected = both(backend, op, arrays)
     for index in range(3):
         strided = [layouts(a)[index] if a.ndim == 2 else a for a in arrays]
         for a, b in zip(both(backend, op, strided), expected, strict=True):
-            np.testing.assert_allclose(a, b, rtol=4e-15, atol=1e-18)  # sums may be cut elsewhere
+            np.testing.assert_allclose(a, b, rtol=2e-6, atol=2e-7)  # sums may be cut elsewhere
 
 
 @pytest.mark.parametrize("op", FLAT)
@@ -146,9 +159,11 @@ def test_blocks_change_nothing(op, dtype, extra):
     arrays = draw(op, (BLOCK + extra,), dtype)
     reduction = {"reduction": "none"} if OPS[op].kind == "loss" else {}
     whole = both(backend, op, arrays, **reduction)
-    parts = [
-        both(backend, op, [a[i : i + 1000] for a in arrays], **reduction) for i in range(0, BLOCK + extra, 1000)
-    ]
+
+    def part(start):
+        return [a[start : start + 1000] if a.size > 1 else a for a in arrays]
+
+    parts = [both(backend, op, part(i), **reduction) for i in range(0, BLOCK + extra, 1000)]
     for index, expected in enumerate(whole):
         # NumPy rounds exp and log of a vector's last elements otherwise than of its body: 2 ULP.
         pieces = np.concatenate([part[index] for part in parts])
@@ -165,9 +180,12 @@ def test_a_block_with_a_tail_agrees_with_one_without(op):
         np.testing.assert_allclose(stable[:-2], plain, rtol=6e-7, atol=6e-7)
 
 
-@pytest.mark.parametrize("op", ROWS)
+@pytest.mark.parametrize(
+    ("op", "dimensions"),
+    [(op, (4, 6, 8)) for op in ROWS] + [(op, (50, 60, 70)) for op in SOME if op in ROWS],
+    ids=str,
+)
 @pytest.mark.parametrize("axis", [0, 1, -1])
-@pytest.mark.parametrize("dimensions", [(4, 5, 6), (50, 60, 70)], ids=str)
 def test_axis_agrees_with_moving_it_last(backend, op, axis, dimensions):
     arrays = draw(op, dimensions, axis=axis)
     moved = [a if a.ndim < len(dimensions) else np.ascontiguousarray(np.moveaxis(a, axis, -1)) for a in arrays]
@@ -183,7 +201,7 @@ def test_axis_agrees_with_moving_it_last(backend, op, axis, dimensions):
 
 
 @pytest.mark.parametrize("op", OPS)
-@pytest.mark.parametrize("dimensions", [(0,), (3, 0), (0, 3)], ids=str)
+@pytest.mark.parametrize("dimensions", [(0,), (3, 0), (0, 4)], ids=str)
 def test_empty_arrays_work(backend, op, dimensions):
     spec = OPS[op]
     arrays = draw(op, dimensions) if all(d.domain != "labels" for d in spec.inputs) or dimensions[-1] else None
@@ -192,7 +210,7 @@ def test_empty_arrays_work(backend, op, dimensions):
     y, gradient = both(backend, op, arrays)
     assert gradient.shape == dimensions
     if spec.kind != "loss":
-        assert y.shape == dimensions
+        assert y.shape == output_shape(spec, arrays, spec.defaults)
         return
     losses = getattr(backend, op)(*arrays, reduction="none")
     assert getattr(backend, op)(*arrays, reduction="sum") == 0
@@ -201,7 +219,7 @@ def test_empty_arrays_work(backend, op, dimensions):
 
 @pytest.mark.parametrize("op", FLAT)
 def test_zero_dimensional_inputs_give_zero_dimensional_arrays(backend, op):
-    arrays = [np.array(0.5, np.float32) for _ in OPS[op].inputs]
+    arrays = [np.array(0.5, np.float32) for declared in OPS[op].inputs if not declared.optional]
     for result in both(backend, op, arrays):
         assert isinstance(result, np.ndarray)
         assert (result.shape, result.dtype) == ((), np.float32)
@@ -210,9 +228,9 @@ def test_zero_dimensional_inputs_give_zero_dimensional_arrays(backend, op):
 # --- special values -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("op", FLAT)
+@pytest.mark.parametrize("op", REAL)
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("length", [1, 4, 1024, 40_000])
+@pytest.mark.parametrize("length", [1, 4, 1024, 20_000])
 def test_special_values_are_the_same_in_vector_bodies(backend, op, dtype, length):
     """Special values among ordinary ones, without warnings; alone, each is the reference."""
     first, *rest = draw(op, (length,), dtype)
@@ -225,8 +243,8 @@ def test_special_values_are_the_same_in_vector_bodies(backend, op, dtype, length
         x[positions] = value
         results = both(backend, op, [x, *rest], **reduction)
         alone = both(backend, op, [value.reshape(1), *(np.array([a[0]]) for a in rest)], **reduction)
-        for result, expected in zip(results, alone, strict=True):
-            if np.isnan(value):
+        for mode, result, expected in zip(("forward", "backward"), results, alone, strict=True):
+            if np.isnan(value) and not (mode == "backward" and OPS[op].linear):
                 assert np.isnan(result[positions]).all()
                 assert np.isfinite(np.delete(result, positions)).all()
             else:
@@ -298,17 +316,18 @@ def test_a_loss_beyond_the_range_is_infinite_without_a_warning(backend):
 # --- threads --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("op", OPS)
-@pytest.mark.parametrize("length", [1, 4, 1000, 100_000])
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("op", "dtype"), [(op, "float32") for op in OPS] + [(op, "float64") for op in SOME], ids=str
+)
+@pytest.mark.parametrize("length", [4, 100_000])
 def test_serial_and_parallel_agree_to_the_bit(op, length, dtype):
-    shape = (length,) if op in FLAT else (max(1, length // 100), min(length, 100))
+    shape = (length,) if op in FLAT else (max(1, length // 100), min(2 * length, 100))
     arrays = draw(op, shape, dtype)
     serial, parallel = backends.load("numba"), backends.load("numba-parallel")
     assert_same(both(serial, op, arrays), both(parallel, op, arrays))
 
 
-@pytest.mark.parametrize("op", [op for op in OPS if OPS[op].kind == "loss"])
+@pytest.mark.parametrize("op", [op for op in SOME if OPS[op].kind == "loss"])
 def test_parallel_sums_are_the_same_every_time(op):
     arrays = draw(op, (700, 300))
     backend = backends.load("numba-parallel")

@@ -62,6 +62,8 @@ def test_gradient_agrees_with_a_difference(op, reduction):
     spec = OPS[op]
     parameters = {"reduction": reduction} if spec.kind == "loss" else {}
     arrays = inputs.draw(op, (3, 4), "float64")
+    if spec.inputs[0].domain == "unit":
+        arrays = (0.25 + arrays[0] / 2, *arrays[1:])  # away from the poles at 0 and 1
     direction = inputs.cotangent((3, 4), "float64")
     h = 1e-4
 
@@ -74,7 +76,7 @@ def test_gradient_agrees_with_a_difference(op, reduction):
     np.testing.assert_allclose(slope, np.sum(gradient * direction), rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.parametrize("op", [name for name in OPS if name not in ELEMENTWISE])
+@pytest.mark.parametrize("op", [name for name, spec in OPS.items() if spec.kind != "elementwise"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_wide_evaluation_agrees_with_high_precision(op, dtype):
     arrays = inputs.draw(op, (5, 8), dtype)
@@ -95,7 +97,8 @@ def test_course_notes_golden_values():
 def test_nan_in_nan_out(op):
     x = np.array([np.nan, 1.0])
     assert np.isnan(oracle.forward(op, [x], {}, "float64").high).tolist() == [True, False]
-    assert np.isnan(oracle.backward(op, np.ones(2), [x], {}, "float64").high).tolist() == [True, False]
+    gradient = oracle.backward(op, np.ones(2), [x], {}, "float64").high
+    assert np.isnan(gradient).tolist() == [not OPS[op].linear, False]
 
 
 @pytest.mark.parametrize("op", ELEMENTWISE)
@@ -104,7 +107,7 @@ def test_limits_at_infinity_are_approached(op):
     limits = oracle.forward(op, [np.array([-np.inf, np.inf])], {}, "float64").high
     near = oracle.forward(op, [far], {}, "float64").high
     for limit, value in zip(limits, near, strict=True):
-        assert value == limit or abs(value) > 1e290
+        assert value == limit or abs(value - limit) < 1e-290 or abs(value) > 1e290
 
 
 def test_rows_without_a_finite_maximum_have_no_softmax():

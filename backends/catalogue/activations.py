@@ -1,60 +1,38 @@
-"""Activations, each stated once: formula, derivative, limits, conventions and accuracy budget.
-
-Formulas are the textbook's, for evaluation at high precision: they may overflow or cancel in float64 and are
-therefore never a model for an implementation. `m` is a math namespace over arrays (see `benchmarks.oracle`).
-"""
+"""Smooth activations, elementwise, each stated once: formula, derivative, limits, accuracy budget."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from backends.catalogue.formulas import ELEMENTARY, INF, d_logistic, logistic, normal_cdf, normal_pdf
 from backends.interface import Budget, Formula, Input, OpSpec, Parameter
 
-INF = float("inf")
-AXIS = Parameter("axis", -1)
-
-EXACT = Budget(0, 0, "selects or copies its input: nothing is rounded")
-ELEMENTARY = Budget(8, 8, "a few roundings around one or two elementary functions of up to 3 ULP each")
+RISING = ((-INF, 0.0, 0.0), (INF, INF, 1.0))
+"""Limits of smooth rectifiers: 0 on the left, x on the right."""
 
 
-def _elementwise(derivative: Formula) -> Formula:
-    """Turn f'(x) into the vector-Jacobian product g·f'(x)."""
+def activation(name: str, summary: str, derivative: Formula, **facts: Any) -> OpSpec:
+    """Declare an elementwise activation by its derivative: its vjp is g·f'(x)."""
 
     def gradient(m: Any, g: Any, x: Any, **parameters: Any) -> Any:
         return g * derivative(m, x, **parameters)
 
-    return gradient
-
-
-def _activation(name: str, summary: str, derivative: Formula, **facts: Any) -> OpSpec:
     return OpSpec(
         name=name,
         kind="elementwise",
         summary=summary,
         inputs=(Input("x"),),
-        gradient=_elementwise(derivative),
+        gradient=gradient,
         derivative=derivative,
         **{"parameters": (), **facts},
     )
 
 
-def _logistic(m: Any, x: Any) -> Any:
-    return 1 / (1 + m.exp(-x))
-
-
-def _normal_cdf(m: Any, x: Any) -> Any:
-    """Distribution function of the standard normal, DLMF 7.2.2 and 7.18."""
-    return m.erfc(-x / m.sqrt(2)) / 2
-
-
-def _normal_pdf(m: Any, x: Any) -> Any:
-    return m.exp(-x * x / 2) / m.sqrt(2 * m.pi)
-
-
-def _gelu(m: Any, x: Any, *, approximate: str) -> Any:
+def gelu(m: Any, x: Any, *, approximate: str) -> Any:
+    """Return x times the normal distribution function, or its approximation by tanh."""
     if approximate == "tanh":
         return x / 2 * (1 + m.tanh(_gelu_argument(m, x)))
-    return x * _normal_cdf(m, x)
+    return x * normal_cdf(m, x)
 
 
 def _gelu_argument(m: Any, x: Any) -> Any:
@@ -68,7 +46,7 @@ def _gelu_terms(m: Any, x: Any, approximate: str) -> tuple[Any, Any]:
         u = _gelu_argument(m, x)
         slope = m.sqrt(2 / m.pi) * (1 + 3 * x**2 * 44715 / 1_000_000)
         return (1 + m.tanh(u)) / 2, x / 2 * slope / m.cosh(u) ** 2
-    return _normal_cdf(m, x), x * _normal_pdf(m, x)
+    return normal_cdf(m, x), x * normal_pdf(m, x)
 
 
 def _d_gelu(m: Any, x: Any, *, approximate: str) -> Any:
@@ -81,87 +59,98 @@ def _gelu_gradient_scale(m: Any, g: Any, x: Any, *, approximate: str) -> Any:
     return abs(g) * (first + abs(second))
 
 
-def _d_sigmoid(m: Any, x: Any) -> Any:
-    # σ(x)·σ(-x): even in x, and a product of two numbers that do not cancel.
-    return _logistic(m, x) * _logistic(m, -x)
-
-
 def _d_silu(m: Any, x: Any) -> Any:
-    return _logistic(m, x) * (1 + x * _logistic(m, -x))
+    return logistic(m, x) * (1 + x * logistic(m, -x))
 
 
 def _silu_gradient_scale(m: Any, g: Any, x: Any) -> Any:
-    return abs(g) * _logistic(m, x) * (1 + abs(x) * _logistic(m, -x))
+    return abs(g) * logistic(m, x) * (1 + abs(x) * logistic(m, -x))
 
 
-def _softmax(m: Any, x: Any, *, axis: int) -> Any:
-    e = m.exp(x)
-    return e / m.sum(e, axis=axis, keepdims=True)
+def _softplus(m: Any, x: Any) -> Any:
+    return m.log(1 + m.exp(x))
 
 
-def _log_softmax(m: Any, x: Any, *, axis: int) -> Any:
-    return x - m.log(m.sum(m.exp(x), axis=axis, keepdims=True))
+def _mish_terms(m: Any, x: Any) -> tuple[Any, Any]:
+    """Return the two terms whose sum is mish'(x)."""
+    return m.tanh(_softplus(m, x)), x * logistic(m, x) / m.cosh(_softplus(m, x)) ** 2
 
 
-def _d_softmax(m: Any, g: Any, x: Any, *, axis: int) -> Any:
-    y = _softmax(m, x, axis=axis)
-    return y * (g - m.sum(g * y, axis=axis, keepdims=True))
+def _d_mish(m: Any, x: Any) -> Any:
+    first, second = _mish_terms(m, x)
+    return first + second
 
 
-def _d_log_softmax(m: Any, g: Any, x: Any, *, axis: int) -> Any:
-    return g - _softmax(m, x, axis=axis) * m.sum(g, axis=axis, keepdims=True)
+def _mish_gradient_scale(m: Any, g: Any, x: Any) -> Any:
+    first, second = _mish_terms(m, x)
+    return abs(g) * (first + abs(second))
 
 
-def depth(m: Any, x: Any, *, axis: int) -> Any:
-    """How far each entry lies below the largest of its row: what a stable formula must subtract and round."""
-    below = m.max(x, axis=axis, keepdims=True) - x
-    return m.where(below < INF, below, 0)
+def _elu(m: Any, x: Any, *, alpha: float) -> Any:
+    return m.where(x > 0, x, alpha * (m.exp(x) - 1))
 
 
-def _softmax_scale(m: Any, x: Any, *, axis: int) -> Any:
-    return _softmax(m, x, axis=axis) * (1 + depth(m, x, axis=axis))
+def _celu(m: Any, x: Any, *, alpha: float) -> Any:
+    return m.where(x > 0, x, alpha * (m.exp(x / alpha) - 1))
 
 
-def _softmax_gradient_scale(m: Any, g: Any, x: Any, *, axis: int) -> Any:
-    y = _softmax(m, x, axis=axis)
-    return y * (abs(g) + m.sum(abs(g) * y, axis=axis, keepdims=True)) * (1 + depth(m, x, axis=axis))
+def _d_celu(m: Any, x: Any, *, alpha: float) -> Any:
+    return m.where(x > 0, 1, m.exp(x / alpha))
 
 
-def _log_softmax_scale(m: Any, x: Any, *, axis: int) -> Any:
-    return 1 + depth(m, x, axis=axis)
+def _celu_gradient_scale(m: Any, g: Any, x: Any, *, alpha: float) -> Any:
+    # x / 1 is exact; any other quotient is rounded, and exp amplifies that by the quotient's size.
+    amplified = 0 if alpha == 1 else abs(x) / alpha
+    return abs(g) * m.where(x > 0, 1, _d_celu(m, x, alpha=alpha) * (1 + amplified))
 
 
-def _log_softmax_gradient_scale(m: Any, g: Any, x: Any, *, axis: int) -> Any:
-    return abs(g) + _softmax_scale(m, x, axis=axis) * m.sum(abs(g), axis=axis, keepdims=True)
+def _selu(m: Any, x: Any) -> Any:
+    scale, alpha = _selu_constants(m)
+    return scale * m.where(x > 0, x, alpha * (m.exp(x) - 1))
+
+
+def _d_selu(m: Any, x: Any) -> Any:
+    scale, alpha = _selu_constants(m)
+    return scale * m.where(x > 0, 1, alpha * m.exp(x))
+
+
+def _selu_constants(m: Any) -> tuple[Any, Any]:
+    """Return what keeps mean 0 and variance 1 fixed: the closed form of Klambauer et al. 2017, equation 14."""
+    root_e, tail = m.sqrt(m.exp(1)), m.erfc(1 / m.sqrt(2))
+    mean = 1 - tail * root_e
+    variance = 2 * m.erfc(m.sqrt(2)) * root_e**4 + m.pi * (tail * root_e) ** 2 - 2 * (2 + m.pi) * tail * root_e
+    return mean * m.sqrt(2 * m.pi) / m.sqrt(variance + m.pi + 2), m.sqrt(2 / m.pi) / mean
+
+
+def _tanh_shrink(m: Any, x: Any) -> Any:
+    return x - m.tanh(x)
+
+
+def _squareplus(m: Any, x: Any, *, b: float) -> Any:
+    # Left of 0, x + sqrt(x² + b) cancels all digits of however many there are; this is the same number.
+    root = _root(m, x, b)
+    return m.where(x > 0, (x + root) / 2, m.ratio(b, root - x) / 2)
+
+
+def _root(m: Any, x: Any, b: float) -> Any:
+    return m.sqrt(x**2 + b)
 
 
 OPS: tuple[OpSpec, ...] = (
-    _activation(
-        "step",
-        "Heaviside step: 1 for positive input, else 0",
-        lambda m, x: m.where(x > 0, 0, 0),
-        formula="1 if x > 0 else 0",
-        source="course notes; DLMF 1.16.13",
-        definition=lambda m, x: m.where(x > 0, 1, 0),
-        budget=EXACT,
-        limits=((-INF, 0.0, 0.0), (INF, 1.0, 0.0)),
-        kinks=(0.0,),
-        kink_convention="step(0) = 0; the derivative is 0 everywhere",
-        course_notes=True,
-    ),
-    _activation(
+    activation(
         "sigmoid",
         "Logistic function",
-        _d_sigmoid,
+        d_logistic,
         formula="1 / (1 + exp(-x))",
         source="course notes; Cox 1958",
-        definition=_logistic,
+        definition=logistic,
         budget=ELEMENTARY,
         limits=((-INF, 0.0, 0.0), (INF, 1.0, 0.0)),
         transcendentals=1,
         course_notes=True,
+        aliases=("logistic", "expit"),
     ),
-    _activation(
+    activation(
         "tanh",
         "Hyperbolic tangent",
         lambda m, x: 1 / m.cosh(x) ** 2,
@@ -173,111 +162,174 @@ OPS: tuple[OpSpec, ...] = (
         transcendentals=1,
         course_notes=True,
     ),
-    _activation(
-        "relu",
-        "Rectified linear unit",
-        lambda m, x: m.where(x > 0, 1, 0),
-        formula="max(x, 0)",
-        source="course notes; Nair and Hinton 2010",
-        definition=lambda m, x: m.where(x > 0, x, 0),
-        budget=EXACT,
-        limits=((-INF, 0.0, 0.0), (INF, INF, 1.0)),
-        kinks=(0.0,),
-        kink_convention="relu'(0) = 0",
-        course_notes=True,
+    activation(
+        "elu",
+        "Exponential linear unit",
+        lambda m, x, alpha: m.where(x > 0, 1, alpha * m.exp(x)),
+        formula="x if x > 0 else alpha * (exp(x) - 1)",
+        source="Clevert, Unterthiner and Hochreiter 2016",
+        parameters=(Parameter("alpha", 1.0, minimum=0.0),),
+        definition=_elu,
+        budget=Budget(8, 8, "an exp and a product with a rounded parameter"),
+        kink_convention="elu'(0) = alpha",
+        transcendentals=1,
+        alternatives=({"alpha": 0.3},),
     ),
-    _activation(
-        "leaky_relu",
-        "Rectified linear unit with a small slope below zero",
-        lambda m, x, negative_slope: m.where(x > 0, 1, negative_slope),
-        formula="x if x > 0 else negative_slope * x",
-        source="Maas, Hannun and Ng 2013",
-        parameters=(Parameter("negative_slope", 0.01, minimum=0.0),),
-        definition=lambda m, x, negative_slope: m.where(x > 0, x, negative_slope * x),
-        budget=Budget(1.5, 1, "the slope is rounded to the dtype (up to 1 ULP of the product), then the product"),
-        kinks=(0.0,),
-        kink_convention="leaky_relu'(0) = negative_slope",
+    activation(
+        "celu",
+        "Continuously differentiable exponential linear unit",
+        _d_celu,
+        formula="x if x > 0 else alpha * (exp(x / alpha) - 1)",
+        source="Barron 2017",
+        parameters=(Parameter("alpha", 1.0, above=0.0),),
+        definition=_celu,
+        budget=Budget(
+            8,
+            8,
+            "an exp, whose derivative amplifies the rounding of x / alpha by its size",
+            backward_scale=_celu_gradient_scale,
+        ),
+        transcendentals=1,
+        alternatives=({"alpha": 0.3},),
+        choice="alpha > 0",
+        elsewhere="PyTorch also takes a negative alpha",
     ),
-    _activation(
+    activation(
+        "selu",
+        "Scaled exponential linear unit",
+        _d_selu,
+        formula="1.0507 * (x if x > 0 else 1.67326 * (exp(x) - 1))",
+        source="Klambauer et al. 2017, equation 14 for the constants",
+        definition=_selu,
+        budget=Budget(8, 8, "an exp and products with rounded constants"),
+        kink_convention="selu'(0) = 1.7581, that of its left side",
+        transcendentals=1,
+    ),
+    activation(
         "gelu",
         "Gaussian error linear unit",
         _d_gelu,
         formula="x * normal_cdf(x)",
         source="Hendrycks and Gimpel 2016; DLMF 7.2.2",
         parameters=(Parameter("approximate", "none", choices=("none", "tanh")),),
-        definition=_gelu,
+        definition=gelu,
         budget=Budget(
             8,
             16,
             "x times a normal distribution function; the derivative adds two terms, each with an exp of x²/2",
             backward_scale=_gelu_gradient_scale,
         ),
-        limits=((-INF, 0.0, 0.0), (INF, INF, 1.0)),
+        limits=RISING,
         transcendentals=1,
+        alternatives=({"approximate": "tanh"},),
+        choice="exact unless approximate='tanh'",
+        elsewhere="jax.nn.gelu and Flax default to the tanh form; Keras and PyTorch to the exact one",
     ),
-    _activation(
+    activation(
         "silu",
         "Sigmoid linear unit, also called swish",
         _d_silu,
         formula="x / (1 + exp(-x))",
         source="Elfwing, Uchibe and Doya 2018; Ramachandran, Zoph and Le 2017",
-        definition=lambda m, x: x * _logistic(m, x),
+        definition=lambda m, x: x * logistic(m, x),
         budget=Budget(
             8,
             16,
             "one exp and a division; the derivative adds two terms of opposite sign left of zero",
             backward_scale=_silu_gradient_scale,
         ),
-        limits=((-INF, 0.0, 0.0), (INF, INF, 1.0)),
+        limits=RISING,
         transcendentals=1,
+        aliases=("swish",),
     ),
-    _activation(
+    activation(
+        "mish",
+        "x times the hyperbolic tangent of softplus",
+        _d_mish,
+        formula="x * tanh(log(1 + exp(x)))",
+        source="Misra 2019",
+        definition=lambda m, x: x * m.tanh(_softplus(m, x)),
+        budget=Budget(
+            8,
+            16,
+            "one exp and a quotient of polynomials in it; the derivative adds terms of opposite sign left of zero",
+            backward_scale=_mish_gradient_scale,
+        ),
+        limits=RISING,
+        transcendentals=3,
+    ),
+    activation(
         "softplus",
         "Smooth rectifier",
-        _logistic,
+        logistic,
         formula="log(1 + exp(x))",
         source="Dugas et al. 2001",
-        definition=lambda m, x: m.log(1 + m.exp(x)),
+        definition=_softplus,
         budget=Budget(8, 16, "an exp and a log1p; the derivative goes through exp(x - log(1 + exp(x))) in JAX"),
-        limits=((-INF, 0.0, 0.0), (INF, INF, 1.0)),
+        limits=RISING,
         transcendentals=2,
+        choice="exact everywhere",
+        elsewhere="PyTorch returns x itself above a threshold of 20",
     ),
-    OpSpec(
-        name="softmax",
-        kind="along_axis",
-        summary="Exponentials, normalised to sum to one along an axis",
-        formula="exp(x) / sum(exp(x))",
-        source="Bridle 1990; Blanchard, Higham and Higham 2021 for its error",
-        inputs=(Input("x"),),
-        parameters=(AXIS,),
-        definition=_softmax,
-        gradient=_d_softmax,
-        budget=Budget(
-            8,
-            16,
-            "rounding of x - max(x) is amplified by its size; the sum adds roundings of its own",
-            forward_scale=_softmax_scale,
-            backward_scale=_softmax_gradient_scale,
-        ),
-        transcendentals=1,
+    activation(
+        "softsign",
+        "x over one plus its size",
+        lambda m, x: 1 / (1 + abs(x)) ** 2,
+        formula="x / (1 + abs(x))",
+        source="Bergstra et al. 2009",
+        definition=lambda m, x: x / (1 + abs(x)),
+        budget=Budget(4, 4, "a sum, a quotient and a square, each rounded"),
+        limits=((-INF, -1.0, 0.0), (INF, 1.0, 0.0)),
+        aliases=("soft_sign",),
     ),
-    OpSpec(
-        name="log_softmax",
-        kind="along_axis",
-        summary="Logarithm of softmax",
-        formula="x - log(sum(exp(x)))",
-        source="Blanchard, Higham and Higham 2021",
-        inputs=(Input("x"),),
-        parameters=(AXIS,),
-        definition=_log_softmax,
-        gradient=_d_log_softmax,
-        budget=Budget(
-            8,
-            16,
-            "difference of x - max(x) and a logarithm, each rounded",
-            forward_scale=_log_softmax_scale,
-            backward_scale=_log_softmax_gradient_scale,
-        ),
+    activation(
+        "log_sigmoid",
+        "Logarithm of the logistic function",
+        lambda m, x: logistic(m, -x),
+        formula="-log(1 + exp(-x))",
+        source="DLMF 4.2; Maechler 2012 for its stable form",
+        definition=lambda m, x: -_softplus(m, -x),
+        budget=Budget(8, 16, "an exp and a log1p; the derivative goes through exp(-x - log(1 + exp(-x))) in JAX"),
+        limits=((-INF, -INF, 1.0), (INF, 0.0, 0.0)),
+        transcendentals=2,
+        aliases=("logsigmoid",),
+    ),
+    activation(
+        "tanh_shrink",
+        "x less its hyperbolic tangent",
+        lambda m, x: m.tanh(x) ** 2,
+        formula="x - tanh(x)",
+        source="Gregor and LeCun 2010 for shrinkage; DLMF 4.39 for its continued fraction",
+        definition=_tanh_shrink,
+        budget=Budget(8, 8, "a tanh and a difference, without cancellation near 0"),
+        limits=((-INF, -INF, 1.0), (INF, INF, 1.0)),
         transcendentals=1,
+        aliases=("tanhshrink",),
+    ),
+    activation(
+        "squareplus",
+        "Algebraic smooth rectifier",
+        lambda m, x, b: (1 + x / _root(m, x, b)) / 2,
+        formula="(x + sqrt(x**2 + b)) / 2",
+        source="Barron 2021",
+        parameters=(Parameter("b", 4.0, above=0.0),),
+        definition=_squareplus,
+        budget=Budget(8, 8, "a square root and two sums, without cancellation left of 0"),
+        limits=RISING,
+        alternatives=({"b": 0.1},),
+        choice="b > 0",
+        elsewhere="jax.nn.squareplus also takes b = 0, which is relu",
+    ),
+    activation(
+        "exponential",
+        "Exponential function",
+        lambda m, x: m.exp(x),
+        formula="exp(x)",
+        source="DLMF 4.2.19",
+        definition=lambda m, x: m.exp(x),
+        budget=ELEMENTARY,
+        limits=((-INF, 0.0, 0.0), (INF, INF, INF)),
+        transcendentals=1,
+        aliases=("exp",),
     ),
 )

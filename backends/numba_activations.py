@@ -1,0 +1,334 @@
+"""Scalar formulas for Numba: smooth activations, and units gated by one; see `numba_piecewise` for their types.
+
+They are the ones of the NumPy backend, where a choice between two values costs nothing here. Where exp(-a) would
+be subnormal and its factor is large, h² = exp(-a) is multiplied one h after the other.
+"""
+
+# ruff: noqa: D403 - formulas begin with their variables
+# ruff: noqa: FURB136 - `min` and `max` treat NaN differently in Python, in Numba and here
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from backends.numba_loops import formula
+from backends.numba_piecewise import clip, max_0, relu, unless_infinite
+
+SELU_SCALE = 1.0507009873554804934193349852946
+SELU_SCALE_ALPHA = 1.7580993408473768599402175208123  # times 1.6732632423543772848170429916717
+
+
+@formula
+def sigmoid(x: Any) -> Any:
+    """exp(min(x, 0)) / (1 + exp(-|x|))."""
+    one = type(x)(1)
+    e = math.exp(-abs(x))
+    return (one if x >= type(x)(0) else e) / (one + e)
+
+
+@formula
+def sigmoid_vjp(g: Any, x: Any) -> Any:
+    """σ(x)·σ(-x) = e/(1 + e)², e = exp(-|x|): 1 - σ(x) would cancel."""
+    e = math.exp(-abs(x))
+    s = type(x)(1) + e
+    return g * (e / (s * s))
+
+
+@formula
+def log_sigmoid(x: Any) -> Any:
+    """min(x, 0) - log(1 + exp(-|x|))."""
+    return -softplus(-x)
+
+
+@formula
+def log_sigmoid_vjp(g: Any, x: Any) -> Any:
+    """σ(-x)."""
+    return g * sigmoid(-x)
+
+
+@formula
+def tanh(x: Any) -> Any:
+    """`math.tanh`."""
+    return math.tanh(x)
+
+
+@formula
+def tanh_vjp(g: Any, x: Any) -> Any:
+    """sech²(x) = 4e/(1 + e)², e = exp(-2|x|): 1 - tanh² would cancel."""
+    number = type(x)
+    e = math.exp(number(-2) * abs(x))
+    s = number(1) + e
+    return g * (number(4) * (e / (s * s)))
+
+
+@formula
+def exponential(x: Any) -> Any:
+    """`math.exp`."""
+    return math.exp(x)
+
+
+@formula
+def exponential_vjp(g: Any, x: Any) -> Any:
+    """exp(x)."""
+    return g * math.exp(x)
+
+
+# --- exponential left of zero ---------------------------------------------------------------------------------
+
+
+@formula
+def elu(x: Any, alpha: Any) -> Any:
+    """x right of zero, alpha·(exp(x) - 1) left of it."""
+    number = type(x)
+    return x if x > number(0) else number(alpha) * math.expm1(x)
+
+
+@formula
+def elu_vjp(g: Any, x: Any, alpha: Any) -> Any:
+    """1 right of zero, alpha·exp(x) left of it."""
+    number = type(x)
+    return g * (number(1) if x > number(0) else number(alpha) * math.exp(x))
+
+
+@formula
+def celu(x: Any, alpha: Any) -> Any:
+    """x right of zero, alpha·(exp(x/alpha) - 1) left of it."""
+    number = type(x)
+    return x if x > number(0) else number(alpha * math.expm1(number(np.float64(x) / alpha)))
+
+
+@formula
+def celu_vjp(g: Any, x: Any, alpha: Any) -> Any:
+    """1 right of zero, exp(x/alpha) left of it."""
+    number = type(x)
+    return g * (number(1) if x > number(0) else math.exp(number(np.float64(x) / alpha)))
+
+
+@formula
+def selu(x: Any) -> Any:
+    """scale·elu(x), alpha = 1.673."""
+    number = type(x)
+    return number(SELU_SCALE) * x if x > number(0) else number(SELU_SCALE_ALPHA) * math.expm1(x)
+
+
+@formula
+def selu_vjp(g: Any, x: Any) -> Any:
+    """scale right of zero, scale·alpha·exp(x) left of it."""
+    number = type(x)
+    return g * (number(SELU_SCALE) if x > number(0) else number(SELU_SCALE_ALPHA) * math.exp(x))
+
+
+# --- rectifiers -----------------------------------------------------------------------------------------------
+
+
+@formula
+def silu(x: Any) -> Any:
+    """x·σ(x) = max(x, 0) - a·σ(-a), a = |x|, σ(-a) = h²/(1 + h²)."""
+    number = type(x)
+    a = _capped(abs(x))
+    h = math.exp(number(-0.5) * a)
+    return max_0(x) - a * h / (number(1) + h * h) * h
+
+
+@formula
+def silu_vjp(g: Any, x: Any) -> Any:
+    """σ(x)·(1 + x·σ(-x)): left of zero r = e·(1 + e - a)/(1 + e)², right of it 1 - r; e = h² = exp(-a)."""
+    number = type(x)
+    a = _capped(abs(x))
+    h = math.exp(number(-0.5) * a)
+    s = number(1) + h * h
+    r = (s - a) * h / (s * s) * h
+    return g * (r if x < number(0) else number(1) - r)
+
+
+@formula
+def mish(x: Any) -> Any:
+    """x·(1 - 2e²/(1 + 2e + 2e²)) right of zero, x·e·(1 - e·(1 + e)/(2 + 2e + e²)) left of it, e = h² = exp(-|x|).
+
+    tanh(log(1 + y)) is a quotient of polynomials in y; what is subtracted from 1 is at most 2/5.
+    """
+    number = type(x)
+    one, two = number(1), number(2)
+    a = _capped(abs(x))
+    h = math.exp(number(-0.5) * a)
+    e = h * h
+    right = x * (one - two * e * e / (one + two * e * (one + e)))
+    left = -a * h * (one - e * (one + e) / (two + e * (two + e))) * h
+    return left if x < number(0) else right
+
+
+@formula
+def mish_vjp(g: Any, x: Any) -> Any:
+    """1 + e²·(4x - 2 + 4(x - 1)e - 4e²) / (1 + 2e + 2e²)², e = h² = exp(-|x|), right of zero.
+
+    Left of it, e·(4(x + 1) + (4x + 6)e + 4e² + e³) / (2 + 2e + e²)².
+    """
+    number = type(x)
+    one, two, four = number(1), number(2), number(4)
+    a = _capped(abs(x))
+    h = math.exp(number(-0.5) * a)
+    e = h * h
+    s = one + two * e * (one + e)
+    right = one + e * e * (four * a - two + four * e * (a - one - e)) / (s * s)
+    s = two + e * (two + e)
+    left = (four * (one - a) + e * (number(6) - four * a + e * (four + e))) * h / (s * s) * h
+    return g * (left if x < number(0) else right)
+
+
+@formula
+def softplus(x: Any) -> Any:
+    """max(x, 0) + log(1 + exp(-|x|))."""
+    return max_0(x) + math.log1p(math.exp(-abs(x)))
+
+
+@formula
+def softplus_vjp(g: Any, x: Any) -> Any:
+    """σ(x)."""
+    return g * sigmoid(x)
+
+
+@formula
+def squareplus(x: Any, b: Any) -> Any:
+    """y = (|x| + √(x² + b)) / 2 right of zero, b/(4y) left of it, where x + √(x² + b) would cancel."""
+    number = type(x)
+    y = _squareplus_of_size(x, math.hypot(x, number(math.sqrt(b))))
+    return number(0.25 * b) / y if x < number(0) else y
+
+
+@formula
+def squareplus_vjp(g: Any, x: Any, b: Any) -> Any:
+    """(1 + x/√(x² + b)) / 2: left of zero r = b/(4y√(x² + b)), right of it 1 - r."""
+    number = type(x)
+    root = math.hypot(x, number(math.sqrt(b)))
+    r = number(0.25 * b) / _squareplus_of_size(x, root) / root
+    return g * (r if x < number(0) else number(1) - r)
+
+
+@formula
+def _squareplus_of_size(x: Any, root: Any) -> Any:
+    """(|x| + root) / 2, halved first so that it does not overflow."""
+    half = type(x)(0.5)
+    return half * abs(x) + half * root
+
+
+# --- near the identity ----------------------------------------------------------------------------------------
+
+
+@formula
+def softsign(x: Any) -> Any:
+    """x / (1 + |x|), where 1 is lost next to 2**60: hence -1 and 1 at infinity."""
+    x = clip(x, -(2.0**60), 2.0**60)
+    return x / (type(x)(1) + abs(x))
+
+
+@formula
+def softsign_vjp(g: Any, x: Any) -> Any:
+    """1 / (1 + |x|)²."""
+    s = type(x)(1) + abs(x)
+    return g / s / s
+
+
+def _shrink_fraction(depth: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return numerator and denominator of 1 - tanh(x)/x as polynomials in s = x², highest power first.
+
+    Lambert's continued fraction (DLMF 4.39.1), tanh(x) = x/(1 + c), c = s/(3 + s/(5 + ... s/(2·depth + 1))),
+    evaluated from its end, so that 1 - tanh(x)/x = c/(1 + c). All coefficients are positive integers.
+    """
+    above, below = [0], [1]  # of c, lowest power first
+    for n in range(2 * depth + 1, 1, -2):
+        above, below = [0, *below], _sum([n * k for k in below], above)
+    return tuple(map(float, above[::-1])), tuple(map(float, _sum(below, above)[::-1]))
+
+
+def _sum(p: list[int], q: list[int]) -> list[int]:
+    length = max(len(p), len(q))
+    return [a + b for a, b in zip(p + [0] * (length - len(p)), q + [0] * (length - len(q)), strict=True)]
+
+
+# At |x| = 2 the error of 12 levels is 3e-19, relative to 1 - tanh(x)/x.
+SHRINK_ABOVE, SHRINK_BELOW = _shrink_fraction(12)
+
+
+@formula
+def tanh_shrink(x: Any) -> Any:
+    """x - tanh(x), by a continued fraction up to |x| = 2, where the difference cancels."""
+    return x * _shrinkage(x) if abs(x) < type(x)(2) else x - math.tanh(x)
+
+
+@formula
+def tanh_shrink_vjp(g: Any, x: Any) -> Any:
+    """tanh²(x), in float64: the square doubles the 2 ULP of a tanh."""
+    y = math.tanh(np.float64(x))
+    return g * y * y
+
+
+@formula
+def _shrinkage(x: Any) -> Any:
+    """1 - tanh(x)/x, without cancellation for small x."""
+    number = type(x)
+    s = x * x
+    above = below = number(0)
+    for coefficient in SHRINK_ABOVE:
+        above = above * s + number(coefficient)
+    for coefficient in SHRINK_BELOW:
+        below = below * s + number(coefficient)
+    return above / below
+
+
+# --- gated units ----------------------------------------------------------------------------------------------
+
+
+@formula
+def swiglu(x: Any, gate: Any) -> Any:
+    """x·silu(gate); left of zero -x·a·h/(1 + h²)·h, a = -gate."""
+    number = type(x)
+    a = _capped(abs(gate))
+    h = math.exp(number(-0.5) * a)
+    left = x * (-a * h / (number(1) + h * h)) * h
+    return x * silu(gate) if gate > number(0) else unless_infinite(left, x, gate, gate)
+
+
+@formula
+def swiglu_vjp(g: Any, x: Any, gate: Any) -> Any:  # noqa: ARG001 - called like the others
+    """silu(gate)."""
+    return swiglu(g, gate)
+
+
+@formula
+def reglu(x: Any, gate: Any) -> Any:
+    """x·relu(gate)."""
+    return x * relu(gate)
+
+
+@formula
+def reglu_vjp(g: Any, x: Any, gate: Any) -> Any:  # noqa: ARG001 - called like the others
+    """relu(gate)."""
+    return g * relu(gate)
+
+
+@formula
+def times_sigmoid(x: Any, gate: Any) -> Any:
+    """x·σ(gate); left of zero x·h/(1 + h²)·h."""
+    number = type(x)
+    h = math.exp(number(-0.5) * abs(gate))
+    part = x / (number(1) + h * h)
+    return unless_infinite(part * h * h if gate < number(0) else part, x, number(1), gate)
+
+
+@formula
+def times_sigmoid_slope(x: Any, gate: Any) -> Any:
+    """x·σ(gate)·σ(-gate) = x·h/(1 + h²)²·h."""
+    number = type(x)
+    h = math.exp(number(-0.5) * abs(gate))
+    s = number(1) + h * h
+    return unless_infinite(x * h / (s * s) * h, x, number(1), gate)
+
+
+@formula
+def _capped(a: Any) -> Any:
+    """Keep an infinite a from making inf·0: exp(-2048) is 0 by far."""
+    limit = type(a)(4096)
+    return limit if a > limit else a

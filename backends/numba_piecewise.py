@@ -1,0 +1,253 @@
+"""Scalar formulas for Numba: activations made of pieces; `numba_loops` puts the loops around them.
+
+Literals in compiled code are float64 or int64 and promote a float32 next to them, so constants take the type of
+the argument. So do parameters, which arrive in float64: what is computed of them first is rounded once.
+"""
+
+# ruff: noqa: D403 - formulas begin with their variables
+# ruff: noqa: FURB136 - `min` and `max` treat NaN differently in Python, in Numba and here
+# ruff: noqa: PLR0124 - only NaN differs from itself
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from backends.numba_loops import formula
+
+
+@formula
+def step(x: Any) -> Any:
+    """1 where x > 0, else 0."""
+    number = type(x)
+    return x if x != x else (number(1) if x > number(0) else number(0))
+
+
+@formula
+def step_vjp(g: Any, x: Any) -> Any:
+    """0, but NaN at NaN."""
+    return g * (x if x != x else type(x)(0))
+
+
+@formula
+def relu(x: Any) -> Any:
+    """max(x, 0), written so that NaN stays."""
+    zero = type(x)(0)
+    return zero if x <= zero else x
+
+
+@formula
+def relu_vjp(g: Any, x: Any) -> Any:
+    """1 where x > 0, else 0."""
+    return g * step(x)
+
+
+@formula
+def relu6(x: Any) -> Any:
+    """min(max(x, 0), 6)."""
+    return clip(x, 0, 6)
+
+
+@formula
+def relu6_vjp(g: Any, x: Any) -> Any:
+    """1 where 0 < x < 6, else 0."""
+    return g * between(x, 0, 6)
+
+
+@formula
+def leaky_relu(x: Any, negative_slope: Any) -> Any:
+    """Slope 1 right of zero, `negative_slope` left of it, where a slope of 0 may meet -inf."""
+    number = type(x)
+    zero, slope = number(0), number(negative_slope)
+    return (zero if slope == zero else slope * x) if x <= zero else x
+
+
+@formula
+def leaky_relu_vjp(g: Any, x: Any, negative_slope: Any) -> Any:
+    """1 where x > 0, else the slope."""
+    number = type(x)
+    return g * (x if x != x else (number(1) if x > number(0) else number(negative_slope)))
+
+
+@formula
+def prelu(x: Any, weight: Any) -> Any:
+    """Slope 1 right of zero, `weight` left of it; NaN for any weight that is."""
+    return x if x > type(x)(0) and weight == weight else weight * x
+
+
+@formula
+def prelu_vjp(g: Any, x: Any, weight: Any) -> Any:
+    """1 where x > 0, else the weight."""
+    number = type(x)
+    return g * (x if x != x else (number(1) if x > number(0) and weight == weight else weight))
+
+
+@formula
+def hard_sigmoid(x: Any) -> Any:
+    """min(max(x + 3, 0), 6) / 6."""
+    number = type(x)
+    return clip(x + number(3), 0, 6) / number(6)
+
+
+@formula
+def hard_sigmoid_vjp(g: Any, x: Any) -> Any:
+    """1/6 where -3 < x < 3, else 0; a division, since 1/6 is not exact."""
+    return g * between(x, -3, 3) / type(x)(6)
+
+
+@formula
+def hard_silu(x: Any) -> Any:
+    """x·hard_sigmoid(x): x·(x + 3) would overflow. 0 at -inf, too."""
+    number = type(x)
+    return number(0) if x <= number(-3) else x * hard_sigmoid(x)
+
+
+@formula
+def hard_silu_vjp(g: Any, x: Any) -> Any:
+    """(2x + 3) / 6 between -3 and 3, 0 left of that, 1 right of it."""
+    number = type(x)
+    slope = (x + x + number(3)) / number(6)
+    return g * (number(0) if x <= number(-3) else (number(1) if x >= number(3) else slope))
+
+
+@formula
+def hard_tanh(x: Any) -> Any:
+    """min(max(x, -1), 1)."""
+    return clip(x, -1, 1)
+
+
+@formula
+def hard_tanh_vjp(g: Any, x: Any) -> Any:
+    """1 where -1 < x < 1, else 0."""
+    return g * between(x, -1, 1)
+
+
+@formula
+def soft_shrink(x: Any, threshold: Any) -> Any:
+    """x, nearer to 0 by the threshold, and 0 within it."""
+    number = type(x)
+    bound = number(threshold)
+    inside = x if x != x else number(0)
+    return x - bound if x > bound else (x + bound if x < -bound else inside)
+
+
+@formula
+def soft_shrink_vjp(g: Any, x: Any, threshold: Any) -> Any:
+    """1 where |x| > threshold, else 0."""
+    number = type(x)
+    return g * (x if x != x else (number(1) if abs(x) > number(threshold) else number(0)))
+
+
+@formula
+def hard_shrink(x: Any, threshold: Any) -> Any:
+    """x where |x| > threshold, else 0."""
+    number = type(x)
+    return number(0) if abs(x) <= number(threshold) else x
+
+
+@formula
+def hard_shrink_vjp(g: Any, x: Any, threshold: Any) -> Any:
+    """1 where |x| > threshold, else 0."""
+    return soft_shrink_vjp(g, x, threshold)
+
+
+@formula
+def threshold(x: Any, threshold: Any, value: Any) -> Any:
+    """x where x > threshold, else the value."""
+    number = type(x)
+    return number(value) if x <= number(threshold) else x
+
+
+@formula
+def threshold_vjp(g: Any, x: Any, threshold: Any, value: Any) -> Any:  # noqa: ARG001 - called like the op
+    """1 where x > threshold, else 0."""
+    number = type(x)
+    return g * (x if x != x else (number(1) if x > number(threshold) else number(0)))
+
+
+@formula
+def sparse_plus(x: Any) -> Any:
+    """((x + 1) / 2)² between -1 and 1, 0 left of that, x right of it."""
+    number = type(x)
+    half = (x + number(1)) * number(0.5)
+    return number(0) if x <= number(-1) else (half * half if x < number(1) else x)
+
+
+@formula
+def sparse_plus_vjp(g: Any, x: Any) -> Any:
+    """sparse_sigmoid(x)."""
+    return g * sparse_sigmoid(x)
+
+
+@formula
+def sparse_sigmoid(x: Any) -> Any:
+    """min(max(x + 1, 0), 2) / 2."""
+    number = type(x)
+    return clip(x + number(1), 0, 2) * number(0.5)
+
+
+@formula
+def sparse_sigmoid_vjp(g: Any, x: Any) -> Any:
+    """1/2 where -1 < x < 1, else 0."""
+    return g * between(x, -1, 1) * type(x)(0.5)
+
+
+@formula
+def linear(x: Any) -> Any:
+    """x."""
+    return x
+
+
+@formula
+def linear_vjp(g: Any, x: Any) -> Any:  # noqa: ARG001 - called like the others
+    """1, whatever x is."""
+    return g
+
+
+# --- pieces ---------------------------------------------------------------------------------------------------
+
+
+@formula
+def max_0(x: Any) -> Any:
+    """Return the larger of x and 0, and 0 for NaN: to be added to what is NaN then."""
+    zero = type(x)(0)
+    return x if x > zero else zero
+
+
+@formula
+def at_least(x: Any, bound: Any) -> Any:
+    """Return x or the bound, whichever is larger; NaN stays."""
+    lowest = type(x)(bound)
+    return lowest if x <= lowest else x
+
+
+@formula
+def clip(x: Any, low: Any, high: Any) -> Any:
+    """Return x within bounds; NaN stays."""
+    number = type(x)
+    return number(low) if x <= number(low) else (number(high) if x >= number(high) else x)
+
+
+@formula
+def between(x: Any, low: Any, high: Any) -> Any:
+    """Return 1 where low < x < high, else 0; NaN stays."""
+    number = type(x)
+    inside = number(1) if (x > number(low)) & (x < number(high)) else number(0)
+    return x if x != x else inside
+
+
+@formula
+def unless_infinite(product: Any, x: Any, factor: Any, gate: Any) -> Any:
+    """Return the product, but x·factor where x is infinite: what else is in the product may underflow to 0.
+
+    Not where the gate is infinite too: 0·inf is NaN then.
+    """
+    infinity = type(x)(math.inf)
+    return x * factor if (abs(x) == infinity) & (abs(gate) < infinity) else product
+
+
+@formula
+def sign(x: Any) -> Any:
+    """Return -1, 0 or 1; NaN stays."""
+    number = type(x)
+    return number(-1) if x < number(0) else step(x)

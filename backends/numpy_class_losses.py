@@ -1,0 +1,231 @@
+"""NumPy: losses of a row of classes, which lie along the last axis in every kernel."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backends import numpy_parts as parts
+from backends.numpy_blocks import label_loss, label_loss_pullback, row_loss, row_loss_pullback
+
+
+@row_loss
+def categorical_cross_entropy(prediction: np.ndarray, target: np.ndarray, *, eps: float) -> np.ndarray:
+    """-Σ t·log(p + eps)."""
+    return -parts.dot(target, np.log(prediction + eps))
+
+
+@row_loss_pullback
+def categorical_cross_entropy_vjp(
+    prediction: np.ndarray, target: np.ndarray, out: np.ndarray, *, eps: float
+) -> None:
+    """-t / (p + eps)."""
+    if eps == 0:
+        parts.ratio(-target, prediction, out)
+        return
+    np.add(prediction, eps, out=out)
+    np.divide(-target, out, out=out)
+
+
+@row_loss
+def softmax_cross_entropy(logits: np.ndarray, target: np.ndarray, *, label_smoothing: float) -> np.ndarray:
+    """Σ t · log(Σ exp(x - max)) - Σ t·(x - max)."""
+    target = _smoothed(target, label_smoothing)
+    shifted = parts.shifted(logits)
+    return np.asarray(target.sum(-1) * np.log(np.exp(shifted).sum(-1)) - parts.dot(target, shifted))
+
+
+@row_loss_pullback
+def softmax_cross_entropy_vjp(
+    logits: np.ndarray, target: np.ndarray, out: np.ndarray, *, label_smoothing: float
+) -> None:
+    """softmax(x)·Σ t - t."""
+    target = _smoothed(target, label_smoothing)
+    e = parts.shifted_exp(logits)
+    e *= target.sum(-1, keepdims=True) / e.sum(-1, keepdims=True)
+    np.subtract(e, target, out=out)
+
+
+@label_loss
+def softmax_cross_entropy_with_integer_labels(
+    logits: np.ndarray, labels: np.ndarray, *, weight: np.ndarray | None, label_smoothing: float
+) -> np.ndarray:
+    """w[label]·(log(Σ exp(x - max)) - (x - max)[label]); smoothed, a share of it over all classes."""
+    shifted = parts.shifted(logits)
+    chosen = np.take_along_axis(shifted, labels, -1)[..., 0]
+    if label_smoothing == 0:
+        losses = np.log(np.exp(shifted, out=shifted).sum(-1)) - chosen
+        return np.asarray(losses if weight is None else losses * weight[labels[..., 0]])
+    logs = np.log(np.exp(shifted).sum(-1))
+    weights = np.ones(logits.shape[-1], logits.dtype) if weight is None else weight
+    losses = weights.sum() * logs - parts.dot(np.broadcast_to(weights, shifted.shape), shifted)
+    losses *= label_smoothing / logits.shape[-1]
+    if label_smoothing < 1:  # the label's own share may be infinite
+        losses += (1 - label_smoothing) * (logs - chosen) * weights[labels[..., 0]]
+    return np.asarray(losses)
+
+
+@label_loss_pullback
+def softmax_cross_entropy_with_integer_labels_vjp(
+    logits: np.ndarray, labels: np.ndarray, out: np.ndarray, *, weight: np.ndarray | None, label_smoothing: float
+) -> None:
+    """softmax(x)·Σ t - t, t = w at the label; smoothed, a share of the weights at all classes."""
+    e = parts.shifted_exp(logits)
+    if label_smoothing == 0 and weight is None:
+        np.divide(e, e.sum(-1, keepdims=True), out=out)
+        np.put_along_axis(out, labels, np.take_along_axis(out, labels, -1) - 1, -1)
+        return
+    weights = np.ones(logits.shape[-1], logits.dtype) if weight is None else weight
+    spread = weights * logits.dtype.type(label_smoothing / logits.shape[-1])
+    own = (1 - label_smoothing) * weights[labels]
+    e *= (own + spread.sum()) / e.sum(-1, keepdims=True)
+    np.subtract(e, spread, out=out)
+    np.put_along_axis(out, labels, np.take_along_axis(out, labels, -1) - own, -1)
+
+
+@label_loss
+def negative_log_likelihood(
+    prediction: np.ndarray, labels: np.ndarray, *, weight: np.ndarray | None
+) -> np.ndarray:
+    """-w[label]·prediction[label]."""
+    chosen = np.take_along_axis(prediction, labels, -1)[..., 0]
+    return np.asarray(-chosen if weight is None else -chosen * weight[labels[..., 0]])
+
+
+@label_loss_pullback
+def negative_log_likelihood_vjp(
+    prediction: np.ndarray, labels: np.ndarray, out: np.ndarray, *, weight: np.ndarray | None
+) -> None:
+    """-w at the label."""
+    del prediction
+    out.fill(0)
+    np.put_along_axis(out, labels, -1 if weight is None else -weight[labels], -1)
+
+
+@row_loss
+def kl_divergence(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Σ t·(log(t) - x), where t = 0 counts nothing."""
+    logs = np.log(target)
+    logs -= prediction
+    if not logs.min(initial=0) > -np.inf:
+        np.copyto(logs, 0, where=(target == 0) & ~np.isnan(prediction))
+    logs *= target
+    return np.asarray(logs.sum(-1))
+
+
+@row_loss_pullback
+def kl_divergence_vjp(prediction: np.ndarray, target: np.ndarray, out: np.ndarray) -> None:
+    """-t."""
+    del prediction
+    np.negative(target, out=out)
+
+
+@row_loss
+def categorical_hinge(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """max(1 + max((1 - t)·p) - Σ t·p, 0)."""
+    return np.asarray(np.maximum(_class_margin(_others(prediction, target), prediction, target)[..., 0], 0))
+
+
+@row_loss_pullback
+def categorical_hinge_vjp(prediction: np.ndarray, target: np.ndarray, out: np.ndarray) -> None:
+    """(1 - t), shared among the largest (1 - t)·p, less t, where the margin is above 0."""
+    others = _others(prediction, target)
+    best = (others == others.max(-1, keepdims=True)).astype(out.dtype)
+    best /= best.sum(-1, keepdims=True)  # 0/0 in a row with NaN
+    best *= 1 - target
+    best -= target
+    np.multiply(best, _class_margin(others, prediction, target) > 0, out=out)
+
+
+@row_loss
+def cosine_similarity(prediction: np.ndarray, target: np.ndarray, *, eps: float) -> np.ndarray:
+    """Σ u·v, u and v prediction and target over max(norm, eps)."""
+    return np.asarray((_unit(prediction, eps)[0] * _unit(target, eps)[0]).sum(-1))
+
+
+@row_loss_pullback
+def cosine_similarity_vjp(prediction: np.ndarray, target: np.ndarray, out: np.ndarray, *, eps: float) -> None:
+    """(v - u·Σ u·v) / norm(prediction), or v / eps where the norm is no larger than eps."""
+    u, largest, root, is_long = _unit(prediction, eps)
+    v = _unit(target, eps)[0]
+    u *= (u * v).sum(-1, keepdims=True) * is_long
+    v -= u
+    v /= root
+    np.divide(v, largest, out=out)
+
+
+@row_loss
+def dice(prediction: np.ndarray, target: np.ndarray, *, eps: float) -> np.ndarray:
+    """1 - (2·Σ t·p + eps) / (Σ (t + p) + eps)."""
+    both, all_ = _dice_sums(prediction, target, eps)
+    return np.asarray(1 - (both / all_)[..., 0])
+
+
+@row_loss_pullback
+def dice_vjp(prediction: np.ndarray, target: np.ndarray, out: np.ndarray, *, eps: float) -> None:
+    """(both/all - 2t) / all, both and all the sums of the quotient."""
+    both, all_ = _dice_sums(prediction, target, eps)
+    np.subtract(both / all_, 2 * target, out=out)
+    out /= all_
+
+
+@row_loss
+def tversky(prediction: np.ndarray, target: np.ndarray, *, alpha: float, beta: float, eps: float) -> np.ndarray:
+    """1 - both/all, both = Σ t·p + eps, all = both + Σ (alpha·(1 - t)·p + beta·t·(1 - p))."""
+    both, all_ = _tversky_sums(prediction, target, alpha, beta, eps)
+    return np.asarray(1 - (both / all_)[..., 0])
+
+
+@row_loss_pullback
+def tversky_vjp(
+    prediction: np.ndarray, target: np.ndarray, out: np.ndarray, *, alpha: float, beta: float, eps: float
+) -> None:
+    """(both/all·(t + alpha·(1 - t) - beta·t) - t) / all."""
+    both, all_ = _tversky_sums(prediction, target, alpha, beta, eps)
+    slope = target + alpha * (1 - target) - beta * target
+    slope *= both / all_
+    np.subtract(slope, target, out=out)
+    out /= all_
+
+
+# --- shared parts -------------------------------------------------------------------------------------------
+
+
+def _smoothed(target: np.ndarray, label_smoothing: float) -> np.ndarray:
+    """Move a share of each target to all classes alike."""
+    if label_smoothing == 0:
+        return target
+    return np.asarray((1 - label_smoothing) * target + label_smoothing / target.shape[-1])
+
+
+def _others(p: np.ndarray, t: np.ndarray) -> np.ndarray:
+    return np.asarray((1 - t) * p)
+
+
+def _class_margin(others: np.ndarray, p: np.ndarray, t: np.ndarray) -> np.ndarray:
+    return np.asarray(1 + others.max(-1, keepdims=True) - (t * p).sum(-1, keepdims=True))
+
+
+def _unit(x: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return x over max(norm, eps), that maximum as a product of two, and whether the norm is it.
+
+    Rows are scaled by their largest entry first, so that no square overflows or underflows.
+    """
+    largest = np.maximum(np.abs(x).max(-1, keepdims=True), eps)
+    u = x / largest
+    root = np.sqrt(np.square(u).sum(-1, keepdims=True))
+    bound = eps / largest
+    is_long = root > bound
+    root = np.maximum(root, bound)
+    u /= root
+    return u, largest, root, is_long
+
+
+def _dice_sums(p: np.ndarray, t: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray]:
+    return 2 * (t * p).sum(-1, keepdims=True) + eps, (t + p).sum(-1, keepdims=True) + eps
+
+
+def _tversky_sums(
+    p: np.ndarray, t: np.ndarray, alpha: float, beta: float, eps: float
+) -> tuple[np.ndarray, np.ndarray]:
+    both = (t * p).sum(-1, keepdims=True) + eps
+    return both, both + (alpha * (1 - t) * p + beta * t * (1 - p)).sum(-1, keepdims=True)

@@ -1,0 +1,293 @@
+"""Known deviations: each was measured, and is shown in the report.
+
+The suite fails when one grows beyond its `max_ulp`, or is gone.
+"""
+
+from __future__ import annotations
+
+from backends.catalogue import OPS
+from benchmarks.deviations import ALL_DIGITS, INF, KnownDeviation
+
+_OURS = ("numpy", "numba", "numba-parallel")
+_TORCH, _JAX, _EITHER = ("torch",), ("jax",), ("torch", "jax")
+_FORWARD, _BACKWARD, _BOTH = ("forward",), ("backward",), ("forward", "backward")
+_F16, _F32, _F64 = ("float16",), ("float32",), ("float64",)
+_LIKE_F32 = ("bfloat16", "float32")
+_EXP_OVERFLOWS = ((_F16, 10), (_LIKE_F32, 80), (_F64, 700))
+"""Where exp nears the largest number."""
+_NARROW_DTYPES, _WIDE_DTYPES = ("float16", "bfloat16"), ("float32", "float64")
+
+_SIGMOID = "sigmoid' as y(1 - y) cancels where y approaches 1"
+_TANH = "tanh' as 1 - y² cancels where |y| approaches 1"
+_ONE_MINUS = "1 - σ(x) cancels where σ(x) approaches 1"
+_EXP_OF_LOG = "the rounding of x - log(1 + exp(x)) is amplified by its size"
+_EDGE = "an entry at the edge of the support falls on its other side"
+_EXPM1 = "the derivative of expm1(x), as expm1(x) + 1, cancels where expm1(x) approaches -1"
+_GELU_ERF = "x/2 (1 + erf(x/√2)) cancels in the negative tail"
+_GELU_ERFC = "the rounding of x/√2 is amplified by x² in erfc"
+_GELU_TANH = "x/2 (1 + tanh(u)) cancels in the negative tail"
+_GATE = "as gelu, in the tail of the gate"
+_SOFTSIGN = "g/(1 + |x|) - g|x|/(1 + |x|)² cancels"
+_SQUAREPLUS = "x + sqrt(x² + b) cancels left of 0"
+_LOG_COSH = "tanh as a difference of two logistic functions cancels near 0"
+_OVERFLOW = "an intermediate overflows"
+_INFINITY = "0 times infinity, or infinity over infinity, is NaN where the limit exists"
+_NAN_GRADIENT = "the gradient at NaN is a number: a comparison with NaN is false"
+_FLUSH = "subnormal numbers are flushed to zero"
+_SLOPE = "leaky_relu'(0) is 1, since the condition is x >= 0"
+_CORNER = "the derivative at a corner is not 0"
+_ROUNDED_CORNER = "x plus a constant is rounded to the corner, or beyond"
+_DIFFERENCE = "the derivative of |x| at 0 is 1"
+_BOUNDED_LOG = "logarithms are bounded at -100"
+_BOUNDED_QUOTIENT = "the denominator (1 - p)p is bounded at 1e-12"
+_XLOGY = "the derivative of xlogy is 0/0"
+_LOG1P = "XLA's log1p of float64 is 124 ULP off between -0.42 and -0.35"
+_NARROW = "products of small float16 numbers are subnormal"
+_NAN_GRADIENTS = (
+    *("relu", "relu6", "leaky_relu", "hard_sigmoid", "hard_tanh", "soft_shrink", "hard_shrink", "threshold"),
+    *("sparse_sigmoid", "prelu", "sparsemax", "mean_absolute_error", "mean_absolute_percentage_error", "quantile"),
+    "hinge",
+)
+_LOGISTIC_GRADIENTS = ("softplus", "log_sigmoid", "binary_cross_entropy_with_logits", "soft_margin")
+_PROBABILITY_LOSSES = ("binary_cross_entropy", "binary_focal_cross_entropy")
+
+KNOWN_DEVIATIONS: tuple[KnownDeviation, ...] = (
+    # --- NaN and infinity -----------------------------------------------------------------------------------
+    KnownDeviation(_EITHER, _NAN_GRADIENTS, _BACKWARD, INF, _NAN_GRADIENT, at="undefined"),
+    KnownDeviation(
+        _JAX, ("step", "squared_hinge", "categorical_hinge"), _BACKWARD, INF, _NAN_GRADIENT, at="undefined"
+    ),
+    KnownDeviation(
+        _EITHER,
+        ("gelu", "silu", "mish", "hard_silu", "squareplus", "softsign"),
+        _FORWARD,
+        INF,
+        _INFINITY,
+        high=-INF,
+    ),
+    KnownDeviation(_EITHER, ("gelu", "silu", "mish", "softsign"), _BACKWARD, INF, _INFINITY, high=-INF),
+    KnownDeviation(
+        _EITHER,
+        ("gelu", "silu", "mish", "softsign", "squareplus", "sparse_plus"),
+        _BACKWARD,
+        INF,
+        _INFINITY,
+        low=INF,
+    ),
+    KnownDeviation(_EITHER, ("softsign", "poisson"), _FORWARD, INF, _INFINITY, low=INF),
+    KnownDeviation(_EITHER, ("squareplus",), _BACKWARD, INF, _INFINITY, high=-INF),
+    KnownDeviation(_EITHER, ("mean_squared_logarithmic_error",), _BACKWARD, INF, _INFINITY, low=INF),
+    KnownDeviation(_EITHER, ("geglu",), _FORWARD, INF, _INFINITY, low=INF, seen_in=()),
+    KnownDeviation(_EITHER, ("geglu",), _FORWARD, INF, _INFINITY, high=-INF, seen_in=()),
+    KnownDeviation(_TORCH, ("gelu",), _FORWARD, INF, _INFINITY, low=INF, seen_in=()),
+    KnownDeviation(_TORCH, ("binary_cross_entropy_with_logits",), _FORWARD, INF, _INFINITY, high=-INF),
+    KnownDeviation(_JAX, ("huber", "smooth_l1"), _BACKWARD, INF, _INFINITY, high=-INF),
+    KnownDeviation(_JAX, ("huber", "smooth_l1"), _BACKWARD, INF, _INFINITY, low=INF),
+    # --- overflow half way ----------------------------------------------------------------------------------
+    KnownDeviation(_TORCH, ("gelu", "hard_silu"), _FORWARD, INF, _OVERFLOW, at="top", seen_in=()),
+    KnownDeviation(_EITHER, ("sparse_plus",), _BACKWARD, INF, _OVERFLOW, at="top"),
+    KnownDeviation(_EITHER, ("squareplus",), _BOTH, INF, "x² overflows", at="huge"),
+    KnownDeviation(
+        _EITHER, ("gelu",), _BACKWARD, INF, "x³ overflows", at="huge", parameters={"approximate": "tanh"}
+    ),
+    KnownDeviation(_EITHER, ("exponential", "poisson"), _BACKWARD, INF, _OVERFLOW, low=10, dtypes=_F16),
+    KnownDeviation(
+        _EITHER,
+        ("gaussian_negative_log_likelihood",),
+        _FORWARD,
+        INF,
+        "the square overflows",
+        at="huge",
+        dtypes=_F16,
+    ),
+    KnownDeviation(
+        _EITHER, ("cosine_similarity",), _BOTH, INF, "squares overflow, and eps is 0", at="anywhere", dtypes=_F16
+    ),
+    KnownDeviation(
+        _EITHER,
+        ("mean_absolute_percentage_error",),
+        _FORWARD,
+        2048,
+        "eps is rounded to 1.19e-7",
+        dtypes=_F16,
+    ),
+    *(
+        KnownDeviation(_TORCH, ("soft_margin",), _BOTH, INF, "exp overflows", dtypes=dtypes, low=low, high=high)
+        for dtypes, limit in _EXP_OVERFLOWS
+        for low, high in ((limit, INF), (-INF, -limit))
+    ),
+    KnownDeviation(
+        _OURS, ("exponential", "poisson"), _BACKWARD, INF, "the derivative itself overflows", low=10, seen_in=()
+    ),
+    KnownDeviation(
+        _OURS, ("gaussian_negative_log_likelihood",), _FORWARD, INF, "the square overflows", at="huge", seen_in=()
+    ),
+    KnownDeviation(
+        _OURS,
+        ("binary_focal_cross_entropy",),
+        _BACKWARD,
+        INF,
+        "1/p itself overflows",
+        at="subnormal",
+        seen_in=(),
+    ),
+    *(
+        KnownDeviation(
+            _OURS,
+            ("geglu",),
+            _FORWARD,
+            ALL_DIGITS,
+            "gelu(gate) underflows where its product with x does not",
+            low=low,
+            high=high,
+            dtypes=_F64,
+            seen_in=(),
+        )
+        for low, high in ((1, INF), (-INF, -1))
+    ),
+    # --- cancellation ---------------------------------------------------------------------------------------
+    KnownDeviation(_EITHER, ("sigmoid",), _BACKWARD, INF, _SIGMOID, low=1.0, cancels=16),
+    KnownDeviation(_EITHER, ("glu",), _BACKWARD, ALL_DIGITS, _SIGMOID, low=1.0),
+    KnownDeviation(_EITHER, ("tanh",), _BACKWARD, INF, _TANH, high=-0.5, cancels=16),
+    KnownDeviation(_EITHER, ("tanh",), _BACKWARD, INF, _TANH, low=0.5, cancels=16),
+    KnownDeviation(
+        _EITHER, ("tanh_shrink",), _FORWARD, INF, "x - tanh(x) cancels near 0", low=-1, high=1, cancels=2
+    ),
+    KnownDeviation(
+        _EITHER, ("tanh_shrink",), _BACKWARD, INF, "1 - (1 - y²) cancels", low=-50, high=50, cancels=16
+    ),
+    KnownDeviation(_EITHER, ("softsign",), _BACKWARD, INF, _SOFTSIGN, low=1, cancels=16),
+    KnownDeviation(_EITHER, ("softsign",), _BACKWARD, INF, _SOFTSIGN, high=-1, cancels=16),
+    KnownDeviation(_EITHER, ("squareplus",), _FORWARD, INF, _SQUAREPLUS, high=-0.1, cancels=16),
+    KnownDeviation(_EITHER, ("squareplus",), _BACKWARD, INF, _SQUAREPLUS, high=-0.1, cancels=16),
+    KnownDeviation(_EITHER, ("log_cosh",), _BACKWARD, INF, _LOG_COSH, at="anywhere", cancels=16),
+    KnownDeviation(_TORCH, ("log_cosh",), _FORWARD, 16, _LOG_COSH, at="anywhere", seen_in=()),
+    KnownDeviation(_JAX, ("elu", "celu", "selu"), _BACKWARD, ALL_DIGITS, _EXPM1, high=-1, cancels=16),
+    KnownDeviation(_JAX, ("mish",), _BACKWARD, 128, _TANH, low=3, high=10),
+    KnownDeviation(
+        _EITHER, ("silu", "mish"), _BACKWARD, 128, _ONE_MINUS, low=10, high=45, dtypes=_F64, seen_in=()
+    ),
+    KnownDeviation(
+        _JAX, _LOGISTIC_GRADIENTS, _BACKWARD, 64, _EXP_OF_LOG, low=-45, high=-8, dtypes=_F64, seen_in=()
+    ),
+    KnownDeviation(_JAX, _LOGISTIC_GRADIENTS, _BACKWARD, 64, _EXP_OF_LOG, low=8, high=45, dtypes=_F64, seen_in=()),
+    KnownDeviation(_EITHER, ("sparsemax",), _BACKWARD, ALL_DIGITS, _EDGE, at="anywhere", dtypes=_NARROW_DTYPES),
+    KnownDeviation(
+        _EITHER, ("gaussian_negative_log_likelihood",), _BACKWARD, 16, _NARROW, at="anywhere", dtypes=_F16
+    ),
+    KnownDeviation(_TORCH, ("gelu",), _BOTH, ALL_DIGITS, _GELU_ERF, high=-1.0, cancels=16),
+    KnownDeviation(_JAX, ("gelu",), _BOTH, 4000, _GELU_ERFC, high=-1.0, parameters={"approximate": "none"}),
+    KnownDeviation(
+        _JAX, ("gelu",), _BOTH, ALL_DIGITS, _GELU_TANH, high=-1.0, parameters={"approximate": "tanh"}, cancels=16
+    ),
+    KnownDeviation(
+        _JAX, ("gelu",), _BACKWARD, ALL_DIGITS, _TANH, low=1.0, parameters={"approximate": "tanh"}, cancels=16
+    ),
+    KnownDeviation(_EITHER, ("geglu",), _BOTH, ALL_DIGITS, _GATE, at="anywhere"),
+    KnownDeviation(
+        _TORCH,
+        ("softplus",),
+        _FORWARD,
+        1e6,
+        "softplus(x) is x above the threshold of 20",
+        low=20,
+        high=37,
+        dtypes=_F64,
+    ),
+    KnownDeviation(
+        _TORCH,
+        ("softplus",),
+        _BACKWARD,
+        2e7,
+        "softplus' is 1 above the threshold of 20",
+        low=20,
+        high=37,
+        dtypes=_F64,
+    ),
+    KnownDeviation(
+        _JAX,
+        ("softmax_cross_entropy_with_integer_labels",),
+        _FORWARD,
+        4096,
+        "log(Σ exp(x)) and the logit of the label, each rounded at its own size, cancel",
+        at="anywhere",
+        seen_in=(),
+    ),
+    KnownDeviation(_JAX, ("poisson",), _FORWARD, 16, "exp of large numbers", low=80, dtypes=_F32, seen_in=()),
+    # --- constants of less precision ------------------------------------------------------------------------
+    KnownDeviation(
+        _TORCH, ("hard_sigmoid",), _BACKWARD, 4e8, "1/6 is a float32 number", low=-3, high=3, dtypes=_F64
+    ),
+    KnownDeviation(
+        _TORCH,
+        ("celu",),
+        _BACKWARD,
+        1e9,
+        "1/alpha is a float32 number",
+        high=0,
+        dtypes=_F64,
+        parameters={"alpha": 0.3},
+    ),
+    KnownDeviation(_JAX, _PROBABILITY_LOSSES, _FORWARD, 200, _LOG1P, low=0.3, high=0.45, dtypes=_F64),
+    KnownDeviation(_JAX, ("binary_focal_cross_entropy",), _BACKWARD, 200, _LOG1P, low=0.3, high=0.45, dtypes=_F64),
+    # --- corners and ends -----------------------------------------------------------------------------------
+    KnownDeviation(_JAX, ("leaky_relu",), _BACKWARD, INF, _SLOPE, low=0.0, high=0.0),
+    KnownDeviation(_JAX, ("leaky_relu",), _BACKWARD, INF, _SLOPE, at="subnormal", seen_in=()),
+    KnownDeviation(_JAX, ("hard_tanh", "sparse_sigmoid"), _BACKWARD, INF, _CORNER, low=-1, high=-1),
+    KnownDeviation(_JAX, ("hard_tanh", "sparse_sigmoid"), _BACKWARD, INF, _CORNER, low=1, high=1),
+    *(
+        KnownDeviation(
+            _EITHER, ops, _BACKWARD, INF, _ROUNDED_CORNER, low=x - width, high=x + width, dtypes=dtypes, seen_in=()
+        )
+        for ops, corners in ((("sparse_sigmoid",), (-1, 1)), (("hard_sigmoid", "hard_silu"), (-3, 3)))
+        for x in corners
+        for dtypes, width in ((_NARROW_DTYPES, 0.05), (_WIDE_DTYPES, 1e-6))
+    ),
+    KnownDeviation(
+        _JAX,
+        ("mean_absolute_error", "mean_absolute_percentage_error"),
+        _BACKWARD,
+        INF,
+        _DIFFERENCE,
+        at="zero",
+    ),
+    KnownDeviation(_TORCH, _PROBABILITY_LOSSES, _FORWARD, INF, _BOUNDED_LOG, high=1e-43),
+    KnownDeviation(_TORCH, _PROBABILITY_LOSSES, _FORWARD, INF, _BOUNDED_LOG, low=1),
+    KnownDeviation(_TORCH, _PROBABILITY_LOSSES, _BACKWARD, INF, _BOUNDED_QUOTIENT, high=2e-12),
+    KnownDeviation(_TORCH, _PROBABILITY_LOSSES, _BACKWARD, INF, _BOUNDED_QUOTIENT, low=1 - 1e-9),
+    KnownDeviation(_TORCH, _PROBABILITY_LOSSES, _BACKWARD, ALL_DIGITS, _BOUNDED_QUOTIENT, high=1e-4, dtypes=_F16),
+    KnownDeviation(_TORCH, ("binary_focal_cross_entropy",), _BACKWARD, 1024, _NARROW, at="anywhere", dtypes=_F16),
+    KnownDeviation(
+        _TORCH,
+        ("cosine_similarity",),
+        _BACKWARD,
+        1e6,
+        "autograd does not see that norms are bounded by eps",
+        at="anywhere",
+        dtypes=_F64,
+    ),
+    KnownDeviation(_JAX, _PROBABILITY_LOSSES, _BACKWARD, INF, _XLOGY, high=0),
+    KnownDeviation(_JAX, _PROBABILITY_LOSSES, _BACKWARD, INF, _XLOGY, low=1),
+    # --- subnormal numbers ----------------------------------------------------------------------------------
+    KnownDeviation(_JAX, tuple(OPS), _BOTH, ALL_DIGITS, _FLUSH, at="subnormal", seen_in=()),
+    KnownDeviation(_JAX, _PROBABILITY_LOSSES, _BOTH, INF, _FLUSH, at="subnormal", seen_in=()),
+    KnownDeviation(
+        _JAX,
+        ("mean_absolute_error", "mean_absolute_percentage_error"),
+        _BACKWARD,
+        INF,
+        _FLUSH,
+        at="subnormal",
+        seen_in=(),
+    ),
+    KnownDeviation(_EITHER, ("sigmoid", "silu", "mish", "glu"), _BOTH, ALL_DIGITS, _FLUSH, high=-9, dtypes=_F16),
+    KnownDeviation(
+        _TORCH,
+        ("sigmoid", "silu", "mish", "gelu", "glu", "tanh"),
+        _BOTH,
+        ALL_DIGITS,
+        _FLUSH,
+        at="subnormal",
+        seen_in=(),
+    ),
+)

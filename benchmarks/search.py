@@ -1,0 +1,130 @@
+"""Search for the worst points of an op: where a backend's result is farthest from exact.
+
+From a dense sample, the worst points are varied, in steps that shrink to a few units of the last place, and the
+worst of those again: a hill climb from many summits at once. Ops along an axis are searched by rows.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from backends.base import output_shape
+from backends.catalogue import OPS
+from backends.interface import OpSpec
+from benchmarks import accuracy, inputs, oracle
+from benchmarks.oracle import Array, Expected
+
+RADII = (0.3, 0.03, 1e-3, 1e-5)
+"""Relative sizes of the steps, round after round; the last round steps by a few units of the last place."""
+WORST = 12
+"""Points that each round starts from."""
+CHILDREN = 16
+"""Variations of each."""
+
+Evaluate = Callable[[tuple[Array, ...], Array | None], Array]
+"""Returns a backend's result for inputs and a cotangent (None for a forward pass)."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Inputs, the exact result for them, and the cotangent it is for."""
+
+    arrays: tuple[Any, ...]
+    cotangent: Array | None
+    expected: Expected
+
+
+def worst_points(evaluate: Evaluate, op: str, mode: str, dtype: str) -> tuple[Array, Trial]:
+    """Return what a backend makes of the dense sample and of the points found from there, and what is exact."""
+    spec = OPS[op]
+    generator = np.random.default_rng(zlib.crc32(f"search {op} {mode} {dtype}".encode()))
+    trial = dense(op, mode, dtype)
+    got = evaluate(trial.arrays, trial.cotangent)
+    trials, results = [trial], [got]
+    for radius in (*RADII, 0.0):
+        worst = _worst(np.concatenate(results), _joined(trials), accuracy.budget(op, mode))
+        arrays = _vary(spec, _joined(trials).arrays, worst, radius, dtype, generator)
+        trials.append(attempt(spec, mode, dtype, arrays))
+        results.append(evaluate(trials[-1].arrays, trials[-1].cotangent))
+    return np.concatenate(results), _joined(trials)
+
+
+@lru_cache(maxsize=4)
+def designed(op: str, mode: str, dtype: str) -> Trial:
+    """Return the designed sample; kept while the backends are judged by it, one after the other."""
+    return attempt(OPS[op], mode, dtype, inputs.designed_sample(op, dtype))
+
+
+@lru_cache(maxsize=4)
+def dense(op: str, mode: str, dtype: str) -> Trial:
+    """Return the designed sample, with many more points over all exponents and sizes of rows."""
+    spec = OPS[op]
+    arrays = [
+        None if a is None else a if d.extent in ("classes", "broadcast") else np.concatenate([a, b])
+        for d, a, b in zip(
+            spec.inputs, inputs.designed_sample(op, dtype), inputs.scattered_sample(op, dtype), strict=True
+        )
+    ]
+    return attempt(spec, mode, dtype, arrays)
+
+
+def attempt(
+    spec: OpSpec, mode: str, dtype: str, arrays: Sequence[Any], parameters: Mapping[str, Any] | None = None
+) -> Trial:
+    """Return inputs, a cotangent and the exact result; without `parameters`, losses are not reduced."""
+    if parameters is None:
+        parameters = {"reduction": "none"} if spec.kind == "loss" else {}
+    if mode == "forward":
+        return Trial(tuple(arrays), None, oracle.forward(spec.name, arrays, parameters, dtype))
+    g = inputs.cotangent(output_shape(spec, arrays, spec.complete(parameters)), dtype)
+    return Trial(tuple(arrays), g, oracle.backward(spec.name, g, arrays, parameters, dtype))
+
+
+def _worst(got: Array, trial: Trial, allowed: float) -> Array:
+    """Return the indices, along the first axis, of the largest finite errors: of all, and of those allowed."""
+    errors = accuracy.ulp_error(got, trial.expected)
+    errors = np.where(np.isfinite(errors), errors, 0).reshape(len(errors), -1).max(axis=1)
+    within_budget = np.where(errors <= allowed, errors, 0)
+    return np.unique(np.concatenate([np.argsort(e)[-WORST // 2 :] for e in (errors, within_budget)]))
+
+
+def _joined(trials: Sequence[Trial]) -> Trial:
+    """Return several trials as one; what is shared by all points is the same in each."""
+    first = trials[0]
+
+    def join(parts: Sequence[Any]) -> Any:
+        shared = parts[0] is None or parts[0].shape[:1] != first.arrays[0].shape[:1]
+        return parts[0] if shared else np.concatenate(parts)
+
+    expected = [np.concatenate([getattr(t.expected, name) for t in trials]) for name in ("high", "low", "scale")]
+    g = (
+        None
+        if first.cotangent is None
+        else np.concatenate([t.cotangent for t in trials if t.cotangent is not None])
+    )
+    return Trial(
+        tuple(join(parts) for parts in zip(*(t.arrays for t in trials), strict=True)), g, Expected(*expected)
+    )
+
+
+def _vary(
+    spec: OpSpec, arrays: Sequence[Any], worst: Array, radius: float, dtype: str, generator: np.random.Generator
+) -> list[Any]:
+    """Return `CHILDREN` variations of each of the `worst` points, the first input moved."""
+    n = len(arrays[0])
+    chosen: list[Any] = [
+        None if a is None else np.repeat(a[worst], CHILDREN, axis=0) if len(a) == n else a for a in arrays
+    ]
+    first = chosen[0].astype(np.float64)
+    step = radius or 4 * float(ml_dtypes.finfo(dtype).eps)
+    with np.errstate(over="ignore", invalid="ignore"):
+        moved = first * (1 + step * generator.standard_normal(first.shape))
+        chosen[0] = inputs.within(moved, spec.inputs[0].domain).astype(dtype)
+    return chosen
