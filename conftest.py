@@ -11,6 +11,7 @@ from rich.console import Console
 
 from backends.interface import Mode
 from benchmarks import cases, machine, options, report
+from benchmarks.analysis import store
 from benchmarks.cases import Case
 from benchmarks.harness import Harness
 from benchmarks.measure import Rule
@@ -35,7 +36,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "shape" in wanted:
         rows = [(c.op, c.mode, c.dtype, c.shape_label, c.backend, c.device) for c in cases.timing_cases(chosen)]
         metafunc.parametrize(("op", "mode", "dtype", "shape", "backend", "device"), rows)
-    elif "backend" in wanted and "device" in wanted:
+    elif "device" in wanted:
         names = [name for name in ("op", "dtype", "backend", "device") if name in wanted]
         found = cases.correctness_cases(chosen)
         picked = [
@@ -81,6 +82,12 @@ def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
 
 
 @pytest.fixture
+def places(request: pytest.FixtureRequest) -> list[tuple[str, str]]:
+    """Return the backends that the command line selects, each with its devices."""
+    return cases.places(options.selection(request.config))
+
+
+@pytest.fixture
 def case(op: str, mode: Mode, dtype: str, shape: str, backend: str, device: str) -> Case:
     """Return the case that a test id names."""
     return Case(op, mode, dtype, cases.parse_shape(shape), backend, device)
@@ -109,11 +116,17 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the report, also when the run was interrupted."""
     harness = session.config.stash.get(HARNESS, None)
-    if harness is None or harness.recorder.n_cases == 0 or session.config.option.benchmark_disable:
+    if harness is None or session.config.option.benchmark_disable:
         return
-    run = load_run(harness.recorder.path)
-    written = report.write(run, session.config.option.results / "latest")
-    session.config.stash[REPORT] = (run, written["report.html"])
+    results, recorder = session.config.option.results, harness.recorder
+    if recorder.n_cases:
+        run = store.with_certificates(load_run(recorder.path), report.read_accuracy(results / "accuracy"))
+        written = report.write(run, results / "latest")
+        session.config.stash[REPORT] = (run, written["report.html"])
+    elif recorder.n_searched:
+        run = load_run(recorder.path)
+        written = report.write_accuracy(run.accuracy, results / "accuracy")
+        session.config.stash[REPORT] = (run, written["accuracy.md"])
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

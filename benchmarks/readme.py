@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
+import backends
 from backends.catalogue import OPS
+from backends.interface import MODES, Backend, Gap
 from benchmarks.analysis.records import COLUMNS
-from benchmarks.cases import PRESETS
+from benchmarks.cases import DTYPES, PRESETS
 
 ROOT = Path(__file__).parent.parent
 
@@ -19,14 +21,67 @@ def ops_table() -> str:
     rows = [
         {
             "op": f"`{spec.name}`",
+            "also called": _code(spec.aliases),
             "formula": f"`{spec.formula}`",
-            "parameters": ", ".join(f"`{p.name}={p.default!r}`" for p in spec.parameters),
+            "arguments": _code(
+                [f"{d.name}=None" if d.optional else d.name for d in spec.inputs]
+                + [f"{p.name}={p.default!r}" for p in spec.parameters if p.name != "reduction"]
+            ),
             "ULP budget, forward / backward": f"{spec.budget.forward:g} / {spec.budget.backward:g}",
             "at kinks": spec.kink_convention,
         }
         for spec in OPS.values()
     ]
     return _markdown(rows)
+
+
+def conventions_table() -> str:
+    """Return where the field disagrees, as a Markdown table: what is meant here, and elsewhere."""
+    rows = [
+        {"op": f"`{spec.name}`", "here": spec.choice, "elsewhere": spec.elsewhere}
+        for spec in OPS.values()
+        if spec.choice
+    ]
+    return _markdown(rows)
+
+
+def support_table() -> str:
+    """Return which op runs in which dtypes on which backend, as a Markdown table; imports every backend."""
+    loaded = {name: backends.load(name) for name in backends.names()}
+    rows = [{"op": f"`{op}`"} | {name: _supported(backend, op) for name, backend in loaded.items()} for op in OPS]
+    return _markdown(rows)
+
+
+def gaps_table() -> str:
+    """Return what backends lack, and why, as a Markdown table; imports every backend."""
+    rows = [
+        {
+            "backend": name,
+            "op": f"`{gap.op}`" if gap.op else "all",
+            "what": ", ".join([*gap.dtypes, *gap.modes, *gap.allocations, *gap.devices]) or "all",
+            "why": gap.reason,
+            "whose": {"todo": "ours to write", "upstream": "the framework's", "never": "makes no sense"}[gap.kind],
+        }
+        for name in backends.names()
+        for gap in _gaps(backends.load(name))
+    ]
+    return _markdown(rows)
+
+
+def _gaps(backend: Backend) -> list[Gap]:
+    """Return the gaps that a backend declares, and one for each op that it does not implement."""
+    missing = (backend.supports(op) for op in OPS)
+    return [*backend.gaps, *(gap for gap in missing if isinstance(gap, Gap) and gap not in backend.gaps)]
+
+
+def _supported(backend: Backend, op: str) -> str:
+    """Return the dtypes in which an op runs, forward and backward."""
+    names = [dtype for dtype in DTYPES if all(backend.supports(op, dtype=dtype, mode=mode) for mode in MODES)]
+    return "all" if len(names) == len(DTYPES) else ", ".join(names) or "none"
+
+
+def _code(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def presets_table() -> str:
@@ -51,7 +106,13 @@ def columns_table() -> str:
 
 
 TABLES = {
-    ROOT / "README.md": {"ops": ops_table, "presets": presets_table},
+    ROOT / "README.md": {
+        "ops": ops_table,
+        "conventions": conventions_table,
+        "support": support_table,
+        "gaps": gaps_table,
+        "presets": presets_table,
+    },
     ROOT / "results" / "README.md": {"columns": columns_table},
 }
 

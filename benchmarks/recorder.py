@@ -20,7 +20,7 @@ from backends.catalogue import OPS
 from benchmarks import machine, oracle
 from benchmarks.accuracy import Verdict
 from benchmarks.analysis.records import ACCURACY_COLUMNS, to_frame
-from benchmarks.analysis.store import Run, read_journal, write_journal_line
+from benchmarks.analysis.store import Run, best_samples, read_journal, write_journal_line
 from benchmarks.bandwidth import Bandwidth
 from benchmarks.cases import Case
 
@@ -47,6 +47,7 @@ class Recorder:
         opening = {"command": command, "started": now.isoformat(), "machine": self._machine}
         self._write("run", self._run | opening | {"warnings": self.warnings})
         self.n_cases = 0
+        self.n_searched = 0
 
     def case(self, case: Case, facts: Mapping[str, Any]) -> dict[str, Any]:
         """Write one case's record and return it."""
@@ -71,6 +72,7 @@ class Recorder:
         """Write what the correctness suite found about one op, mode, dtype and backend."""
         found = {k: v for k, v in asdict(verdict).items() if k != "max_abs_error"}
         self._write("accuracy", {**place, "kind": OPS[place["op"]].kind, **found})
+        self.n_searched += place["sample"] == "searched"
 
     def unavailable(self, place: Mapping[str, Any], status: str, reason: str) -> None:
         """Write that an accuracy could not be found out, and why."""
@@ -99,7 +101,7 @@ def load_run(journal: Path) -> Run:
     measured = [pd.DataFrame(line) for line in by_type["bandwidth"]]
     return Run(
         records=to_frame(by_type["case"]),
-        accuracy=to_frame(by_type["accuracy"], ACCURACY_COLUMNS),
+        accuracy=best_samples(to_frame(by_type["accuracy"], ACCURACY_COLUMNS)),
         machine=run["machine"],
         curves=gallery(),
         command=run["command"],

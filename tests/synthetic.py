@@ -139,8 +139,9 @@ def accuracy() -> list[dict[str, object]]:
     for op, mode, backend in itertools.product(OPS, MODES, COSTS):
         rng = np.random.default_rng(_seed(op, mode, backend))
         row: dict[str, object] = {
-            "op": op, "kind": OPS[op], "mode": mode, "backend": backend, "backend_version": VERSIONS[backend],
-            "device": "cpu", "dtype": "float32", "status": "ok", "reason": "", "n_points": 20_011,
+            "op": op, "kind": OPS[op], "mode": mode, "backend": backend,
+            "backend_version": VERSIONS[backend], "device": "cpu", "dtype": "float32", "sample": "designed",
+            "status": "ok", "reason": "", "n_points": 20_011,
             "max_ulp": 0.0 if op in ("step", "relu") else float(rng.uniform(0.5, 3.2)), "mean_ulp": 0.21,
             "max_ulp_elsewhere": 0.97,
             "worst_input": float(rng.normal()), "budget_ulp": 0.0 if op in ("step", "relu") else 4.0,

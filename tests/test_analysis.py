@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from benchmarks.analysis import quantities, summary, tables
 from benchmarks.analysis.records import ACCURACY_COLUMNS, COLUMNS, to_frame
-from benchmarks.analysis.store import Run, read_journal, write_journal_line
+from benchmarks.analysis.store import Run, best_samples, read_journal, with_certificates, write_journal_line
 from tests import synthetic
 from tests.synthetic import record
 
@@ -336,3 +336,22 @@ def test_a_damaged_line_in_the_middle_is_an_error_with_its_number(tmp_path: Path
 def test_a_run_needs_nothing() -> None:
     assert Run().records.empty
     assert list(Run().curves.columns) == ["op", "x", "y", "derivative"]
+
+
+def test_a_searched_accuracy_stands_for_the_designed_one() -> None:
+    rows = synthetic.accuracy()
+    searched = [rows[0] | {"sample": "searched", "max_ulp": 9.0}]
+    best = best_samples(to_frame([*searched, *rows], ACCURACY_COLUMNS))
+    assert len(best) == len(rows)
+    assert best[best["sample"] == "searched"]["max_ulp"].tolist() == [9.0]
+
+
+def test_certificates_count_for_the_same_versions_and_ops_only() -> None:
+    rows = synthetic.accuracy()
+    run = Run(accuracy=to_frame([row for row in rows if row["op"] == "tanh"], ACCURACY_COLUMNS))
+    certified = to_frame([row | {"sample": "searched"} for row in rows], ACCURACY_COLUMNS)
+    certified.loc[certified["backend"] == "torch", "backend_version"] = "0.1"
+    merged = with_certificates(run, certified).accuracy
+    assert set(merged["op"]) == {"tanh"}
+    assert set(merged.loc[merged["sample"] == "designed", "backend"]) == {"torch"}
+    assert with_certificates(run, to_frame([], ACCURACY_COLUMNS)).accuracy.equals(run.accuracy)

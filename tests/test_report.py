@@ -20,7 +20,18 @@ from rich.console import Console
 from benchmarks.analysis import tables
 from benchmarks.analysis.records import ACCURACY_COLUMNS, COLUMNS, to_frame
 from benchmarks.analysis.store import Run
-from benchmarks.report import charts, fingerprint, heatmap, page, palette, views, write
+from benchmarks.report import (
+    charts,
+    fingerprint,
+    heatmap,
+    markdown,
+    page,
+    palette,
+    read_accuracy,
+    views,
+    write,
+    write_accuracy,
+)
 from benchmarks.report.terminal import render_summary
 from tests import synthetic
 from tests.synthetic import HOSTILE, failure, record
@@ -28,6 +39,7 @@ from tests.synthetic import HOSTILE, failure, record
 FILES = {
     "records.csv",
     "accuracy.csv",
+    "accuracy.md",
     "medians.csv",
     "medians.md",
     "speedups.csv",
@@ -357,3 +369,26 @@ def test_brackets_in_reasons_reach_the_terminal_as_they_are() -> None:
 def test_infinite_errors_are_shown_and_sort_last(html: str) -> None:
     assert "0.970 ! ∞" in Page(html).text
     assert math.isinf(float(max(row["max_ulp"] for row in synthetic.accuracy())))  # type: ignore[type-var]
+
+
+def test_the_accuracy_table_shows_largest_and_mean_errors_deviations_and_failures() -> None:
+    text = markdown.accuracy(to_frame(synthetic.accuracy(), ACCURACY_COLUMNS))
+    assert "## float32 on cpu" in text
+    rows = {tuple(cell.strip() for cell in line.split("|")[1:3]): line for line in text.splitlines()}
+    assert "0.970 (0.210) ! 1.68×10⁷" in rows["sigmoid", "backward"]
+    assert "✕ 37.2" in rows["categorical_cross_entropy", "backward"]
+    assert "!" not in rows["sigmoid", "forward"]
+
+
+def test_searched_accuracy_is_kept_for_other_ops_and_comes_back(tmp_path: Path) -> None:
+    found = to_frame([row | {"sample": "searched"} for row in synthetic.accuracy()], ACCURACY_COLUMNS)
+    first, second = found[found["op"] == "sigmoid"], found[found["op"] != "sigmoid"]
+    assert read_accuracy(tmp_path).empty
+    write_accuracy(first, tmp_path)
+    paths = write_accuracy(second.assign(max_ulp=7.0), tmp_path)
+    assert set(paths) == {"accuracy.csv", "accuracy.md"}
+    merged = read_accuracy(tmp_path)
+    assert len(merged) == len(found)
+    assert (merged.loc[merged["op"] != "sigmoid", "max_ulp"] == 7).all()
+    kept = merged[merged["op"] == "sigmoid"].fillna({"reason": ""}).reset_index(drop=True)
+    pd.testing.assert_frame_equal(kept, first.reset_index(drop=True))

@@ -76,6 +76,7 @@ ACCURACY_COLUMNS: tuple[Column, ...] = (
     Column("dtype", "string", "of the inputs and the output"),
     Column("status", "string", "ok, failed, known_deviation, unavailable, crashed or timeout"),
     Column("reason", "string", "explains every status but ok"),
+    Column("sample", "string", "designed, or searched: thousands of points and the worst found from there"),
     Column("n_points", "Int64", "number of outputs compared"),
     Column("max_ulp", "float64", "largest error, in units of the last place"),
     Column("max_ulp_elsewhere", "float64", "largest error outside known deviations"),

@@ -11,7 +11,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -44,6 +44,24 @@ class Run:
     command: str = ""
     saved_as: str = ""
     warnings: tuple[str, ...] = ()
+
+
+def best_samples(accuracy: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per op, mode, dtype, backend and device: that of the searched sample, where there is one."""
+    keys = ["op", "mode", "dtype", "backend", "device"]
+    searched = accuracy["sample"].eq("searched").fillna(value=False)
+    best = accuracy.assign(searched=searched).groupby(keys, sort=False, dropna=False)["searched"].transform("max")
+    return accuracy[searched == best].drop_duplicates(keys, keep="last").reset_index(drop=True)
+
+
+def with_certificates(run: Run, certified: pd.DataFrame) -> Run:
+    """Return `run` with what an earlier search found about the same versions of its backends and its ops."""
+    same = certified[["backend", "backend_version", "device"]].apply(tuple, axis=1)
+    known = set(run.accuracy[["backend", "backend_version", "device"]].itertuples(index=False, name=None))
+    chosen = (
+        certified[same.isin(known) & certified["op"].isin(run.accuracy["op"])] if len(certified) else certified
+    )
+    return replace(run, accuracy=best_samples(pd.concat([run.accuracy, chosen], ignore_index=True)))
 
 
 def write_journal_line(file: TextIO, record: Mapping[str, object]) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.analysis.store import Run
+from benchmarks.analysis.records import ACCURACY_COLUMNS, to_frame
+from benchmarks.analysis.store import Run, best_samples
 from benchmarks.analysis.tables import medians, speedups
 from benchmarks.report import markdown, page
 
@@ -20,12 +22,31 @@ def write(run: Run, directory: Path) -> dict[str, Path]:
     contents = {
         "records.csv": _csv(run.records),
         "accuracy.csv": _csv(run.accuracy),
+        "accuracy.md": markdown.accuracy(run.accuracy),
         "medians.csv": _csv(medians(run.records).reset_index()),
         "medians.md": markdown.medians(run.records),
         "speedups.csv": _csv(speedups(run.records, baseline_device="cpu").reset_index()),
         "speedups.md": markdown.speedups(run.records),
         "report.html": page.render(run),
     }
+    return _write(contents, directory)
+
+
+def write_accuracy(accuracy: pd.DataFrame, directory: Path) -> dict[str, Path]:
+    """Write the accuracy table alone, over what an earlier search found of other ops and backends."""
+    merged = best_samples(pd.concat([read_accuracy(directory), accuracy], ignore_index=True))
+    return _write({"accuracy.csv": _csv(merged), "accuracy.md": markdown.accuracy(merged)}, directory)
+
+
+def read_accuracy(directory: Path) -> pd.DataFrame:
+    """Return the accuracy table of a directory; without rows if there is none."""
+    path = directory / "accuracy.csv"
+    frame = pd.read_csv(path) if path.exists() else pd.DataFrame()
+    rows = [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+    return to_frame(rows, ACCURACY_COLUMNS)
+
+
+def _write(contents: Mapping[str, str], directory: Path) -> dict[str, Path]:
     directory.mkdir(parents=True, exist_ok=True)
     return {name: _replace(directory / name, text) for name, text in contents.items()}
 

@@ -22,6 +22,37 @@ def speedups(records: pd.DataFrame) -> str:
     return _table(wide, title, lambda ratio: f"{quantities.number(ratio)}×", fastest=max)
 
 
+def accuracy(rows: pd.DataFrame) -> str:
+    """Return the largest and mean errors as Markdown tables, one per dtype and device."""
+    parts = ["# Accuracy\n", _ACCURACY_KEY]
+    for (dtype, device), group in rows.groupby(["dtype", "device"], sort=False, dropna=False):
+        judged = group[group["status"] != "unavailable"].assign(cell=lambda g: g.apply(_error, axis=1))
+        if judged.empty:
+            continue
+        names = tables.backend_order(judged)
+        wide = judged.pivot_table(
+            index=["op", "mode"], columns="backend", values="cell", aggfunc="first", sort=False
+        )
+        body = wide.reindex(columns=names).fillna("").reset_index().to_markdown(index=False, disable_numparse=True)
+        parts += [f"## {dtype} on {device}\n", f"{body}\n"]
+    return "\n".join(parts)
+
+
+_ACCURACY_KEY = (
+    "Largest error in units of the last place, and the mean in brackets. `!` marks a known deviation, after the "
+    "largest error elsewhere; `✕` a failure.\n"
+)
+
+
+def _error(row: pd.Series) -> str:
+    largest, mean = quantities.number(row["max_ulp"]), quantities.number(row["mean_ulp"])
+    if row["status"] == "ok":
+        return f"{largest} ({mean})"
+    if row["status"] == "known_deviation":
+        return f"{quantities.number(row['max_ulp_elsewhere'])} ({mean}) ! {largest}"
+    return f"✕ {largest}"
+
+
 def _table(
     wide: pd.DataFrame, title: str, form: Callable[[float], str], *, fastest: Callable[[list[float]], float]
 ) -> str:

@@ -20,7 +20,9 @@ _KEYS = ("op", "mode", "dtype", "device", *POLICIES)
 def render_summary(run: Run, report_path: Path | None, console: Console) -> None:
     """Print the summary of `run` on `console`, fitted to its width."""
     winners = tables.best(run.records)
-    if winners.empty:
+    if run.records.empty:
+        pass  # a run that only checked
+    elif winners.empty:
         console.print(Text("No case was measured successfully.", style="bold red"))
     else:
         console.print(_winners_table(run.records, winners, console.width))

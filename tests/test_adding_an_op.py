@@ -1,0 +1,110 @@
+"""Adding an op is one OpSpec and one function per backend: everything else finds it by itself."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import backends
+
+ROOT = Path(__file__).parent.parent
+
+SPEC = """
+
+OPS = (
+    *OPS,
+    activation(
+        "cube",
+        "Third power",
+        lambda m, x: 3 * x**2,
+        formula="x**3",
+        source="a test",
+        definition=lambda m, x: x**3,
+        budget=Budget(4, 4, "two products, each rounded"),
+        limits=((-INF, -INF, INF), (INF, INF, INF)),
+        aliases=("third_power",),
+    ),
+)
+"""
+FUNCTIONS = """
+
+@elementwise()
+def cube(x: np.ndarray, out: np.ndarray) -> None:
+    with silent():
+        np.multiply(x, x, out=out)
+        out *= x
+
+
+@pullback()
+def cube_vjp(x: np.ndarray, out: np.ndarray) -> None:
+    with silent():
+        np.multiply(x, x, out=out)
+        out *= 3
+"""
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """Copy what runs, and add an op to the catalogue and to NumPy alone, as a contributor would."""
+    copy = tmp_path_factory.mktemp("tree")
+    for folder in ("backends", "benchmarks"):
+        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("conftest.py", "pyproject.toml"):
+        shutil.copy(ROOT / file, copy)
+    append(copy / "backends" / "catalogue" / "piecewise.py", SPEC)
+    numpy = copy / "backends" / "numpy_piecewise.py"
+    append(numpy, "\nfrom backends.numpy_blocks import elementwise, pullback, silent  # noqa: E402\n" + FUNCTIONS)
+    return copy
+
+
+def append(path, text):
+    path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
+
+
+def run(tree, *arguments):
+    environment = os.environ | {"NO_COLOR": "1", "COLUMNS": "200"}
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=tree, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_an_added_op_is_checked_timed_and_reported_and_missing_elsewhere(tree):
+    results = tree / "results"
+    run(tree, "-m", "pytest", "benchmarks", "--op", "third_power", "--size", "1000", "--results", str(results))
+    records = pd.read_csv(results / "latest" / "records.csv")
+    assert set(records["op"]) == {"cube"}
+    assert set(records["mode"]) == {"forward", "backward"}
+    by_backend = records.groupby("backend")["status"].unique().map(list).to_dict()
+    assert by_backend == {name: ["ok"] if name == "numpy" else ["unavailable"] for name in backends.names()}
+    accuracy = pd.read_csv(results / "latest" / "accuracy.csv")
+    checked = accuracy[accuracy["backend"] == "numpy"]
+    assert set(checked["status"]) == {"ok"}
+    assert set(checked["dtype"]) == {"float16", "bfloat16", "float32", "float64"}
+    page = (results / "latest" / "report.html").read_text(encoding="utf-8")
+    assert "cube" in page
+    for name in backends.names():
+        if name != "numpy" and backends.missing(name) is None:
+            assert f"{name} does not implement cube yet" in page
+
+
+def test_an_added_op_is_in_the_generated_tables(tree):
+    if reasons := [reason for name in backends.names() if (reason := backends.missing(name))]:
+        pytest.skip("; ".join(reasons))
+    tables = run(
+        tree,
+        "-c",
+        "from benchmarks import readme; print(readme.ops_table(), readme.support_table(), readme.gaps_table())",
+    )
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in tables.splitlines() if "`cube`" in line]
+    (row,) = [line for line in lines if "`x**3`" in line]
+    assert "`third_power`" in row
+    assert ["`cube`", *("all" if name == "numpy" else "none" for name in backends.names())] in lines
+    assert ["numba", "`cube`", "all", "numba does not implement cube yet", "ours to write"] in lines
