@@ -27,8 +27,8 @@ Status = Literal["ok", "known_deviation", "failed"]
 class Verdict:
     """How far a result is from exact, in ULP, and whether that is allowed.
 
-    `max_ulp_elsewhere` is the largest error outside known deviations, `worst_input` the first input at the worst
-    point (NaN where that has no meaning). `reason` explains every status but `ok`.
+    `max_ulp_elsewhere` and `mean_ulp` are the largest and the mean error outside known deviations, `worst_input` the
+    first input at the worst point (NaN where that has no meaning). `reason` explains every status but `ok`.
     """
 
     status: Status
@@ -88,12 +88,14 @@ def judge(
     n_summed: int = 1,
     complete: bool = True,
     promised: float = math.inf,
+    n_sample: int | None = None,
 ) -> Verdict:
     """Judge a result against the exact values.
 
     `first_input` (of the result's shape) tells which known deviations apply; `complete` says that the sample
     covers their regions, so that one which is not seen has disappeared, and fails. `promised` is what a backend
-    promises beyond the op's budget.
+    promises beyond the op's budget. The mean is over the first `n_sample` points alone, where more were sought out
+    for their errors.
     """
     allowed = min(budget(op, mode, n_summed), promised)
     errors = ulp_error(got, expected)
@@ -114,7 +116,7 @@ def judge(
     ]
 
     def verdict(status: Status, reason: str, select: Array | None = None) -> Verdict:
-        return _verdict(status, reason, errors, over & excused, got, expected, x, allowed, select)
+        return _verdict(status, reason, errors, over & excused, got, expected, x, allowed, select, n_sample)
 
     if bad.any():
         return verdict("failed", _describe(bad, errors, got, expected, x, allowed), bad)
@@ -144,11 +146,15 @@ def _verdict(
     x: Array,
     allowed: float,
     select: Array | None,
+    n_sample: int | None,
 ) -> Verdict:
     if errors.size == 0:
         return Verdict(status, reason, 0, 0.0, 0.0, 0.0, 0.0, float("nan"), allowed)
     worst = int(np.argmax(errors if select is None else np.where(select, errors, -1.0)))
     finite = np.isfinite(errors) & np.isfinite(expected.high) & np.isfinite(got)
+    ordinary = finite & ~deviating
+    if n_sample is not None and errors.ndim:
+        ordinary[n_sample:] = False
     absolute = np.abs(got[finite].astype(np.float64) - expected.high[finite]) if finite.any() else np.zeros(1)
     return Verdict(
         status,
@@ -156,7 +162,7 @@ def _verdict(
         int(errors.size),
         float(errors.flat[worst]),
         float(errors[~deviating].max(initial=0.0)),
-        float(errors[finite].mean()) if finite.any() else float("inf"),
+        float(errors[ordinary].mean()) if ordinary.any() else float("nan"),
         float(absolute.max()),
         float(x.flat[worst]),
         allowed,

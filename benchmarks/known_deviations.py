@@ -90,7 +90,13 @@ KNOWN_DEVIATIONS: tuple[KnownDeviation, ...] = (
     KnownDeviation(
         _EITHER, ("gelu",), _BACKWARD, INF, "x³ overflows", at="huge", parameters={"approximate": "tanh"}
     ),
-    KnownDeviation(_EITHER, ("exponential", "poisson"), _BACKWARD, INF, _OVERFLOW, low=10, dtypes=_F16),
+    *(
+        KnownDeviation(
+            _EITHER, ("exponential", "poisson"), _BACKWARD, INF, _OVERFLOW, low=limit, dtypes=dtypes, seen_in=()
+        )
+        for dtypes, limit in _EXP_OVERFLOWS
+    ),
+    KnownDeviation(_JAX, ("silu", "mish"), _BACKWARD, INF, _OVERFLOW, at="top", seen_in=()),
     KnownDeviation(
         _EITHER,
         ("gaussian_negative_log_likelihood",),
@@ -98,7 +104,7 @@ KNOWN_DEVIATIONS: tuple[KnownDeviation, ...] = (
         INF,
         "the square overflows",
         at="huge",
-        dtypes=_F16,
+        seen_in=(),
     ),
     KnownDeviation(
         _EITHER, ("cosine_similarity",), _BOTH, INF, "squares overflow, and eps is 0", at="anywhere", dtypes=_F16
@@ -165,7 +171,7 @@ KNOWN_DEVIATIONS: tuple[KnownDeviation, ...] = (
     KnownDeviation(_JAX, ("elu", "celu", "selu"), _BACKWARD, ALL_DIGITS, _EXPM1, high=-1, cancels=16),
     KnownDeviation(_JAX, ("mish",), _BACKWARD, 128, _TANH, low=3, high=10),
     KnownDeviation(
-        _EITHER, ("silu", "mish"), _BACKWARD, 128, _ONE_MINUS, low=10, high=45, dtypes=_F64, seen_in=()
+        _EITHER, ("silu", "mish"), _BACKWARD, 1024, _ONE_MINUS, low=10, high=45, dtypes=_F64, seen_in=()
     ),
     KnownDeviation(
         _JAX, _LOGISTIC_GRADIENTS, _BACKWARD, 64, _EXP_OF_LOG, low=-45, high=-8, dtypes=_F64, seen_in=()

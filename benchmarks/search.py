@@ -34,11 +34,15 @@ Evaluate = Callable[[tuple[Array, ...], Array | None], Array]
 
 @dataclass(frozen=True)
 class Trial:
-    """Inputs, the exact result for them, and the cotangent it is for."""
+    """Inputs, the exact result for them, and the cotangent it is for.
+
+    The first `n_sample` points (or rows) were sampled, the others sought out for their errors.
+    """
 
     arrays: tuple[Any, ...]
     cotangent: Array | None
     expected: Expected
+    n_sample: int
 
 
 def worst_points(evaluate: Evaluate, op: str, mode: str, dtype: str) -> tuple[Array, Trial]:
@@ -81,10 +85,11 @@ def attempt(
     """Return inputs, a cotangent and the exact result; without `parameters`, losses are not reduced."""
     if parameters is None:
         parameters = {"reduction": "none"} if spec.kind == "loss" else {}
+    n_points = len(arrays[0]) if arrays[0].ndim else 1
     if mode == "forward":
-        return Trial(tuple(arrays), None, oracle.forward(spec.name, arrays, parameters, dtype))
+        return Trial(tuple(arrays), None, oracle.forward(spec.name, arrays, parameters, dtype), n_points)
     g = inputs.cotangent(output_shape(spec, arrays, spec.complete(parameters)), dtype)
-    return Trial(tuple(arrays), g, oracle.backward(spec.name, g, arrays, parameters, dtype))
+    return Trial(tuple(arrays), g, oracle.backward(spec.name, g, arrays, parameters, dtype), n_points)
 
 
 def _worst(got: Array, trial: Trial, allowed: float) -> Array:
@@ -109,9 +114,8 @@ def _joined(trials: Sequence[Trial]) -> Trial:
         if first.cotangent is None
         else np.concatenate([t.cotangent for t in trials if t.cotangent is not None])
     )
-    return Trial(
-        tuple(join(parts) for parts in zip(*(t.arrays for t in trials), strict=True)), g, Expected(*expected)
-    )
+    arrays = tuple(join(parts) for parts in zip(*(t.arrays for t in trials), strict=True))
+    return Trial(arrays, g, Expected(*expected), first.n_sample)
 
 
 def _vary(

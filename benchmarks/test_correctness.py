@@ -199,6 +199,7 @@ def _certify(
         n_summed=_n_summed(OPS[op], first, parameters),
         complete=device == "cpu",  # where the known deviations were measured
         promised=promised,
+        n_sample=trial.n_sample,
     )
     harness.recorder.accuracy(place, verdict)
     harness.settle(verdict.status, verdict.reason, backend, device)

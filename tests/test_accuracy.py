@@ -196,3 +196,10 @@ def test_hand_written_backends_promise_four_ulp_and_one_in_narrow_types():
     assert b.promised_ulp("softplus", mode="forward", dtype="bfloat16") == 1
     assert b.promised_ulp("gelu", mode="backward", dtype="float64") == 7
     assert b.promised_ulp("softmax", mode="forward", dtype="float64") == np.inf
+
+
+def test_the_mean_is_over_the_sample_and_outside_known_deviations(known):
+    exact, x = [1.0] * 4, [0.0, 0.0, 6.0, 0.0]
+    got = [1.0, 1 + 2 * 2**-23, 1 + 50 * 2**-23, 1 + 7 * 2**-23]
+    assert judge(got, exact, x, n_sample=3).mean_ulp == 1
+    assert judge(got, exact, x).mean_ulp == 3
