@@ -27,8 +27,8 @@ Status = Literal["ok", "known_deviation", "failed"]
 class Verdict:
     """How far a result is from exact, in ULP, and whether that is allowed.
 
-    `max_ulp_elsewhere` and `mean_ulp` are the largest and the mean error outside known deviations, `worst_input` the
-    first input at the worst point (NaN where that has no meaning). `reason` explains every status but `ok`.
+    `max_ulp_elsewhere` and `mean_ulp` are the largest and the mean error outside known deviations, `worst_input`
+    the first input at the worst point (NaN where that has no meaning). `reason` explains every status but `ok`.
     """
 
     status: Status

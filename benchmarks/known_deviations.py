@@ -173,6 +173,7 @@ KNOWN_DEVIATIONS: tuple[KnownDeviation, ...] = (
     KnownDeviation(
         _EITHER, ("silu", "mish"), _BACKWARD, 1024, _ONE_MINUS, low=10, high=45, dtypes=_F64, seen_in=()
     ),
+    KnownDeviation(_JAX, ("mish",), _BACKWARD, 64, _EXP_OF_LOG, low=-45, high=-8, dtypes=_F64, seen_in=()),
     KnownDeviation(
         _JAX, _LOGISTIC_GRADIENTS, _BACKWARD, 64, _EXP_OF_LOG, low=-45, high=-8, dtypes=_F64, seen_in=()
     ),
@@ -277,6 +278,7 @@ KNOWN_DEVIATIONS: tuple[KnownDeviation, ...] = (
     # --- subnormal numbers ----------------------------------------------------------------------------------
     KnownDeviation(_JAX, tuple(OPS), _BOTH, ALL_DIGITS, _FLUSH, at="subnormal", seen_in=()),
     KnownDeviation(_JAX, _PROBABILITY_LOSSES, _BOTH, INF, _FLUSH, at="subnormal", seen_in=()),
+    KnownDeviation(_JAX, ("glu",), _FORWARD, 4096, _FLUSH, at="anywhere", dtypes=_F16),
     KnownDeviation(
         _JAX,
         ("mean_absolute_error", "mean_absolute_percentage_error"),
