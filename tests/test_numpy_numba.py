@@ -297,6 +297,32 @@ def test_a_masked_class_without_target_costs_nothing(backend):
     )
 
 
+@pytest.mark.parametrize(
+    ("op", "x", "y"),
+    [
+        ("softplus", -100, 3.783506e-44),  # subnormal in float32, not 0
+        ("log_sigmoid", -1000, -1000),
+        ("log_sigmoid", 100, -3.783506e-44),
+        ("gelu", -12, -2.1317785e-32),
+        ("mish", -80, -1.4438811e-33),
+        ("tanh_shrink", 1e-10, 3.3333333e-31),
+        ("squareplus", -1e15, 1e-15),
+        ("softsign", 3e38, 1),
+        ("hard_silu", 3e38, 3e38),
+        ("elu", -1e-20, -1e-20),
+    ],
+)
+def test_tails_keep_their_digits(backend, op, x, y):
+    got = getattr(backend, op)(np.full(3, x, np.float32))
+    np.testing.assert_allclose(got, np.float32(y), rtol=3e-7)
+
+
+@pytest.mark.parametrize("x", [-90.0, -20.0, 20.0, 90.0])
+def test_the_gradient_of_sigmoid_does_not_vanish_in_its_tails(backend, x):
+    slope = backend.derivative("sigmoid")(np.full(3, x, np.float32))
+    np.testing.assert_allclose(slope, math.exp(-abs(x)), rtol=1e-6)
+
+
 def test_a_hopeless_logit_has_a_finite_loss(backend):
     x = np.array([[1e4, -1e4]], np.float32)
     assert backend.softmax_cross_entropy_with_integer_labels(x, np.array([1])) == 2e4
