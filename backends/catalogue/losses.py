@@ -183,6 +183,7 @@ OPS: tuple[OpSpec, ...] = (
         EPS,
         formula="100 * abs(prediction - target) / max(abs(target), eps)",
         source="Makridakis 1993",
+        inputs=(PREDICTION, Input("target", "positive")),
         kink_convention=DIFFERENCE_AT_0,
         aliases=("mape",),
         alternatives=({"eps": 0.5},),
