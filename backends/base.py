@@ -62,7 +62,7 @@ class BaseBackend(ABC):
         """Tell whether `array` is of the framework's own array type."""
 
     def implements(self, op: str) -> bool:  # noqa: ARG002
-        """Tell whether the backend has a function for an op of this name."""
+        """Tell whether the backend has a function for an op of this name: all, unless a module knows better."""
         return True
 
     @abstractmethod

@@ -62,8 +62,9 @@ class JaxBackend(BaseBackend):
         return str(jax.__version__)
 
     def asarray(self, array: Any, dtype: str | None = None) -> jax.Array:
-        """Copy a host array to the device (JAX would otherwise share an aligned buffer)."""
-        return jax.device_put(np.asarray(array, known_dtype(dtype)), self._device, may_alias=False)
+        """Copy a host array to the device."""
+        # A copy of our own: JAX reads the host's array later, or shares it, whatever `may_alias` says.
+        return jax.device_put(np.array(array, known_dtype(dtype)), self._device)
 
     def to_numpy(self, array: jax.Array) -> np.ndarray:
         """Copy an array to the host."""
