@@ -6,17 +6,11 @@ Values are judged elsewhere, against mpmath (benchmarks/test_correctness.py).
 from __future__ import annotations
 
 import math
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-from mpmath import mp
 
 import backends
-from backends import gelu_constants
 from backends.base import output_shape
 from backends.catalogue import OPS
 from backends.interface import NotSupported
@@ -387,62 +381,3 @@ def test_backends_with_other_thread_counts_do_not_disturb_each_other():
     most.relu(x)
     assert (one.threads, most.threads) == (1, numba.config.NUMBA_NUM_THREADS)
     assert numba.get_num_threads() == most.threads
-
-
-# --- compilation ----------------------------------------------------------------------------------------------
-
-COMPILED = """
-import sys, backends
-from backends import numba_backend, numba_loops
-import numba.core.event as event
-with event.install_recorder("numba:compile") as recorder:
-    backend = backends.load("numba")
-    imported = len(recorder.buffer)
-    import numpy as np
-    x = np.array([-2.0, 2.0], np.float32)
-    print(imported, *backend.relu(x), *backend.sigmoid(x), len(recorder.buffer))
-"""
-
-
-def test_importing_compiles_nothing_and_the_disk_cache_keeps_ops_apart(tmp_path):
-    root = Path(__file__).parent.parent
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(root)}
-    outputs = [
-        subprocess.run(
-            [sys.executable, "-c", COMPILED], env=environment, cwd=root, check=True, capture_output=True, text=True
-        ).stdout.split()
-        for _ in range(2)
-    ]
-    cold, cached = ([float(word) for word in line] for line in outputs)
-    assert cold[0] == 0
-    assert cold[1:5] == cached[1:5] == pytest.approx([0, 2, 1 / (1 + math.exp(2)), 1 / (1 + math.exp(-2))])
-    assert cold[5] > 0
-    assert cached[5] == 0, "the second process compiled again"
-
-
-# --- constants ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("coefficients", "largest", "tolerance"),
-    [(gelu_constants.TAIL_FLOAT64, 40, 2e-16), (gelu_constants.TAIL_FLOAT32, 15, 5e-9)],
-    ids=DTYPES,
-)
-def test_the_tail_polynomial_is_the_normal_distribution(coefficients, largest, tolerance):
-    with mp.workdps(50):
-        for a in np.linspace(0, largest, 101).tolist():
-            ratio = mp.polyval([mp.mpf(c) for c in coefficients], (mp.mpf(a) - 5) / (mp.mpf(a) + 5))
-            exact = (1 + mp.sqrt(2) * a) * mp.exp(mp.mpf(a) ** 2 / 2) * mp.erfc(a / mp.sqrt(2)) / 2
-            assert abs(ratio / exact - 1) < tolerance
-
-
-def test_constants_in_two_parts_are_exact_and_complete():
-    with mp.workdps(50):
-        linear = 2 * mp.sqrt(2 / mp.pi)
-        for exact, high, low, grid in (
-            (linear, gelu_constants.LINEAR_HIGH, gelu_constants.LINEAR_LOW, 2**36),
-            (linear * 44715 / 1_000_000, gelu_constants.CUBIC_HIGH, gelu_constants.CUBIC_LOW, 2**24),
-            (64 * mp.log(2), gelu_constants.SHIFT_HIGH, gelu_constants.SHIFT_LOW, 2**42),
-        ):
-            assert (high * grid).is_integer()
-            assert abs(exact - high - low) < 1e-24
