@@ -6,13 +6,13 @@ import difflib
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from backends.catalogue import activations, class_losses, gated, losses, piecewise, rows
+from backends.catalogue import activations, class_losses, gated, likelihoods, losses, piecewise, rows
 from backends.interface import OpSpec
 
 OPS: Mapping[str, OpSpec] = MappingProxyType(
     {
         spec.name: spec
-        for module in (piecewise, activations, gated, rows, losses, class_losses)
+        for module in (piecewise, activations, gated, rows, losses, likelihoods, class_losses)
         for spec in module.OPS
     }
 )

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from backends.catalogue.formulas import AXIS, REDUCTION, depth, log_softmax, softmax, softmax_scale, times_log
+from backends.catalogue.formulas import AXIS, depth, log_softmax, softmax, softmax_scale, times_log
+from backends.catalogue.losses import EPS, loss
 from backends.interface import Budget, Formula, Input, OpSpec, Parameter
 
 DISTRIBUTION = Input("target", "distribution")
@@ -22,16 +23,7 @@ def _loss(
     name: str, summary: str, definition: Formula, gradient: Formula, budget: Budget, *more: Parameter, **facts: Any
 ) -> OpSpec:
     facts["alternatives"] = ({"axis": 0}, *facts.get("alternatives", ()))
-    return OpSpec(
-        name=name,
-        kind="loss",
-        summary=summary,
-        definition=definition,
-        gradient=gradient,
-        budget=budget,
-        parameters=(REDUCTION, AXIS, *more),
-        **facts,
-    )
+    return loss(name, summary, definition, gradient, budget, AXIS, *more, **facts)
 
 
 def _cross_entropy(m: Any, prediction: Any, target: Any, *, axis: int, eps: float) -> Any:
@@ -229,7 +221,6 @@ def _d_dice_scale(m: Any, g: Any, p: Any, t: Any, *, axis: int, eps: float) -> A
     return abs(g) * (both + 2 * t * all_) / all_**2
 
 
-_EPS = Parameter("eps", 1e-7, above=0.0)
 _MASKS = (Input("prediction", "unit"), Input("target", "unit"))
 
 OPS: tuple[OpSpec, ...] = (
@@ -368,7 +359,7 @@ OPS: tuple[OpSpec, ...] = (
             forward_scale=lambda m, p, t, axis, eps: m.sum(p * 0, axis=axis) + 1,
             backward_scale=_d_dice_scale,
         ),
-        _EPS,
+        EPS,
         formula="1 - (2 * sum(target * prediction) + eps) / (sum(target) + sum(prediction) + eps)",
         source="Dice 1945; Milletari, Navab and Ahmadi 2016",
         inputs=_MASKS,
@@ -390,7 +381,7 @@ OPS: tuple[OpSpec, ...] = (
         ),
         Parameter("alpha", 0.5, minimum=0.0),
         Parameter("beta", 0.5, minimum=0.0),
-        _EPS,
+        EPS,
         formula="1 - (i + eps) / (i + alpha * sum((1 - t) * p) + beta * sum(t * (1 - p)) + eps), i = sum(t * p)",
         source="Tversky 1977; Salehi, Erdogmus and Gholipour 2017",
         inputs=_MASKS,
