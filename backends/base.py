@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Literal
 
@@ -33,6 +33,8 @@ class BaseBackend(ABC):
 
     asynchronous: bool = False
     gaps: ClassVar[tuple[Gap, ...]] = ()
+    _functions: Mapping[str, Callable[..., Any]] | None = None
+    """The module's functions by name; None where it finds them in another way, and has one for every op."""
 
     def __init__(self, name: str, device: str, threads: int) -> None:
         self.name = name
@@ -61,9 +63,9 @@ class BaseBackend(ABC):
     def is_native(self, array: Any) -> bool:
         """Tell whether `array` is of the framework's own array type."""
 
-    def implements(self, op: str) -> bool:  # noqa: ARG002
-        """Tell whether the backend has a function for an op of this name: all, unless a module knows better."""
-        return True
+    def implements(self, op: str) -> bool:
+        """Tell whether the backend has a function for an op of this name."""
+        return self._functions is None or op in self._functions
 
     @abstractmethod
     def _forward(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:

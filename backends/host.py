@@ -48,6 +48,8 @@ class HostBackend(BaseBackend):
         Gap("overwriting the input is not implemented yet", "todo", allocations=("inplace",)),
     )
 
+    _functions: Mapping[str, Callable[..., Any]]
+
     def __init__(self, name: str, threads: int, functions: Mapping[str, Callable[..., Any]]) -> None:
         super().__init__(name, "cpu", threads)
         self._functions = functions
@@ -133,6 +135,12 @@ def _widening(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
 def output(out: np.ndarray | None, like: np.ndarray, shape: tuple[int, ...] | None = None) -> np.ndarray:
     """Return `out`, or a new array in C order for an output like `like`."""
     return np.empty(like.shape if shape is None else shape, like.dtype) if out is None else out
+
+
+def total_weight(labels: np.ndarray, weight: np.ndarray | None, ignore_index: int | None) -> float:
+    """Return what a mean over labelled rows divides by: how many take part, or the sum of their weights."""
+    part = labels if ignore_index is None else labels[labels != ignore_index]
+    return part.size if weight is None else float(weight[part].sum(dtype=np.float64))
 
 
 def share(g: np.ndarray, losses: float, reduction: str) -> Any:

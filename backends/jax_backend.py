@@ -50,7 +50,7 @@ class JaxBackend(BaseBackend):
         Gap("buffer donation is not implemented yet", "todo", allocations=("inplace",)),
     )
 
-    _functions: ClassVar[Mapping[str, Callable[..., Any]]] = {**vars(jax_activations), **vars(jax_losses)}
+    _functions: Mapping[str, Callable[..., Any]] = {**vars(jax_activations), **vars(jax_losses)}
 
     def __init__(self, name: str, device: str, threads: int, jax_device: jax.Device) -> None:
         super().__init__(name, device, threads)
@@ -73,10 +73,6 @@ class JaxBackend(BaseBackend):
     def is_native(self, array: Any) -> bool:
         """Tell whether `array` is a `jax.Array`."""
         return isinstance(array, jax.Array)
-
-    def implements(self, op: str) -> bool:
-        """Tell whether there is a function for an op of this name."""
-        return op in self._functions
 
     def synchronize(self, result: Any = None) -> None:
         """Wait for `result`, or, since JAX has no device-wide barrier, for every live array."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from backends import numba_loops as loops
-from backends.host import output, reduced, share
+from backends.host import output, reduced, share, total_weight
 
 Function = Callable[..., np.ndarray]
 
@@ -114,6 +114,7 @@ def row_loss(row: Callable[..., Any]) -> Function:
         **parameters: Any,
     ) -> np.ndarray:
         x = arrays[0]
+        count = _count(arrays, axis, parameters)
         arrays = _ignoring(arrays, parameters)
         shape = _without_axis(x, axis)
         each = reduction == "none"
@@ -123,7 +124,7 @@ def row_loss(row: Callable[..., Any]) -> Function:
             kernels.run(_flat(losses), operands, elements=x.size, threads=threads)
         else:
             losses.fill(0)
-        return losses if each else reduced(losses, _total_weight(arrays, axis), x.dtype, reduction, out)
+        return losses if each else reduced(losses, count, x.dtype, reduction, out)
 
     return _named(function, row)
 
@@ -143,8 +144,8 @@ def row_loss_vjp(row: Callable[..., None]) -> Function:
         **parameters: Any,
     ) -> np.ndarray:
         out = output(out, arrays[0])
+        weight = _flat(g) if reduction == "none" else share(g, _count(arrays, axis, parameters), reduction)
         arrays = _ignoring(arrays, parameters)
-        weight = _flat(g) if reduction == "none" else share(g, _total_weight(arrays, axis), reduction)
         _run_rows(kernels, out, (weight, *_row_operands(arrays, axis, parameters, names)), axis, threads)
         return out
 
@@ -201,13 +202,12 @@ def _ignoring(arrays: tuple[np.ndarray, ...], parameters: Mapping[str, Any]) -> 
     return (x, np.where(labels == ignored, labels.dtype.type(-1), labels), *rest)
 
 
-def _total_weight(arrays: tuple[np.ndarray, ...], axis: int) -> Any:
+def _count(arrays: tuple[np.ndarray, ...], axis: int, parameters: Mapping[str, Any]) -> float:
     """Return what a mean divides by: the number of rows, or the sum of the weights of those that take part."""
     x, target, *rest = arrays
-    if not rest:
-        return math.prod(_without_axis(x, axis))
-    part = target[target >= 0]
-    return part.size if rest[0] is None else float(rest[0][part].sum(dtype=np.float64))
+    if rest:
+        return total_weight(target, rest[0], parameters["ignore_index"])
+    return math.prod(_without_axis(x, axis))
 
 
 def _named(function: Function, after: Callable[..., Any]) -> Function:

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from backends.host import output, reduced, share
+from backends.host import output, reduced, share, total_weight
 
 BLOCK = 64 * 1024
 """Elements of a block: 256 KiB of float32. Smaller ones pay for more calls (sigmoid of 10**7: 1.4 ns with 32 Ki,
@@ -217,6 +217,7 @@ def label_loss(kernel: Function) -> Function:
         **parameters: Any,
     ) -> np.ndarray:
         rows = np.moveaxis(rows, axis, -1)
+        count = total_weight(labels, weight, ignore_index)
         labels, ignored = _sift(labels, ignore_index)
         parameters["weight"] = weight
         with silent():
@@ -225,10 +226,7 @@ def label_loss(kernel: Function) -> Function:
                 np.copyto(losses, 0, where=ignored)
             if reduction == "none":
                 return losses
-            total = losses.sum(dtype=np.float64)
-            if reduction == "mean":
-                total = total / np.float64(_total_weight(labels, ignored, weight))
-            return reduced(total, 1, rows.dtype, "sum", out)
+            return reduced(losses, count, rows.dtype, reduction, out)
 
     return function
 
@@ -251,12 +249,12 @@ def label_loss_pullback(kernel: Kernel) -> Function:
     ) -> np.ndarray:
         out = output(out, rows)
         moved = np.moveaxis(out, axis, -1)
+        count = total_weight(labels, weight, ignore_index)
         labels, ignored = _sift(labels, ignore_index)
         parameters["weight"] = weight
         with silent():
             if reduction != "none":
-                total = _total_weight(labels, ignored, weight) if reduction == "mean" else 1.0
-                g = rows.dtype.type(float(g) / total if total else float(g))
+                g = share(g, count, reduction)
             _row_gradients(kernel, g, np.moveaxis(rows, axis, -1), labels, moved, parameters)
             if ignore_index is not None:
                 np.copyto(moved, 0, where=ignored[..., None])
@@ -333,13 +331,6 @@ def _sift(labels: np.ndarray, ignore_index: int | None) -> tuple[np.ndarray, Any
         return labels[..., None], np.False_
     ignored = np.asarray(labels == ignore_index)
     return np.where(ignored, 0, labels)[..., None], ignored
-
-
-def _total_weight(labels: np.ndarray, ignored: Any, weight: np.ndarray | None) -> float:
-    """Return the sum of the weights of the labels that are not ignored."""
-    if weight is None:
-        return float(labels.size - np.count_nonzero(ignored))
-    return float(np.sum(weight[labels[..., 0]] * ~ignored, dtype=np.float64))
 
 
 def _row_blocks(arrays: Sequence[np.ndarray]) -> Iterator[list[np.ndarray]]:

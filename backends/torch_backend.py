@@ -36,7 +36,7 @@ class TorchBackend(BaseBackend):
         Gap("out= and in-place variants are not implemented yet", "todo", allocations=("reuse", "inplace")),
     )
 
-    _functions: ClassVar[Mapping[str, Callable[..., Any]]] = {**vars(torch_activations), **vars(torch_losses)}
+    _functions: Mapping[str, Callable[..., Any]] = {**vars(torch_activations), **vars(torch_losses)}
 
     def __init__(self, name: str, device: str, threads: int) -> None:
         super().__init__(name, device, threads)
@@ -65,10 +65,6 @@ class TorchBackend(BaseBackend):
     def is_native(self, array: Any) -> bool:
         """Tell whether `array` is a `torch.Tensor`."""
         return isinstance(array, torch.Tensor)
-
-    def implements(self, op: str) -> bool:
-        """Tell whether there is a function for an op of this name."""
-        return op in self._functions
 
     def synchronize(self, result: Any = None) -> None:
         """Wait for the device."""

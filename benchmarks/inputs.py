@@ -7,7 +7,7 @@ numbers and a run can be repeated.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -37,14 +37,12 @@ def draw(op: str, shape: Sequence[int], dtype: str, *, optional: bool = False) -
     spec = OPS[op]
     generator = np.random.default_rng(zlib.crc32(f"{op} {tuple(shape)} {dtype}".encode()))
     period = _period(shape) if len(shape) > 1 or not spec.along_axis else shape
-    arrays: list[Any] = []
-    for declared in spec.inputs:
-        if declared.optional and not optional:
-            arrays.append(None)
-            continue
+
+    def array(declared: Input) -> Array:
         values = _draw_input(declared, period, dtype, generator)
-        arrays.append(_repeated(values, shape) if declared.extent in ("same", "rows") else values)
-    return tuple(arrays)
+        return _repeated(values, shape) if declared.extent in ("same", "rows") else values
+
+    return tuple(None if declared.optional and not optional else array(declared) for declared in spec.inputs)
 
 
 def cotangent(shape: Sequence[int], dtype: str) -> Array:
@@ -63,10 +61,7 @@ def designed_sample(op: str, dtype: str) -> tuple[Any, ...]:
     if spec.along_axis:
         return _rows(spec, dtype, generator)
     points = _points(spec, dtype)
-    others = [
-        None if other.optional else _beside(spec, other, points, dtype, generator) for other in spec.inputs[1:]
-    ]
-    return (points, *others)
+    return (points, *_others(spec, lambda other: _beside(spec, other, points, dtype, generator)))
 
 
 def scattered_sample(op: str, dtype: str) -> tuple[Any, ...]:
@@ -91,17 +86,15 @@ def scattered_sample(op: str, dtype: str) -> tuple[Any, ...]:
         first[: N_SCATTERED * 3 // 4] *= generator.choice([-1.0, 1.0], N_SCATTERED * 3 // 4)
     with np.errstate(over="ignore"):
         first = first.astype(dtype)
-    if not spec.along_axis:
-        first = _spread_out(first, spec.inputs[0].domain)
-    others = [
-        None
-        if other.optional
-        else _draw_input(other, first.shape, dtype, generator)
-        if spec.along_axis
-        else _beside(spec, other, first, dtype, generator)
-        for other in spec.inputs[1:]
-    ]
-    return (first, *others)
+    if spec.along_axis:
+        return (first, *_others(spec, lambda other: _draw_input(other, first.shape, dtype, generator)))
+    points = _spread_out(first, spec.inputs[0].domain)
+    return (points, *_others(spec, lambda other: _beside(spec, other, points, dtype, generator)))
+
+
+def _others(spec: OpSpec, draw_one: Callable[[Input], Array]) -> list[Array | None]:
+    """Return the inputs after the first; None for optional ones."""
+    return [None if other.optional else draw_one(other) for other in spec.inputs[1:]]
 
 
 def within(values: Array, domain: str) -> Array:
@@ -218,9 +211,7 @@ def _beside(spec: OpSpec, declared: Input, points: Array, dtype: str, generator:
 def _rows(spec: OpSpec, dtype: str, generator: np.random.Generator) -> tuple[Any, ...]:
     """Return rows for ops along an axis: ordinary, equal, huge, one-sided, masked and undefined."""
     first = _draw_input(spec.inputs[0], (30, CLASSES), dtype, generator)
-    others = [
-        None if other.optional else _draw_input(other, first.shape, dtype, generator) for other in spec.inputs[1:]
-    ]
+    others = _others(spec, lambda other: _draw_input(other, first.shape, dtype, generator))
     for declared, other in zip(spec.inputs[1:], others, strict=True):
         if declared.domain == "distribution" and other is not None:
             other[::2] = np.eye(CLASSES)[np.arange(15) % CLASSES]

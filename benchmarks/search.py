@@ -51,13 +51,12 @@ def worst_points(evaluate: Evaluate, op: str, mode: str, dtype: str) -> tuple[Ar
     generator = np.random.default_rng(zlib.crc32(f"search {op} {mode} {dtype}".encode()))
     trial = dense(op, mode, dtype)
     got = evaluate(trial.arrays, trial.cotangent)
-    trials, results = [trial], [got]
     for radius in (*RADII, 0.0):
-        worst = _worst(np.concatenate(results), _joined(trials), accuracy.budget(op, mode))
-        arrays = _vary(spec, _joined(trials).arrays, worst, radius, dtype, generator)
-        trials.append(attempt(spec, mode, dtype, arrays))
-        results.append(evaluate(trials[-1].arrays, trials[-1].cotangent))
-    return np.concatenate(results), _joined(trials)
+        worst = _worst(got, trial, accuracy.budget(op, mode))
+        more = attempt(spec, mode, dtype, _vary(spec, trial.arrays, worst, radius, dtype, generator))
+        got = np.concatenate([got, evaluate(more.arrays, more.cotangent)])
+        trial = _joined(trial, more)
+    return got, trial
 
 
 @lru_cache(maxsize=4)
@@ -100,22 +99,17 @@ def _worst(got: Array, trial: Trial, allowed: float) -> Array:
     return np.unique(np.concatenate([np.argsort(e)[-WORST // 2 :] for e in (errors, within_budget)]))
 
 
-def _joined(trials: Sequence[Trial]) -> Trial:
-    """Return several trials as one; what is shared by all points is the same in each."""
-    first = trials[0]
+def _joined(trial: Trial, more: Trial) -> Trial:
+    """Return two trials as one; what is shared by all points is the same in both."""
+    n_first = trial.arrays[0].shape[:1]
 
-    def join(parts: Sequence[Any]) -> Any:
-        shared = parts[0] is None or parts[0].shape[:1] != first.arrays[0].shape[:1]
-        return parts[0] if shared else np.concatenate(parts)
+    def join(a: Any, b: Any) -> Any:
+        return a if a is None or a.shape[:1] != n_first else np.concatenate([a, b])
 
-    expected = [np.concatenate([getattr(t.expected, name) for t in trials]) for name in ("high", "low", "scale")]
-    g = (
-        None
-        if first.cotangent is None
-        else np.concatenate([t.cotangent for t in trials if t.cotangent is not None])
-    )
-    arrays = tuple(join(parts) for parts in zip(*(t.arrays for t in trials), strict=True))
-    return Trial(arrays, g, Expected(*expected), first.n_sample)
+    arrays = tuple(join(a, b) for a, b in zip(trial.arrays, more.arrays, strict=True))
+    names = ("high", "low", "scale")
+    expected = [np.concatenate([getattr(t.expected, name) for t in (trial, more)]) for name in names]
+    return Trial(arrays, join(trial.cotangent, more.cotangent), Expected(*expected), trial.n_sample)
 
 
 def _vary(
