@@ -9,13 +9,14 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal, cast
 
 import ml_dtypes  # noqa: F401 - makes `bfloat16` the name of a NumPy dtype
 import numpy as np
 
+from backends.arguments import sort_arguments, validate_axis, validate_labels, validate_shape, without_axis
 from backends.catalogue import ALIASES, OPS, find
-from backends.interface import ALLOCATIONS, MODES, Allocation, Gap, Input, Mode, NotSupported, OpSpec
+from backends.interface import ALLOCATIONS, MODES, Allocation, Gap, InPlace, Mode, NotSupported, OpSpec
 
 DTYPES = ("float32", "float64")
 NARROW = ("float16", "bfloat16")
@@ -23,16 +24,34 @@ NARROW = ("float16", "bfloat16")
 ARRAY_DTYPES = (*NARROW, *DTYPES, "int32", "int64")
 """Names that `asarray` takes; `bfloat16` is that of ml_dtypes on the host."""
 
+_LOSSES = tuple(name for name, spec in OPS.items() if spec.kind == "loss")
+_RESHAPING = tuple(name for name, spec in OPS.items() if spec.shape is not None)
+
+NEVER_IN_PLACE = (
+    Gap("the input is needed for the gradient", "never", modes=MODES[1:], allocations=("inplace",)),
+    Gap("a loss has not its input's shape", "never", ops=_LOSSES, allocations=("inplace",)),
+    Gap("the output has not the input's shape", "never", ops=_RESHAPING, allocations=("inplace",)),
+    Gap("it would copy the input onto itself", "never", ops=("linear",), allocations=("inplace",)),
+)
+"""What no backend can do by overwriting the input."""
+
+OVERWRITING = tuple(name for name in OPS if not any(name in gap.ops for gap in NEVER_IN_PLACE))
+"""Ops whose forward can overwrite its input."""
+
 
 class BaseBackend(ABC):
     """Ops as methods, validated against the catalogue.
 
     `threads` is the number of threads that an op may use; `asynchronous` says whether an op can return before
-    its result is computed. `gaps` declares what this backend lacks.
+    its result is computed: results are then computed in the order of their calls. `gaps` declares what this backend
+    lacks, besides what none can do.
     """
 
     asynchronous: bool = False
-    gaps: ClassVar[tuple[Gap, ...]] = ()
+    gaps: tuple[Gap, ...] = (
+        Gap("it allocates every output", "todo", allocations=("reuse",)),
+        Gap("it does not overwrite inputs", "todo", allocations=("inplace",)),
+    )
     _functions: Mapping[str, Callable[..., Any]] | None = None
     """The module's functions by name; None where it finds them in another way, and has one for every op."""
 
@@ -40,6 +59,7 @@ class BaseBackend(ABC):
         self.name = name
         self.device = device
         self.threads = threads
+        self.gaps = (*NEVER_IN_PLACE, *self.gaps)
 
     def __repr__(self) -> str:
         return f"<{self.name} {self.version} on {self.device}, {self.threads} threads>"
@@ -86,6 +106,24 @@ class BaseBackend(ABC):
         del n_bytes
         return None
 
+    def device_name(self) -> str | None:
+        """Return the device's model, or None on the host."""
+        return None
+
+    def cache_bytes(self) -> int | None:
+        """Return the size of the device's last-level cache; None on the host or where it is unknown."""
+        return None
+
+    def device_seconds(self, run: Callable[[], Any], iterations: int) -> float | None:
+        """Return seconds per call by the device's own clock, launches hidden; None where it has none."""
+        del run, iterations
+        return None
+
+    def peak_bytes(self, run: Callable[[], Any]) -> int | None:
+        """Return how much more device memory a call takes at its peak; None on the host or if unknown."""
+        del run
+        return None
+
     def _bind(
         self,
         spec: OpSpec,
@@ -96,7 +134,7 @@ class BaseBackend(ABC):
         allocation: Allocation,
     ) -> Callable[[], Any]:
         """Return a callable that only computes; the default suits backends with hand-written vjps."""
-        del allocation  # only `fresh` gets here: see `gaps`
+        del allocation  # `gaps` lets only `fresh` get here
         forward = partial(self._forward(spec.name, parameters), *inputs)
         if mode == "forward":
             return forward
@@ -104,6 +142,10 @@ class BaseBackend(ABC):
         if mode == "backward":
             return backward
         return lambda: (forward(), backward())
+
+    def _bind_inplace(self, spec: OpSpec, inputs: Sequence[Any], parameters: dict[str, Any]) -> InPlace:
+        """Return a callable that overwrites a copy of the first input, in C order; see `restorable`."""
+        raise NotImplementedError(f"{self.name} has no in-place {spec.name}, and `gaps` does not say so")
 
     # --- what users call --------------------------------------------------------------------------------------
 
@@ -139,7 +181,7 @@ class BaseBackend(ABC):
         """Return True, or the Gap (which is falsy) that stands in the way."""
         spec = find(op)
         if not self.implements(spec.name):
-            return Gap(f"{self.name} does not implement {spec.name} yet", "todo", op=spec.name)
+            return Gap(f"{self.name} does not implement {spec.name} yet", "todo", ops=(spec.name,))
         _choose("mode", mode, MODES)
         _choose("allocation", allocation, ALLOCATIONS)
         if dtype is not None:
@@ -166,13 +208,18 @@ class BaseBackend(ABC):
 
         Inputs may be host or native arrays. The callable returns the output (`forward`), the gradient with
         respect to the first input (`backward`, for `cotangent`, ones by default) or both, as a pair
-        (`forward+backward`). Raises what the op itself raises, and NotSupported for a declared gap.
+        (`forward+backward`). With allocation `fresh` the output is new each time; with `reuse` it is allocated
+        once; with `inplace` the callable is an `InPlace`: it overwrites the first input, of which it has a copy of
+        its own, and `restore()` puts that back. Raises what the op itself raises, and NotSupported for a declared
+        gap.
         """
         spec = find(op)
-        arrays, given = _sort_arguments(spec, inputs, parameters)
+        arrays, given = sort_arguments(spec, inputs, parameters)
         native = tuple(a if a is None or self.is_native(a) else self.asarray(a) for a in arrays)
         native, complete = self._validate(spec, native, given)
         self._require(spec, self.dtype_of(native[0]), mode, allocation)
+        if allocation == "inplace":
+            return self._started(self._bind_inplace(spec, native, complete))
         shape = output_shape(spec, native, complete)
         if mode != "forward":
             if cotangent is None or not self.is_native(cotangent):
@@ -181,6 +228,12 @@ class BaseBackend(ABC):
             self._validate_cotangent(spec, cotangent, native, shape)
         run = self._bind(spec, mode, native, cotangent, complete, allocation)
         self.synchronize(run())  # compiles whatever compiles on its first call
+        return run
+
+    def _started(self, run: InPlace) -> InPlace:
+        """Compile whatever compiles on its first call; leave the input as it was bound."""
+        self.synchronize(run())
+        run.restore()
         return run
 
     def dtype_of(self, array: Any) -> str:
@@ -215,20 +268,20 @@ class BaseBackend(ABC):
         self, spec: OpSpec, args: Sequence[Any], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Sort a call into inputs and parameters; check types, dtypes, shapes, axis and labels."""
-        inputs, parameters = _sort_arguments(spec, args, kwargs)
+        inputs, parameters = sort_arguments(spec, args, kwargs)
         given = [(d, a) for d, a in zip(spec.inputs, inputs, strict=True) if a is not None or not d.optional]
         for declared, array in given:
             self._require_native(spec, declared.name, array)
             self._validate_dtype(spec, declared.name, array, labels=declared.domain == "labels")
         first = inputs[0]
         if spec.along_axis:
-            _validate_axis(spec, parameters["axis"], first.ndim)
+            validate_axis(spec, parameters["axis"], first.ndim)
         if spec.shape is not None:
             output_shape(spec, inputs, parameters)
         for declared, array in given[1:]:
-            _validate_shape(spec, declared, tuple(array.shape), tuple(first.shape), parameters)
+            validate_shape(spec, declared, tuple(array.shape), tuple(first.shape), parameters)
             if declared.domain == "labels":
-                _validate_labels(spec, declared.name, array, first.shape[parameters["axis"]], parameters)
+                validate_labels(spec, declared.name, array, first.shape[parameters["axis"]], parameters)
             elif array.dtype != first.dtype:
                 raise TypeError(
                     f"{spec.name}: {declared.name} must be {self.dtype_of(first)} like {spec.inputs[0].name}; "
@@ -263,6 +316,12 @@ class BaseBackend(ABC):
             )
 
 
+def restorable(call: Callable[[], Any], restore: Callable[[], None]) -> InPlace:
+    """Return `call`, a partial or function, with `restore` as an attribute: nothing is added to a call."""
+    vars(call)["restore"] = restore
+    return cast("InPlace", call)
+
+
 def known_dtype(dtype: str | None) -> str | None:
     """Return `dtype`; raise ValueError if it is neither None nor one of `ARRAY_DTYPES`."""
     if dtype is not None:
@@ -282,81 +341,9 @@ def output_shape(spec: OpSpec, inputs: Sequence[Any], parameters: dict[str, Any]
         return shape
     if parameters["reduction"] != "none":
         return ()
-    return _without_axis(shape, parameters["axis"]) if spec.along_axis else shape
-
-
-def _without_axis(shape: Sequence[int], axis: int) -> tuple[int, ...]:
-    rest = list(shape)
-    del rest[axis]
-    return tuple(rest)
+    return without_axis(shape, parameters["axis"]) if spec.along_axis else shape
 
 
 def _choose(argument: str, value: str, choices: Sequence[str]) -> None:
     if value not in choices:
         raise ValueError(f"{argument}: must be one of {', '.join(choices)}; got {value!r}")
-
-
-def _sort_arguments(
-    spec: OpSpec, args: Sequence[Any], kwargs: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Split a call into the op's inputs, which may be given by name, and its completed parameters.
-
-    Optional inputs that are not given are None.
-    """
-    names = [declared.name for declared in spec.inputs]
-    by_name = {name: kwargs[name] for name in names[len(args) :] if name in kwargs}
-    rest = [by_name.get(declared.name) for declared in spec.inputs[len(args) :]]
-    lacking = [d.name for d in spec.inputs[len(args) :] if not d.optional and d.name not in by_name]
-    if lacking or len(args) > len(names):
-        required = [d.name for d in spec.inputs if not d.optional]
-        raise TypeError(
-            f"{spec.name}: takes {len(required)} arrays ({', '.join(required)}); got {len(args) + len(by_name)}"
-        )
-    return (*args, *rest), spec.complete({name: value for name, value in kwargs.items() if name not in by_name})
-
-
-def _validate_shape(
-    spec: OpSpec, declared: Input, shape: tuple[int, ...], first: tuple[int, ...], parameters: dict[str, Any]
-) -> None:
-    """Raise ValueError unless `shape` is what the declared extent asks for."""
-    if declared.extent == "broadcast":
-        if _broadcasts(shape, first):
-            return
-        wanted = "a shape that broadcasts"
-    else:
-        exact = first
-        if declared.extent == "rows":
-            exact = _without_axis(first, parameters["axis"])
-        elif declared.extent == "classes":
-            exact = (first[parameters["axis"]],)
-        if shape == exact:
-            return
-        wanted = f"shape {exact}"
-    raise ValueError(
-        f"{spec.name}: {declared.name} must have {wanted} to go with {spec.inputs[0].name} of shape {first}; "
-        f"got {shape}"
-    )
-
-
-def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
-    """Tell whether `shape` stretches to `to`: its lengths, from the last on, are 1 or the same."""
-    return len(shape) <= len(to) and all(n in (1, m) for n, m in zip(shape[::-1], to[::-1], strict=False))
-
-
-def _validate_axis(spec: OpSpec, axis: int, ndim: int) -> None:
-    if not -ndim <= axis < ndim:
-        allowed = f"from {-ndim} to {ndim - 1}" if ndim else "nothing: a 0-d array has no axis"
-        raise ValueError(f"{spec.name}: axis must be {allowed}; got {axis}")
-
-
-def _validate_labels(spec: OpSpec, name: str, labels: Any, classes: int, parameters: dict[str, Any]) -> None:
-    ignored = parameters.get("ignore_index")
-    if ignored is not None:
-        labels = labels[labels != ignored]
-    if 0 in labels.shape:
-        return
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= classes:
-        wrong = low if low < 0 else high
-        allowed = f"in 0 to {classes - 1}" + ("" if ignored is None else f" or be {ignored}")
-        raise ValueError(f"{spec.name}: {name} must lie {allowed}; got {wrong}")

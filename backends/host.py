@@ -1,7 +1,8 @@
 """Backends whose arrays are NumPy arrays: how arrays come in and go out, and outputs that are reused.
 
 Such a backend is a module of functions `<op>(*inputs, out=None, **parameters)` and
-`<op>_vjp(g, *inputs, out=None, **parameters)`, which write into `out` where one is given.
+`<op>_vjp(g, *inputs, out=None, **parameters)`, which write into `out` where one is given. That of an op may be its
+first input.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from backends.base import NARROW, BaseBackend, known_dtype, output_shape
+from backends.base import NARROW, BaseBackend, known_dtype, output_shape, restorable
 from backends.catalogue import find
-from backends.interface import Allocation, Gap, Mode, OpSpec
+from backends.interface import Allocation, InPlace, Mode, OpSpec
 
 PROMISED_ULP = 4.0
 """What a few roundings around elementary functions of up to 2 ULP come to."""
@@ -44,9 +45,7 @@ EXCEPTIONS: Mapping[tuple[str, str], tuple[float, str]] = {
 class HostBackend(BaseBackend):
     """Ops that are looked up by name in `functions` and compute on NumPy arrays."""
 
-    gaps: ClassVar[tuple[Gap, ...]] = (
-        Gap("overwriting the input is not implemented yet", "todo", allocations=("inplace",)),
-    )
+    gaps = ()
 
     _functions: Mapping[str, Callable[..., Any]]
 
@@ -99,19 +98,30 @@ class HostBackend(BaseBackend):
     ) -> Callable[[], Any]:
         reuse = allocation == "reuse"
         dtype = inputs[0].dtype
-        # Looking for narrow types on every call would cost as much as a small op itself.
-        suited = _widening if dtype.name in NARROW else lambda kernel: kernel
-        forward = partial(suited(self._kernel(spec.name, parameters)), *inputs)
+        forward = partial(self._suited(spec.name, dtype, parameters), *inputs)
         if reuse and mode != "backward":
             forward = partial(forward, out=np.empty(output_shape(spec, inputs, parameters), dtype))
         if mode == "forward":
             return forward
-        backward = partial(suited(self._kernel(f"{spec.name}_vjp", parameters)), cotangent, *inputs)
+        backward = partial(self._suited(f"{spec.name}_vjp", dtype, parameters), cotangent, *inputs)
         if reuse:
             backward = partial(backward, out=np.empty(inputs[0].shape, dtype))
         if mode == "backward":
             return backward
         return lambda: (forward(), backward())
+
+    def _bind_inplace(self, spec: OpSpec, inputs: Sequence[Any], parameters: dict[str, Any]) -> InPlace:
+        x, pristine = inputs[0].copy(), inputs[0].copy()
+        forward = partial(self._suited(spec.name, x.dtype, parameters), x, *inputs[1:], out=x)
+        return restorable(forward, partial(np.copyto, x, pristine))
+
+    def _suited(self, name: str, dtype: np.dtype, parameters: dict[str, Any]) -> Callable[..., Any]:
+        """Return the function called `name`, with its parameters, for arrays of `dtype`.
+
+        Looking for narrow types on every call would cost as much as a small op itself.
+        """
+        kernel = self._kernel(name, parameters)
+        return _widening(kernel) if dtype.name in NARROW else kernel
 
 
 def _widening(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:

@@ -45,12 +45,12 @@ class Gap:
     """Something that a backend does not offer, and why.
 
     `kind` is `todo` (ours to write), `upstream` (the framework lacks it) or `never` (it makes no sense).
-    An empty tuple or None means "all of them".
+    An empty tuple means "all of them".
     """
 
     reason: str
     kind: GapKind
-    op: str | None = None
+    ops: tuple[str, ...] = ()
     modes: tuple[Mode, ...] = ()
     allocations: tuple[Allocation, ...] = ()
     dtypes: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ class Gap:
     def covers(self, *, op: str, mode: str, allocation: str, dtype: str | None, device: str) -> bool:
         """Tell whether this gap stands in the way of the combination given."""
         return (
-            self.op in (None, op)
+            (not self.ops or op in self.ops)
             and (not self.modes or mode in self.modes)
             and (not self.allocations or allocation in self.allocations)
             and (not self.dtypes or dtype in self.dtypes)
@@ -225,6 +225,21 @@ class Declaration:
     variants: tuple[str, ...] = field(default=())
 
 
+class InPlace(Protocol):
+    """What `Backend.bind` returns for `inplace`: each call overwrites the first input with the output.
+
+    The next call works on whatever is there then. What a call returned before may be gone.
+    """
+
+    def __call__(self) -> Any:
+        """Compute once; return the output."""
+        ...
+
+    def restore(self) -> None:
+        """Put the first input back as it was bound, and wait until it is there."""
+        ...
+
+
 class Backend(Protocol):
     """What `backends.load` returns: the same ops, whoever computes them.
 
@@ -262,6 +277,25 @@ class Backend(Protocol):
         """Return a callable that copies `n_bytes` within the device's memory, or None on the host."""
         ...
 
+    def device_name(self) -> str | None:
+        """Return the device's model, such as `NVIDIA H100 80GB HBM3`, or None on the host."""
+        ...
+
+    def cache_bytes(self) -> int | None:
+        """Return the size of the device's last-level cache; None on the host or where it is unknown."""
+        ...
+
+    def device_seconds(self, run: Callable[[], Any], iterations: int) -> float | None:
+        """Return seconds per call by the device's own clock, launches hidden; None where it has none."""
+        ...
+
+    def peak_bytes(self, run: Callable[[], Any]) -> int | None:
+        """Return how much more device memory a call takes at its peak, by the framework's own count.
+
+        None on the host, or where the framework cannot tell.
+        """
+        ...
+
     def vjp(self, op: str) -> Callable[..., Any]:
         """Return `f(g, *inputs, **parameters)`: the gradient with respect to the first input."""
         ...
@@ -289,5 +323,9 @@ class Backend(Protocol):
         cotangent: Any = None,
         **parameters: Any,
     ) -> Callable[[], Any]:
-        """Validate, transfer and compile once; the callable returned only computes."""
+        """Validate, transfer and compile once; the callable returned only computes.
+
+        With allocation `fresh` each call returns a new output, with `reuse` all return the same; `inplace`
+        gives an `InPlace`, whose calls overwrite a copy of the first input.
+        """
         ...

@@ -8,15 +8,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from backends import jax_activations, jax_losses
-from backends.base import BaseBackend, known_dtype
-from backends.interface import Allocation, BackendUnavailable, Gap, Mode, OpSpec
+from backends.base import BaseBackend, known_dtype, restorable
+from backends.interface import Allocation, BackendUnavailable, Gap, InPlace, Mode, OpSpec
 
 PACKAGE = "jax"
 EXTRA = "jax"
@@ -45,10 +45,7 @@ class JaxBackend(BaseBackend):
     """Jitted JAX functions on one device."""
 
     asynchronous = True  # on the CPU too: a call may return before its result is there
-    gaps: ClassVar[tuple[Gap, ...]] = (
-        Gap("XLA allocates every output", "upstream", allocations=("reuse",)),
-        Gap("buffer donation is not implemented yet", "todo", allocations=("inplace",)),
-    )
+    gaps = (Gap("XLA allocates every output", "upstream", allocations=("reuse",)),)
 
     _functions: Mapping[str, Callable[..., Any]] = {**vars(jax_activations), **vars(jax_losses)}
 
@@ -88,6 +85,23 @@ class JaxBackend(BaseBackend):
         source = self.asarray(np.ones(n_bytes // 4, np.float32))
         return partial(jax.jit(jnp.copy), source)
 
+    def device_name(self) -> str | None:
+        """Return the device's model, or None on the host."""
+        return None if self.device == "cpu" else str(self._device.device_kind)
+
+    def peak_bytes(self, run: Callable[[], Any]) -> int | None:
+        """Return how much more device memory a call takes at its peak; None on the host or where JAX cannot tell.
+
+        JAX counts the peak of the whole process and cannot reset it: a call that stays below an earlier peak
+        leaves no trace.
+        """
+        before = self._device.memory_stats()
+        if before is None:  # on the host
+            return None
+        self.synchronize(run())
+        peak = self._device.memory_stats()["peak_bytes_in_use"]
+        return int(peak) - int(before["bytes_in_use"]) if peak > before["peak_bytes_in_use"] else None
+
     def _forward(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
         jitted: Callable[..., Any] = _jitted_forward(self._functions[op], tuple(parameters.items()))
         return jitted
@@ -115,6 +129,22 @@ class JaxBackend(BaseBackend):
             return partial(_pull, pull, cotangent)
         return partial(_jitted_both(function, items), cotangent, *inputs)
 
+    def _bind_inplace(self, spec: OpSpec, inputs: Sequence[Any], parameters: dict[str, Any]) -> InPlace:
+        donating = _jitted_donating(self._functions[spec.name], tuple(parameters.items()))
+        pristine, rest = jnp.copy(inputs[0]), inputs[1:]
+        x = jnp.copy(pristine)  # XLA's own: it reuses no buffer that it shares with NumPy
+
+        def run() -> Any:
+            nonlocal x
+            x = donating(x, *rest)
+            return x
+
+        def restore() -> None:
+            nonlocal x
+            x = jnp.copy(pristine).block_until_ready()
+
+        return restorable(run, restore)
+
 
 def _split(function: Callable[..., Any], items: _Items, rest: Sequence[Any]) -> Callable[[Any], Any]:
     """Return the op as a function of its first input alone."""
@@ -124,6 +154,11 @@ def _split(function: Callable[..., Any], items: _Items, rest: Sequence[Any]) -> 
 @cache
 def _jitted_forward(function: Callable[..., Any], items: _Items) -> Any:
     return jax.jit(partial(function, **dict(items)))
+
+
+@cache
+def _jitted_donating(function: Callable[..., Any], items: _Items) -> Any:
+    return jax.jit(partial(function, **dict(items)), donate_argnums=0)
 
 
 @cache

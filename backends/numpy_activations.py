@@ -2,7 +2,7 @@
 
 Those with a tail to the left are written for a = |x|, where exp(-a) cannot overflow, and mirrored: exactly one of
 x and -x has the small result, and max(x, 0) - small or 1 - small loses nothing for the other. A kernel gets one
-block: it fills `out`, and may use its scratch arrays as it likes.
+block: it fills `out`, and may use its scratch arrays as it likes. `out` may be x; see `elementwise`.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ def tanh_vjp(x: np.ndarray, out: np.ndarray, e: np.ndarray) -> None:
     out *= 4
 
 
-@elementwise(scratch=1)
-def elu(x: np.ndarray, out: np.ndarray, low: np.ndarray, *, alpha: float) -> None:
+@elementwise(scratch=1, aside=True)
+def elu(x: np.ndarray, out: np.ndarray, low: np.ndarray, zero: np.ndarray, *, alpha: float) -> None:
     """max(x, 0) + alpha·(exp(min(x, 0)) - 1)."""
-    _expm1_left(x, out, low)
+    _expm1_left(x, out, low, zero)
     low *= alpha
     out += low
 
@@ -73,10 +73,10 @@ def elu_vjp(x: np.ndarray, out: np.ndarray, *, alpha: float) -> None:
         parts.slopes(x, out, alpha, 1)
 
 
-@elementwise(scratch=1)
-def celu(x: np.ndarray, out: np.ndarray, low: np.ndarray, *, alpha: float) -> None:
+@elementwise(scratch=1, aside=True)
+def celu(x: np.ndarray, out: np.ndarray, low: np.ndarray, zero: np.ndarray, *, alpha: float) -> None:
     """max(x, 0) + alpha·(exp(min(x, 0)/alpha) - 1)."""
-    _expm1_left(x, out, low, alpha)
+    _expm1_left(x, out, low, zero, alpha)
     low *= alpha
     out += low
 
@@ -90,10 +90,10 @@ def celu_vjp(x: np.ndarray, out: np.ndarray, *, alpha: float) -> None:
     np.exp(out, out=out)
 
 
-@elementwise(scratch=1)
-def selu(x: np.ndarray, out: np.ndarray, low: np.ndarray) -> None:
+@elementwise(scratch=1, aside=True)
+def selu(x: np.ndarray, out: np.ndarray, low: np.ndarray, zero: np.ndarray) -> None:
     """scale·max(x, 0) + scale·alpha·(exp(min(x, 0)) - 1)."""
-    _expm1_left(x, out, low)
+    _expm1_left(x, out, low, zero)
     low *= SELU_SCALE * SELU_ALPHA
     with silent():  # the scale is above 1
         out *= SELU_SCALE
@@ -177,30 +177,31 @@ def silu_vjp(x: np.ndarray, out: np.ndarray, a: np.ndarray, e: np.ndarray) -> No
     parts.mirror(x, out, a)
 
 
-@elementwise(scratch=2)
-def mish(x: np.ndarray, out: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
+@elementwise(scratch=2, aside=True)
+def mish(x: np.ndarray, out: np.ndarray, low: np.ndarray, high: np.ndarray, y: np.ndarray) -> None:
     """x·m(m + 2k) / (m(m + 2k) + 2k²), m = exp(min(x, 0)) and k = exp(-max(x, 0)): tanh(log(1 + exp(x)))·x.
 
     The same with m = exp(x) and k = 1 where that does not overflow, at two fifths of the time.
     """
     if parts.is_moderate(x):
         np.exp(x, out=low)
-        np.add(low, 2, out=out)
-        out *= low
-        np.add(out, 2, out=high)
-        out /= high
-        out *= x
+        np.add(low, 2, out=y)
+        y *= low
+        np.add(y, 2, out=high)
+        y /= high
+        np.multiply(x, y, out=out)
         return
-    tail = _exp_sides(x, low, high)
-    np.add(high, high, out=out)
-    out += low
-    out *= low
+    tail = parts.left_tail(x, _exp_sides(x, low, high))
+    np.add(high, high, out=y)
+    y += low
+    y *= low
     np.square(high, out=high)
     high += high
-    high += out
-    out /= high
-    out *= parts.no_less(x)
-    parts.left(x, out, tail)
+    high += y
+    y /= high
+    np.multiply(parts.no_less(x), y, out=out)
+    if tail is not None:
+        out *= tail
 
 
 @pullback(scratch=3)
@@ -297,8 +298,8 @@ def log_sigmoid_vjp(x: np.ndarray, out: np.ndarray, minus: np.ndarray, e: np.nda
     parts.sigmoid(minus, out, e)
 
 
-@elementwise(scratch=2)
-def tanh_shrink(x: np.ndarray, out: np.ndarray, near: np.ndarray, square: np.ndarray) -> None:
+@elementwise(scratch=2, aside=True)
+def tanh_shrink(x: np.ndarray, out: np.ndarray, near: np.ndarray, square: np.ndarray, y: np.ndarray) -> None:
     """X - tanh(x), and for |x| < 1, where that cancels, x·c/(1 + c), c = x²/(3 + x²/(5 + ...)).
 
     Lambert's continued fraction, DLMF 4.39: tanh(x) = x/(1 + c).
@@ -306,16 +307,16 @@ def tanh_shrink(x: np.ndarray, out: np.ndarray, near: np.ndarray, square: np.nda
     np.clip(x, -1, 1, out=near)
     np.square(near, out=square)
     levels = LEVELS[x.dtype.name]
-    np.divide(square, levels[0], out=out)
+    np.divide(square, levels[0], out=y)
     for level in (*levels[1:], 3):
-        out += level
-        np.divide(square, out, out=out)
-    near *= out
-    out += 1
-    near /= out
-    np.tanh(x, out=out)
-    np.subtract(x, out, out=out)
+        y += level
+        np.divide(square, y, out=y)
+    near *= y
+    y += 1
+    near /= y
     np.abs(x, out=square)
+    np.tanh(x, out=y)
+    np.subtract(x, y, out=out)
     near *= square < 1
     out *= square >= 1  # a product with 0 or 1 costs a fifth of a masked copy
     out += near
@@ -331,7 +332,7 @@ def tanh_shrink_vjp(x: np.ndarray, out: np.ndarray) -> None:
 @elementwise(scratch=2)
 def squareplus(x: np.ndarray, out: np.ndarray, y: np.ndarray, zero: np.ndarray, *, b: float) -> None:
     """(x + h)/2, h = √(x² + b), as max(x, 0) + (b/4)/y, y = (|x| + h)/2: nothing cancels."""
-    _root(x, out, y, b)
+    _root(x, zero, y, b)
     np.divide(b / 4, y, out=y)
     parts.rectify(x, out, zero)
     out += y
@@ -363,10 +364,11 @@ def exponential_vjp(x: np.ndarray, out: np.ndarray) -> None:
 # --- shared parts -------------------------------------------------------------------------------------------
 
 
-def _expm1_left(x: np.ndarray, right: np.ndarray, left: np.ndarray, scale: float = 1) -> None:
+def _expm1_left(x: np.ndarray, right: np.ndarray, left: np.ndarray, zero: np.ndarray, scale: float = 1) -> None:
     """Fill `right` with max(x, 0) and `left` with exp(min(x, 0)/scale) - 1: always one of them is 0."""
-    parts.rectify(x, right, left)
-    np.minimum(x, left, out=left)
+    zero.fill(0)
+    np.minimum(x, zero, out=left)
+    np.maximum(x, zero, out=right)
     if scale != 1:
         with silent():  # a scale below 1 may overflow, to -inf as it should
             left /= scale

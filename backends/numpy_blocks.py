@@ -33,18 +33,25 @@ def silent() -> np.errstate:
     return np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
-def elementwise(scratch: int = 0, dtype: type | None = None) -> Callable[[Kernel], Function]:
+def elementwise(
+    scratch: int = 0, dtype: type | None = None, *, aside: bool = False
+) -> Callable[[Kernel], Function]:
     """Turn `kernel(*inputs, out, *scratch, **parameters)`, for one block, into the op.
 
     `scratch` is how many arrays of the block's size the kernel needs besides `out`, of the input's dtype
-    unless `dtype` is given.
+    unless `dtype` is given. Since `out` may be x, the first input, a kernel reads x no more once it has written
+    to `out`. If it would use `out` for what comes before, it asks for an array `aside`, its last: that is `out`,
+    at no cost, unless `out` is x.
     """
 
     def decorate(kernel: Kernel) -> Function:
         @wraps(kernel)
         def function(*inputs: np.ndarray, out: np.ndarray | None = None, **parameters: Any) -> np.ndarray:
             out = output(out, inputs[0])
-            for (part, *spare), blocks in _blocks(out, inputs, scratch, dtype):
+            shared = aside and out is not inputs[0]
+            for (part, *spare), blocks in _blocks(out, inputs, scratch + (aside and not shared), dtype):
+                if shared:
+                    spare.append(part)
                 kernel(*blocks, part, *spare, **parameters)
             return out
 

@@ -1,4 +1,7 @@
-"""NumPy: activations of two arrays. What is linear in x has a vjp that is the op itself, with g in place of x."""
+"""NumPy: activations of two arrays. What is linear in x has a vjp that is the op itself, with g in place of x.
+
+`out` may be x; see `elementwise`.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,12 @@ from backends import numpy_parts as parts
 from backends.numpy_blocks import elementwise, pullback, silent
 
 
-@elementwise(scratch=1)
-def prelu(x: np.ndarray, weight: np.ndarray, out: np.ndarray, low: np.ndarray) -> None:
+@elementwise(scratch=1, aside=True)
+def prelu(x: np.ndarray, weight: np.ndarray, out: np.ndarray, low: np.ndarray, zero: np.ndarray) -> None:
     """max(x, 0) + weight·min(x, 0)."""
-    parts.rectify(x, out, low)
-    np.minimum(x, low, out=low)
+    zero.fill(0)
+    np.minimum(x, zero, out=low)
+    np.maximum(x, zero, out=out)
     with silent():  # a weight above 1 may overflow, and one of 0 meet infinity
         low *= weight
     out += low
@@ -29,26 +33,28 @@ def prelu_vjp(x: np.ndarray, weight: np.ndarray, out: np.ndarray, right: np.ndar
     parts.keep_nan(x, out)
 
 
-@elementwise(scratch=2)
-def swiglu(x: np.ndarray, gate: np.ndarray, out: np.ndarray, a: np.ndarray, e: np.ndarray) -> None:
+@elementwise(scratch=2, aside=True)
+def swiglu(x: np.ndarray, gate: np.ndarray, out: np.ndarray, a: np.ndarray, e: np.ndarray, y: np.ndarray) -> None:
     """x·gate·σ(gate)."""
     with silent():  # the product may overflow, and 0 meet infinity
         if parts.exp_is_finite(gate):
             np.negative(gate, out=e)
             np.exp(e, out=e)
             e += 1
-            np.divide(gate, e, out=out)
-            out *= x
+            np.divide(gate, e, out=y)
+            np.multiply(x, y, out=out)
             return
         np.abs(gate, out=a)
         tail = parts.exp_minus(a, e)
-        np.maximum(e, gate >= 0, out=out)  # exp(min(gate, 0))
+        np.maximum(e, gate >= 0, out=y)  # exp(min(gate, 0))
         e += 1
-        out /= e
-        out *= parts.no_less(gate)
-        out *= x
-        parts.left(gate, out, tail)
-        parts.keep_infinite(x, gate, out)
+        y /= e
+        y *= parts.no_less(gate)
+        y *= x
+        parts.left(gate, y, tail)
+        parts.keep_infinite(x, gate, y)
+        if y is not out:
+            np.copyto(out, y)
 
 
 def swiglu_vjp(g: np.ndarray, x: np.ndarray, gate: np.ndarray, *, out: np.ndarray | None = None) -> np.ndarray:
@@ -71,8 +77,9 @@ def geglu(
     """x·gelu(gate), in float64 as gelu, rounded once for float32."""
     parts.gelu(gate, y, a, y, right, approximate=approximate)
     with silent():  # the product may overflow, and 0 meet infinity
-        np.multiply(x, y, out=out, casting="same_kind")
-        parts.keep_infinite(x, gate, out)
+        np.multiply(x, y, out=y)
+        parts.keep_infinite(x, gate, y)
+        np.copyto(out, y, casting="same_kind")
 
 
 def geglu_vjp(
@@ -83,12 +90,12 @@ def geglu_vjp(
     return geglu(g, gate, approximate=approximate, out=out)
 
 
-@elementwise(scratch=1)
-def reglu(x: np.ndarray, gate: np.ndarray, out: np.ndarray, zero: np.ndarray) -> None:
+@elementwise(scratch=1, aside=True)
+def reglu(x: np.ndarray, gate: np.ndarray, out: np.ndarray, zero: np.ndarray, y: np.ndarray) -> None:
     """x·max(gate, 0)."""
-    parts.rectify(gate, out, zero)
+    parts.rectify(gate, y, zero)
     with silent():  # the product may overflow, and 0 meet infinity
-        out *= x
+        np.multiply(x, y, out=out)
 
 
 def reglu_vjp(g: np.ndarray, x: np.ndarray, gate: np.ndarray, *, out: np.ndarray | None = None) -> np.ndarray:

@@ -10,10 +10,16 @@ Tail = np.ndarray | None
 """What is left to multiply by, last; see `exp_minus`."""
 
 
+def where_nan(x: np.ndarray) -> np.ndarray | None:
+    """Return where x is NaN, or None. Looking for one by max, which keeps NaN, is what makes it cheap: 0.1 ns."""
+    return np.asarray(np.isnan(x)) if np.isnan(x.max()) else None
+
+
 def keep_nan(x: np.ndarray, out: np.ndarray) -> None:
-    """Copy NaNs of x to `out`. Looking for one by max, which keeps NaN, is what makes it cheap: 0.1 ns."""
-    if np.isnan(x.max()):
-        np.copyto(out, x, where=np.isnan(x))
+    """Copy NaNs of x to `out`."""
+    nan = where_nan(x)
+    if nan is not None:
+        np.copyto(out, x, where=nan)
 
 
 def rectify(x: np.ndarray, out: np.ndarray, zero: np.ndarray) -> None:
@@ -109,10 +115,16 @@ def exp_minus(a: np.ndarray, e: np.ndarray) -> Tail:
     return np.asarray(np.exp(cut - np.maximum(a, cut)))
 
 
+def left_tail(x: np.ndarray, tail: Tail) -> Tail:
+    """Return what `exp_minus` left to multiply by, where x < 0, and 1 elsewhere."""
+    return None if tail is None else np.asarray(np.maximum(tail, x >= 0))
+
+
 def left(x: np.ndarray, out: np.ndarray, tail: Tail) -> None:
     """Multiply `out` by what `exp_minus` left to multiply by, where x < 0."""
-    if tail is not None:
-        out *= np.maximum(tail, x >= 0)
+    factor = left_tail(x, tail)
+    if factor is not None:
+        out *= factor
 
 
 def no_less(x: np.ndarray) -> np.ndarray:

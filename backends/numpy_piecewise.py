@@ -1,4 +1,7 @@
-"""NumPy: activations made of pieces. A kernel gets one block: it fills `out`, and may use its scratch arrays."""
+"""NumPy: activations made of pieces.
+
+A kernel gets one block: it fills `out`, and may use its scratch arrays. `out` may be x; see `elementwise`.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,10 @@ from backends.numpy_blocks import Function, elementwise, pullback, silent
 @elementwise()
 def step(x: np.ndarray, out: np.ndarray) -> None:
     """1 where x > 0, else 0."""
+    nan = parts.where_nan(x)
     np.greater(x, 0, out=out)  # `np.heaviside` takes ten times as long
-    parts.keep_nan(x, out)
+    if nan is not None:
+        np.copyto(out, np.nan, where=nan)
 
 
 @pullback()
@@ -47,14 +52,15 @@ def relu6_vjp(x: np.ndarray, out: np.ndarray) -> None:
     parts.between(x, out, 0, 6)
 
 
-@elementwise()
-def leaky_relu(x: np.ndarray, out: np.ndarray, *, negative_slope: float) -> None:
+@elementwise(aside=True)
+def leaky_relu(x: np.ndarray, out: np.ndarray, low: np.ndarray, *, negative_slope: float) -> None:
     """max(x, slope·x), or min for slopes above 1."""
-    with silent():  # slopes above 1 may overflow; a slope of 0 meets infinity
-        np.multiply(x, negative_slope, out=out)
-    (np.maximum if negative_slope <= 1 else np.minimum)(x, out, out=out)
-    if negative_slope == 0:
-        np.maximum(x, 0, out=out)  # 0 at -inf
+    if negative_slope == 0:  # which would meet infinity
+        parts.rectify(x, out, low)
+        return
+    with silent():  # slopes above 1 may overflow
+        np.multiply(x, negative_slope, out=low)
+    (np.maximum if negative_slope <= 1 else np.minimum)(x, low, out=out)
 
 
 @pullback(scratch=1)
@@ -83,8 +89,8 @@ def hard_sigmoid_vjp(x: np.ndarray, out: np.ndarray) -> None:
 @elementwise(scratch=1)
 def hard_silu(x: np.ndarray, out: np.ndarray, right: np.ndarray) -> None:
     """max(x, -3) · hard_sigmoid(x): without a product that overflows, and 0 at -inf."""
-    _hard_sigmoid(x, out)
     np.maximum(x, -3, out=right)
+    _hard_sigmoid(x, out)
     out *= right
 
 
@@ -112,11 +118,11 @@ def hard_tanh_vjp(x: np.ndarray, out: np.ndarray) -> None:
     parts.between(x, out, -1, 1)
 
 
-@elementwise()
-def soft_shrink(x: np.ndarray, out: np.ndarray, *, threshold: float) -> None:
+@elementwise(aside=True)
+def soft_shrink(x: np.ndarray, out: np.ndarray, inner: np.ndarray, *, threshold: float) -> None:
     """X less x clipped to the threshold."""
-    np.clip(x, -threshold, threshold, out=out)
-    np.subtract(x, out, out=out)
+    np.clip(x, -threshold, threshold, out=inner)
+    np.subtract(x, inner, out=out)
 
 
 @pullback()
@@ -125,11 +131,11 @@ def soft_shrink_vjp(x: np.ndarray, out: np.ndarray, *, threshold: float) -> None
     parts.outside(x, out, threshold)
 
 
-@elementwise()
-def hard_shrink(x: np.ndarray, out: np.ndarray, *, threshold: float) -> None:
+@elementwise(aside=True)
+def hard_shrink(x: np.ndarray, out: np.ndarray, far: np.ndarray, *, threshold: float) -> None:
     """X · (|x| > threshold)."""
-    parts.outside(x, out, threshold)
-    out *= x
+    parts.outside(x, far, threshold)
+    np.multiply(far, x, out=out)
 
 
 hard_shrink_vjp: Function = soft_shrink_vjp
@@ -153,14 +159,14 @@ def threshold_vjp(x: np.ndarray, out: np.ndarray, *, threshold: float, value: fl
     parts.keep_nan(x, out)
 
 
-@elementwise()
-def sparse_plus(x: np.ndarray, out: np.ndarray) -> None:
+@elementwise(aside=True)
+def sparse_plus(x: np.ndarray, out: np.ndarray, parabola: np.ndarray) -> None:
     """max(x, (min(max(x, -1), 1) + 1)² / 4): the parabola lies above x and meets it at 1."""
-    np.clip(x, -1, 1, out=out)
-    out += 1
-    np.square(out, out=out)
-    out /= 4
-    np.maximum(x, out, out=out)
+    np.clip(x, -1, 1, out=parabola)
+    parabola += 1
+    np.square(parabola, out=parabola)
+    parabola /= 4
+    np.maximum(x, parabola, out=out)
 
 
 @elementwise()

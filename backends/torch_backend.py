@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import torch
 
-from backends import torch_activations, torch_losses
-from backends.base import BaseBackend, known_dtype
-from backends.interface import Allocation, BackendUnavailable, Gap, Mode, OpSpec
+from backends import torch_activations, torch_inplace, torch_losses, torch_out
+from backends.base import OVERWRITING, BaseBackend, known_dtype, output_shape, restorable
+from backends.catalogue import OPS
+from backends.interface import MODES, Allocation, BackendUnavailable, Gap, InPlace, Mode, OpSpec
 
 PACKAGE = "torch"
 EXTRA = "torch"
 DEVICES = ("cpu", "cuda")
 VARIANTS = ("torch",)
+
+SPIN_CYCLES = 100_000
+"""Cycles that the device waits for each call to be queued: 50 us at 2 GHz, where a launch takes 5 to 20."""
+QUEUE = 1000
+"""Calls to wait for at most: the device's queue takes about so many launches before the host has to wait."""
 
 
 def create(variant: str, device: str, threads: int | None) -> TorchBackend:
@@ -29,14 +36,30 @@ def create(variant: str, device: str, threads: int | None) -> TorchBackend:
     return TorchBackend(variant, device, torch.get_num_threads())
 
 
+FUNCTIONS: Mapping[str, Callable[..., Any]] = {**vars(torch_activations), **vars(torch_losses)}
+"""All ops by name, module by module."""
+
+
+def _without(module: ModuleType, ops: Iterable[str]) -> tuple[str, ...]:
+    """Return the ops that PyTorch computes, but has no function for in `module`."""
+    return tuple(op for op in ops if op in FUNCTIONS and not hasattr(module, op))
+
+
 class TorchBackend(BaseBackend):
     """Eager PyTorch functions on one device."""
 
-    gaps: ClassVar[tuple[Gap, ...]] = (
-        Gap("out= and in-place variants are not implemented yet", "todo", allocations=("reuse", "inplace")),
+    gaps = (
+        Gap("autograd allocates every gradient", "upstream", modes=MODES[1:], allocations=("reuse",)),
+        Gap("PyTorch has no out= kernel of it", "upstream", ops=_without(torch_out, OPS), allocations=("reuse",)),
+        Gap(
+            "PyTorch has no in-place kernel of it",
+            "upstream",
+            ops=_without(torch_inplace, OVERWRITING),
+            allocations=("inplace",),
+        ),
     )
 
-    _functions: Mapping[str, Callable[..., Any]] = {**vars(torch_activations), **vars(torch_losses)}
+    _functions = FUNCTIONS
 
     def __init__(self, name: str, device: str, threads: int) -> None:
         super().__init__(name, device, threads)
@@ -79,6 +102,43 @@ class TorchBackend(BaseBackend):
         source = torch.ones(n_bytes // 4, device=self.device)
         return partial(torch.empty_like(source).copy_, source)
 
+    def device_name(self) -> str | None:
+        """Return the device's model, or None on the host."""
+        return None if self.device == "cpu" else str(torch.cuda.get_device_name())
+
+    def cache_bytes(self) -> int | None:
+        """Return the size of the device's second-level cache, or None on the host."""
+        return None if self.device == "cpu" else int(torch.cuda.get_device_properties(0).L2_cache_size)
+
+    def device_seconds(self, run: Callable[[], Any], iterations: int) -> float | None:
+        """Return seconds per call between two CUDA events, or None on the host.
+
+        The device spins while calls are queued, so that it finds the next one there whenever it ends one.
+        """
+        if self.device == "cpu":
+            return None
+        start, stop = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        torch.cuda.synchronize()
+        if hasattr(torch.cuda, "_sleep"):  # PyTorch's own tests use it; it is not documented
+            torch.cuda._sleep(SPIN_CYCLES * min(iterations, QUEUE))  # noqa: SLF001
+        start.record()
+        for _ in range(iterations):
+            run()
+        stop.record()
+        stop.synchronize()
+        return float(start.elapsed_time(stop)) / 1e3 / iterations
+
+    def peak_bytes(self, run: Callable[[], Any]) -> int | None:
+        """Return how much more device memory a call takes at its peak, by PyTorch's count; None on the host."""
+        if self.device == "cpu":
+            return None
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        run()
+        torch.cuda.synchronize()
+        return int(torch.cuda.max_memory_allocated() - before)
+
     def _forward(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
         return partial(self._functions[op], **parameters)
 
@@ -94,7 +154,9 @@ class TorchBackend(BaseBackend):
         parameters: dict[str, Any],
         allocation: Allocation,
     ) -> Callable[[], Any]:
-        del allocation
+        if allocation == "reuse":  # a forward: see `gaps`
+            out = inputs[0].new_empty(output_shape(spec, inputs, parameters))
+            return partial(getattr(torch_out, spec.name), *inputs, **parameters, out=out)
         forward = self._forward(spec.name, parameters)
         if mode == "forward":
             return partial(forward, *inputs)
@@ -104,6 +166,15 @@ class TorchBackend(BaseBackend):
         first = inputs[0].detach().requires_grad_()
         output = forward(first, *inputs[1:])
         return lambda: torch.autograd.grad(output, first, cotangent, retain_graph=True)[0]
+
+    def _bind_inplace(self, spec: OpSpec, inputs: Sequence[Any], parameters: dict[str, Any]) -> InPlace:
+        x, pristine = (inputs[0].detach().clone(memory_format=torch.contiguous_format) for _ in range(2))
+
+        def restore() -> None:
+            x.copy_(pristine)
+            self.synchronize()
+
+        return restorable(partial(getattr(torch_inplace, spec.name), x, *inputs[1:], **parameters), restore)
 
 
 def _forward_and_pull(

@@ -7,7 +7,8 @@ import math
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name every user of torch knows it by
 
-_NO_LABEL = -100  # PyTorch's own default of `ignore_index`
+NO_LABEL = -100
+"""PyTorch's own default of `ignore_index`."""
 
 
 # --- losses of elements ------------------------------------------------------------------------------------------
@@ -123,7 +124,7 @@ def softmax_cross_entropy(
 ) -> torch.Tensor:
     """`F.cross_entropy` with class probabilities."""
     losses = F.cross_entropy(
-        _rows(logits, axis), _rows(target, axis), reduction=reduction, label_smoothing=label_smoothing
+        rows(logits, axis), rows(target, axis), reduction=reduction, label_smoothing=label_smoothing
     )
     return _unflatten(losses, logits, axis)
 
@@ -140,10 +141,10 @@ def softmax_cross_entropy_with_integer_labels(
 ) -> torch.Tensor:
     """`F.cross_entropy` with class indices, which must be int64."""
     losses = F.cross_entropy(
-        _rows(logits, axis),
+        rows(logits, axis),
         labels.reshape(-1).long(),
         weight,
-        ignore_index=_NO_LABEL if ignore_index is None else ignore_index,
+        ignore_index=NO_LABEL if ignore_index is None else ignore_index,
         reduction=reduction,
         label_smoothing=label_smoothing,
     )
@@ -161,10 +162,10 @@ def negative_log_likelihood(
 ) -> torch.Tensor:
     """`F.nll_loss`, whose class indices must be int64."""
     losses = F.nll_loss(
-        _rows(prediction, axis),
+        rows(prediction, axis),
         labels.reshape(-1).long(),
         weight,
-        ignore_index=_NO_LABEL if ignore_index is None else ignore_index,
+        ignore_index=NO_LABEL if ignore_index is None else ignore_index,
         reduction=reduction,
     )
     return _unflatten(losses, prediction, axis)
@@ -172,10 +173,10 @@ def negative_log_likelihood(
 
 def kl_divergence(prediction: torch.Tensor, target: torch.Tensor, *, reduction: str, axis: int) -> torch.Tensor:
     """`F.kl_div`, whose mean over rows is called `batchmean`."""
-    rows = _rows(prediction, axis), _rows(target, axis)
+    arrays = rows(prediction, axis), rows(target, axis)
     if reduction == "none":
-        return _unflatten(F.kl_div(*rows, reduction="none").sum(1), prediction, axis)
-    return F.kl_div(*rows, reduction="batchmean" if reduction == "mean" else reduction)
+        return _unflatten(F.kl_div(*arrays, reduction="none").sum(1), prediction, axis)
+    return F.kl_div(*arrays, reduction="batchmean" if reduction == "mean" else reduction)
 
 
 def categorical_hinge(
@@ -220,15 +221,15 @@ def tversky(
 # --- reductions and rows -----------------------------------------------------------------------------------------
 
 
-def _reduce(losses: torch.Tensor, reduction: str) -> torch.Tensor:
-    return {"mean": torch.mean, "sum": torch.sum, "none": lambda a: a}[reduction](losses)
-
-
-def _rows(x: torch.Tensor, axis: int) -> torch.Tensor:
-    """PyTorch's losses of classes have them in dimension 1: flatten all others into dimension 0."""
+def rows(x: torch.Tensor, axis: int) -> torch.Tensor:
+    """Flatten all dimensions but classes into dimension 0: PyTorch's losses have classes in dimension 1."""
     if x.ndim == 2 and axis in (-1, 1):
         return x
     return x.movedim(axis, -1).reshape(-1, x.shape[axis])
+
+
+def _reduce(losses: torch.Tensor, reduction: str) -> torch.Tensor:
+    return {"mean": torch.mean, "sum": torch.sum, "none": lambda a: a}[reduction](losses)
 
 
 def _unflatten(losses: torch.Tensor, like: torch.Tensor, axis: int) -> torch.Tensor:

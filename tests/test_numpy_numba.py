@@ -13,7 +13,6 @@ import pytest
 import backends
 from backends.base import output_shape
 from backends.catalogue import OPS
-from backends.interface import NotSupported
 from backends.numpy_blocks import BLOCK
 from benchmarks import inputs
 
@@ -104,11 +103,6 @@ def test_reuse_of_a_reduced_loss_returns_the_same_array(backend, reduction):
     assert first.shape == ()
     assert run() is first
     assert first == backend.mean_squared_error(*arrays, reduction=reduction)
-
-
-def test_inplace_is_a_declared_gap(backend):
-    with pytest.raises(NotSupported, match="input"):
-        backend.bind("relu", np.ones(3, np.float32), allocation="inplace")
 
 
 @pytest.mark.parametrize(("name", "op", "dimensions"), SMALL_AND_LARGE, ids=str)
