@@ -1,78 +1,212 @@
-"""Copy bandwidth: how fast this machine moves bytes, the limit that a memory-bound op can reach.
+"""Bandwidth: how fast this machine moves bytes, the limit that a memory-bound op can reach.
 
-`python -m benchmarks.bandwidth THREADS` measures the host in a process of its own, whose cores no other library's
-thread pool occupies, and prints JSON. Bytes count as in a record: each read once and each written once.
+`python -m benchmarks.bandwidth THREADS` measures the host and prints JSON. Each measurement is made in a process
+of its own that imports NumPy alone, so that no other library's thread pool occupies the cores. Bytes count as in a
+record: each read once and each written once.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import platform
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from threading import Barrier
 from time import perf_counter
+from typing import Any, Literal
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+Kind = Literal["copy", "read"]
+Stores = Literal["plain", "streaming"]
+Array = np.ndarray[Any, np.dtype[Any]]
+Repeat = Callable[[int], object]
+"""Moves the same bytes so many times over, in NumPy's own loop and without the interpreter's lock."""
 
 LADDER = tuple(4**k for k in range(6, 15))
 """Bytes moved a call, 4 KiB to 256 MiB: from the first-level cache to memory."""
-N_ROUNDS = 9
+N_PASSES = 4
+"""The ladder is climbed so often: what disturbs the machine for a moment then spoils no size."""
+N_ROUNDS = 3
+ROUND_S = 2e-3
+"""Seconds of a round: long against the 20 to 50 µs by which threads start apart."""
+STREAMING_FROM = 0x4041
+"""Bytes of the smallest copy that glibc can be told to stream: it refuses 0x4040 and less (its dl-cacheinfo.h)."""
+_THRESHOLDS: dict[Stores, int] = {"plain": 0xFFFFFFFFFFFFFFF, "streaming": STREAMING_FROM}
+_WARM_UP_BYTES = 2e7
+_UNLOCKED = 501
+"""Elements from which on NumPy copies without the interpreter's lock (NPY_BEGIN_THREADS_THRESHOLDED)."""
+_LINE, _PAGE = 64, 4096
 
 
 @dataclass(frozen=True)
 class Bandwidth:
-    """Measured copy bandwidth in GB/s at each size of `n_bytes` moved."""
+    """Measured bandwidth in GB/s at each of `n_bytes` moved: of copies, and of reading alone.
+
+    `stores` says whether "plain" or "streaming" stores made the faster copy. For a device, whose copies come from
+    the frameworks, `read` is empty and `stores` holds "".
+    """
 
     n_bytes: tuple[int, ...]
-    gigabytes_per_s: tuple[float, ...]
+    copy: tuple[float, ...]
+    read: tuple[float, ...]
+    stores: tuple[str, ...]
 
-    def at(self, n_bytes: float) -> float:
-        """Return the bandwidth for `n_bytes` moved, interpolated between the sizes measured (logarithmically)."""
-        return float(
-            np.exp(np.interp(np.log(max(n_bytes, 1)), np.log(self.n_bytes), np.log(self.gigabytes_per_s)))
-        )
+    def at(self, kind: Kind, n_bytes: float) -> float:
+        """Return the bandwidth for `n_bytes` moved, interpolated between the sizes measured (logarithmically).
 
-
-def measure_host(threads: int) -> Bandwidth:
-    """Measure copies on the host with one thread and with `threads`; the better of the two is the limit."""
-    command = [sys.executable, "-m", "benchmarks.bandwidth", str(threads)]
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return from_seconds(json.loads(output))
+        Where reading was not measured, the copies stand for it.
+        """
+        rates = self.read if kind == "read" and self.read else self.copy
+        return float(np.exp(np.interp(np.log(max(n_bytes, 1)), np.log(self.n_bytes), np.log(rates))))
 
 
-def from_seconds(seconds: Sequence[float]) -> Bandwidth:
-    """Return the bandwidth from the seconds that a copy takes at each size of `LADDER`."""
-    rates = tuple(n / s / 1e9 for n, s in zip(LADDER, seconds, strict=True))
-    return Bandwidth(LADDER, rates)
+def kind(n_bytes: int, bytes_written: int) -> Kind:
+    """Return which bandwidth limits a call that moves `n_bytes` and writes `bytes_written` of them."""
+    from benchmarks.analysis.roofline import READ_ONLY  # brings pandas, which the measuring process does without
+
+    return "read" if bytes_written < READ_ONLY * n_bytes else "copy"
 
 
-def copy_seconds(n_bytes: int, threads: int) -> float:
-    """Return the median time of a copy that moves `n_bytes` in all, spread over `threads` threads.
+def steps(smallest: float, largest: float) -> tuple[int, ...]:
+    """Return the part of the ladder that holds calls which move from `smallest` to `largest` bytes."""
+    first = max([n for n in LADDER if n <= smallest], default=LADDER[0])
+    last = min([n for n in LADDER if n >= largest], default=LADDER[-1])
+    return tuple(n for n in LADDER if first <= n <= last)
 
-    Each thread copies its own slice again and again, so that starting threads is not part of the time.
+
+def measure_host(threads: int, ladder: Sequence[int] = LADDER) -> Bandwidth:
+    """Measure the host with one thread and with `threads`; the better of the two is the limit.
+
+    Takes some 3 s for all of `LADDER`, most of them for its upper end.
+
+    Copies are measured with plain stores and with streaming (non-temporal) ones, which go past the caches. glibc
+    on x86-64 can be told which to use: elsewhere all copies are the C library's own choice and are called plain.
+    Raises subprocess.CalledProcessError if a measuring process fails.
     """
-    slices = [np.ones(max(n_bytes // 2 // threads, 1), np.uint8) for _ in range(2 * threads)]
-    iterations = max(1, round(2e7 / n_bytes))
-    barrier = Barrier(threads)
+    plain = _measure_apart(threads, "plain", ladder)
+    copies = {n: (rate, "plain") for n, rate in plain["copy"]}
+    if platform.libc_ver()[0] == "glibc" and platform.machine() == "x86_64":
+        streaming = _measure_apart(threads, "streaming", ladder)
+        copies |= {n: max(copies[n], (rate, "streaming")) for n, rate in streaming.get("copy", ())}
+    copy, stores = zip(*(copies[n] for n in ladder), strict=True)
+    # Half of what a copy moves it reads: in the first-level cache, faster than NumPy's best reduction does.
+    read = tuple(max(rate, copied / 2) for (_, rate), copied in zip(plain["read"], copy, strict=True))
+    return Bandwidth(tuple(ladder), copy, read, stores)
 
-    def copy(source: np.ndarray, target: np.ndarray) -> float:
+
+def from_seconds(seconds: Sequence[float], ladder: Sequence[int] = LADDER) -> Bandwidth:
+    """Return a device's bandwidth from the seconds that a copy takes at each size of `ladder`."""
+    rates = tuple(n / s / 1e9 for n, s in zip(ladder, seconds, strict=True))
+    return Bandwidth(tuple(ladder), rates, (), ("",) * len(ladder))
+
+
+def rates(kind: Kind, ladder: Sequence[int], threads: int) -> list[float]:
+    """Return the median GB/s in this process for each number of bytes of `ladder`, with `threads` threads."""
+    # Two pages more for each thread: its part begins with a page, and so do both halves of it.
+    memory = np.ones(max(ladder) + (2 * threads + 1) * _PAGE, np.uint8)
+    memory = memory[-memory.ctypes.data % _PAGE :]
+    step = memory.size // threads // _PAGE * _PAGE
+    shares = [memory[i * step :][:step] for i in range(threads)]
+    found: dict[int, list[float]] = {n: [] for n in ladder}
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in range(N_PASSES):
+            for n_bytes, seen in found.items():
+                # Whole cache lines for each thread: with many threads that can be more than asked for.
+                part = max(n_bytes // threads // (2 * _LINE), 1) * 2 * _LINE
+                repeats = [_PREPARE[kind](share, part) for share in shares]
+                seen += [part * threads / s / 1e9 for s in _rounds(pool, repeats, part)]
+    return [statistics.median(seen) for seen in found.values()]
+
+
+def _copies(memory: Array, n_bytes: int) -> Repeat:
+    """Return what copies so often that each time moves `n_bytes`."""
+    middle, size = memory.size // 2 // _PAGE * _PAGE, n_bytes // 2
+    # Half a page further: loads that wait for stores at the same place in a page halve the speed.
+    source, target = memory[:size], memory[middle + _PAGE // 2 :][:size]
+    # One element as large as the source: NumPy copies each with one memmove. Of smaller elements it would make the
+    # repetition the innermost loop, because its stride is 0.
+    whole, copied = source.view(f"V{size}"), target.view(f"V{size}")
+
+    def repeat(times: int) -> None:
+        if times >= _UNLOCKED:
+            np.copyto(as_strided(copied, (times,), (0,)), as_strided(whole, (times,), (0,)))
+            return
+        for _ in range(times):
+            np.copyto(target, source)
+
+    return repeat
+
+
+def _reads(memory: Array, n_bytes: int) -> Repeat:
+    """Return what reads `n_bytes` so often.
+
+    None of NumPy's reductions was faster at 4 MB and 40 MB than the maximum of integers (29 GB/s with one thread,
+    where a sum of float32 made 12), and none lost less between rows than that of int64: 40 ns.
+    """
+    row = memory[:n_bytes].view(np.int64)
+    return lambda times: np.maximum.reduce(as_strided(row, (times, row.size), (0, row.itemsize)), axis=1)
+
+
+_PREPARE: dict[Kind, Callable[[Array, int], Repeat]] = {"copy": _copies, "read": _reads}
+
+
+def _rounds(pool: ThreadPoolExecutor, repeats: Sequence[Repeat], n_bytes: int) -> list[float]:
+    """Return the seconds of one repetition in each of some rounds, after one that brings the caches up to date."""
+    first = _round(pool, repeats, max(1, round(_WARM_UP_BYTES / n_bytes)))
+    times = max(1, round(ROUND_S / first))
+    if times > 100:  # 0.3 µs of interpreter in each would show
+        times = max(times, _UNLOCKED)
+    return [_round(pool, repeats, times) for _ in range(N_ROUNDS)]
+
+
+def _round(pool: ThreadPoolExecutor, repeats: Sequence[Repeat], times: int) -> float:
+    barrier = Barrier(len(repeats))
+
+    def timed(repeat: Repeat) -> tuple[float, float]:
         barrier.wait()
         started = perf_counter()
-        for _ in range(iterations):
-            np.copyto(target, source)
-        return perf_counter() - started
+        repeat(times)
+        return started, perf_counter()
 
-    with ThreadPoolExecutor(threads) as pool:
-        rounds = [
-            max(pool.map(copy, slices[:threads], slices[threads:])) / iterations for _ in range(N_ROUNDS + 1)
-        ]
-    return statistics.median(rounds[1:])
+    starts, ends = zip(*pool.map(timed, repeats), strict=True)
+    return float(max(ends) - min(starts)) / times
+
+
+def _measure_apart(threads: int, stores: Stores, ladder: Sequence[int]) -> dict[Kind, list[tuple[int, float]]]:
+    """Measure in a process whose C library uses `stores` for copies: it is told so when it starts."""
+    tunable = f"glibc.cpu.x86_non_temporal_threshold={_THRESHOLDS[stores]:#x}"
+    tunables = ":".join(filter(None, [os.environ.get("GLIBC_TUNABLES"), tunable]))
+    # NumPy's linear algebra would start threads of its own, which only cost time here.
+    environment = os.environ | {"GLIBC_TUNABLES": tunables, "OPENBLAS_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "benchmarks.bandwidth", str(threads), stores, *map(str, ladder)]
+    output = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
+    found: dict[Kind, list[tuple[int, float]]] = json.loads(output)
+    return found
+
+
+def _measure_here(threads: int, stores: Stores, ladder: Sequence[int]) -> dict[Kind, list[tuple[int, float]]]:
+    """Return the best rate of one thread and of `threads` at each size that copies with `stores` have."""
+    smallest = 2 * threads * STREAMING_FROM if stores == "streaming" else 0
+    ladder = [n for n in ladder if n >= smallest]
+    kinds: tuple[Kind, ...] = ("copy",) if stores == "streaming" else ("copy", "read")
+    counts = sorted({1, threads})
+    found: dict[Kind, list[tuple[int, float]]] = {}
+    for kind in kinds if ladder else ():
+        by_count = zip(*(rates(kind, ladder, count) for count in counts), strict=True)
+        found[kind] = list(zip(ladder, map(max, by_count), strict=True))
+    return found
 
 
 if __name__ == "__main__":
-    counts = {1, int(sys.argv[1])}
-    print(json.dumps([min(copy_seconds(n, count) for count in counts) for n in LADDER]))
+    if len(sys.argv) == 2:
+        print(json.dumps(asdict(measure_host(int(sys.argv[1])))))
+    else:
+        sizes = [int(size) for size in sys.argv[3:]]
+        print(json.dumps(_measure_here(int(sys.argv[1]), sys.argv[2], sizes)))  # type: ignore[arg-type]

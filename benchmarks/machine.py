@@ -1,4 +1,4 @@
-"""The machine: a fingerprint that tells runs of different machines apart, and the number of threads to use."""
+"""The machine: a fingerprint that tells runs of different machines apart, and what makes their times doubtful."""
 
 from __future__ import annotations
 
@@ -6,21 +6,77 @@ import hashlib
 import importlib.metadata
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
+from threadpoolctl import threadpool_info
+
+from benchmarks import environment
+from benchmarks.analysis.quantities import listing, plural, size
+from benchmarks.environment import THROTTLING, Gpu
 
 BUSY = 0.1
 """Share of the processors in use by others from which a run is called doubtful."""
-_GOVERNOR = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
+STEAL = 0.01
+"""Share of the processors' time taken by the hypervisor from which a run is called doubtful."""
+CLOCK = 0.1
+"""A clock rate that moved by more than this share of the lower one is told."""
+SWAP = 0.1
+"""Swap in use, as a share of the memory, from which on programs are likely to wait for the disk."""
+HOT_C = 83.0
+"""Temperature from which on NVIDIA's boost lowers the clock (GPU Boost's usual target), in °C."""
+SHORTEST_S = 1.0
+"""A run shorter than this many seconds of all processors is not judged: the system counts in 10 ms."""
 _PACKAGES = ("numpy", "scipy", "numba", "jax", "jaxlib", "torch", "pandas", "pytest", "pytest-benchmark")
+
+
+@dataclass(frozen=True)
+class State:
+    """What a machine's state before a run may make doubtful; None where it is not known."""
+
+    governor: str | None = None
+    cpus_allowed: int | None = None
+    cpu_quota: float | None = None
+    swap_used_bytes: int = 0
+    memory_bytes: int = 0
+    gpus: Sequence[Gpu] | None = None
+    on_battery: bool | None = None
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Processor time spent so far, in seconds of all processors together, and the clock rate in MHz.
+
+    `busy_s` is what all programs used of `total_s`, `own_s` what this process and its children did, `steal_s` what
+    the hypervisor gave to other machines.
+    """
+
+    total_s: float
+    busy_s: float
+    own_s: float
+    steal_s: float
+    clock_mhz: float | None
+
+
+class Watch:
+    """Watches the machine from now on until `finish`."""
+
+    def __init__(self) -> None:
+        self._before = read_moment()
+
+    def finish(self) -> list[str]:
+        """Return, in plain words, what happened meanwhile that makes times doubtful."""
+        found = changes(self._before, read_moment())
+        return found + gpu_warnings(environment.gpus() or (), "at the end of the run")
 
 
 def default_threads() -> int:
     """Return the number of physical cores that this process may use."""
-    allowed = len(os.sched_getaffinity(0))
+    allowed = _cpus_allowed()
     physical = psutil.cpu_count(logical=False) or allowed
     return max(1, min(allowed, physical))
 
@@ -30,17 +86,136 @@ def cuda_driver_present() -> bool:
     return Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidia0").exists()
 
 
-def warnings(busy: float) -> list[str]:
-    """Return, in plain words, what makes times doubtful; `busy` is the share of the CPUs in use before the run."""
+def last_level_cache_bytes() -> int | None:
+    """Return the size of the processor's last-level cache in bytes, None where the system does not tell."""
+    return environment.last_level_cache_bytes()
+
+
+def available_memory_bytes() -> int:
+    """Return how much memory may still be allocated without swapping, within the container's limit."""
+    available = int(psutil.virtual_memory().available)
+    left = environment.memory_left_bytes()
+    return available if left is None else min(available, left)
+
+
+def warnings(busy: float, threads: int = 1, state: State | None = None) -> list[str]:
+    """Return, in plain words, what makes times doubtful before the first is measured.
+
+    `busy` is the share of the processors in use, `threads` what was asked for; `state` is read unless given.
+    """
+    state = state or read_state()
     found = []
     if busy > BUSY:
         found.append(
-            f"Other programs used {busy:.0%} of the processors when the run began: times are doubtful, above all "
-            "those of backends with several threads."
+            f"Other programs used {100 * busy:.0f} % of the processors when the run began: times are doubtful, "
+            "above all those of backends with several threads."
         )
-    if (governor := _first_line(_GOVERNOR)) not in (None, "performance"):
-        found.append(f"The processor's frequency governor is {governor!r}: speed may change during the run.")
+    if state.governor not in (None, "performance"):
+        found.append(f"The processor's frequency governor is {state.governor!r}: speed may change during the run.")
+    if state.cpus_allowed is not None and state.cpus_allowed < threads:
+        found.append(
+            f"This process may run on {plural(state.cpus_allowed, 'processor')} only, and {threads} threads were "
+            "asked for: they will wait for each other."
+        )
+    if state.cpu_quota is not None and state.cpu_quota < threads:
+        found.append(
+            f"The container may use the time of {state.cpu_quota:g} processors only, and {threads} threads were "
+            "asked for: the system will halt them now and then."
+        )
+    if state.swap_used_bytes > SWAP * state.memory_bytes:
+        found.append(f"{size(state.swap_used_bytes)} of memory are swapped out: programs may wait for the disk.")
+    if state.on_battery:
+        found.append("The machine runs on its battery: it may save power at any time.")
+    return found + gpu_warnings(state.gpus or (), "when the run began")
+
+
+def changes(before: Moment, after: Moment) -> list[str]:
+    """Return, in plain words, what happened between two moments that makes times doubtful."""
+    total = after.total_s - before.total_s
+    if total < SHORTEST_S:
+        return []
+    found = []
+    others = (after.busy_s - before.busy_s - (after.own_s - before.own_s)) / total
+    if others > BUSY:
+        found.append(
+            f"Other programs used {100 * others:.0f} % of the processors during the run: times are doubtful, "
+            "above all those of backends with several threads."
+        )
+    steal = (after.steal_s - before.steal_s) / total
+    if steal > STEAL:
+        found.append(
+            f"The hypervisor gave {100 * steal:.0f} % of this machine's processor time to others during the run: "
+            "times are doubtful."
+        )
+    if before.clock_mhz and after.clock_mhz:
+        low, high = sorted((before.clock_mhz, after.clock_mhz))
+        if high > (1 + CLOCK) * low:
+            found.append(
+                f"The processor's clock went from {before.clock_mhz / 1e3:.2f} to {after.clock_mhz / 1e3:.2f} GHz "
+                "during the run."
+            )
     return found
+
+
+def gpu_warnings(gpus: Iterable[Gpu], when: str) -> list[str]:
+    """Return, in plain words, which GPUs were slowed down or hot; `when` ends the sentence's first half."""
+    found = []
+    for gpu in gpus:
+        if causes := [reason for reason in gpu.reasons if reason in THROTTLING]:
+            clock = f" to {gpu.sm_mhz:.0f} MHz" if gpu.sm_mhz else ""
+            found.append(f"{gpu.name} was slowed down{clock} {when} ({listing(causes)}): times are doubtful.")
+        if gpu.temperature_c is not None and gpu.temperature_c >= HOT_C:
+            found.append(f"{gpu.name} was {gpu.temperature_c:.0f} °C hot {when}: it may slow down.")
+    return found
+
+
+def read_state() -> State:
+    """Return the machine's state now."""
+    return State(
+        governor=environment.governor(),
+        cpus_allowed=_cpus_allowed(),
+        cpu_quota=environment.cpu_quota(),
+        swap_used_bytes=environment.swap_used_bytes(),
+        memory_bytes=int(psutil.virtual_memory().total),
+        gpus=environment.gpus(),
+        on_battery=environment.on_battery(),
+    )
+
+
+def read_moment() -> Moment:
+    """Return the processor time spent until now."""
+    times = psutil.cpu_times()._asdict()
+    # Linux counts guests' time twice: in their own column, and as their user's.
+    total = sum(times.values()) - times.get("guest", 0.0) - times.get("guest_nice", 0.0)
+    steal = times.get("steal", 0.0)
+    own = sum(os.times()[:4])  # ended children included
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            spent = child.cpu_times()
+            own += spent.user + spent.system + spent.children_user + spent.children_system
+    return Moment(
+        total_s=total,
+        busy_s=total - times["idle"] - times.get("iowait", 0.0) - steal,
+        own_s=own,
+        steal_s=steal,
+        clock_mhz=environment.clock_mhz(),
+    )
+
+
+def thread_pools() -> list[dict[str, Any]]:
+    """Return the thread pools that threadpoolctl knows in this process: kind, library and number of threads.
+
+    No paths: those name the user. XLA's pool is not among them: `pool_threads(["tf_XLAEigen"])` counts it.
+    """
+    names = ("internal_api", "prefix", "num_threads")
+    return [{name: pool[name] for name in names} for pool in threadpool_info()]
+
+
+def pool_threads(prefixes: Iterable[str]) -> int | None:
+    """Return how many of this process's threads have names that begin so; None where threads have no names."""
+    starts = tuple(prefixes)
+    names = [environment.first_line(path) or "" for path in Path("/proc/self/task").glob("*/comm")]
+    return sum(name.startswith(starts) for name in names) if names else None
 
 
 def busy_share() -> float:
@@ -69,14 +244,23 @@ def fingerprint(threads: int) -> dict[str, Any]:
         **hardware,
         "l2_cache_bytes": cpu.get("l2_cache_size"),
         "l3_cache_bytes": cpu.get("l3_cache_size"),
+        "last_level_cache_bytes": last_level_cache_bytes(),
         "vector_extensions": ", ".join(
             f for f in ("avx", "avx2", "avx512f", "neon", "sve") if f in cpu.get("flags", ())
         ),
         "kernel": platform.release(),
         "python": platform.python_version(),
         "threads": threads,
-        "cpus_allowed": len(os.sched_getaffinity(0)),
-        "governor": _first_line(_GOVERNOR),
+        "cpus_allowed": _cpus_allowed(),
+        "cpu_quota": environment.cpu_quota(),
+        "memory_limit_bytes": environment.memory_limit_bytes(),
+        # Only x86 processors say so.
+        "virtual_machine": "hypervisor" in cpu["flags"] if "sse2" in cpu.get("flags", ()) else None,
+        "governor": environment.governor(),
+        "boost": environment.boost(),
+        "transparent_huge_pages": environment.huge_pages(),
+        "swap_used_bytes": environment.swap_used_bytes(),
+        "gpus": None if (gpus := environment.gpus()) is None else [asdict(gpu) for gpu in gpus],
         "load_average_1min": round(os.getloadavg()[0], 2),
         "packages": _versions(),
     }
@@ -103,8 +287,6 @@ def _versions() -> Mapping[str, str]:
     return found
 
 
-def _first_line(path: str) -> str | None:
-    try:
-        return Path(path).read_text(encoding="utf-8").splitlines()[0]
-    except (OSError, IndexError):
-        return None
+def _cpus_allowed() -> int:
+    """Return how many processors this process may use: all of them where the system knows no affinity."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

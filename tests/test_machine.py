@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import platform
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter, process_time
 
+import numpy as np
+import psutil
 import pytest
 
-from benchmarks import bandwidth, machine
+from benchmarks import environment, machine
+from benchmarks.environment import Gpu
+from benchmarks.machine import Moment, State
+
+COOL = Gpu("NVIDIA H100 80GB HBM3", "570.86", 1980.0, 1980.0, 36.0, "Enabled", "Disabled", 700.0, ("idle",))
+START = Moment(total_s=1000.0, busy_s=100.0, own_s=20.0, steal_s=5.0, clock_mhz=3000.0)
 
 
 @pytest.fixture(scope="module")
@@ -26,30 +40,159 @@ def test_machine_id_does_not_change_from_run_to_run_or_with_threads(found):
     assert machine.fingerprint(1)["machine_id"] == found["machine_id"]
 
 
+def test_machine_id_is_that_of_the_hardware_and_system_alone(found, monkeypatch):
+    monkeypatch.setattr(environment, "governor", lambda: "powersave")
+    monkeypatch.setattr(environment, "gpus", lambda: [COOL])
+    monkeypatch.setattr(environment, "cpu_quota", lambda: 0.5)
+    monkeypatch.setattr(platform, "release", lambda: "7.0.0")
+    changed = machine.fingerprint(1)
+    assert changed["machine_id"] == found["machine_id"]
+    assert changed["gpus"][0]["name"] == COOL.name
+    assert json.dumps(changed)
+    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
+    assert machine.fingerprint(1)["machine_id"] != found["machine_id"]
+
+
 def test_packages_have_versions(found):
     assert found["packages"]["numpy"][0].isdigit()
 
 
-def test_a_quiet_machine_needs_no_warning_of_load():
-    assert not any("processors" in warning for warning in machine.warnings(0.02))
+def test_fingerprint_tells_the_limits_and_the_state(found):
+    assert found["cpus_allowed"] == len(os.sched_getaffinity(0))
+    names = {"cpu_quota", "memory_limit_bytes", "virtual_machine", "boost", "transparent_huge_pages", "gpus"}
+    assert names | {"swap_used_bytes", "last_level_cache_bytes", "governor"} <= set(found)
 
 
-def test_a_busy_machine_is_named_with_its_load():
-    (warning,) = [w for w in machine.warnings(0.5) if "processors" in w]
-    assert "50%" in warning
-    assert "doubtful" in warning
+def test_a_quiet_machine_needs_no_warning():
+    state = State("performance", 8, 8.0, 0, 2**34, [COOL], on_battery=False)
+    assert machine.warnings(0.02, 8, state) == []
+
+
+def test_what_is_not_known_needs_no_warning():
+    assert machine.warnings(0.02, 8, State()) == []
+
+
+@pytest.mark.parametrize(
+    ("busy", "state", "words"),
+    [
+        (0.5, State(), ["Other programs used 50 % of the processors", "doubtful"]),
+        (0.0, State(governor="powersave"), ["'powersave'"]),
+        (0.0, State(cpus_allowed=3), ["3 processors only", "4 threads"]),
+        (0.0, State(cpus_allowed=1), ["1 processor only", "4 threads"]),
+        (0.0, State(cpu_quota=1.5), ["1.5 processors", "4 threads"]),
+        (0.0, State(swap_used_bytes=2**31, memory_bytes=2**33), ["2 GiB", "swapped out"]),
+        (0.0, State(on_battery=True), ["battery"]),
+        (0.0, State(gpus=[replace(COOL, temperature_c=88.0)]), ["H100", "88 °C"]),
+        (
+            0.0,
+            State(gpus=[replace(COOL, sm_mhz=1200.0, reasons=("idle", "power limit", "power brake"))]),
+            ["H100", "1200 MHz", "(power limit and power brake)"],
+        ),
+    ],
+)
+def test_each_doubt_is_one_sentence_with_its_numbers(busy, state, words):
+    (warning,) = machine.warnings(busy, 4, state)
+    assert all(word in warning for word in words)
+
+
+def test_warnings_of_this_machine_can_be_asked_for():
+    assert all(isinstance(warning, str) for warning in machine.warnings(0.0, threads=1))
+
+
+def test_a_quiet_run_needs_no_warning():
+    end = Moment(total_s=1200.0, busy_s=205.0, own_s=110.0, steal_s=6.0, clock_mhz=3100.0)
+    assert machine.changes(START, end) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"busy_s": 130.0}, "Other programs used 15 % of the processors during the run"),
+        ({"steal_s": 13.0}, "The hypervisor gave 4 % of this machine's processor time to others"),
+        ({"clock_mhz": 2200.0}, "The processor's clock went from 3.00 to 2.20 GHz"),
+        ({"clock_mhz": 3400.0}, "The processor's clock went from 3.00 to 3.40 GHz"),
+    ],
+)
+def test_what_happened_during_a_run_is_told_with_its_size(changed, words):
+    (warning,) = machine.changes(START, replace(START, total_s=1200.0, **changed))
+    assert words in warning
+
+
+def test_what_this_process_and_its_children_use_is_not_others():
+    assert machine.changes(START, replace(START, total_s=1200.0, busy_s=300.0, own_s=220.0)) == []
+
+
+def test_a_run_too_short_to_count_is_not_judged():
+    assert machine.changes(START, replace(START, total_s=1000.5, steal_s=5.4)) == []
+
+
+def test_a_moment_counts_this_process_and_children_both_running_and_ended():
+    def work_of(code):
+        return [sys.executable, "-c", f"from time import process_time as t\nwhile t() < 0.3: pass\n{code}"]
+
+    before = machine.read_moment()
+    while process_time() < 0.1:
+        pass
+    subprocess.run(work_of(""), check=True)
+    with subprocess.Popen(work_of("print(1, flush=True); input()"), stdin=-1, stdout=-1, text=True) as child:
+        child.stdout.readline()
+        running = machine.read_moment()
+        child.communicate("\n")
+    ended = machine.read_moment()
+    assert running.own_s - before.own_s >= 0.55
+    assert ended.own_s >= running.own_s - 0.02
+    assert running.total_s > before.total_s
+    assert 0 <= ended.busy_s <= ended.total_s
+
+
+def test_a_watch_tells_what_the_gpu_did_at_the_end(monkeypatch):
+    hot = replace(COOL, reasons=("temperature (hardware)",))
+    monkeypatch.setattr(environment, "gpus", lambda: [hot])
+    warnings = machine.Watch().finish()
+    assert any("at the end of the run (temperature (hardware))" in warning for warning in warnings)
 
 
 def test_default_threads_stay_within_what_is_allowed():
-    assert 1 <= machine.default_threads() <= len(machine.os.sched_getaffinity(0))
+    assert 1 <= machine.default_threads() <= len(os.sched_getaffinity(0))
 
 
-def test_bandwidth_is_measured_at_every_size_and_interpolated():
-    measured = bandwidth.measure_host(1)
-    assert measured.n_bytes == bandwidth.LADDER
-    assert all(0.1 < rate < 10_000 for rate in measured.gigabytes_per_s)
-    low, high = sorted(measured.gigabytes_per_s[3:5])
-    middle = (measured.n_bytes[3] * measured.n_bytes[4]) ** 0.5
-    assert low <= measured.at(middle) <= high
-    assert measured.at(1) == pytest.approx(measured.gigabytes_per_s[0])
-    assert measured.at(1e15) == pytest.approx(measured.gigabytes_per_s[-1])
+def test_available_memory_is_the_systems_or_what_the_container_leaves(monkeypatch):
+    monkeypatch.setattr(environment, "memory_left_bytes", lambda: None)
+    assert 0 < machine.available_memory_bytes() <= psutil.virtual_memory().total
+    monkeypatch.setattr(environment, "memory_left_bytes", lambda: 4096)
+    assert machine.available_memory_bytes() == 4096
+
+
+def test_thread_pools_name_libraries_and_no_paths():
+    np.ones((2, 2)) @ np.ones((2, 2))
+    pools = machine.thread_pools()
+    assert pools
+    assert all(set(pool) == {"internal_api", "prefix", "num_threads"} for pool in pools)
+    assert "/" not in json.dumps(pools)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads have no names here")
+def test_threads_are_counted_by_their_names():
+    release = threading.Event()
+    started = threading.Barrier(3)
+
+    def work():
+        Path(f"/proc/self/task/{threading.get_native_id()}/comm").write_text("lane-of-a-pool", encoding="ascii")
+        started.wait()
+        release.wait()
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    started.wait()
+    assert machine.pool_threads(["lane-of", "other"]) == 2
+    assert machine.pool_threads(["no such"]) == 0
+    release.set()
+    for thread in threads:
+        thread.join()
+
+
+def test_the_fingerprint_takes_seconds_only():
+    started = perf_counter()
+    machine.fingerprint(1)
+    assert perf_counter() - started < 10

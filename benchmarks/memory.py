@@ -1,0 +1,81 @@
+"""Memory of a process: the peak of one call, and who is ended when memory runs out. Linux tells, others do not."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from contextlib import suppress
+from math import inf
+from pathlib import Path
+from time import perf_counter, sleep
+from typing import Any
+
+import psutil
+
+from benchmarks import environment
+
+RESOLUTION_BYTES = 2**18
+"""Less than this counts as nothing. A call of nothing reads 4 to 8 KiB, one that wakes eight threads up to 80 KiB
+(kernel 6.18); older kernels keep back up to 64 pages of 4 KiB in each thread (TASK_RSS_EVENTS_THRESH)."""
+SETTLED_S, PATIENCE_S = 0.02, 1.0
+"""Memory in use that has not fallen for this long has settled; longer than the second, it is not waited for."""
+VICTIM_SCORE = 500
+"""What is added to the badness of a process when the kernel chooses which to end, of 1000 (see proc(5))."""
+_PROCESS = Path("/proc/self")
+_KERNEL_COUNTERS = Path("/proc/vmstat")
+
+
+def host_peak_bytes(run: Callable[[], Any]) -> int | None:
+    """Return the most memory in bytes that one call of `run` adds to this process at any time, result included.
+
+    It counts pages that are touched, by any library: memory that a call only reserves does not count, nor what an
+    allocator has kept from earlier calls and does not return (glibc's is made to). Call `run` once before: what a
+    first call loads and compiles counts too. 0 below `RESOLUTION_BYTES`; None where the system does not tell.
+    """
+    _settle()
+    _trim()
+    try:
+        # Makes the peak what is in use now (Linux, Documentation/filesystems/proc.rst).
+        (_PROCESS / "clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return None
+    before = _status_bytes("VmRSS")
+    result = run()
+    added = _status_bytes("VmHWM") - before
+    del result  # alive until here, so that it counts
+    return added if added >= RESOLUTION_BYTES else 0
+
+
+def oom_kills() -> int:
+    """Return how many processes the kernel has ended because memory ran out: a number to compare with a later one.
+
+    Kills in this process's container count twice, those elsewhere on the machine once, where the system tells.
+    """
+    return environment.counters(_KERNEL_COUNTERS).get("oom_kill", 0) + environment.container_oom_kills()
+
+
+def prefer_as_victim() -> None:
+    """Let the kernel end this process rather than the one that started it when memory runs out, where it can."""
+    with suppress(OSError):
+        (_PROCESS / "oom_score_adj").write_text(str(VICTIM_SCORE), encoding="ascii")
+
+
+def _settle() -> None:
+    """Wait until what earlier calls returned is freed: JAX frees 32 MiB in another thread, 2 ms after they go."""
+    low, fell, started = inf, perf_counter(), perf_counter()
+    while (now := perf_counter()) - fell < SETTLED_S and now - started < PATIENCE_S:
+        used = psutil.Process().memory_info().rss
+        if used < low:
+            low, fell = used, now
+        sleep(SETTLED_S / 10)
+
+
+def _trim() -> None:
+    """Return to the system what glibc's allocator keeps; other C libraries have no such function."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _status_bytes(name: str) -> int:
+    lines = (_PROCESS / "status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))

@@ -1,0 +1,256 @@
+"""The bandwidth: what is measured, which measurements hold, and what share of it a record reaches."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from time import perf_counter
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks import bandwidth
+from benchmarks.analysis import roofline
+from benchmarks.bandwidth import LADDER, Bandwidth
+
+SIZES = (2**12, 2**14, 2**16)
+MEASURED = Bandwidth(SIZES, (400.0, 100.0, 40.0), (200.0, 50.0, 60.0), ("plain", "plain", "streaming"))
+DEVICE = bandwidth.from_seconds([n / 1e12 for n in LADDER])
+
+
+def measurement(measured: Bandwidth = MEASURED, *, scale: float = 1.0, at: int = 1, device: str = "cpu") -> dict:
+    """`measured` as the journal holds it, after JSON; its copy and reading at size number `at` times `scale`."""
+    scaled = {
+        kind: [rate * (scale if i == at else 1) for i, rate in enumerate(getattr(measured, kind))]
+        for kind in ("copy", "read")
+    }
+    return json.loads(json.dumps({"device": device, **asdict(replace(measured, **scaled))}))
+
+
+def records(**columns: list) -> pd.DataFrame:
+    n = len(columns["bytes_moved"])
+    usual = {"device": ["cpu"] * n, "gigabytes_per_s": [10.0] * n, "bytes_written": columns["bytes_moved"]}
+    types = {"device": "string", "bytes_moved": "Int64", "bytes_written": "Int64", "gigabytes_per_s": "float64"}
+    given = usual | columns
+    return pd.DataFrame({name: pd.Series(values, dtype=types[name]) for name, values in given.items()})
+
+
+@pytest.fixture(scope="module")
+def host():
+    started = perf_counter()
+    return bandwidth.measure_host(2), perf_counter() - started
+
+
+def test_the_host_is_measured_at_every_size(host):
+    measured, _ = host
+    assert measured.n_bytes == LADDER
+    assert len(measured.copy) == len(measured.read) == len(measured.stores) == len(LADDER)
+    assert all(0.1 < rate < 50_000 for rate in measured.copy + measured.read)
+    assert set(measured.stores) <= {"plain", "streaming"}
+
+
+def test_small_sizes_show_the_cache_and_not_the_interpreter(host):
+    # A call of NumPy's takes 150 ns at least, in which 4 KiB would be 27 GB/s.
+    measured, _ = host
+    assert measured.copy[0] > 40
+    assert measured.copy[0] > 2 * measured.copy[-1]
+
+
+def test_the_smallest_copies_are_never_streamed(host):
+    measured, _ = host
+    assert measured.stores[:2] == ("plain", "plain")
+
+
+def test_measuring_the_host_takes_few_seconds(host):
+    assert host[1] < 12  # 3 where nothing else runs
+
+
+def test_measuring_starts_no_framework_and_no_pandas():
+    code = "import sys, benchmarks.bandwidth; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert "numpy" in loaded
+    assert not {"pandas", "scipy", "numba", "jax", "torch", "backends"} & set(loaded)
+
+
+@pytest.mark.parametrize("times", [3, bandwidth._UNLOCKED])
+def test_a_copy_copies_the_bytes_it_counts(times):
+    memory = np.random.default_rng(0).integers(256, size=2**16, dtype=np.uint8)
+    before = memory.copy()
+    bandwidth._copies(memory, 2**13)(times)
+    changed = np.flatnonzero(memory != before)
+    assert np.array_equal(memory[2**15 + 2048 :][: 2**12], before[: 2**12])
+    assert changed.min() >= 2**15 + 2048
+    assert changed.max() < 2**15 + 2048 + 2**12
+
+
+def test_reading_reads_all_bytes_so_often():
+    memory = np.zeros(2**13, np.uint8)
+    read = bandwidth._reads(memory, 2**12)
+    assert np.array_equal(read(5), np.zeros(5))
+    integers = memory.view(np.int64)
+    for place, largest in ((0, 7), (2**9 - 1, 8)):  # the first that it must read, and the last
+        integers[place] = largest
+        assert np.array_equal(read(5), np.full(5, largest))
+    integers[2**9] = 9
+    assert np.array_equal(read(5), np.full(5, 8))
+
+
+@pytest.mark.parametrize("kind", ["copy", "read"])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_threads_move_parts_that_are_aligned_and_do_not_overlap(kind, threads, monkeypatch):
+    seen = []
+
+    def prepare(share, n_bytes):
+        seen.append((share.ctypes.data, share.size, n_bytes))
+        return original(share, n_bytes)
+
+    original = bandwidth._PREPARE[kind]
+    monkeypatch.setitem(bandwidth._PREPARE, kind, prepare)
+    assert all(rate > 0 for rate in bandwidth.rates(kind, [2**12, 2**20], threads))
+    starts, sizes, parts = zip(*seen, strict=True)
+    assert len(set(starts)) == threads
+    assert all(start % 4096 == 0 for start in starts)
+    assert all(low + size <= high for low, size, high in zip(starts, sizes, starts[1:threads], strict=False))
+    # Both halves of the largest part, and half a page between them, lie within its share.
+    assert max(parts) + 2048 + 4096 // 2 <= min(sizes)
+    assert 2**20 - 128 * threads < max(parts) * threads <= 2**20
+
+
+def test_at_interpolates_logarithmically_and_keeps_the_ends():
+    assert MEASURED.at("copy", 2**13) == pytest.approx(200)
+    assert MEASURED.at("read", 2**13) == pytest.approx(100)
+    assert MEASURED.at("copy", 1) == pytest.approx(400)
+    assert MEASURED.at("copy", 1e15) == pytest.approx(40)
+
+
+def test_a_device_without_reading_is_judged_by_its_copies():
+    assert DEVICE.at("read", 2**20) == DEVICE.at("copy", 2**20) == pytest.approx(1000)
+    assert set(DEVICE.stores) == {""}
+
+
+@pytest.mark.parametrize(("written", "kind"), [(0, "read"), (4, "read"), (100, "copy"), (5000, "copy")])
+def test_what_writes_next_to_nothing_is_limited_by_reading(written, kind):
+    assert bandwidth.kind(10_000, written) == kind
+
+
+def test_one_measurement_stands_as_it_is():
+    rows = roofline.settle([measurement()])
+    assert tuple(rows.columns) == roofline.BANDWIDTH
+    assert rows["gigabytes_per_s"].tolist() == [*MEASURED.copy, *MEASURED.read]
+    assert rows["kind"].tolist() == ["copy"] * 3 + ["read"] * 3
+    assert rows["stores"].tolist() == ["plain", "plain", "streaming", "", "", ""]
+    assert rows["moved"].isna().all()
+    assert not rows["rejected"].any()
+
+
+def test_two_measurements_that_agree_are_averaged():
+    rows = roofline.settle([measurement(), measurement(scale=1.08)])
+    assert rows["gigabytes_per_s"][1] == pytest.approx(104)
+    assert rows["moved"].tolist() == pytest.approx([0, 0.08, 0, 0, 0.08, 0])
+    assert not rows["rejected"].any()
+
+
+@pytest.mark.parametrize("scale", [1.23, 1 / 1.23])
+def test_a_size_whose_bandwidth_moved_is_rejected(scale):
+    rows = roofline.settle([measurement(), measurement(scale=scale)])
+    assert rows["rejected"].tolist() == [False, True, False, False, True, False]
+    assert rows["moved"][1] == pytest.approx(0.23)
+
+
+@pytest.mark.parametrize(
+    ("scales", "rate", "moved"),
+    [
+        ((1.0, 1.5, 1.4), 145.0, 0.0714),  # the machine changed once: its end counts
+        ((1.0, 1.5, 1.02), 101.0, 0.02),  # the second was disturbed
+        ((1.0, 0.98, 0.5), 99.0, 0.0204),
+    ],
+)
+def test_of_three_the_closest_two_stand(scales, rate, moved):
+    row = roofline.settle([measurement(scale=scale) for scale in scales]).iloc[1]
+    assert row["gigabytes_per_s"] == pytest.approx(rate)
+    assert row["moved"] == pytest.approx(moved, abs=1e-4)
+    assert not row["rejected"]
+
+
+def test_of_equally_close_pairs_the_latest_stands():
+    rows = roofline.settle([measurement(scale=scale) for scale in (1.0, 2.0, 4.0)])
+    assert rows["gigabytes_per_s"][1] == pytest.approx(300)
+
+
+def test_three_that_all_differ_are_rejected():
+    rows = roofline.settle([measurement(scale=scale) for scale in (1.0, 1.5, 2.5)])
+    assert rows["rejected"].tolist() == [False, True, False, False, True, False]
+
+
+def test_a_device_has_rows_of_copies_only():
+    rows = roofline.settle([measurement(DEVICE, device="cuda")])
+    assert set(rows["kind"]) == {"copy"}
+    assert set(rows["stores"]) == {""}
+
+
+def test_fractions_take_reading_for_what_writes_next_to_nothing():
+    known = roofline.settle([measurement()])
+    rows = records(bytes_moved=[2**13] * 3, bytes_written=[2**12, 4, None])
+    assert roofline.fractions(rows, known).tolist() == pytest.approx([10 / 200, 10 / 100, 10 / 200])
+
+
+def test_fractions_agree_with_the_bandwidth_itself():
+    known = roofline.settle([measurement()])
+    sizes = [1, 5000, 2**14, 30_000, 2**40]
+    expected = [10 / MEASURED.at("copy", n) for n in sizes]
+    assert roofline.fractions(records(bytes_moved=sizes), known).tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("at", "left_out"), [(0, {11, 12, 13}), (1, {13, 14, 15}), (2, {15, 16, 20})])
+def test_fractions_next_to_a_rejected_size_are_left_out(at, left_out):
+    known = roofline.settle([measurement(), measurement(scale=2.0, at=at)])
+    powers = [11, 12, 13, 14, 15, 16, 20]
+    found = roofline.fractions(records(bytes_moved=[2**power for power in powers]), known)
+    assert {power for power, missing in zip(powers, found.isna(), strict=True) if missing} == left_out
+
+
+def test_fractions_of_what_was_not_measured_are_left_out():
+    known = roofline.settle([measurement()])
+    rows = records(bytes_moved=[2**13, None, 2**13], device=["cuda", "cpu", None])
+    assert roofline.fractions(rows, known).isna().all()
+    assert roofline.fractions(rows, known.iloc[:0]).isna().all()
+
+
+def test_fractions_keep_the_records_index_and_judge_each_device_by_its_own():
+    known = pd.concat([roofline.settle([measurement()]), roofline.settle([measurement(DEVICE, device="cuda")])])
+    rows = records(bytes_moved=[2**13, 2**13], device=["cuda", "cpu"], bytes_written=[0, 2**12])
+    found = roofline.fractions(rows.set_axis([7, 3]), known)
+    assert found.to_dict() == pytest.approx({7: 10 / 1000, 3: 10 / 200})
+    assert found.name == "fraction_of_bandwidth"
+
+
+def test_fractions_of_ten_thousand_records_are_quick():
+    known = roofline.settle([measurement()])
+    rows = records(bytes_moved=[2**13 + i for i in range(10_000)])
+    started = perf_counter()
+    roofline.fractions(rows, known)
+    assert perf_counter() - started < 0.5
+
+
+def test_doubts_name_the_device_the_kind_the_size_and_the_change():
+    known = roofline.settle([measurement(), measurement(scale=1.23)])
+    assert roofline.doubts(known) == [
+        "The copy bandwidth of cpu at 16 KiB moved by 23 % during the run: fractions of it are left out.",
+        "The read bandwidth of cpu at 16 KiB moved by 23 % during the run: fractions of it are left out.",
+    ]
+
+
+def test_doubts_of_several_sizes_are_one_sentence():
+    changed = measurement(replace(MEASURED, copy=(800.0, 120.0, 40.0)))
+    (sentence,) = roofline.doubts(roofline.settle([measurement(), changed]))
+    assert "at 4 KiB and 16 KiB moved by up to 100 %" in sentence
+
+
+def test_bandwidth_that_holds_leaves_no_doubts():
+    assert roofline.doubts(roofline.settle([measurement(), measurement()])) == []
+    assert roofline.doubts(roofline.settle([measurement()])) == []
