@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, fields
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from backends.interface import Mode
+from backends.interface import Allocation, Mode
 from benchmarks import cases, machine, options, report
 from benchmarks.analysis import store
-from benchmarks.cases import Case
+from benchmarks.cases import Cache, Case, Timing
 from benchmarks.harness import Harness
-from benchmarks.measure import Rule
+from benchmarks.measure import Rule, least_bursts
 from benchmarks.pool import Pool
 from benchmarks.progress import Progress
 from benchmarks.recorder import Recorder, load_run
@@ -34,18 +36,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     chosen = options.selection(metafunc.config)
     wanted = set(metafunc.fixturenames)
     if "shape" in wanted:
-        rows = [(c.op, c.mode, c.dtype, c.shape_label, c.backend, c.device) for c in cases.timing_cases(chosen)]
-        metafunc.parametrize(("op", "mode", "dtype", "shape", "backend", "device"), rows)
+        found = list(cases.timing_cases(chosen))
+        rows = [tuple((asdict(case) | {"shape": case.shape_label}).values()) for case in found]
+        metafunc.parametrize([field.name for field in fields(Case)], rows, ids=list(map(str, found)))
     elif "device" in wanted:
         names = [name for name in ("op", "dtype", "backend", "device") if name in wanted]
-        found = cases.correctness_cases(chosen)
         picked = [
             tuple(
                 value
                 for name, value in zip(("op", "dtype", "backend", "device"), row, strict=True)
                 if name in names
             )
-            for row in found
+            for row in cases.correctness_cases(chosen)
         ]
         metafunc.parametrize(names, list(dict.fromkeys(picked)))
 
@@ -67,18 +69,31 @@ def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
     config = request.config
     option = config.option
     threads = options.threads(config)
+    seed = secrets.randbits(32) if option.order_seed is None else option.order_seed
     recorder = Recorder(
         option.results,
         saved_as=option.benchmark_save or "",
         command=" ".join(["pytest", *config.invocation_params.args]),
         threads=threads,
+        seed=seed,
     )
     pool = Pool(threads, timeout_s=option.case_timeout, in_process=option.in_process)
-    harness = Harness(pool, recorder, frozenset([*(option.backend or ()), *(option.device or ())]))
+    harness = Harness(
+        pool,
+        recorder,
+        planned=list(_planned(request.session.items)),
+        required=frozenset([*(option.backend or ()), *(option.device or ())]),
+        n_processes=option.processes,
+        seed=seed,
+        keep_rounds=option.keep_rounds,
+    )
     config.stash[HARNESS] = harness
     yield harness
-    pool.close()
-    recorder.close()
+    try:
+        harness.finish()
+    finally:
+        pool.close()
+        recorder.close()
 
 
 @pytest.fixture
@@ -88,23 +103,43 @@ def places(request: pytest.FixtureRequest) -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def case(op: str, mode: Mode, dtype: str, shape: str, backend: str, device: str) -> Case:
+def case(
+    op: str,
+    mode: Mode,
+    dtype: str,
+    shape: str,
+    backend: str,
+    device: str,
+    allocation: Allocation,
+    cache: Cache,
+    timing: Timing,
+) -> Case:
     """Return the case that a test id names."""
-    return Case(op, mode, dtype, cases.parse_shape(shape), backend, device)
+    return Case(op, mode, dtype, cases.parse_shape(shape), backend, device, allocation, cache, timing)
 
 
 @pytest.fixture
 def rule(request: pytest.FixtureRequest) -> Rule:
     """When to stop timing, from pytest-benchmark's own options and the time budget."""
     option = request.config.option
-    budget = option.time_budget
+    confidence = float(option.benchmark_confidence)
     n_timed = sum("rule" in getattr(item, "fixturenames", ()) for item in request.session.items)
+    budget = option.time_budget and option.time_budget / n_timed / option.processes
     return Rule(
         precision=float(option.benchmark_precision),
-        confidence=float(option.benchmark_confidence),
-        min_rounds=int(option.benchmark_min_rounds),
-        max_s=budget / n_timed if budget else float(option.benchmark_max_time),
+        confidence=confidence,
+        # One more than the least, so that a single slow burst does not set the interval's end.
+        min_bursts=max(int(option.benchmark_min_rounds), least_bursts(confidence) + 1),
+        max_s=budget or float(option.benchmark_max_time),
     )
+
+
+def _planned(items: Sequence[pytest.Item]) -> Iterator[Case]:
+    """Yield the cases of the tests that time one."""
+    for item in items:
+        params = item.callspec.params if hasattr(item, "callspec") else {}
+        if "shape" in params:
+            yield Case(**{**params, "shape": cases.parse_shape(params["shape"])})
 
 
 def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:

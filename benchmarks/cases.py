@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from math import prod
+from typing import Literal, get_args
 
 import backends
 from backends.catalogue import OPS
@@ -12,6 +14,10 @@ from backends.interface import MODES, Allocation, Mode, OpSpec
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 DEVICES = ("cpu", "cuda")
+Cache = Literal["hot", "cold"]
+Timing = Literal["latency", "throughput"]
+CACHES: tuple[Cache, ...] = get_args(Cache)
+TIMINGS: tuple[Timing, ...] = get_args(Timing)
 CLASSES = 1024
 """Length of the class axis of ops along an axis, unless a preset gives whole shapes."""
 
@@ -20,8 +26,8 @@ CLASSES = 1024
 class Case:
     """One thing to measure. Everything that changes what is measured is part of it.
 
-    `shape` is the first input's. `allocation`, `cache` and `timing` are the policies of the measurement: a fresh
-    output each call, inputs left in the cache, and a synchronisation after every call.
+    `shape` is the first input's. `allocation`, `cache` and `timing` are the policies of the measurement: unless
+    told otherwise, every call writes a fresh output, inputs stay in the cache, and every call is synchronised.
     """
 
     op: str
@@ -31,8 +37,8 @@ class Case:
     backend: str
     device: str
     allocation: Allocation = "fresh"
-    cache: str = "hot"
-    timing: str = "latency"
+    cache: Cache = "hot"
+    timing: Timing = "latency"
 
     @property
     def n_elements(self) -> int:
@@ -45,12 +51,23 @@ class Case:
         return "x".join(map(str, self.shape))
 
     @property
+    def policies(self) -> str:
+        """The policies that differ from the default, as in a test id: `-reuse-cold`; empty where none does."""
+        chosen = (self.allocation, self.cache, self.timing)
+        return "".join(
+            f"-{policy}" for policy, usual in zip(chosen, DEFAULT_POLICIES, strict=True) if policy != usual
+        )
+
+    @property
     def group(self) -> str:
         """What the cases share that are comparable with each other."""
-        return f"{self.op}-{self.mode}-{self.dtype}-{self.shape_label}"
+        return f"{self.op}-{self.mode}-{self.dtype}-{self.shape_label}{self.policies}"
 
     def __str__(self) -> str:
-        return f"{self.group}-{self.backend}-{self.device}"
+        return f"{self.op}-{self.mode}-{self.dtype}-{self.shape_label}-{self.backend}-{self.device}{self.policies}"
+
+
+DEFAULT_POLICIES = (Case.allocation, Case.cache, Case.timing)
 
 
 def parse_shape(label: str) -> tuple[int, ...]:
@@ -115,6 +132,9 @@ class Selection:
     dtypes: tuple[str, ...] = ()
     sizes: tuple[int, ...] = ()
     modes: tuple[Mode, ...] = ()
+    allocations: tuple[Allocation, ...] = (Case.allocation,)
+    caches: tuple[Cache, ...] = (Case.cache,)
+    timings: tuple[Timing, ...] = (Case.timing,)
 
     def resolve(self) -> Selection:
         """Return the selection with the preset's choices filled in."""
@@ -150,12 +170,10 @@ def timing_cases(selection: Selection) -> Iterator[Case]:
     """Yield the cases of a selection, those to be compared with each other side by side."""
     chosen = selection.resolve()
     places = _places(chosen.backends, chosen.devices)
-    for op in chosen.ops:
-        for mode in chosen.modes:
-            for dtype in chosen.dtypes:
-                for shape in chosen.shapes(op):
-                    for backend, device in places:
-                        yield Case(op, mode, dtype, shape, backend, device)
+    policies = list(product(chosen.allocations, chosen.caches, chosen.timings))
+    for op, mode, dtype in product(chosen.ops, chosen.modes, chosen.dtypes):
+        for shape, policy, (backend, device) in product(chosen.shapes(op), policies, places):
+            yield Case(op, mode, dtype, shape, backend, device, *policy)
 
 
 def correctness_cases(selection: Selection) -> Iterator[tuple[str, str, str, str]]:

@@ -1,95 +1,123 @@
-"""The path of one measurement: prepare, cross-check, time, cross-check again, record.
+"""The path of one measurement: a group of comparable cases is prepared, cross-checked, timed in turn and recorded.
 
-What fails its cross-check is never timed; what fails anywhere is a record with its reason.
+The first test of a group measures all of it; the others replay what was measured. What fails its cross-check is
+never timed; what fails anywhere is a record with its reason.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from subprocess import SubprocessError
 from typing import Any
 
-import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from backends.base import output_shape
-from backends.catalogue import OPS
-from backends.interface import OpSpec
-from benchmarks import accuracy, bandwidth, inputs, measure, oracle
-from benchmarks.accuracy import Verdict
+from benchmarks import bandwidth, inputs, machine, measure, plausibility
+from benchmarks.analysis import roofline
+from benchmarks.bandwidth import Bandwidth
 from benchmarks.cases import Case
-from benchmarks.oracle import Array, Expected
+from benchmarks.drift import Pulse
+from benchmarks.group import Entry, Group
+from benchmarks.measure import Rule, Sampling
 from benchmarks.pool import CaseError, Pool
 from benchmarks.recorder import Recorder
+from benchmarks.references import references
+from benchmarks.stopwatch import Stopwatch
 
-N_SAMPLED = 256
-"""Outputs are compared with the oracle at about this many places, one in each of as many equal stretches."""
-N_ROWS = 16
-"""Of outputs in rows, at least so many whole rows are compared."""
-N_EDGE = 64
-"""So many places at the end, and around the middle, are compared too: where blocks and threads' shares end."""
-WIDE_FROM = 4096
-"""From so many values on, the oracle evaluates in the next wider type instead of with mpmath."""
+MEMORY_SHARE = 0.6
+"""Of the memory that is free, the cases measured together take no more than this share."""
+CALL_OPS = ("relu", "linear")
+"""A call on one element is timed for the first of these that the backend has."""
 
 
 @dataclass(frozen=True)
-class Reference:
-    """Where to look at a case's outputs, and what must be there: one entry an output."""
+class Outcome:
+    """What became of a case: its record, and its rounds or the mistake that kept it from having any."""
 
-    mode: str
-    index: Any
-    first_input: Array | None
-    expected: Expected
-    n_summed: int
-    oracle: str
+    record: Mapping[str, Any]
+    sampling: Sampling | None
+    error: Exception | None
 
 
 @dataclass
 class Harness:
-    """Measures cases in the workers of `pool` and records them.
+    """Measures cases in the workers of `pool`, each in `n_processes` of them, and records them.
 
-    `required` holds the backends and devices that the user asked for by name: for them, being unavailable is a
-    failure and not a reason to skip.
+    `planned` are all cases of the run: those to be compared with each other are measured together. `required`
+    holds the backends and devices that the user asked for by name: for them, being unavailable is a failure and
+    no reason to skip. `seed` is that of the order in which backends take turns.
     """
 
     pool: Pool
     recorder: Recorder
+    planned: Sequence[Case] = ()
     required: frozenset[str] = frozenset()
-    _bandwidths: dict[str, bandwidth.Bandwidth | None] = field(default_factory=dict)
-    _references: dict[str, list[Reference]] = field(default_factory=dict)
+    n_processes: int = 1
+    seed: int = 0
+    keep_rounds: bool = False
+    watch: Stopwatch = field(default_factory=Stopwatch)
+    _pulse: Pulse = field(default_factory=Pulse)
+    _bandwidths: dict[str, list[Bandwidth]] = field(default_factory=dict)
+    _outcomes: dict[Case, Outcome] = field(default_factory=dict)
+    _records: list[Mapping[str, Any]] = field(default_factory=list)
 
-    def time(self, case: Case, benchmark: BenchmarkFixture, rule: measure.Rule) -> None:
-        """Measure `case`, put the rounds into `benchmark` and record them; fail or skip the test if it cannot."""
+    def __post_init__(self) -> None:
+        self._order = random.Random(self.seed)
+
+    def time(self, case: Case, benchmark: BenchmarkFixture, rule: Rule) -> None:
+        """Measure `case` and its group, unless that is done, and put its rounds into `benchmark`.
+
+        Fails or skips the test if the case has no result.
+        """
         # pytest-benchmark has no public way to take rounds measured elsewhere; this marks it used.
         benchmark._mode = "activation-bench"  # noqa: SLF001
-        facts: dict[str, Any] = {"status": "failed"}
+        if case not in self._outcomes:
+            together = [other for other in self.planned if other.group == case.group] or [case]
+            for part in self._parts(together):
+                self._measure(part, rule if benchmark.enabled else None)
+        outcome = self._outcomes.pop(case)
+        if outcome.error:
+            raise outcome.error
+        if outcome.sampling and outcome.record["status"] == "ok":
+            benchmark.group = case.group
+            benchmark.extra_info.update(outcome.record)
+            fill(benchmark, outcome.sampling)
+        self.settle(outcome.record["status"], outcome.record.get("reason", ""), case.backend, case.device)
+
+    def time_call(self, backend: str, device: str, benchmark: BenchmarkFixture, rule: Rule) -> None:
+        """Measure what a backend costs before it computes: its start, a call of nothing, a call on one element."""
+        benchmark._mode = "activation-bench"  # noqa: SLF001
+        cost: dict[str, Any] = {"backend": backend, "device": device}
         try:
-            facts |= self.pool.facts(case.backend, case.device)
-            self._require_support(case)
-            copy = self._copy_bandwidth(case.device)
-            facts |= self.pool.call(case.backend, case.device, "prepare", case)
-            references = self._reference(case)
-            facts["oracle"] = ", ".join(dict.fromkeys(r.oracle for r in references))
-            facts |= _judged(self._check(case, references, "result"))
-            if benchmark.enabled:
-                sampling = self._sample(case, rule)
-                self._check(case, references, "last_result")
-                facts |= _timed(case, sampling, facts["bytes_moved"], copy)
-            facts |= {"status": "ok"}
+            facts = self.pool.facts(backend, device)
+            cost |= {name: facts[name] for name in ("backend_version", "start_s", "import_s")}
+            self.pool.call(backend, device, "prepare_floor")
+            floor = self._sample_alone(backend, device, rule)
+            cost |= _named(floor, "floor") | self._one_element(backend, device, rule)
+            self._check_threads(backend, device)
         except CaseError as error:
-            facts |= {"status": error.status, "reason": error.reason}
-        except Exception as error:  # ours, or the oracle's: it too must not cost the record
-            self.recorder.case(case, facts | {"status": "failed", "reason": f"{type(error).__name__}: {error}"})
-            raise
-        finally:
-            self._release(case)
-        record = self.recorder.case(case, facts)
-        if record["status"] == "ok" and benchmark.enabled:
-            fill(benchmark, case.group, sampling, record)
-        self.settle(record["status"], record.get("reason", ""), case.backend, case.device)
+            self.settle(error.status, error.reason, backend, device)
+            return
+        self.recorder.cost(cost)
+        if benchmark.enabled:
+            benchmark.group = "a call that does nothing"
+            fill(benchmark, floor)
+
+    def finish(self) -> None:
+        """Measure the bandwidth again, where it was measured, and record what the run spent its time on.
+
+        Where it has moved, a third measurement says which of the two to believe.
+        """
+        for device, found in self._bandwidths.items():
+            if found:
+                self._measure_bandwidth(device)
+                if roofline.settle([{"device": device, **asdict(each)} for each in found])["rejected"].any():
+                    self._measure_bandwidth(device)
+        self.recorder.end(self.watch.shares())
 
     def settle(self, status: str, reason: str, backend: str, device: str) -> None:
         """Turn a status into the outcome of the running test."""
@@ -98,161 +126,170 @@ class Harness:
         if status not in ("ok", "known_deviation"):
             pytest.fail(f"{status}: {reason}", pytrace=False)
 
-    def _require_support(self, case: Case) -> None:
-        gap = self.pool.call(
-            case.backend, case.device, "supports", case.op, case.dtype, case.mode, case.allocation
-        )
-        if gap:
-            raise CaseError("unavailable", gap)
+    def _measure(self, cases: Sequence[Case], rule: Rule | None) -> None:
+        """Take cases through all steps and record each; without a rule, only check them."""
+        entries = [Entry(case) for case in cases]
+        group = Group(entries, self.pool, self.n_processes, self.watch)
+        self._require_memory(entries)
+        try:
+            group.prepare()
+            limits = {case.device: self._bandwidth(case.device) for case in cases}
+            if group.alive:
+                with self.watch.phase("checks"):
+                    due = self._references(entries)
+                group.check(due, "result")
+            if rule is not None and group.alive:
+                group.require_waiting()
+                group.sample(rule, self._order, self._pulse)
+                group.check(due, "last_result")
+                group.require_waiting()
+                group.look_closer()
+        finally:
+            group.release()
+        for entry in entries:
+            self._outcomes[entry.case] = self._conclude(entry, limits.get(entry.case.device))
 
-    def _copy_bandwidth(self, device: str) -> bandwidth.Bandwidth | None:
-        """Measure a device's copy bandwidth once a run, before its first case; None where that fails."""
-        if device not in self._bandwidths:
-            self._bandwidths[device] = None
-            with suppress(CaseError, SubprocessError, OSError):
-                self._bandwidths[device] = measured = self._measure_bandwidth(device)
-                if measured:
-                    self.recorder.bandwidth(device, measured)
-        return self._bandwidths[device]
+    def _references(self, entries: Sequence[Entry]) -> Any:
+        for entry in entries:
+            with entry.step():
+                return references(entry.case)
+        return []
 
-    def _measure_bandwidth(self, device: str) -> bandwidth.Bandwidth | None:
-        if device == "cpu":
-            return bandwidth.measure_host(self.pool.threads)
-        # The backends' own copies: the fastest is what the device can do.
-        places = [backend for backend, place in self.pool.started() if place == device]
-        found = [self.pool.call(backend, device, "copy_seconds", bandwidth.LADDER) for backend in places]
-        return bandwidth.from_seconds([min(seconds) for seconds in zip(*found, strict=True)]) if found else None
-
-    def _check(self, case: Case, references: Sequence[Reference], method: str) -> list[Verdict]:
-        outputs = self.pool.call(case.backend, case.device, method, [r.index for r in references])
-        verdicts = []
-        for reference, got in zip(references, outputs, strict=True):
-            if str(got.dtype) != case.dtype or got.shape != reference.expected.high.shape:
-                raise CaseError(
-                    "failed",
-                    f"{reference.mode}: result is {got.dtype} of shape {got.shape} where {case.dtype} of shape "
-                    f"{reference.expected.high.shape} is due",
+    def _conclude(self, entry: Entry, limit: Bandwidth | None) -> Outcome:
+        """Judge what was measured as a whole, and record it."""
+        facts = entry.facts
+        drift = facts.pop("drift", 0.0)
+        if entry.verdicts:
+            facts = judged(entry) | facts
+        if entry.alive:
+            facts |= {"status": "ok"}
+            if entry.sampling:
+                facts |= timed(entry.case, entry.sampling, facts, limit)
+                seen = {**asdict(entry.case), "n_elements": entry.case.n_elements, **facts}
+                reason = plausibility.too_fast(seen, limit, entry.verdicts) or plausibility.too_flat(
+                    seen, self._records
                 )
-            verdict = accuracy.judge(
-                got,
-                reference.expected,
-                op=case.op,
-                mode=reference.mode,
-                backend=case.backend,
-                dtype=case.dtype,
-                first_input=reference.first_input,
-                n_summed=reference.n_summed,
-                complete=False,
-            )
-            if verdict.status == "failed":
-                raise CaseError("failed", f"{reference.mode} cross-check: {verdict.reason}")
-            verdicts.append(verdict)
-        return verdicts
+                if reason:
+                    facts = {k: v for k, v in facts.items() if k not in _TIMES} | {
+                        "status": "invalid",
+                        "reason": reason,
+                    }
+                else:
+                    facts["warning"] = plausibility.doubts(seen, entry.subnormal, drift)
+        record = self.recorder.case(entry.case, facts)
+        if record["status"] == "ok":
+            self._records.append(record)
+        if self.keep_rounds and entry.sampling:
+            self.recorder.rounds(entry.case, entry.sampling)
+        return Outcome(record, entry.sampling, entry.error)
 
-    def _sample(self, case: Case, rule: measure.Rule) -> measure.Sampling:
-        def burst(iterations: int, n_rounds: int) -> list[float]:
-            seconds: list[float] = self.pool.call(case.backend, case.device, "rounds", iterations, n_rounds)
-            return seconds
+    def _one_element(self, backend: str, device: str, rule: Rule) -> dict[str, Any]:
+        """Time a call on one element, of the first of `CALL_OPS` that the backend has."""
+        for op in CALL_OPS:
+            entry = Entry(Case(op, "forward", "float32", (1,), backend, device))
+            group = Group([entry], self.pool, 1, self.watch)
+            try:
+                group.prepare()
+                group.check(references(entry.case), "result")
+                group.require_waiting()
+                group.sample(rule, self._order, self._pulse)
+            finally:
+                group.release()
+            if entry.sampling and entry.alive:
+                first_call_s = entry.facts["first_call_s"]
+                return _named(entry.sampling, "call") | {"call_op": op, "first_call_s": first_call_s}
+            if entry.facts["status"] != "unavailable":
+                raise CaseError(entry.facts["status"], entry.facts["reason"])
+        return {}
 
-        return measure.sample(burst, measure.calibrate(burst), rule)
+    def _sample_alone(self, backend: str, device: str, rule: Rule) -> Sampling:
+        def burst(iterations: int, n_rounds: int) -> Sequence[float]:
+            found: list[float] = self.pool.call(backend, device, "rounds", iterations, n_rounds)
+            return found
 
-    def _reference(self, case: Case) -> list[Reference]:
-        """Return what a case's outputs must be; kept while the cases to be compared with it are measured."""
-        if case.group not in self._references:
-            self._references = {case.group: references(case)}
-        return self._references[case.group]
+        lane = measure.Lane(burst, measure.calibrate(burst), rule)
+        measure.warm_up(burst, lane.iterations)
+        measure.take_turns([lane], self._order)
+        return measure.combine([lane])
 
-    def _release(self, case: Case) -> None:
-        # A worker that fails here is replaced for the next case; why is recorded already.
-        with suppress(CaseError):
-            self.pool.release(case.backend, case.device)
+    def _check_threads(self, backend: str, device: str) -> None:
+        """Warn of a library that would compute with more threads than it was allowed."""
+        for pool in self.pool.call(backend, device, "thread_pools"):
+            if pool["num_threads"] > self.pool.threads:
+                self.recorder.warn(
+                    f"{backend} on {device}: {pool['internal_api']} uses {pool['num_threads']} threads where "
+                    f"{self.pool.threads} were asked for."
+                )
 
+    def _parts(self, cases: Sequence[Case]) -> Iterator[list[Case]]:
+        """Yield the cases in parts that fit into memory side by side."""
+        free = MEMORY_SHARE * machine.available_memory_bytes()
+        part: list[Case] = []
+        for case in cases:
+            if part and self._bytes([*part, case]) > free:
+                yield part
+                part = []
+            part.append(case)
+        if part:
+            yield part
 
-def references(case: Case) -> list[Reference]:
-    """Evaluate the oracle at places spread over a case's outputs (all terms, where they are summed)."""
-    modes = ("forward", "backward") if case.mode == "forward+backward" else (case.mode,)
-    host = inputs.draw(case.op, case.shape, case.dtype)
-    return [_forward_reference(case, host) if m == "forward" else _backward_reference(case, host) for m in modes]
+    def _bytes(self, cases: Iterable[Case]) -> float:
+        return self.n_processes * sum(inputs.bytes_needed(case) for case in cases if case.device == "cpu")
 
+    def _require_memory(self, entries: Sequence[Entry]) -> None:
+        """Give up a case that cannot fit, before the system ends some process for it."""
+        free = machine.available_memory_bytes()
+        for entry in entries:
+            needed = self._bytes([entry.case])
+            if needed > free:
+                entry.facts |= {
+                    "status": "out_of_memory",
+                    "reason": f"needs about {needed / 2**30:.1f} GiB; {free / 2**30:.1f} GiB are free",
+                }
 
-def _forward_reference(case: Case, host: Sequence[Array]) -> Reference:
-    spec = OPS[case.op]
-    if spec.kind == "loss":
-        wide = host[0].size >= WIDE_FROM
-        expected = oracle.forward(case.op, host, spec.defaults, case.dtype, wide=wide)
-        return Reference("forward", (), None, expected, host[0].size, oracle.source(case.dtype, wide=wide))
-    index, n_summed = _places(case)
-    sampled = _sampled(spec, host, index)
-    wide = sampled[0].size >= WIDE_FROM
-    expected = oracle.forward(case.op, sampled, spec.defaults, case.dtype, wide=wide)
-    return Reference(
-        "forward", index, _where(spec, sampled), expected, n_summed, oracle.source(case.dtype, wide=wide)
-    )
+    def _bandwidth(self, device: str) -> Bandwidth | None:
+        """Return a device's bandwidth, measured before its first case; None where that fails."""
+        if device not in self._bandwidths:
+            self._bandwidths[device] = []
+            self._measure_bandwidth(device)
+        return next(iter(self._bandwidths[device]), None)
 
+    def _measure_bandwidth(self, device: str) -> None:
+        with self.watch.phase("bandwidth"), suppress(CaseError, SubprocessError, OSError):
+            on_host = device == "cpu"
+            needed = [inputs.bytes_needed(case) for case in self.planned] or [bandwidth.LADDER[-1]]
+            # What is needed is more than what is moved, by less than a factor of 4.
+            ladder = bandwidth.steps(min(needed) / 4, max(needed))
+            found = bandwidth.measure_host(self.pool.threads, ladder) if on_host else self._copies(device, ladder)
+            if found:
+                self._bandwidths[device].append(found)
+                self.recorder.bandwidth(device, found)
 
-def _backward_reference(case: Case, host: Sequence[Array]) -> Reference:
-    spec = OPS[case.op]
-    index, n_summed = _places(case)
-    sampled = _sampled(spec, host, index)
-    g = inputs.cotangent(output_shape(spec, host, spec.defaults), case.dtype)
-    wide = sampled[0].size >= WIDE_FROM
-    expected = oracle.backward(
-        case.op,
-        g if spec.kind == "loss" else g[index],
-        sampled,
-        spec.defaults,
-        case.dtype,
-        n_losses=case.n_elements // n_summed,
-        wide=wide,
-    )
-    return Reference("backward", index, sampled[0], expected, n_summed, oracle.source(case.dtype, wide=wide))
-
-
-def _where(spec: OpSpec, sampled: Sequence[Array]) -> Array | None:
-    """Return the first input beside each output, or None where there is no one for each."""
-    return sampled[0] if spec.shape is None else None
-
-
-def _sampled(spec: OpSpec, host: Sequence[Any], index: Any) -> list[Any]:
-    """Return the inputs at the sampled places; what is shared by all of them stays whole."""
-    pairs = zip(spec.inputs, host, strict=True)
-    return [a[index] if a is not None and d.extent in ("same", "rows") else a for d, a in pairs]
-
-
-def _places(case: Case) -> tuple[Any, int]:
-    """Return an index of sampled places (elements, or whole rows), and how many terms each result sums."""
-    along_axis = OPS[case.op].along_axis
-    outer = case.shape[:-1] if along_axis else case.shape
-    row = case.shape[-1] if along_axis else 1
-    n = int(np.prod(outer))
-    n_places = min(n, max(N_ROWS, N_SAMPLED // row))
-    edges = np.linspace(0, n, n_places + 1).astype(np.int64)
-    generator = np.random.default_rng(n)
-    # One at random in each stretch, the first place always among them.
-    places = generator.integers(edges[:-1], edges[1:])
-    places[0] = 0
-    edge = max(1, N_EDGE // row)
-    borders = [np.arange(max(0, end - edge), end) for end in (n, min(n, n // 2 + edge // 2))]
-    places = np.unique(np.concatenate([places, *borders]))
-    return np.unravel_index(places, outer) if outer else (), row
+    def _copies(self, device: str, ladder: Sequence[int]) -> Bandwidth | None:
+        """Return the bandwidth of the backends' own copies: the fastest is what the device can do."""
+        places = [backend for backend, place in self.pool.started() if place == device]
+        found = [self.pool.call(backend, device, "copy_seconds", ladder) for backend in places]
+        if not found:
+            return None
+        return bandwidth.from_seconds([min(seconds) for seconds in zip(*found, strict=True)], ladder)
 
 
-def _judged(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    worst = max(verdicts, key=lambda v: v.max_ulp)
+def judged(entry: Entry) -> dict[str, Any]:
+    """Return the errors that the cross-check found."""
+    worst = max(entry.verdicts, key=lambda v: v.max_ulp)
     return {
         "max_ulp": worst.max_ulp,
         "mean_ulp": worst.mean_ulp,
-        "max_abs_error": max(v.max_abs_error for v in verdicts),
-        "reason": "; ".join(dict.fromkeys(v.reason for v in verdicts if v.reason)),
+        "max_abs_error": max(v.max_abs_error for v in entry.verdicts),
+        "reason": "; ".join(dict.fromkeys(v.reason for v in entry.verdicts if v.reason)),
     }
 
 
-def _timed(
-    case: Case, sampling: measure.Sampling, n_bytes: int, copy: bandwidth.Bandwidth | None
-) -> dict[str, Any]:
-    median = sampling.median_s
-    per_call = sampling.per_call_s
+def timed(case: Case, sampling: Sampling, facts: Mapping[str, Any], limit: Bandwidth | None) -> dict[str, Any]:
+    """Return what the rounds say."""
+    median, per_call, n_bytes = sampling.median_s, sampling.per_call_s, facts["bytes_moved"]
     rate = n_bytes / median / 1e9
+    kind = bandwidth.kind(n_bytes, facts["bytes_written"])
     return {
         "median_s": median,
         "mean_s": sum(per_call) / len(per_call),
@@ -260,19 +297,39 @@ def _timed(
         "iqr_s": sampling.iqr_s,
         "ci95_low_s": sampling.low_s,
         "ci95_high_s": sampling.high_s,
+        "processes": len(sampling.processes),
+        "bursts": sampling.n_bursts,
         "rounds": len(per_call),
-        "iterations": sampling.iterations,
+        "iterations": sampling.iterations[0],
         "stop_reason": sampling.stop_reason,
         "elements_per_s": case.n_elements / median,
         "gigabytes_per_s": rate,
-        "fraction_of_copy_bandwidth": rate / copy.at(n_bytes) if copy else None,
+        "fraction_of_bandwidth": rate / limit.at(kind, n_bytes) if limit else None,
     }
 
 
-def fill(benchmark: BenchmarkFixture, group: str, sampling: measure.Sampling, record: Mapping[str, Any]) -> None:
-    """Put externally measured rounds into pytest-benchmark's fixture, with the record as `extra_info`."""
-    benchmark.group = group
-    benchmark.extra_info.update(record)
-    stats = benchmark._make_stats(sampling.iterations)  # noqa: SLF001
-    for seconds in sampling.rounds_s:
-        stats.update(seconds)
+_TIMES = (
+    "median_s",
+    "mean_s",
+    "min_s",
+    "iqr_s",
+    "ci95_low_s",
+    "ci95_high_s",
+    "elements_per_s",
+    "gigabytes_per_s",
+    "fraction_of_bandwidth",
+    "device_s",
+)
+
+
+def _named(sampling: Sampling, name: str) -> dict[str, float]:
+    return {f"{name}_s": sampling.median_s, f"{name}_low_s": sampling.low_s, f"{name}_high_s": sampling.high_s}
+
+
+def fill(benchmark: BenchmarkFixture, sampling: Sampling) -> None:
+    """Put externally measured rounds into pytest-benchmark's fixture."""
+    # Rounds of several processes may have different numbers of calls; pytest-benchmark knows one number.
+    iterations = sampling.iterations[0]
+    stats = benchmark._make_stats(iterations)  # noqa: SLF001
+    for seconds_per_call in sampling.per_call_s:
+        stats.update(seconds_per_call * iterations)

@@ -16,6 +16,7 @@ import numpy as np
 
 from backends.catalogue import OPS
 from backends.interface import Input, OpSpec
+from benchmarks.cases import Case
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -30,9 +31,9 @@ longer than timing."""
 def draw(op: str, shape: Sequence[int], dtype: str, *, optional: bool = False) -> tuple[Any, ...]:
     """Draw inputs for timing, from the domain of each input; those that are `optional` only if asked, else None.
 
-    Reals are normal with standard deviation 2, cut at ±10, so that no result is subnormal: subnormal numbers
-    slow some kernels 40 times. Probabilities stay away from 0 and 1, where losses are infinite. The seed is a hash
-    of the op, shape and dtype.
+    Reals are normal with standard deviation 2, cut at ±10, so that no result is subnormal in float32 or wider, and
+    no input in any type: subnormal numbers slow some kernels 40 times. Probabilities stay away from 0 and 1, where
+    losses are infinite. The seed is a hash of the op, shape and dtype.
     """
     spec = OPS[op]
     generator = np.random.default_rng(zlib.crc32(f"{op} {tuple(shape)} {dtype}".encode()))
@@ -48,7 +49,19 @@ def draw(op: str, shape: Sequence[int], dtype: str, *, optional: bool = False) -
 def cotangent(shape: Sequence[int], dtype: str) -> Array:
     """Draw a cotangent: normal, bounded away from zero by its nature only, the same for every backend."""
     generator = np.random.default_rng(zlib.crc32(f"cotangent {tuple(shape)} {dtype}".encode()))
-    return _repeated(np.asarray(generator.standard_normal(_period(shape), dtype=_drawn(dtype)), dtype), shape)
+    values = np.asarray(generator.standard_normal(_period(shape), dtype=_drawn(dtype)), dtype)
+    return _repeated(_normal(values), shape)
+
+
+def bytes_needed(case: Case) -> int:
+    """Return about how many bytes the inputs and outputs of a case take: each input's as many as the first's.
+
+    A result that is being written, and the one before it, which is not given back before.
+    """
+    arrays = (
+        len(OPS[case.op].inputs) + 2 * (2 if case.mode == "forward+backward" else 1) + (case.mode != "forward")
+    )
+    return arrays * case.n_elements * np.dtype(case.dtype).itemsize
 
 
 def designed_sample(op: str, dtype: str) -> tuple[Any, ...]:
@@ -137,7 +150,14 @@ def _draw_input(declared: Input, shape: Sequence[int], dtype: str, generator: np
     shape = {"same": tuple(shape), "classes": tuple(shape[-1:]), "broadcast": (1,) if shape else ()}[
         declared.extent
     ]
-    return np.asarray(_DRAW[declared.domain](generator, shape, _drawn(dtype)), dtype)
+    return _normal(np.asarray(_DRAW[declared.domain](generator, shape, _drawn(dtype)), dtype))
+
+
+def _normal(values: Array) -> Array:
+    """Return `values` with every subnormal one replaced by the smallest normal number of its sign."""
+    smallest = ml_dtypes.finfo(values.dtype).smallest_normal
+    subnormal = (values != 0) & (np.abs(values) < smallest)
+    return np.where(subnormal, np.copysign(smallest, values), values) if subnormal.any() else values
 
 
 def _real(generator: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Any:

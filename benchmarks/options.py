@@ -17,8 +17,8 @@ from pytest_benchmark.utils import get_commit_info
 
 import backends
 from backends.catalogue import find
-from backends.interface import MODES
-from benchmarks.cases import DEVICES, DTYPES, PRESETS, Selection
+from backends.interface import ALLOCATIONS, MODES
+from benchmarks.cases import CACHES, DEVICES, DTYPES, PRESETS, TIMINGS, Case, Selection
 from benchmarks.machine import cuda_driver_present, default_threads
 
 UNNAMED = True
@@ -37,6 +37,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         ("--dtype", _one_of(DTYPES), " or ".join(DTYPES)),
         ("--size", _size, "a number of elements, such as 1000000 or 1e6"),
         ("--mode", _one_of(MODES), " or ".join(MODES)),
+        ("--allocation", _one_of(ALLOCATIONS), " or ".join(ALLOCATIONS)),
+        ("--cache", _one_of(CACHES), " or ".join(CACHES)),
+        ("--timing", _one_of(TIMINGS), " or ".join(TIMINGS)),
     ):
         group.addoption(
             option,
@@ -56,7 +59,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--time-budget",
         type=_seconds,
         metavar="TIME",
-        help="total time for the timed rounds, such as 90s or 5min, shared equally by the cases",
+        help="total time for the timed rounds, such as 90s or 5min, shared equally by the cases and processes",
+    )
+    group.addoption(
+        "--processes",
+        type=_positive,
+        default=1,
+        metavar="N",
+        help="measure every case in N worker processes, so that intervals cover how they differ (1)",
+    )
+    group.addoption(
+        "--order-seed",
+        type=_seed,
+        metavar="SEED",
+        help="seed of the order in which backends take turns (default: a new one, recorded with the run)",
+    )
+    group.addoption(
+        "--keep-rounds",
+        action="store_true",
+        help="keep every round, as rounds.csv beside the report",
     )
     group.addoption(
         "--case-timeout",
@@ -132,6 +153,9 @@ def selection(config: pytest.Config) -> Selection:
         dtypes=_unique(option.dtype),
         sizes=_unique(option.size),
         modes=_unique(option.mode),
+        allocations=_unique(option.allocation) or (Case.allocation,),
+        caches=_unique(option.cache) or (Case.cache,),
+        timings=_unique(option.timing) or (Case.timing,),
     )
 
 
@@ -183,6 +207,12 @@ def _size(text: str) -> int:
 def _positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number, at least 1; got {text!r}")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"must be a whole number, at least 0; got {text!r}")
     return int(text)
 
 

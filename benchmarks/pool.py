@@ -1,19 +1,22 @@
-"""Worker processes: one for each backend and device, started on first need, replaced when they die.
+"""Worker processes: one or more for each backend and device, started on first need, replaced when they die.
 
 A crash, a hang or a failed import costs one case, never the run.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping
 from multiprocessing import Pipe
+from time import perf_counter
 from typing import Any, Protocol
 
 from backends.interface import BackendUnavailable
+from benchmarks import memory
 from benchmarks.worker import Worker, answer
 
 _THREAD_VARIABLES = (
@@ -23,9 +26,22 @@ _THREAD_VARIABLES = (
     "NPROC",  # XLA's CPU client
 )
 
+_STATUSES = {
+    "BackendUnavailable": "unavailable",
+    "NotSupported": "unavailable",
+    "Unmeasurable": "unavailable",
+    "Invalid": "invalid",
+    "MemoryError": "out_of_memory",
+    "_ArrayMemoryError": "out_of_memory",
+    "OutOfMemoryError": "out_of_memory",
+}
+"""A record's status by the type of the exception in the worker; `failed` for all others."""
+_OUT_OF_MEMORY = ("RESOURCE_EXHAUSTED", "can't allocate memory")
+"""How XLA and PyTorch's CPU allocator say it, in exceptions of general types."""
+
 
 class CaseError(Exception):
-    """A request failed inside a worker. `status` is a record's: `failed`, `crashed` or `timeout`."""
+    """A request failed inside a worker. `status` is a record's, such as `failed`, `crashed` or `timeout`."""
 
     def __init__(self, status: str, reason: str, details: str = "") -> None:
         super().__init__(reason)
@@ -38,6 +54,11 @@ class Remote(Protocol):
     """A worker, wherever it runs."""
 
     facts: Mapping[str, Any]
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can take another request."""
+        ...
 
     def call(self, method: str, *arguments: Any) -> Any:
         """Return what `Worker.method(*arguments)` returns; raise CaseError when it fails."""
@@ -54,6 +75,8 @@ class ProcessWorker:
     def __init__(self, backend: str, device: str, threads: int, timeout_s: float) -> None:
         self._name = f"{backend}-{device}"
         self._timeout_s = timeout_s
+        self._oom_kills = memory.oom_kills()
+        started = perf_counter()
         self._connection, theirs = Pipe()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.worker", str(theirs.fileno()), backend, device, str(threads)],
@@ -63,10 +86,16 @@ class ProcessWorker:
         )
         theirs.close()
         try:
-            self.facts: Mapping[str, Any] = self._receive()
+            facts = self._receive()
         except CaseError:
             self.close()
             raise
+        self.facts: Mapping[str, Any] = facts | {"start_s": perf_counter() - started}
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.poll() is None
 
     def call(self, method: str, *arguments: Any) -> Any:
         """Carry out one request; raise CaseError when it fails, crashes or takes too long."""
@@ -88,6 +117,7 @@ class ProcessWorker:
     def _receive(self) -> Any:
         if not self._connection.poll(self._timeout_s):
             self._process.kill()
+            self._process.wait()
             raise CaseError("timeout", f"{self._name} gave no answer within {self._timeout_s:g} s and was ended")
         try:
             reply = self._connection.recv()
@@ -97,6 +127,8 @@ class ProcessWorker:
 
     def _crashed(self) -> CaseError:
         code = self._process.wait()
+        if code == -signal.SIGKILL and memory.oom_kills() > self._oom_kills:
+            return CaseError("out_of_memory", f"the system ended the process of {self._name}: memory ran out")
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         return CaseError("crashed", f"the process of {self._name} ended with {how}")
 
@@ -109,7 +141,12 @@ class LocalWorker:
             self._worker = Worker(backend, device, threads)
         except BackendUnavailable as error:
             raise CaseError("unavailable", str(error)) from error
-        self.facts: Mapping[str, Any] = self._worker.describe()
+        self.facts: Mapping[str, Any] = self._worker.describe() | {"start_s": math.nan}
+
+    @property
+    def alive(self) -> bool:
+        """Always."""
+        return True
 
     def call(self, method: str, *arguments: Any) -> Any:
         """Carry out one request."""
@@ -120,40 +157,43 @@ class LocalWorker:
 
 
 class Pool:
-    """The workers of a run. `threads` is the number each may compute with."""
+    """The workers of a run. `threads` is the number each may compute with.
+
+    Several processes of one backend and device are told apart by a number, `process`.
+    """
 
     def __init__(self, threads: int, *, timeout_s: float = 120, in_process: bool = False) -> None:
         self.threads = threads
         self._timeout_s = timeout_s
         self._in_process = in_process
-        self._workers: dict[tuple[str, str], Remote] = {}
+        self._workers: dict[tuple[str, str, int], Remote] = {}
         self._unavailable: dict[tuple[str, str], CaseError] = {}
         if in_process:
             # Too late for what is imported already; such a worker then says which count it has.
             os.environ.update(worker_environment(threads))
 
-    def call(self, backend: str, device: str, method: str, *arguments: Any) -> Any:
+    def call(self, backend: str, device: str, method: str, *arguments: Any, process: int = 0) -> Any:
         """Ask the worker of `backend` on `device`; one that crashed or hung is replaced at the next call."""
-        worker = self._worker(backend, device)
+        worker = self._worker(backend, device, process)
         try:
             return worker.call(method, *arguments)
-        except CaseError as error:
-            if error.status in ("crashed", "timeout"):
-                self._workers.pop((backend, device)).close()
+        except CaseError:
+            if not worker.alive:
+                self._workers.pop((backend, device, process)).close()
             raise
 
-    def facts(self, backend: str, device: str) -> Mapping[str, Any]:
+    def facts(self, backend: str, device: str, process: int = 0) -> Mapping[str, Any]:
         """Return the version and thread count of a backend; raise CaseError when it is unavailable."""
-        return self._worker(backend, device).facts
+        return self._worker(backend, device, process).facts
 
-    def release(self, backend: str, device: str) -> None:
+    def release(self, backend: str, device: str, process: int = 0) -> None:
         """Let a worker forget its case, if there is such a worker."""
-        if (backend, device) in self._workers:
-            self.call(backend, device, "release")
+        if (backend, device, process) in self._workers:
+            self.call(backend, device, "release", process=process)
 
     def started(self) -> list[tuple[str, str]]:
         """Return the backends and devices that have a worker."""
-        return list(self._workers)
+        return list(dict.fromkeys((backend, device) for backend, device, _ in self._workers))
 
     def close(self) -> None:
         """End all workers."""
@@ -161,10 +201,10 @@ class Pool:
             worker.close()
         self._workers.clear()
 
-    def _worker(self, backend: str, device: str) -> Remote:
-        key = (backend, device)
-        if key in self._unavailable:
-            raise self._unavailable[key]
+    def _worker(self, backend: str, device: str, process: int) -> Remote:
+        if (backend, device) in self._unavailable:
+            raise self._unavailable[backend, device]
+        key = (backend, device, process)
         if key not in self._workers:
             try:
                 self._workers[key] = (
@@ -174,7 +214,7 @@ class Pool:
                 )
             except CaseError as error:
                 if error.status == "unavailable":
-                    self._unavailable[key] = error
+                    self._unavailable[backend, device] = error
                 raise
         return self._workers[key]
 
@@ -193,6 +233,7 @@ def _unwrap(reply: tuple[str, Any]) -> Any:
     if outcome == "ok":
         return value
     kind, message, details = value
-    status = "unavailable" if kind in ("BackendUnavailable", "NotSupported") else "failed"
-    reason = message if status == "unavailable" else f"{kind}: {message}"
-    raise CaseError(status, reason, details)
+    status = _STATUSES.get(kind, "failed")
+    if any(words in message for words in _OUT_OF_MEMORY):
+        status = "out_of_memory"
+    raise CaseError(status, f"{kind}: {message}" if status == "failed" else message, details)

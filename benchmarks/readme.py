@@ -54,16 +54,19 @@ def support_table() -> str:
 
 def gaps_table() -> str:
     """Return what backends lack, and why, as a Markdown table; imports every backend."""
+    owners: dict[Gap, list[str]] = {}
+    for name in backends.names():
+        for gap in _gaps(backends.load(name)):
+            owners.setdefault(gap, []).append(name)
     rows = [
         {
-            "backend": name,
-            "op": f"`{gap.op}`" if gap.op else "all",
+            "backend": "all" if len(names) == len(backends.names()) else ", ".join(names),
+            "op": _code(gap.ops) or "all",
             "what": ", ".join([*gap.dtypes, *gap.modes, *gap.allocations, *gap.devices]) or "all",
             "why": gap.reason,
             "whose": {"todo": "ours to write", "upstream": "the framework's", "never": "makes no sense"}[gap.kind],
         }
-        for name in backends.names()
-        for gap in _gaps(backends.load(name))
+        for gap, names in owners.items()
     ]
     return _markdown(rows)
 

@@ -1,12 +1,14 @@
 """The run's journal: every result is on disk before the next case starts, and the report is made from it.
 
-One JSON object a line, its `type` first: `run` (machine and command), `bandwidth`, `accuracy`, `case`. A run that
-is killed loses nothing it measured: `python -m benchmarks report` makes the report from what there is.
+One JSON object a line, its `type` first: `run` (machine and command), `bandwidth`, `cost`, `accuracy`, `case`,
+`rounds`, `warning` and `end`. A run that is killed loses nothing it measured: `python -m benchmarks report` makes
+the report from what there is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,10 +21,12 @@ from pytest_benchmark.utils import get_commit_info
 from backends.catalogue import OPS
 from benchmarks import machine, oracle
 from benchmarks.accuracy import Verdict
-from benchmarks.analysis.records import ACCURACY_COLUMNS, to_frame
-from benchmarks.analysis.store import Run, best_samples, read_journal, write_journal_line
+from benchmarks.analysis import roofline
+from benchmarks.analysis.records import ACCURACY_COLUMNS, COST_COLUMNS, to_frame
+from benchmarks.analysis.store import ROUND_COLUMNS, Run, best_samples, read_journal, write_journal_line
 from benchmarks.bandwidth import Bandwidth
 from benchmarks.cases import Case
+from benchmarks.measure import Sampling
 
 JOURNALS = "runs/journals"
 
@@ -30,7 +34,7 @@ JOURNALS = "runs/journals"
 class Recorder:
     """Appends a run's results to its journal. Opening one fingerprints the machine."""
 
-    def __init__(self, results: Path, *, saved_as: str, command: str, threads: int) -> None:
+    def __init__(self, results: Path, *, saved_as: str, command: str, threads: int, seed: int = 0) -> None:
         now = datetime.now(UTC)
         commit = get_commit_info()
         self._run = {
@@ -39,13 +43,16 @@ class Recorder:
             "git_commit": commit.get("id"),
             "git_dirty": commit.get("dirty"),
         }
-        self.warnings = machine.warnings(machine.busy_share())
         self._machine = machine.fingerprint(threads)
+        self._watch = machine.Watch()
         self.path = results / JOURNALS / f"{self._run['run_id']}.jsonl"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self.path.open("a", encoding="utf-8")
-        opening = {"command": command, "started": now.isoformat(), "machine": self._machine}
-        self._write("run", self._run | opening | {"warnings": self.warnings})
+        opening = {"command": command, "started": now.isoformat(), "machine": self._machine, "seed": seed}
+        self._write("run", self._run | opening)
+        self._warned: set[str] = set()
+        for warning in machine.warnings(machine.busy_share(), threads=threads):
+            self.warn(warning)
         self.n_cases = 0
         self.n_searched = 0
 
@@ -56,13 +63,13 @@ class Recorder:
             **self._run,
             "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
             "machine_id": self._machine["machine_id"],
-            "device_name": self._machine["cpu"] if case.device == "cpu" else case.device,
             "kind": spec.kind,
             "variant": case.backend,
             **asdict(case),
             "shape": case.shape_label,
             "n_elements": case.n_elements,
             **facts,
+            "device_name": self._machine["cpu"] if case.device == "cpu" else facts.get("device_name", case.device),
         }
         self._write("case", record)
         self.n_cases += 1
@@ -79,8 +86,28 @@ class Recorder:
         self._write("accuracy", {**place, "kind": OPS[place["op"]].kind, "status": status, "reason": reason})
 
     def bandwidth(self, device: str, measured: Bandwidth) -> None:
-        """Write the copy bandwidth of a device."""
+        """Write the bandwidth of a device, which may be measured again later in the run."""
         self._write("bandwidth", {"device": device, **asdict(measured)})
+
+    def cost(self, cost: Mapping[str, Any]) -> None:
+        """Write what a backend costs before it computes."""
+        self._write("cost", cost)
+
+    def rounds(self, case: Case, sampling: Sampling) -> None:
+        """Write every round of a case."""
+        self._write("rounds", {**asdict(case), "shape": case.shape_label, **asdict(sampling)})
+
+    def warn(self, text: str) -> None:
+        """Write, once, what makes the run doubtful."""
+        if text not in self._warned:
+            self._warned.add(text)
+            self._write("warning", {"text": text})
+
+    def end(self, time_s: Mapping[str, float]) -> None:
+        """Write what the run spent its time on, and what happened to the machine meanwhile."""
+        for warning in self._watch.finish():
+            self.warn(warning)
+        self._write("end", {"time_s": time_s})
 
     def close(self) -> None:
         """Close the journal."""
@@ -92,23 +119,48 @@ class Recorder:
 
 def load_run(journal: Path) -> Run:
     """Read a journal, complete or cut short, as one run; raise ValueError if it lacks its first line."""
-    by_type: dict[str, list[dict[str, Any]]] = {"run": [], "bandwidth": [], "accuracy": [], "case": []}
+    by_type: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for line in read_journal(journal):
         by_type[str(line.pop("type"))].append(line)
     if not by_type["run"]:
         raise ValueError(f"journal: {journal} does not begin with a run; is it one of `results/{JOURNALS}`?")
     run = by_type["run"][0]
-    measured = [pd.DataFrame(line) for line in by_type["bandwidth"]]
+    measured = _bandwidth(by_type["bandwidth"])
+    records = to_frame(by_type["case"])
+    # By what was measured at both ends of the run; a case's own line knows the beginning alone.
+    records["fraction_of_bandwidth"] = roofline.fractions(records, measured)
     return Run(
-        records=to_frame(by_type["case"]),
+        records=records,
         accuracy=best_samples(to_frame(by_type["accuracy"], ACCURACY_COLUMNS)),
         machine=run["machine"],
+        bandwidth=measured,
         curves=gallery(),
+        costs=to_frame(by_type["cost"], COST_COLUMNS),
+        rounds=_rounds(by_type["rounds"]),
         command=run["command"],
         saved_as=run["saved_as"],
-        warnings=tuple(run["warnings"]),
-        **({"bandwidth": pd.concat(measured, ignore_index=True)} if measured else {}),
+        warnings=(*(line["text"] for line in by_type["warning"]), *roofline.doubts(measured)),
+        seed=run["seed"],
+        time_s=by_type["end"][-1]["time_s"] if by_type["end"] else {},
     )
+
+
+def _bandwidth(lines: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    devices = dict.fromkeys(line["device"] for line in lines)
+    frames = [roofline.settle([line for line in lines if line["device"] == device]) for device in devices]
+    return pd.concat(frames, ignore_index=True) if frames else Run().bandwidth
+
+
+def _rounds(lines: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    rows = [
+        {name: line[name] for name in ROUND_COLUMNS if name in line and name != "iterations"}
+        | {"process": i, "burst": j, "round": k, "iterations": n, "seconds_per_call": seconds / n}
+        for line in lines
+        for i, (bursts, n) in enumerate(zip(line["processes"], line["iterations"], strict=True))
+        for j, burst in enumerate(bursts)
+        for k, seconds in enumerate(burst)
+    ]
+    return pd.DataFrame(rows, columns=list(ROUND_COLUMNS))
 
 
 def gallery() -> pd.DataFrame:

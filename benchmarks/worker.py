@@ -11,9 +11,7 @@ import gc
 import statistics
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from itertools import repeat
-from math import prod
+from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 from time import perf_counter
 from typing import Any
@@ -21,30 +19,45 @@ from typing import Any
 import numpy as np
 
 import backends
-from backends.base import output_shape
-from backends.catalogue import OPS
 from backends.interface import Allocation, Gap, Mode
-from benchmarks import inputs
+from benchmarks import machine, memory, prepared
 from benchmarks.cases import Case
+from benchmarks.prepared import Invalid, Prepared, outputs, subnormal_share
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+WAKE_S = 2e-3
+"""Calls before each burst, not counted: a thread pool that slept for 20 ms is four times slower at first."""
+LONG_S = 2e-2
+"""A round as long as this needs none: waking up is lost in it."""
 
 
 class Worker:
     """One backend on one device, and at most one prepared case."""
 
     def __init__(self, backend: str, device: str, threads: int) -> None:
+        started = perf_counter()
         self._backend = backends.load(backend, device, threads=threads)
-        self._run: Callable[[], Any] | None = None
-        self._result: Any = None
-        self._fresh = True
+        self._import_s = perf_counter() - started
+        self._prepared: Prepared | None = None
+        self._subnormal = 0.0
         # The frameworks' many objects live as long as the process: let no collection look at them again.
         gc.collect()
         gc.freeze()
 
     def describe(self) -> dict[str, Any]:
-        """Return the backend's version and thread count."""
-        return {"backend_version": self._backend.version, "threads": self._backend.threads}
+        """Return the backend's version, thread count and device, and the seconds that importing it took."""
+        return {
+            "backend_version": self._backend.version,
+            "threads": self._backend.threads,
+            "device_name": self._backend.device_name(),
+            "import_s": self._import_s,
+        }
+
+    def thread_pools(self) -> list[dict[str, Any]]:
+        """Return the thread pools in this process, those of the BLAS and OpenMP libraries and of XLA."""
+        xla = {"internal_api": "xla", "num_threads": machine.pool_threads(["tf_XLAEigen"])}
+        return [*machine.thread_pools(), xla] if xla["num_threads"] else machine.thread_pools()
 
     def supports(self, op: str, dtype: str, mode: Mode, allocation: Allocation) -> str | None:
         """Return None, or the reason of the gap in the way."""
@@ -78,61 +91,80 @@ class Worker:
         return np.asarray(self._backend.to_numpy(result))
 
     def prepare(self, case: Case) -> dict[str, Any]:
-        """Draw and transfer the inputs, bind the op, and say what that took and how many bytes a call moves.
-
-        `first_call_s` is the time from native inputs to the first result: binding, compiling, running.
-        """
+        """Make a case ready; say what that took, how many bytes a call moves and how many calls fit a round."""
         self.release()
-        b, spec = self._backend, OPS[case.op]
-        host = inputs.draw(case.op, case.shape, case.dtype)
-        started = perf_counter()
-        native = [None if array is None else b.asarray(array) for array in host]
-        b.synchronize([array for array in native if array is not None])
-        transferred = perf_counter()
-        shape = output_shape(spec, native, spec.defaults)
-        cotangent = b.asarray(inputs.cotangent(shape, case.dtype)) if case.mode != "forward" else None
-        self._fresh = case.allocation == "fresh"
-        bound = perf_counter()
-        self._run = b.bind(
-            case.op,
-            *native,
-            mode=case.mode,
-            allocation=case.allocation,
-            cotangent=cotangent,
-        )
-        return {
-            "first_call_s": perf_counter() - bound,
-            "host_to_device_s": transferred - started if case.device != "cpu" else None,
-            "bytes_moved": bytes_moved(case, host, shape),
-        }
+        self._prepared, facts = prepared.prepare(self._backend, case)
+        return facts | {"at_most": self._prepared.at_most}
+
+    def prepare_floor(self) -> None:
+        """Prepare a call that does nothing, to be timed like any other."""
+        self.release()
+        native = self._backend.asarray(np.ones(1, np.float32))
+        self._prepared = Prepared(self._backend, [lambda: native])
 
     def result(self, index: Sequence[Any]) -> list[Array]:
         """Call the prepared op twice more and return the second's outputs at `index` (one index an output).
 
-        Raises RuntimeError if a call that should write a fresh output returns the one before, or if any output, at
+        Raises Invalid if the second call returns or leaves what was there before; RuntimeError if any output, at
         `index` or not, is not finite: inputs for timing have finite results.
         """
-        run = self._prepared()
-        before, result = run(), run()
-        if self._fresh and any(new is old for new, old in zip(_outputs(result), _outputs(before), strict=True)):
-            raise RuntimeError("the output is that of the call before, where each call should write a fresh one")
-        return self._finite(result, index)
+        ready = self._ready()
+        result = ready.call_twice()
+        found = self._finite(result, index)
+        ready.spoil(result)  # so that the timed calls must write it too
+        return found
 
     def last_result(self, index: Sequence[Any]) -> list[Array]:
         """Return the outputs of the last timed call at `index`."""
-        return self._finite(self._result, index)
+        return self._finite(self._ready().result, index)
+
+    def subnormal_share(self) -> float:
+        """Return the share of subnormal numbers in the outputs looked at last: they slow some kernels 40 times."""
+        return self._subnormal
 
     def rounds(self, iterations: int, n_rounds: int) -> list[float]:
         """Time rounds of the prepared op, each of `iterations` calls, in seconds per round.
 
-        A short burst that is not counted comes first: thread pools that have slept are slow to wake.
+        A few calls that are not counted come first, unless a round is long: thread pools that have slept are slow
+        to wake.
         """
-        self._time(iterations)
-        return [self._time(iterations) for _ in range(n_rounds)]
+        ready = self._ready()
+        awake = 0.0
+        while awake < WAKE_S and ready.last_round_s < LONG_S:
+            awake += max(ready.time(iterations), 1e-6)
+        return [ready.time(iterations) for _ in range(n_rounds)]
+
+    def arrival_seconds(self, iterations: int) -> tuple[float, float, float]:
+        """Return how long a result takes to arrive a while after its round, a round, and a result right after."""
+        return self._ready().arrival_seconds(iterations)
+
+    def fetch_seconds(self) -> float:
+        """Return how long it takes to bring a whole result to the host."""
+        return self._ready().fetch_seconds()
+
+    def device_seconds(self, iterations: int) -> float | None:
+        """Return seconds per call by the device's own clock, or None where it has none."""
+        return self._backend.device_seconds(self._ready().first, iterations)
+
+    def peak_bytes(self) -> int | None:
+        """Return the peak extra memory of one call, by the device's counters or by this process's pages."""
+        ready = self._ready()
+        ready.result = None
+        if self._backend.device != "cpu":
+            ready.restore()
+            return self._backend.peak_bytes(ready.first)
+
+        def call() -> Any:
+            result = ready.first()
+            self._backend.synchronize(result)
+            return result
+
+        ready.restore()
+        return memory.host_peak_bytes(call)
 
     def release(self) -> None:
         """Let go of the prepared case and its memory."""
-        self._run = self._result = None
+        self._prepared = None
         gc.collect()
 
     def copy_seconds(self, ladder: Sequence[int]) -> list[float]:
@@ -144,66 +176,31 @@ class Worker:
             return self._backend.asarray(array)
         return self._backend.asarray(np.repeat(array, 2, axis=-1))[..., ::2]
 
-    def _time(self, iterations: int) -> float:
-        run, synchronize = self._prepared(), self._backend.synchronize
-        result = None
-        gc_was_enabled = gc.isenabled()
-        gc.disable()
-        try:
-            if self._backend.asynchronous:
-                started = perf_counter()
-                for _ in repeat(None, iterations):
-                    result = run()
-                    synchronize(result)
-                seconds = perf_counter() - started
-            else:
-                started = perf_counter()
-                for _ in repeat(None, iterations):
-                    result = run()
-                seconds = perf_counter() - started
-        finally:
-            if gc_was_enabled:
-                gc.enable()
-        self._result = result
-        return seconds
-
     def _copy_seconds(self, n_bytes: int) -> float:
-        self._run = self._backend.copier(n_bytes // 2)
+        copy = self._backend.copier(n_bytes // 2)
+        if copy is None:
+            raise RuntimeError(f"{self._backend.name} has no copy of its own on {self._backend.device}")
+        ready = Prepared(self._backend, [copy])
         # As many calls as take some 10 ms: on a device, small copies cost a launch and a synchronisation each.
-        self._time(10)
-        iterations = max(1, round(0.1 / max(self._time(10), 1e-6)))
-        seconds = statistics.median(self._time(iterations) for _ in range(7)) / iterations
-        self.release()
-        return seconds
+        ready.time(10)
+        iterations = max(1, round(0.1 / max(ready.time(10), 1e-6)))
+        return statistics.median(ready.time(iterations) for _ in range(7)) / iterations
 
-    def _prepared(self) -> Callable[[], Any]:
-        if self._run is None:
+    def _ready(self) -> Prepared:
+        if self._prepared is None:
             raise RuntimeError("no case is prepared")
-        return self._run
+        return self._prepared
 
     def _finite(self, result: Any, index: Sequence[Any]) -> list[Array]:
         self._backend.synchronize(result)
-        outputs = [np.asarray(self._backend.to_numpy(output)) for output in _outputs(result)]
-        for output in outputs:
+        found = [np.asarray(self._backend.to_numpy(output)) for output in outputs(result)]
+        for output in found:
             if n_bad := output.size - int(np.isfinite(output).sum()):
+                if n_bad == output.size and self._ready().rewrites:
+                    raise Invalid("the call left its output buffer as it was")
                 raise RuntimeError(f"{n_bad} of {output.size} outputs are not finite")
-        return [output[i] for output, i in zip(outputs, index, strict=True)]
-
-
-def _outputs(result: Any) -> tuple[Any, ...]:
-    return result if isinstance(result, tuple) else (result,)
-
-
-def bytes_moved(case: Case, host: Sequence[Array], shape: Sequence[int]) -> int:
-    """Return the bytes that one call must move: each input read once, each output (of `shape`) written once."""
-    item = np.dtype(case.dtype).itemsize
-    inputs_read = sum(array.nbytes for array in host if array is not None)
-    output = prod(shape) * item
-    # The backward pass reads a cotangent like the output and writes a gradient like the first input.
-    backward = output + host[0].nbytes
-    return (
-        inputs_read + {"forward": output, "backward": backward, "forward+backward": output + backward}[case.mode]
-    )
+        self._subnormal = max(map(subnormal_share, found))
+        return [output[i] for output, i in zip(found, index, strict=True)]
 
 
 def answer(worker: Worker, method: str, arguments: tuple[Any, ...]) -> tuple[str, Any]:
@@ -216,6 +213,7 @@ def answer(worker: Worker, method: str, arguments: tuple[Any, ...]) -> tuple[str
 
 def serve(connection: Connection, backend: str, device: str, threads: int) -> None:
     """Answer requests until the connection closes."""
+    memory.prefer_as_victim()
     try:
         worker = Worker(backend, device, threads)
     except Exception as error:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
+import backends
 from backends.catalogue import OPS
 from benchmarks import cases, inputs
-from benchmarks.cases import PRESETS, Selection
+from benchmarks.cases import DTYPES, PRESETS, Case, Selection
+from benchmarks.prepared import prepare, subnormal_share
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -22,6 +25,19 @@ def test_ids_are_unique_and_shapes_survive_them(preset):
 def test_an_id_reads_op_mode_dtype_shape_backend_device():
     chosen = Selection(ops=("sigmoid",), sizes=(1_048_576,), modes=("forward",), backends=("torch",))
     assert [str(c) for c in cases.timing_cases(chosen)] == ["sigmoid-forward-float32-1048576-torch-cpu"]
+
+
+def test_an_id_names_the_policies_that_are_not_the_default():
+    chosen = Selection(
+        ops=("relu",), sizes=(8,), modes=("forward",), backends=("numpy",), allocations=("fresh", "reuse"),
+        caches=("hot", "cold"), timings=("latency", "throughput"),
+    )  # fmt: skip
+    found = list(cases.timing_cases(chosen))
+    assert [str(c).removeprefix("relu-forward-float32-8-numpy-cpu") for c in found] == [
+        "", "-throughput", "-cold", "-cold-throughput", "-reuse", "-reuse-throughput", "-reuse-cold",
+        "-reuse-cold-throughput",
+    ]  # fmt: skip
+    assert len({c.group for c in found}) == len(found)
 
 
 def test_quick_holds_the_course_notes_functions():
@@ -128,3 +144,29 @@ def test_designed_samples_hold_the_special_values(op):
     if OPS[op].kind == "elementwise":
         wanted = inputs.special_values("float32")
         assert set(wanted[~np.isnan(wanted)]) <= set(sample[~np.isnan(sample)])
+
+
+@pytest.mark.parametrize("mode", ["forward", "backward"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+def test_timed_results_are_never_subnormal(dtype, mode):
+    numpy = backends.load("numpy")
+    for op in OPS:
+        case = Case(op, mode, dtype, cases.default_shape(OPS[op], 100_000), "numpy", "cpu")
+        ready, _ = prepare(numpy, case)
+        assert subnormal_share(np.asarray(ready.call_twice())) == 0, op
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_timed_inputs_are_never_subnormal(dtype):
+    for op, spec in OPS.items():
+        shape = cases.default_shape(spec, 300_000)
+        drawn = [*inputs.draw(op, shape, dtype, optional=True), inputs.cotangent(shape, dtype)]
+        assert max(map(subnormal_share, drawn)) == 0, op
+
+
+def test_memory_needed_counts_inputs_outputs_and_the_cotangent():
+    n_bytes = 4 * 1000
+    forward = Case("relu", "forward", "float32", (1000,), "numpy", "cpu")
+    assert inputs.bytes_needed(forward) == 3 * n_bytes
+    assert inputs.bytes_needed(replace(forward, mode="backward")) == 4 * n_bytes
+    assert inputs.bytes_needed(replace(forward, op="mean_squared_error")) == 4 * n_bytes

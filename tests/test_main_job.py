@@ -47,6 +47,11 @@ class Job:
         return sorted(path.name for path in self.results.glob("runs/*/*.json"))
 
 
+def timed(path):
+    """Return the cases in a file that pytest-benchmark saved, without the calls that do nothing."""
+    return [row for row in json.loads(path.read_text())["benchmarks"] if "op" in row["params"]]
+
+
 @pytest.fixture(scope="module")
 def numpy_job(tmp_path_factory):
     return Job(tmp_path_factory.mktemp("results"), *SMALL, "--backend", "numpy", "--benchmark-save=first", check=0)
@@ -71,7 +76,7 @@ def test_everything_is_written(numpy_job):
 def test_records_agree_with_pytest_benchmark(numpy_job):
     (row,) = numpy_job.records.to_dict("records")
     (path,) = numpy_job.results.glob("runs/*/*.json")
-    (saved,) = json.loads(path.read_text())["benchmarks"]
+    (saved,) = timed(path)
     assert saved["name"] == "test_timing[sigmoid-forward-float32-1000-numpy-cpu]"
     assert saved["stats"]["median"] == pytest.approx(row["median_s"])
     assert saved["stats"]["rounds"] == row["rounds"]
@@ -83,6 +88,9 @@ def test_records_agree_with_pytest_benchmark(numpy_job):
         "shape": "1000",
         "backend": "numpy",
         "device": "cpu",
+        "allocation": "fresh",
+        "cache": "hot",
+        "timing": "latency",
     }
 
 
@@ -94,11 +102,14 @@ def test_a_record_is_complete(numpy_job):
     assert row["bytes_moved"] == 8000
     assert row["gigabytes_per_s"] == pytest.approx(8000 / row["median_s"] / 1e9)
     assert row["elements_per_s"] == pytest.approx(1000 / row["median_s"])
-    assert 0 < row["fraction_of_copy_bandwidth"] < 2
+    assert 0 < row["fraction_of_bandwidth"] < 1.1
+    assert row["bytes_written"] == 4000
+    assert row["processes"] == 1
+    assert row["bursts"] >= 7
     assert row["ci95_low_s"] <= row["median_s"] <= row["ci95_high_s"]
     assert row["rounds"] >= 7
     assert row["first_call_s"] > 0
-    assert row["stop_reason"] in ("precision reached", "time used up")
+    assert row["stop_reason"] in ("precision reached", "noise plateaued", "time used up")
     assert 0 < row["max_ulp"] <= 8
 
 
@@ -134,7 +145,7 @@ def test_pytest_benchmark_s_own_options_work(numpy_job, tmp_path):
     assert "0001_first" in job.output
     assert "machine_info is different" not in job.output
     assert "op=sigmoid shape=1000" in job.output
-    assert len(json.loads(dump.read_text())["benchmarks"]) == 1
+    assert len(timed(dump)) == 1
 
 
 def test_compare_fail_fails_the_run(numpy_job):
@@ -167,32 +178,78 @@ def test_a_numpy_run_imports_no_other_framework(tmp_path):
     assert "torch was imported" in job.output  # the stand-ins do work
 
 
-@pytest.mark.parametrize(
-    ("mistake", "status", "reason"),
-    [
-        ("off-by-ten-ulp", "failed", "values exceed 8 ULP"),
-        ("constant", "failed", "values exceed 8 ULP"),
-        ("wrong-dtype", "failed", "result is float64"),
-        ("wrong-shape", "failed", "of shape"),
-        ("right-at-first", "failed", "values exceed 8 ULP"),
-        ("stale", "failed", "the output is that of the call before"),
-        ("wrong-in-the-middle", "failed", "4 of 1000 outputs are not finite"),
-        ("raises", "failed", "RuntimeError: out of luck"),
-        ("crashes", "crashed", "SIGABRT"),
-    ],
-)
-def test_a_wrong_backend_is_red_and_untimed_and_the_others_are_reported(tmp_path, mistake, status, reason):
-    job = Job(tmp_path, *SMALL, "--backend", mistake, "numpy", "--benchmark-save=run", pythonpath=WRONG, check=1)
+MISTAKES = {
+    "off-by-ten-ulp": ("failed", "values exceed 8 ULP"),
+    "constant": ("failed", "values exceed 8 ULP"),
+    "wrong-dtype": ("failed", "result is float64"),
+    "wrong-shape": ("failed", "of shape"),
+    "right-at-first": ("failed", "values exceed 8 ULP"),
+    "stale": ("invalid", "the output is that of the call before"),
+    "queued-unsynchronised": ("invalid", "were not waited for"),
+    "queued-in-secret": ("invalid", "were not waited for"),
+    "queued-one-behind": ("invalid", "were not waited for"),
+    "wrong-in-the-middle": ("failed", "4 of 1000 outputs are not finite"),
+    "raises": ("failed", "RuntimeError: out of luck"),
+    "crashes": ("crashed", "SIGABRT"),
+}
+
+
+@pytest.fixture(scope="module")
+def wrong_job(tmp_path_factory):
+    return Job(
+        tmp_path_factory.mktemp("wrong"), *SMALL, "--backend", *MISTAKES, "numpy", "--benchmark-save=run",
+        pythonpath=WRONG, check=1,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_wrong_backend_is_red_and_untimed(wrong_job, mistake):
+    row = wrong_job.records.set_index("backend").loc[mistake]
+    status, reason = MISTAKES[mistake]
+    assert row["status"] == status
+    assert reason in row["reason"]
+    assert mistake == "right-at-first" or pd.isna(row["median_s"])
+    assert f"test_timing[sigmoid-forward-float32-1000-{mistake}-cpu]" in wrong_job.output
+    assert mistake in (wrong_job.results / "latest" / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_others_are_measured_beside_wrong_backends(wrong_job):
+    row = wrong_job.records.set_index("backend").loc["numpy"]
+    assert row["status"] == "ok"
+    assert row["median_s"] > 0
+    (path,) = wrong_job.results.glob("runs/*/*_run.json")
+    assert [row["params"]["backend"] for row in timed(path)] == ["numpy"]
+
+
+def test_a_buffer_that_is_not_written_is_invalid(tmp_path):
+    job = Job(
+        tmp_path, *SMALL, "--backend", "unwritten-buffer", "--allocation", "reuse", pythonpath=WRONG, check=1
+    )
+    (row,) = job.records.to_dict("records")
+    assert (row["status"], row["reason"]) == ("invalid", "the call left its output buffer as it was")
+
+
+def test_a_result_that_is_not_computed_is_too_fast_to_be_true(tmp_path):
+    job = Job(
+        tmp_path, "--op", "sigmoid", "--size", "1000000", "--mode", "forward", "--backend", "lazy", "numpy",
+        pythonpath=WRONG, check=1,
+    )  # fmt: skip
     rows = job.records.set_index("backend")
-    assert rows.loc["numpy", "status"] == "ok"
-    assert rows.loc["numpy", "median_s"] > 0
-    assert rows.loc[mistake, "status"] == status
-    assert reason in rows.loc[mistake, "reason"]
-    assert mistake == "right-at-first" or pd.isna(rows.loc[mistake, "median_s"])
-    (path,) = tmp_path.glob("runs/*/*_run.json")
-    assert [b["params"]["backend"] for b in json.loads(path.read_text())["benchmarks"]] == ["numpy"]
-    page = (tmp_path / "latest" / "report.html").read_text(encoding="utf-8")
-    assert mistake in page
+    assert rows["status"].to_dict() == {"lazy": "invalid", "numpy": "ok"}
+    assert "the work cannot have been done in that time" in rows.loc["lazy", "reason"]
+    assert pd.isna(rows.loc["lazy", "median_s"])
+    assert "lazy" not in (tmp_path / "latest" / "speedups.md").read_text()
+
+
+def test_a_device_with_a_queue_is_waited_for(tmp_path):
+    """Each call takes 3 ms in a thread of the device's own, waited for one by one or together."""
+    job = Job(
+        tmp_path, *SMALL, "--backend", "queued", "--timing", "latency", "throughput", "--benchmark-only",
+        pythonpath=WRONG, check=0,
+    )  # fmt: skip
+    assert job.records["median_s"].between(3e-3, 4e-3).all()
+    assert (job.records["device_s"] == 3e-3).all()
+    assert set(job.records["timing"]) == {"latency", "throughput"}
 
 
 def test_a_wrong_reduction_is_found(tmp_path):
@@ -208,6 +265,52 @@ def test_a_hang_costs_one_case(tmp_path):
     job = Job(tmp_path, *SMALL, "--backend", "hangs", "numpy", "--benchmark-only", "--case-timeout", "3s",
               pythonpath=WRONG, check=1)  # fmt: skip
     assert job.records.set_index("backend")["status"].to_dict() == {"hangs": "timeout", "numpy": "ok"}
+
+
+def test_policies_are_cases_of_their_own(tmp_path):
+    job = Job(
+        tmp_path, "--op", "sigmoid", "--size", "100000", "--mode", "forward", "--backend", "numpy",
+        "--allocation", "fresh", "reuse", "inplace", "--processes", "2", "--keep-rounds", "--order-seed", "7",
+        check=0,
+    )  # fmt: skip
+    rows = job.records.set_index("allocation")
+    assert set(rows.index) == {"fresh", "reuse", "inplace"}
+    assert (rows["processes"] == 2).all()
+    output = 4 * 100_000
+    assert abs(rows.loc["fresh", "peak_bytes"] - output) <= output
+    rounds = pd.read_csv(tmp_path / "latest" / "rounds.csv")
+    assert set(rounds["process"]) == {0, 1}
+    medians = rounds.groupby("allocation")["seconds_per_call"].median()
+    assert medians.to_dict() == pytest.approx(rows["median_s"].to_dict())
+    (journal,) = (tmp_path / "runs" / "journals").glob("*.jsonl")
+    assert json.loads(journal.read_text().splitlines()[0])["seed"] == 7
+
+
+def test_a_cache_that_cannot_be_left_is_a_reason_and_no_number(tmp_path):
+    job = Job(tmp_path, *SMALL, "--backend", "numpy", "--cache", "cold", "--size", "10")
+    (row,) = job.records.query("n_elements == 10").to_dict("records")
+    assert row["status"] == "unavailable"
+    assert "copies" in row["reason"]
+
+
+def test_what_cannot_fit_into_memory_costs_one_case(tmp_path):
+    job = Job(
+        tmp_path, "--op", "relu", "--size", "1000", "1e13", "--mode", "forward", "--backend", "numpy",
+        "--benchmark-only", check=1,
+    )  # fmt: skip
+    assert job.records.set_index("n_elements")["status"].to_dict() == {1000: "ok", 10**13: "out_of_memory"}
+    assert "GiB are free" in job.records["reason"].iloc[-1]
+
+
+def test_a_run_says_what_calls_cost_and_what_its_time_went_into(numpy_job):
+    journal = min((numpy_job.results / "runs" / "journals").glob("*.jsonl"))  # other tests add runs of theirs
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    (cost,) = [line for line in lines if line["type"] == "cost"]
+    assert 0 < cost["floor_s"] < cost["call_s"] < 1e-3
+    assert 0 < cost["import_s"] < cost["start_s"]
+    (end,) = [line for line in lines if line["type"] == "end"]
+    assert end["time_s"]["rounds"] > 0
+    assert len([line for line in lines if line["type"] == "bandwidth"]) == 2
 
 
 def test_missing_packages_are_reported_with_what_to_install(tmp_path):

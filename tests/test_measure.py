@@ -1,6 +1,11 @@
-"""Calibration, intervals and the stopping rule, on clocks we make ourselves."""
+"""Calibration, warm-up, turns, intervals and the stopping rule, on clocks we make ourselves."""
 
 from __future__ import annotations
+
+import itertools
+import math
+import random
+import statistics
 
 import numpy as np
 import pytest
@@ -8,9 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import measure
-from benchmarks.measure import Rule
+from benchmarks.measure import Lane, Rule
 
-RULE = Rule(precision=0.02, confidence=0.95, min_rounds=7, max_s=0.5)
+RULE = Rule(precision=0.02, confidence=0.95, min_bursts=7, max_s=0.5)
+
+
+def sample(burst, iterations, rule=RULE):
+    lane = Lane(burst, iterations, rule)
+    measure.take_turns([lane], random.Random(1))
+    return measure.combine([lane])
 
 
 @pytest.mark.parametrize("call_s", [3e-8, 1e-6, 1e-4, 5e-3, 2.0])
@@ -27,7 +38,34 @@ def test_a_slow_first_call_does_not_make_rounds_short():
 
 
 def test_an_immeasurably_fast_call_ends_calibration():
-    assert measure.calibrate(lambda iterations, n: [0.0] * n) == measure.MAX_ITERATIONS
+    assert measure.calibrate(lambda iterations, n: [0.0] * n) == 1_000_000
+
+
+def test_a_round_has_no_more_calls_than_there_are_inputs_to_overwrite():
+    assert measure.calibrate(lambda iterations, n: [iterations * 1e-6] * n, at_most=32) == 32
+
+
+def test_calibration_ends_with_its_source():
+    assert measure.calibrate(lambda iterations, n: []) == 0
+
+
+def test_warming_up_goes_on_while_calls_become_faster():
+    speeds = iter([8e-3, 6e-3, 4e-3, 2e-3, 1e-3, 1e-3, 1e-3])
+    taken = []
+
+    def burst(iterations, n):
+        taken.append(next(speeds))
+        return [taken[-1]] * n
+
+    measure.warm_up(burst, 1)
+    assert taken == [8e-3, 6e-3, 4e-3, 2e-3, 1e-3, 1e-3]
+
+
+def test_warming_up_ends_at_last():
+    ever_faster = (0.1 * 0.9**i for i in itertools.count())
+    taken = []
+    measure.warm_up(lambda iterations, n: taken.append(next(ever_faster)) or [taken[-1]] * n, 1)
+    assert sum(taken) <= 2 * measure.WARM_UP_S
 
 
 def test_interval_of_the_median_covers_it_as_often_as_promised():
@@ -46,6 +84,13 @@ def test_too_few_rounds_have_no_interval(n):
     assert measure.median_interval([1.0] * n, 0.95) == (float("-inf"), float("inf"))
 
 
+@pytest.mark.parametrize("confidence", [0.8, 0.9, 0.95, 0.99])
+def test_the_least_number_of_bursts_gives_an_interval_and_one_less_does_not(confidence):
+    n = measure.least_bursts(confidence)
+    assert math.isfinite(measure.median_interval(range(n), confidence)[0])
+    assert math.isinf(measure.median_interval(range(n - 1), confidence)[0])
+
+
 @given(st.lists(st.floats(1e-9, 10), min_size=6))
 def test_interval_holds_the_median(values):
     low, high = measure.median_interval(values, 0.95)
@@ -53,24 +98,120 @@ def test_interval_holds_the_median(values):
     assert {low, high} <= set(values)
 
 
-def test_a_single_round_has_no_range():
-    assert measure.Sampling((0.5,), 1, "time used up", 0.5, 0.5).iqr_s == 0
-
-
 def test_steady_rounds_stop_at_once():
-    sampling = measure.sample(lambda iterations, n: [0.001] * n, 10, RULE)
-    assert (sampling.stop_reason, len(sampling.rounds_s)) == ("precision reached", 7)
+    sampling = sample(lambda iterations, n: [0.001] * n, 10)
+    assert (sampling.stop_reason, sampling.n_bursts) == ("precision reached", 7)
     assert sampling.median_s == pytest.approx(1e-4)
     assert sampling.low_s == sampling.high_s == pytest.approx(1e-4)
 
 
-def test_noisy_rounds_stop_when_time_is_up():
+def test_noise_that_falls_is_followed_until_time_is_up():
+    widths = itertools.count(1)
     generator = np.random.default_rng(2)
-    sampling = measure.sample(lambda iterations, n: generator.lognormal(-7, 1, n).tolist(), 1, RULE)
-    assert sampling.stop_reason == "time used up"
-    assert sum(sampling.rounds_s) < 2 * RULE.max_s
+    sampling = sample(lambda iterations, n: [0.02 * (1 + generator.normal() / next(widths) ** 0.5)] * n, 1)
+    assert sampling.stop_reason in ("time used up", "precision reached")
+    assert sum(sampling.per_call_s) < 2 * RULE.max_s
 
 
-def test_slow_calls_still_get_the_fewest_rounds():
-    sampling = measure.sample(lambda iterations, n: [1.0 + 0.1 * i for i in range(n)], 1, RULE)
-    assert len(sampling.rounds_s) >= RULE.min_rounds
+def test_noise_that_stays_ends_the_rounds_before_time_is_up():
+    generator = np.random.default_rng(2)
+    rule = Rule(precision=0.001, confidence=0.95, min_bursts=7, max_s=10)
+    sampling = sample(lambda iterations, n: [0.01 * generator.choice([0.8, 1.0, 1.2])] * n, 1, rule)
+    assert sampling.stop_reason == "noise plateaued"
+    assert sum(sampling.per_call_s) < 5
+
+
+def test_slow_calls_still_get_the_fewest_bursts():
+    seconds = itertools.count(1, 0.1)
+    sampling = sample(lambda iterations, n: [next(seconds) for _ in range(n)], 1)
+    assert sampling.n_bursts == RULE.min_bursts
+
+
+def test_rounds_of_one_burst_count_as_one_observation():
+    # Bursts differ by 10 %, the rounds within one not at all: a thousand rounds say no more than twenty bursts.
+    levels = random.Random(3)
+    sampling = sample(lambda iterations, n: [0.001 * levels.uniform(0.9, 1.1)] * n, 1)
+    assert len(sampling.per_call_s) > 100
+    assert (sampling.high_s - sampling.low_s) / sampling.median_s > 0.02
+
+
+@pytest.mark.parametrize("background", ["steady", "bursts", "drift"])
+def test_two_runs_of_the_same_code_agree(background):
+    """Intervals of two lanes that take turns cover their ratio of 1, though rounds are correlated."""
+    generator = np.random.default_rng(4)
+    hits, n = 0, 200
+    for trial in range(n):
+        clock = itertools.count()
+
+        def burst(iterations, n_rounds, clock=clock):
+            now = next(clock)
+            slow = {"steady": 1, "bursts": 1 + 0.5 * (now % 7 < 2), "drift": 1 + 0.01 * now}[background]
+            return (0.005 * slow * generator.lognormal(0, 0.02) * generator.lognormal(0, 0.01, n_rounds)).tolist()
+
+        lanes = [Lane(burst, 1, RULE) for _ in range(2)]
+        measure.take_turns(lanes, random.Random(trial))
+        (low, high), (low_other, high_other) = (lane.interval() for lane in lanes)
+        hits += low / high_other <= 1 <= high / low_other
+    assert hits / n >= 0.94
+
+
+def test_lanes_take_turns_in_an_order_that_the_seed_gives():
+    def order(seed):
+        seen = []
+        lanes = [Lane(lambda i, n, k=k: seen.append(k) or [0.01] * n, 1, RULE) for k in range(4)]
+        measure.take_turns(lanes, random.Random(seed))
+        return seen
+
+    assert order(1) == order(1) != order(2)
+    assert all(sorted(order(1)[i : i + 4]) == [0, 1, 2, 3] for i in range(0, 28, 4))
+
+
+def test_lanes_that_are_compared_see_the_same_stretch_of_time():
+    generator = np.random.default_rng(6)
+    noisy = Lane(lambda i, n: [0.01 * generator.choice([0.8, 1.0, 1.2])] * n, 1, RULE)
+    steady = Lane(lambda i, n: [0.01] * n, 1, RULE)
+    measure.take_turns([noisy, steady], random.Random(0))
+    assert len(steady.bursts) == len(noisy.bursts) > RULE.min_bursts
+    assert steady.stop_reason == "precision reached"
+
+
+def test_a_lane_that_fails_stops_and_the_others_go_on():
+    left = iter([[0.01], [0.01]])
+    failing = Lane(lambda i, n: next(left, []), 1, RULE)
+    steady = Lane(lambda i, n: [0.01] * n, 1, RULE)
+    measure.take_turns([failing, steady], random.Random(0))
+    assert (failing.stop_reason, len(failing.bursts)) == ("failed", 2)
+    assert steady.stop_reason == "precision reached"
+
+
+def test_several_processes_widen_the_interval_to_their_differences():
+    lanes = [Lane(lambda i, n, s=s: [s] * n, 1, RULE) for s in (0.010, 0.011, 0.012)]
+    measure.take_turns(lanes, random.Random(0))
+    alone, together = measure.combine(lanes[:1]), measure.combine(lanes)
+    assert alone.high_s - alone.low_s < 1e-9
+    assert together.low_s < 0.010
+    assert together.high_s > 0.012
+    assert together.median_s == pytest.approx(0.011)
+    assert len(together.processes) == 3
+
+
+def test_interval_over_processes_covers_their_mean_as_often_as_promised():
+    generator = np.random.default_rng(5)
+    found = [measure.processes_interval(generator.lognormal(0, 0.1, 4).tolist(), 0.95) for _ in range(2000)]
+    hits = sum(low <= 1 <= high for low, high in found) / 2000
+    assert abs(hits - 0.95) < 4 * (0.95 * 0.05 / 2000) ** 0.5
+
+
+def test_one_process_says_nothing_about_others():
+    assert measure.processes_interval([1.0], 0.95) == (-math.inf, math.inf)
+
+
+def test_a_single_round_has_no_range():
+    sampling = measure.Sampling((((0.5,),),), (1,), "time used up", 0.5, 0.5)
+    assert sampling.iqr_s == 0
+
+
+def test_rounds_of_processes_with_other_numbers_of_calls_are_compared_per_call():
+    sampling = measure.Sampling((((1.0,),), ((3.0,),)), (10, 20), "precision reached", 0.1, 0.15)
+    assert sampling.per_call_s == pytest.approx([0.1, 0.15])
+    assert sampling.median_s == pytest.approx(statistics.median([0.1, 0.15]))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
-from benchmarks import inputs
+from benchmarks import inputs, memory
+from benchmarks import pool as pool_module
+from benchmarks.cases import Case
 from benchmarks.pool import CaseError, Pool, worker_environment
 
 WRONG = Path(__file__).parent / "wrong"
@@ -33,7 +37,8 @@ def test_a_backend_outside_the_repository_is_found(pool):
 
 def test_workers_persist(pool):
     first = pool.call("numpy", "cpu", "describe")
-    assert pool.facts("numpy", "cpu") == first
+    assert pool.facts("numpy", "cpu").items() >= first.items()
+    assert 0 < first["import_s"] < pool.facts("numpy", "cpu")["start_s"] < 60
     assert len(pool.started()) == 1
 
 
@@ -71,7 +76,7 @@ def test_an_unavailable_device_is_remembered(pool):
 
 def test_a_dead_worker_is_noticed_at_the_next_request(pool):
     pool.call("numpy", "cpu", "describe")
-    pool._workers["numpy", "cpu"]._process.kill()
+    pool._workers["numpy", "cpu", 0]._process.kill()
     with pytest.raises(CaseError, match="SIGKILL"):
         pool.call("numpy", "cpu", "describe")
     assert pool.call("numpy", "cpu", "describe")["threads"] == 1
@@ -103,3 +108,66 @@ def test_strided_inputs_give_the_same(pool):
         for flag in (False, True)
     )
     assert plain == pytest.approx(strided, rel=1e-6)
+
+
+def test_processes_of_one_backend_are_told_apart(pool):
+    for process in (0, 1):
+        pool.call("numpy", "cpu", "describe", process=process)
+    workers = [pool._workers["numpy", "cpu", process]._process.pid for process in (0, 1)]
+    assert workers[0] != workers[1]
+    assert pool.started() == [("numpy", "cpu")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "status"),
+    [
+        ("MemoryError", "", "out_of_memory"),
+        ("_ArrayMemoryError", "Unable to allocate 373. GiB", "out_of_memory"),
+        ("OutOfMemoryError", "CUDA out of memory", "out_of_memory"),
+        ("RuntimeError", "DefaultCPUAllocator: can't allocate memory: you tried", "out_of_memory"),
+        ("XlaRuntimeError", "RESOURCE_EXHAUSTED: Out of memory", "out_of_memory"),
+        ("Invalid", "the output is that of the call before", "invalid"),
+        ("Unmeasurable", "cold: too many copies", "unavailable"),
+        ("RuntimeError", "out of luck", "failed"),
+    ],
+)
+def test_what_a_worker_raises_becomes_a_status(kind, message, status):
+    with pytest.raises(CaseError) as caught:
+        pool_module._unwrap(("error", (kind, message, "Traceback")))
+    assert caught.value.status == status
+
+
+def test_memory_that_no_machine_has_is_running_out_of_it(pool):
+    case = Case("relu", "forward", "float64", (10**13,), "numpy", "cpu")
+    with pytest.raises(CaseError) as caught:
+        pool.call("numpy", "cpu", "prepare", case)
+    assert caught.value.status == "out_of_memory"
+
+
+def test_a_worker_that_the_system_ended_for_memory_ran_out_of_it(pool, monkeypatch):
+    pool.call("numpy", "cpu", "describe")
+    monkeypatch.setattr(memory, "oom_kills", lambda: 10**9)
+    pool._workers["numpy", "cpu", 0]._process.kill()
+    with pytest.raises(CaseError, match="memory ran out") as caught:
+        pool.call("numpy", "cpu", "describe")
+    assert caught.value.status == "out_of_memory"
+
+
+@pytest.mark.parametrize("backend", ["numba-parallel", "jax", "torch"])
+def test_idle_workers_use_no_processor(backend):
+    import backends
+
+    if reason := backends.missing(backend):
+        pytest.skip(reason)
+    pool = Pool(2)
+    try:
+        pool.call(backend, "cpu", "prepare", Case("relu", "forward", "float32", (1_000_000,), backend, "cpu"))
+        pool.call(backend, "cpu", "rounds", 10, 3)
+        process = psutil.Process(pool._workers[backend, "cpu", 0]._process.pid)
+        time.sleep(0.1)  # what spins after its work may do so for a moment: the next worker's wake-up covers it
+        before = process.cpu_times()
+        time.sleep(0.5)
+        after = process.cpu_times()
+        assert (after.user + after.system) - (before.user + before.system) < 0.05
+    finally:
+        pool.close()

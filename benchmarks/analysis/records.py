@@ -41,30 +41,60 @@ COLUMNS: tuple[Column, ...] = (
     Column("cache", "string", "hot or cold"),
     Column("timing", "string", "latency (synchronised each call) or throughput (once at the end)"),
     Column("threads", "Int64", "threads that took effect"),
-    Column("status", "string", "ok, failed, unavailable, crashed, timeout or out_of_memory"),
+    Column("status", "string", "ok, failed, invalid, unavailable, crashed, timeout or out_of_memory"),
     Column("reason", "string", "explains every status but ok, and names known deviations"),
+    Column(
+        "warning", "string", "what makes the times doubtful, such as a machine that changed its speed meanwhile"
+    ),
     Column("median_s", "float64", "median seconds per call over the rounds"),
     Column("mean_s", "float64", "mean seconds per call"),
     Column("min_s", "float64", "seconds per call of the fastest round"),
     Column("iqr_s", "float64", "interquartile range of seconds per call"),
     Column("ci95_low_s", "float64", "lower end of the median's 95 % confidence interval"),
     Column("ci95_high_s", "float64", "upper end of the median's 95 % confidence interval"),
+    Column("processes", "Int64", "number of worker processes that took rounds"),
+    Column(
+        "bursts", "Int64", "bursts of rounds, in turn with the other backends'; the interval is over their medians"
+    ),
     Column("rounds", "Int64", "number of rounds"),
     Column("iterations", "Int64", "calls per round"),
     Column("stop_reason", "string", "why no more rounds were taken"),
+    Column("device_s", "float64", "seconds per call by the device's own clock, without the launch"),
     Column("first_call_s", "float64", "seconds of the very first call, compilation included"),
     Column("host_to_device_s", "float64", "seconds to bring the inputs to the device"),
     Column("device_to_host_s", "float64", "seconds to bring the output back"),
-    Column("peak_bytes", "Int64", "peak memory of the device during the case"),
+    Column("peak_bytes", "Int64", "peak extra memory of a call, on its device: a fresh output and temporaries"),
     Column("elements_per_s", "float64", "n_elements / median_s"),
     Column("bytes_moved", "Int64", "bytes that a call must read and write"),
+    Column("bytes_written", "Int64", "those of them that it must write"),
     Column("gigabytes_per_s", "float64", "bytes_moved / median_s, in 10⁹ bytes"),
-    Column("fraction_of_copy_bandwidth", "float64", "gigabytes_per_s over that of a copy of as many bytes"),
+    Column(
+        "fraction_of_bandwidth",
+        "float64",
+        "gigabytes_per_s over the limit: a copy of as many bytes, or reading them",
+    ),
     Column("max_ulp", "float64", "largest error of the output checked before timing"),
     Column("mean_ulp", "float64", "mean error of that output"),
     Column("max_abs_error", "float64", "largest absolute error of that output"),
     Column("oracle", "string", "what the output was checked against"),
 )
+
+COST_COLUMNS: tuple[Column, ...] = (
+    Column("backend", "string", "name of the backend, variant included"),
+    Column("backend_version", "string", "version of the framework"),
+    Column("device", "string", "cpu or cuda"),
+    Column("start_s", "float64", "seconds until a new worker process answers, imports included"),
+    Column("import_s", "float64", "seconds of that to import the framework and open the device"),
+    Column("floor_s", "float64", "seconds of a call that does nothing, measured like every case: the floor"),
+    Column("floor_low_s", "float64", "lower end of its 95 % confidence interval"),
+    Column("floor_high_s", "float64", "upper end of its 95 % confidence interval"),
+    Column("call_op", "string", "op of the one-element call"),
+    Column("call_s", "float64", "seconds of a call on one element: dispatch"),
+    Column("call_low_s", "float64", "lower end of its 95 % confidence interval"),
+    Column("call_high_s", "float64", "upper end of its 95 % confidence interval"),
+    Column("first_call_s", "float64", "seconds of the first call on one element, compilation included"),
+)
+"""What a backend costs before it computes anything."""
 
 ACCURACY_COLUMNS: tuple[Column, ...] = (
     Column("op", "string", "name in the catalogue"),

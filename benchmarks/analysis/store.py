@@ -17,9 +17,25 @@ from typing import Any, TextIO
 
 import pandas as pd
 
-from benchmarks.analysis.records import ACCURACY_COLUMNS, COLUMNS, to_frame
+from benchmarks.analysis.records import ACCURACY_COLUMNS, COLUMNS, COST_COLUMNS, to_frame
+from benchmarks.analysis.roofline import BANDWIDTH
 
-BANDWIDTH_COLUMNS = ("device", "n_bytes", "gigabytes_per_s")
+ROUND_COLUMNS = (
+    "op",
+    "mode",
+    "dtype",
+    "shape",
+    "backend",
+    "device",
+    "allocation",
+    "cache",
+    "timing",
+    "process",
+    "burst",
+    "round",
+    "iterations",
+    "seconds_per_call",
+)
 CURVE_COLUMNS = ("op", "x", "y", "derivative")
 
 
@@ -31,19 +47,24 @@ def _no_rows(names: tuple[str, ...]) -> pd.DataFrame:
 class Run:
     """One run: what was measured, on which machine, by which command.
 
-    `records` and `accuracy` follow `COLUMNS` and `ACCURACY_COLUMNS`. `bandwidth` holds the copy bandwidth at each
-    number of bytes moved, `curves` the functions and their derivatives to draw. `warnings` say what
-    makes the numbers doubtful.
+    `records`, `accuracy` and `costs` follow `COLUMNS`, `ACCURACY_COLUMNS` and `COST_COLUMNS`. `bandwidth` holds
+    how fast bytes are copied and read, at each number of them; `curves` the functions and derivatives to draw;
+    `rounds` every round, where they were kept. `warnings` say what makes the numbers doubtful; `seed` is that of
+    the order in which backends took turns, `time_s` what the run spent its time on, in seconds.
     """
 
     records: pd.DataFrame = field(default_factory=lambda: to_frame([], COLUMNS))
     accuracy: pd.DataFrame = field(default_factory=lambda: to_frame([], ACCURACY_COLUMNS))
     machine: Mapping[str, Any] = field(default_factory=dict)
-    bandwidth: pd.DataFrame = field(default_factory=lambda: _no_rows(BANDWIDTH_COLUMNS))
+    bandwidth: pd.DataFrame = field(default_factory=lambda: _no_rows(BANDWIDTH))
     curves: pd.DataFrame = field(default_factory=lambda: _no_rows(CURVE_COLUMNS))
+    costs: pd.DataFrame = field(default_factory=lambda: to_frame([], COST_COLUMNS))
+    rounds: pd.DataFrame = field(default_factory=lambda: _no_rows(ROUND_COLUMNS))
     command: str = ""
     saved_as: str = ""
     warnings: tuple[str, ...] = ()
+    seed: int | None = None
+    time_s: Mapping[str, float] = field(default_factory=dict)
 
 
 def best_samples(accuracy: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable
 from itertools import count
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +28,8 @@ VARIANTS = (
     "wrong-reduction",
     "right-at-first",
     "stale",
+    "unwritten-buffer",
+    "lazy",
     "wrong-in-the-middle",
     "raises",
     "crashes",
@@ -44,7 +46,7 @@ def create(variant: str, device: str, threads: int | None) -> WrongBackend:
 class WrongBackend(BaseBackend):
     """sigmoid and mean_squared_error, spoilt."""
 
-    gaps: ClassVar[tuple[Gap, ...]] = ()
+    gaps: tuple[Gap, ...] = ()
 
     @property
     def version(self) -> str:
@@ -63,13 +65,18 @@ class WrongBackend(BaseBackend):
         """Any NumPy array will do."""
         return isinstance(array, np.ndarray)
 
+    def implements(self, op: str) -> bool:
+        """Two ops are enough for every mistake."""
+        return op in ("sigmoid", "mean_squared_error")
+
     def _bind(self, *arguments: Any) -> Callable[[], Any]:
         """Compute once and for all, where that is the mistake."""
         run = super()._bind(*arguments)
-        if self.name != "stale":
-            return run
         result = run()
-        return lambda: result
+        if self.name in ("stale", "unwritten-buffer"):
+            return lambda: result
+        # `lazy` makes a fresh view of what it has computed: right, and far too fast.
+        return result.view if self.name == "lazy" else run
 
     def _forward(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
         right = {"sigmoid": _sigmoid, "mean_squared_error": _mean_squared_error}[op]
@@ -121,6 +128,8 @@ _MISTAKES: dict[str, Callable[[Any, Any, int], Any]] = {
     "wrong-reduction": lambda result, inputs, n: result * max(inputs[0].size, 2),
     "right-at-first": _late,
     "stale": lambda result, inputs, n: result,
+    "unwritten-buffer": lambda result, inputs, n: result,
+    "lazy": lambda result, inputs, n: result,
     "wrong-in-the-middle": _unwritten,
     "raises": _raise,
     "crashes": lambda result, inputs, n: os.abort(),

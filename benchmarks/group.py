@@ -1,0 +1,239 @@
+"""A group of comparable cases on its way through the measurement, step by step.
+
+Prepare, check, calibrate, take rounds in turn, check again. What fails a step takes no further one, and the others
+go on without it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks import accuracy, measure, memory, plausibility
+from benchmarks.accuracy import Verdict
+from benchmarks.analysis.quantities import plural, seconds
+from benchmarks.cases import Case
+from benchmarks.drift import LIMIT, Pulse
+from benchmarks.measure import Lane, Rule, Sampling
+from benchmarks.pool import CaseError, Pool
+from benchmarks.references import Reference
+from benchmarks.stopwatch import Stopwatch
+
+BLIND_BYTES = 2 * memory.RESOLUTION_BYTES
+"""Larger fresh outputs must show in the peak."""
+FEW_CALLS = 2
+"""So many calls show that a backend does not wait, before a whole round of them fills its queue."""
+REPEAT_SHARE = 0.15
+"""Groups are measured again for at most this share of the time of all rounds."""
+N_ARRIVALS = 8
+"""A result must arrive late so many times in a row for its round to count as ended too soon."""
+
+
+@dataclass
+class Entry:
+    """One case: the `facts` of its record as far as known, and its rounds once there are any.
+
+    `error` is a mistake of ours, to be raised when the case's own test runs.
+    """
+
+    case: Case
+    facts: dict[str, Any] = field(default_factory=dict)
+    verdicts: list[Verdict] = field(default_factory=list)
+    sampling: Sampling | None = None
+    error: Exception | None = None
+    at_most: int = 1_000_000
+    subnormal: float = 0.0
+
+    @property
+    def alive(self) -> bool:
+        """Whether nothing has failed yet."""
+        return "status" not in self.facts
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Take one step; what it raises ends this entry and no other."""
+        try:
+            yield
+        except CaseError as error:
+            self.facts |= {"status": error.status, "reason": error.reason}
+        except Exception as error:  # ours, or the oracle's: it too must not cost the record
+            self.error = error
+            self.facts |= {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
+
+
+@dataclass
+class Group:
+    """Comparable cases in their workers, `n_processes` for each."""
+
+    entries: Sequence[Entry]
+    pool: Pool
+    n_processes: int
+    watch: Stopwatch
+
+    @property
+    def alive(self) -> list[Entry]:
+        """The entries that have not failed."""
+        return [entry for entry in self.entries if entry.alive]
+
+    def prepare(self) -> None:
+        """Start workers, draw inputs, bind and call for the first time."""
+        for entry in self.alive:
+            with entry.step():
+                for process in range(self.n_processes):
+                    with self.watch.phase("starting workers"):
+                        facts = dict(self.pool.facts(entry.case.backend, entry.case.device, process))
+                    self._require_support(entry.case)
+                    with self.watch.phase("first calls and transfers"):
+                        facts |= self._call(entry.case, "prepare", entry.case, process=process)
+                    if process == 0:
+                        entry.at_most = facts.pop("at_most") or entry.at_most
+                        entry.facts |= {name: facts[name] for name in _RECORDED}
+
+    def check(self, references: Sequence[Reference], method: str) -> None:
+        """Compare outputs with what they must be, in every process."""
+        for entry in self.alive:
+            with entry.step(), self.watch.phase("checks"):
+                for process in range(self.n_processes):
+                    outputs = self._call(entry.case, method, [r.index for r in references], process=process)
+                    verdicts = judge(entry.case, references, outputs)
+                entry.verdicts = entry.verdicts or verdicts  # the record's are those of the first check
+                entry.subnormal = self._call(entry.case, "subnormal_share")
+
+    def require_waiting(self) -> None:
+        """Fail what does not wait for its work: in a few calls before it is timed, in as many as a round after."""
+        for entry in self.alive:
+            n = entry.sampling.iterations[0] if entry.sampling else min(FEW_CALLS, entry.at_most)
+            if entry.sampling and n <= FEW_CALLS:
+                continue  # as before it was timed
+            with entry.step(), self.watch.phase("synchronisation"):
+                self._require_complete(entry.case, n)
+
+    def sample(self, rule: Rule, order: random.Random, pulse: Pulse) -> None:
+        """Take rounds in turn; once more if the machine changed its speed meanwhile and there is time for it."""
+        lanes = {id(entry): self._lanes(entry, rule) for entry in self.alive}
+        best: float | None = None
+        for phase in ("rounds", "rounds again"):
+            running = [lane for entry in self.alive for lane in lanes[id(entry)]]
+            with self.watch.phase(phase):
+                measure.take_turns(running, order, pulse.beat)
+            drift = pulse.deviation()
+            if best is None or abs(drift) < abs(best):
+                best = drift
+                for entry in self.alive:
+                    entry.sampling = measure.combine(lanes[id(entry)])
+                    entry.facts["drift"] = drift
+            if abs(drift) <= LIMIT or self._repeated_enough():
+                return
+            lanes = {key: [Lane(la.burst, la.iterations, rule) for la in old] for key, old in lanes.items()}
+
+    def look_closer(self) -> None:
+        """Measure, outside the rounds, what a call needs beside time."""
+        for entry in self.alive:
+            with entry.step(), self.watch.phase("memory and transfers"):
+                assert entry.sampling is not None
+                iterations = entry.sampling.iterations[0]
+                if entry.case.device != "cpu":
+                    entry.facts["device_to_host_s"] = self._call(entry.case, "fetch_seconds")
+                entry.facts["device_s"] = self._call(entry.case, "device_seconds", iterations)
+                entry.facts["peak_bytes"] = self._peak_bytes(entry)
+
+    def release(self) -> None:
+        """Let the workers forget their cases."""
+        for entry, process in itertools.product(self.entries, range(self.n_processes)):
+            # A worker that fails here is replaced for the next case; why is recorded already.
+            with suppress(CaseError):
+                self.pool.release(entry.case.backend, entry.case.device, process)
+
+    def _peak_bytes(self, entry: Entry) -> int | None:
+        if entry.facts["bytes_moved"] < memory.RESOLUTION_BYTES:
+            return None  # too small to be seen
+        peak: int | None = self._call(entry.case, "peak_bytes")
+        # A fresh output takes memory; where none was seen, the framework had kept some: we cannot tell.
+        unseen = entry.case.allocation == "fresh" and peak == 0
+        return None if unseen and entry.facts["bytes_written"] > BLIND_BYTES else peak
+
+    def _call(self, case: Case, method: str, *arguments: Any, process: int = 0) -> Any:
+        return self.pool.call(case.backend, case.device, method, *arguments, process=process)
+
+    def _repeated_enough(self) -> bool:
+        spent = self.watch.shares()
+        return spent.get("rounds again", 0.0) > REPEAT_SHARE * spent["rounds"]
+
+    def _require_support(self, case: Case) -> None:
+        if gap := self._call(case, "supports", case.op, case.dtype, case.mode, case.allocation):
+            raise CaseError("unavailable", gap)
+
+    def _require_complete(self, case: Case, iterations: int) -> None:
+        """Raise CaseError if rounds end before their work does."""
+        for _ in range(N_ARRIVALS):
+            later_s, round_s, at_once_s = self._call(case, "arrival_seconds", iterations)
+            if not plausibility.is_pending(later_s, at_once_s, round_s / iterations):
+                return
+        raise CaseError(
+            "invalid",
+            f"the result of a round of {plural(iterations, 'call')} took {seconds(at_once_s - later_s)} longer "
+            "to arrive than it takes after a pause: the calls were not waited for, so their time is not known",
+        )
+
+    def _lanes(self, entry: Entry, rule: Rule) -> list[Lane]:
+        lanes = []
+        round_s = measure.QUEUED_ROUND_S if entry.case.timing == "throughput" else measure.ROUND_S
+        with entry.step(), self.watch.phase("calibration and warm-up"):
+            for process in range(self.n_processes):
+                burst = self._burst(entry, process)
+                iterations = measure.calibrate(burst, entry.at_most, round_s)
+                measure.warm_up(burst, iterations)
+                lanes.append(Lane(burst, iterations, rule))
+        return lanes
+
+    def _burst(self, entry: Entry, process: int) -> measure.Burst:
+        def burst(iterations: int, n_rounds: int) -> Sequence[float]:
+            if entry.alive:
+                with entry.step():
+                    found: list[float] = self._call(entry.case, "rounds", iterations, n_rounds, process=process)
+                    return found
+            return ()
+
+        return burst
+
+
+_RECORDED = (
+    "backend_version",
+    "threads",
+    "device_name",
+    "first_call_s",
+    "host_to_device_s",
+    "bytes_moved",
+    "bytes_written",
+)
+
+
+def judge(case: Case, references: Sequence[Reference], outputs: Sequence[Any]) -> list[Verdict]:
+    """Compare a case's outputs with the references; raise CaseError where one is wrong."""
+    verdicts = []
+    for reference, got in zip(references, outputs, strict=True):
+        if str(got.dtype) != case.dtype or got.shape != reference.expected.high.shape:
+            raise CaseError(
+                "failed",
+                f"{reference.mode}: result is {got.dtype} of shape {got.shape} where {case.dtype} of shape "
+                f"{reference.expected.high.shape} is due",
+            )
+        verdict = accuracy.judge(
+            got,
+            reference.expected,
+            op=case.op,
+            mode=reference.mode,
+            backend=case.backend,
+            dtype=case.dtype,
+            first_input=reference.first_input,
+            n_summed=reference.n_summed,
+            complete=False,
+        )
+        if verdict.status == "failed":
+            raise CaseError("failed", f"{reference.mode} cross-check: {verdict.reason}")
+        verdicts.append(verdict)
+    return verdicts

@@ -1,0 +1,82 @@
+"""Plausibility: what a measurement cannot be, however small its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from benchmarks.accuracy import Verdict
+from benchmarks.analysis.quantities import count, seconds
+from benchmarks.bandwidth import Bandwidth
+from benchmarks.drift import LIMIT as DRIFT
+
+SUSPICIOUS = 1.1
+"""From this share of the measured bandwidth on, a result is doubtful."""
+PENDING_CALLS = 0.5
+"""A result that takes this many calls longer to fetch at once was not complete when its round ended."""
+PENDING_S = 2e-5
+"""And by at least these seconds: fetching a result is not more even than that."""
+FLAT_GROWTH = 100
+FLAT_RATIO = 1.2
+"""Time that grows no more than this while the size grows hundredfold is flat."""
+SUBNORMAL = 1e-3
+"""Such a share of subnormal numbers shows: each can cost 40 times a normal one."""
+COORDINATES = ("op", "mode", "dtype", "backend", "device", "allocation", "cache", "timing")
+
+
+def is_pending(later_s: float, at_once_s: float, call_s: float) -> bool:
+    """Tell whether a result took so much longer to fetch at once than later that work was still going on."""
+    return at_once_s - later_s > max(PENDING_CALLS * call_s, PENDING_S)
+
+
+def too_fast(record: Mapping[str, Any], limit: Bandwidth | None, verdicts: Iterable[Verdict]) -> str | None:
+    """Return why a record moves more bytes than the device can, or None.
+
+    Not even reading is as fast, and the interval does not reach back to what is possible. An output that deviates
+    from the definition, in a way that is known, may have needed fewer bytes.
+    """
+    if limit is None or any(verdict.status == "known_deviation" for verdict in verdicts):
+        return None
+    n_bytes = record["bytes_moved"]
+    fastest = max(limit.at(kind, n_bytes) for kind in ("copy", "read"))
+    slowest_rate = n_bytes / record["ci95_high_s"] / 1e9
+    if slowest_rate <= SUSPICIOUS * fastest:
+        return None
+    return (
+        f"{seconds(record['median_s'])} for {count(n_bytes)} bytes is {slowest_rate / fastest:.1f} times the "
+        "bandwidth of the device: the work cannot have been done in that time"
+    )
+
+
+def too_flat(record: Mapping[str, Any], earlier: Iterable[Mapping[str, Any]]) -> str | None:
+    """Return why a record's time does not grow with its size as it must, compared with `earlier` ones, or None.
+
+    The time of small cases is that of the call, and does not grow. A case is large enough to grow when it moves
+    bytes at half the bandwidth or more.
+    """
+    if not (record["fraction_of_bandwidth"] or 0) > 0.5:
+        return None
+    for other in earlier:
+        same = all(other[name] == record[name] for name in COORDINATES)
+        if not same or other["n_elements"] * FLAT_GROWTH > record["n_elements"]:
+            continue
+        if record["median_s"] < FLAT_RATIO * other["median_s"]:
+            return (
+                f"{seconds(record['median_s'])} for {count(record['n_elements'])} elements is hardly longer than "
+                f"{seconds(other['median_s'])} for {count(other['n_elements'])}: time does not grow with size"
+            )
+    return None
+
+
+def doubts(record: Mapping[str, Any], subnormal_share: float, drift: float) -> str:
+    """Return what makes a record doubtful, in words; empty where nothing does."""
+    found = []
+    if abs(drift) > DRIFT:
+        found.append(
+            f"the machine was {100 * abs(drift):.0f} % {'slower' if drift > 0 else 'faster'} than usual meanwhile"
+        )
+    if subnormal_share > SUBNORMAL:
+        found.append(f"{100 * subnormal_share:.2g} % of the numbers are subnormal, which slows some kernels down")
+    if (record["fraction_of_bandwidth"] or 0) > SUSPICIOUS:
+        found.append(f"{100 * record['fraction_of_bandwidth']:.0f} % of the measured bandwidth is suspicious")
+    return "; ".join(found)

@@ -1,0 +1,264 @@
+"""A case made ready to be timed: inputs in place, op bound, first call made; and the clock around its calls."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterable, Sequence
+from itertools import cycle, islice, repeat
+from math import ceil, prod
+from time import perf_counter, sleep
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from backends.base import output_shape
+from backends.catalogue import OPS
+from backends.interface import Backend
+from benchmarks import inputs, machine
+from benchmarks.cases import Case
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+IN_PLACE_BYTES = 2**17
+"""Inputs that are overwritten come in as many copies as fit into this, so that a round has several calls: half
+of a small second-level cache, where they stay."""
+MAX_COPIES = 4096
+SETTLE_S = 5e-3
+"""Work that goes on after its round is over, or nearer to its end, after a pause of this or of two calls."""
+CORNER = 4096
+"""Results of so many numbers or fewer are fetched whole to see whether they are complete."""
+COLD_FACTOR = 2
+"""Cold inputs rotate through so many times the last-level cache."""
+UNKNOWN_CACHE_BYTES = 2**26
+"""Taken for a last-level cache of unknown size: 64 MiB is more than most have."""
+
+
+class Unmeasurable(RuntimeError):  # noqa: N818 - read as the sentence it is
+    """A case that cannot be measured as asked; the message says why."""
+
+
+class Invalid(RuntimeError):  # noqa: N818
+    """A measurement that is not one: what was timed was not the work."""
+
+
+class Prepared:
+    """Calls of one case, or of anything else where `case` is None: `runs` are called in rotation.
+
+    `result` is that of the last call timed, `last_round_s` the seconds of the last round.
+    """
+
+    def __init__(self, backend: Backend, runs: Sequence[Callable[[], Any]], case: Case | None = None) -> None:
+        self._backend = backend
+        self._runs = list(runs)
+        self._turn = cycle(self._runs)
+        self._case = case
+        self.result: Any = None
+        self.last_round_s = 0.0
+
+    @property
+    def at_most(self) -> int | None:
+        """How many calls a round may have: as many as there are inputs, where calls overwrite them."""
+        return len(self._runs) if self._overwrites else None
+
+    @property
+    def first(self) -> Callable[[], Any]:
+        """The call on the first copy of the inputs."""
+        return self._runs[0]
+
+    @property
+    def rewrites(self) -> bool:
+        """Whether every call writes into the same buffer."""
+        return self._case is not None and self._case.allocation == "reuse"
+
+    def restore(self) -> None:
+        """Put back the inputs that calls have overwritten."""
+        if self._overwrites:
+            for run in self._runs:
+                run.restore()  # type: ignore[attr-defined]
+
+    def spoil(self, result: Any) -> None:
+        """Overwrite the buffers of a result, where calls write into the same ones each time."""
+        if self.rewrites:
+            for output in outputs(result):
+                output[...] = np.nan
+
+    def call_twice(self) -> Any:
+        """Call and call again; return the second result, which the first call cannot have left there.
+
+        Raises Invalid where each call should write a fresh output and the second returns the first's.
+        """
+        self.restore()
+        before = self.first()
+        self.restore()
+        self.spoil(before)
+        result = self.first()
+        fresh = self._case is not None and self._case.allocation == "fresh"
+        if fresh and any(new is old for new, old in zip(outputs(result), outputs(before), strict=True)):
+            raise Invalid("the output is that of the call before, where each call should write a fresh one")
+        return result
+
+    def time(self, iterations: int) -> float:
+        """Return the seconds of one round; inputs that calls overwrite are put back before it."""
+        self.restore()
+        self.result = None
+        calls: Iterable[Callable[[], Any]]
+        calls = repeat(self._runs[0], iterations) if len(self._runs) == 1 else islice(self._turn, iterations)
+        each_waits = self._case is None or self._case.timing == "latency"
+        gc_was_enabled = gc.isenabled()
+        gc.disable()
+        try:
+            seconds, self.result = self._clock(calls, each_waits=each_waits)
+        finally:
+            if gc_was_enabled:
+                gc.enable()
+        self.last_round_s = seconds
+        return seconds
+
+    def _clock(self, calls: Iterable[Callable[[], Any]], *, each_waits: bool) -> tuple[float, Any]:
+        synchronize, result = self._backend.synchronize, None
+        if not self._backend.asynchronous:
+            started = perf_counter()
+            for run in calls:
+                result = run()
+            return perf_counter() - started, result
+        if each_waits:
+            started = perf_counter()
+            for run in calls:
+                result = run()
+                synchronize(result)
+            return perf_counter() - started, result
+        # Results are computed in the order of their calls: when the last is there, all are.
+        started = perf_counter()
+        for run in calls:
+            result = run()
+        synchronize(result)
+        return perf_counter() - started, result
+
+    def arrival_seconds(self, iterations: int) -> tuple[float, float, float]:
+        """Return how long a result takes to the host some time after its round, how long a round, and right after.
+
+        Where the last takes longer than the first, the round ended before its work did.
+        """
+        call_s = self.time(iterations) / iterations
+        sleep(max(SETTLE_S, 2 * call_s))
+        later_s = self._fetch(self.result)
+        round_s = self.time(iterations)
+        return later_s, round_s, self._fetch(self.result)
+
+    def fetch_seconds(self) -> float:
+        """Return how long it takes to bring a whole, complete result to the host."""
+        self.restore()
+        result = self.first()
+        self._backend.synchronize(result)
+        started = perf_counter()
+        for output in outputs(result):
+            self._backend.to_numpy(output)
+        return perf_counter() - started
+
+    @property
+    def _overwrites(self) -> bool:
+        return self._case is not None and self._case.allocation == "inplace"
+
+    def _fetch(self, result: Any) -> float:
+        """Return the seconds to bring a result to the host, or one number of it where it is large.
+
+        A large copy would take as long as the work that is looked for, and vary as much.
+        """
+        started = perf_counter()
+        for output in outputs(result):
+            small = prod(output.shape) <= CORNER
+            self._backend.to_numpy(output if small else output[(slice(0, 1),) * len(output.shape)])
+        return perf_counter() - started
+
+
+def prepare(backend: Backend, case: Case) -> tuple[Prepared, dict[str, Any]]:
+    """Draw and transfer the inputs and bind the op; also say what that took and how many bytes a call moves.
+
+    `first_call_s` is the time from native inputs to the first result: binding, compiling, running. Raises
+    Unmeasurable for a case that cannot be measured as asked.
+    """
+    spec = OPS[case.op]
+    host = inputs.draw(case.op, case.shape, case.dtype)
+    shape = output_shape(spec, host, spec.defaults)
+    cotangent = inputs.cotangent(shape, case.dtype) if case.mode != "forward" else None
+    moved, written = bytes_moved(case, host, shape)
+    n_copies = _n_copies(backend, case, moved, host[0].nbytes)
+    bound = [_bind(backend, case, host, cotangent) for _ in range(n_copies)]
+    (_, transfer_s, first_call_s), *_ = bound
+    prepared = Prepared(backend, [run for run, *_ in bound], case)
+    return prepared, {
+        "first_call_s": first_call_s,
+        "host_to_device_s": transfer_s if case.device != "cpu" else None,
+        "bytes_moved": moved,
+        "bytes_written": written,
+    }
+
+
+def _bind(
+    backend: Backend, case: Case, host: Sequence[Any], cotangent: Array | None
+) -> tuple[Callable[[], Any], float, float]:
+    """Return the call, the seconds of the transfer, and those of the first call."""
+    started = perf_counter()
+    native = [None if array is None else backend.asarray(array) for array in host]
+    backend.synchronize([array for array in native if array is not None])
+    transferred = perf_counter()
+    g = None if cotangent is None else backend.asarray(cotangent)
+    begun = perf_counter()
+    run = backend.bind(case.op, *native, mode=case.mode, allocation=case.allocation, cotangent=g)
+    return run, transferred - started, perf_counter() - begun
+
+
+def _n_copies(backend: Backend, case: Case, moved: int, first: int) -> int:
+    """Return how many copies of the inputs the case's policies need; `moved` and `first` are bytes."""
+    n = 1
+    if case.allocation == "inplace":
+        n = max(1, IN_PLACE_BYTES // max(first, 1))
+    if case.cache == "cold":
+        cache = _cache_bytes(backend)
+        n = max(n, ceil(COLD_FACTOR * cache / moved))
+        if n > MAX_COPIES:
+            raise Unmeasurable(
+                f"cold: {case.n_elements:,} elements would leave a cache of {cache / 2**20:.0f} MiB only with "
+                f"{n:,} copies, and {MAX_COPIES:,} are the most: measure {COLD_FACTOR * cache // MAX_COPIES:,} "
+                "bytes a call or more"
+            )
+    return min(n, MAX_COPIES)
+
+
+def _cache_bytes(backend: Backend) -> int:
+    found = backend.cache_bytes()
+    if found is None and backend.device == "cpu":
+        found = machine.last_level_cache_bytes()
+    return found or UNKNOWN_CACHE_BYTES
+
+
+def outputs(result: Any) -> tuple[Any, ...]:
+    """Return the outputs of a call: one, or a pair."""
+    return result if isinstance(result, tuple) else (result,)
+
+
+def subnormal_share(array: Array) -> float:
+    """Return the share of subnormal numbers, which slow some kernels 40 times."""
+    if array.dtype.kind in "iu" or not array.size:
+        return 0.0
+    size = np.abs(array)
+    return float(np.count_nonzero((size > 0) & (size < ml_dtypes.finfo(array.dtype).smallest_normal)) / size.size)
+
+
+def bytes_moved(case: Case, host: Sequence[Array], shape: Sequence[int]) -> tuple[int, int]:
+    """Return the bytes that one call must move in all, and those of them that it must write.
+
+    Each input is read once, each output (of `shape`) written once. The backward pass reads a cotangent like the
+    output and writes a gradient like the first input, which it need not read where the gradient does not depend on
+    it.
+    """
+    item = np.dtype(case.dtype).itemsize
+    every = sum(array.nbytes for array in host if array is not None)
+    output, gradient = prod(shape) * item, host[0].nbytes
+    read, written = {
+        "forward": (every, output),
+        "backward": (every + output - (gradient if OPS[case.op].linear else 0), gradient),
+        "forward+backward": (every + output, output + gradient),
+    }[case.mode]
+    return read + written, written

@@ -1,0 +1,29 @@
+"""A stopwatch: what a run spends its time on, by phase."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import perf_counter
+
+
+class Stopwatch:
+    """Adds up the seconds of each phase; phases do not overlap."""
+
+    def __init__(self) -> None:
+        self._started = perf_counter()
+        self._seconds: dict[str, float] = {}
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Count what is done meanwhile as `name`."""
+        started = perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[name] = self._seconds.get(name, 0.0) + perf_counter() - started
+
+    def shares(self) -> dict[str, float]:
+        """Return the seconds of each phase, and of `everything else` since the stopwatch was made."""
+        total = perf_counter() - self._started
+        return self._seconds | {"everything else": total - sum(self._seconds.values())}

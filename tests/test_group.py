@@ -1,0 +1,155 @@
+"""A group of cases on its way through the measurement, in workers that we make up."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from benchmarks.cases import Case
+from benchmarks.group import N_ARRIVALS, Entry, Group
+from benchmarks.measure import Rule
+from benchmarks.pool import CaseError
+from benchmarks.stopwatch import Stopwatch
+
+RULE = Rule(precision=0.02, confidence=0.95, min_bursts=7, max_s=0.1)
+CALL_S = 1e-4
+
+
+def case(backend):
+    return Case("relu", "forward", "float32", (1000,), backend, "cpu")
+
+
+class MadeUpPool:
+    """Workers that take `CALL_S` a call; `trouble` maps (backend, method) to what happens at its n-th request."""
+
+    def __init__(self, trouble=None):
+        self.trouble = trouble or {}
+        self.requests = []
+
+    def facts(self, backend, device, process=0):
+        return {"backend_version": "1", "threads": 1, "device_name": None}
+
+    def call(self, backend, device, method, *arguments, process=0):
+        self.requests.append((backend, method, process))
+        n = sum(request == (backend, method, process) for request in self.requests)
+        if found := self.trouble.get((backend, method)):
+            found(n)
+        return {
+            "supports": lambda *_: None,
+            "prepare": lambda *_: {
+                "first_call_s": 0.1, "host_to_device_s": None, "at_most": None,
+                "bytes_moved": 8_000_000, "bytes_written": 4_000_000,
+            },
+            "rounds": lambda iterations, n_rounds: [iterations * CALL_S] * n_rounds,
+            "arrival_seconds": lambda iterations: (1e-4, 1e-3, 1e-4 + (1 if backend == "hasty" else 0)),
+            "device_seconds": lambda iterations: None,
+            "peak_bytes": lambda *_: 4_000_000,
+            "result": lambda index: [],
+            "last_result": lambda index: [],
+            "subnormal_share": lambda *_: 0.0,
+        }[method](*arguments)  # fmt: skip
+
+    def release(self, backend, device, process=0):
+        self.requests.append((backend, "release", process))
+
+
+class SteadyPulse:
+    def __init__(self, *deviations):
+        self.left = list(deviations)
+        self.beats = 0
+
+    def beat(self):
+        self.beats += 1
+
+    def deviation(self):
+        return self.left.pop(0) if self.left else 0.0
+
+
+def measured(pool, *backends, n_processes=1, pulse=None):
+    group = Group([Entry(case(b)) for b in backends], pool, n_processes, Stopwatch())
+    group.prepare()
+    group.require_waiting()
+    group.sample(RULE, random.Random(0), pulse or SteadyPulse())
+    group.require_waiting()
+    group.look_closer()
+    group.release()
+    return {entry.case.backend: entry for entry in group.entries}
+
+
+def dies_at(n_th, status):
+    def trouble(n):
+        if n >= n_th:
+            raise CaseError(status, "out of luck")
+
+    return trouble
+
+
+def test_all_are_measured_in_turn():
+    pool = MadeUpPool()
+    entries = measured(pool, "a", "b", "c")
+    assert all(entry.alive and entry.sampling.median_s == pytest.approx(CALL_S) for entry in entries.values())
+    bursts = [backend for backend, method, _ in pool.requests if method == "rounds"][-21:]
+    assert all(sorted(bursts[i : i + 3]) == ["a", "b", "c"] for i in range(0, 21, 3))
+    assert bursts != ["a", "b", "c"] * 7
+
+
+@pytest.mark.parametrize("status", ["crashed", "timeout", "out_of_memory", "failed"])
+@pytest.mark.parametrize("method", ["prepare", "rounds", "peak_bytes"])
+@pytest.mark.parametrize("n_th", [1, 8])
+def test_trouble_costs_one_case_whenever_it_comes(status, method, n_th):
+    entries = measured(MadeUpPool({("b", method): dies_at(n_th, status)}), "a", "b", "c")
+    happened = n_th == 1 or method == "rounds"
+    assert entries["b"].facts.get("status") == (status if happened else None)
+    assert entries["a"].alive
+    assert entries["c"].alive
+    assert entries["a"].sampling.n_bursts >= RULE.min_bursts
+
+
+def test_a_mistake_of_ours_is_kept_for_the_case_s_own_test():
+    def trouble(n):
+        raise ZeroDivisionError
+
+    entries = measured(MadeUpPool({("b", "peak_bytes"): trouble}), "a", "b")
+    assert isinstance(entries["b"].error, ZeroDivisionError)
+    assert entries["b"].facts["status"] == "failed"
+    assert entries["a"].alive
+
+
+def test_rounds_that_end_before_their_work_are_invalid():
+    pool = MadeUpPool()
+    entries = measured(pool, "hasty", "a")
+    assert entries["hasty"].facts["status"] == "invalid"
+    assert "were not waited for" in entries["hasty"].facts["reason"]
+    assert entries["a"].alive
+    assert pool.requests.count(("hasty", "arrival_seconds", 0)) == N_ARRIVALS
+    assert pool.requests.count(("a", "arrival_seconds", 0)) == 2
+
+
+def test_each_process_is_prepared_checked_measured_and_released():
+    pool = MadeUpPool()
+    entries = measured(pool, "a", n_processes=3)
+    assert [process for _, method, process in pool.requests if method == "prepare"] == [0, 1, 2]
+    assert [process for _, method, process in pool.requests if method == "release"] == [0, 1, 2]
+    assert len(entries["a"].sampling.processes) == 3
+
+
+def test_a_machine_that_changed_its_speed_is_given_a_second_chance():
+    pool = MadeUpPool()
+    entries = measured(pool, "a", pulse=SteadyPulse(0.2, 0.01))
+    assert entries["a"].facts["drift"] == 0.01
+    assert set(entries["a"].facts) >= {"peak_bytes", "first_call_s"}
+    quiet = MadeUpPool()
+    measured(quiet, "a")
+    assert len(pool.requests) == len(quiet.requests) + RULE.min_bursts
+
+
+def test_the_attempt_with_the_least_drift_counts():
+    entries = measured(MadeUpPool(), "a", pulse=SteadyPulse(0.2, 0.3))
+    assert entries["a"].facts["drift"] == 0.2
+
+
+def test_the_reference_kernel_is_timed_once_a_turn():
+    pulse = SteadyPulse()
+    entries = measured(MadeUpPool(), "a", "b", pulse=pulse)
+    assert pulse.beats == entries["a"].sampling.n_bursts

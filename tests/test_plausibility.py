@@ -1,0 +1,90 @@
+"""What a measurement cannot be is noticed; what it may well be is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks import plausibility
+from benchmarks.accuracy import Verdict
+from benchmarks.bandwidth import LADDER, Bandwidth
+
+LIMIT = Bandwidth(LADDER, (100.0,) * len(LADDER), (150.0,) * len(LADDER), ("plain",) * len(LADDER))
+COORDINATES = {
+    "op": "relu", "mode": "forward", "dtype": "float32", "backend": "numpy", "device": "cpu",
+    "allocation": "fresh", "cache": "hot", "timing": "latency",
+}  # fmt: skip
+
+
+def record(n, median_s, fraction=0.9):
+    return {
+        **COORDINATES,
+        "n_elements": n,
+        "bytes_moved": 8 * n,
+        "median_s": median_s,
+        "ci95_high_s": 1.01 * median_s,
+        "fraction_of_bandwidth": fraction,
+    }
+
+
+def verdict(status="ok"):
+    numbers = dict.fromkeys(
+        ("n_points", "max_ulp", "max_ulp_elsewhere", "mean_ulp", "max_abs_error", "worst_input", "budget_ulp"), 0
+    )
+    return Verdict(status=status, reason="", **numbers)
+
+
+@pytest.mark.parametrize(("gigabytes_per_s", "found"), [(90, False), (149, False), (160, False), (180, True)])
+def test_more_bytes_than_the_device_can_read_are_impossible(gigabytes_per_s, found):
+    n = 1_000_000
+    reason = plausibility.too_fast(record(n, 8 * n / (gigabytes_per_s * 1e9)), LIMIT, [verdict()])
+    assert bool(reason) == found
+    assert not found or "1.2 times the bandwidth" in reason
+
+
+def test_an_output_that_is_known_to_deviate_may_need_fewer_bytes():
+    assert plausibility.too_fast(record(10**6, 1e-6), LIMIT, [verdict("known_deviation")]) is None
+
+
+def test_without_a_bandwidth_nothing_is_impossible():
+    assert plausibility.too_fast(record(10**6, 1e-9), None, [verdict()]) is None
+
+
+def test_time_that_is_flat_while_the_size_grows_a_hundredfold_is_noticed():
+    small, large = record(10_000, 1e-4), record(1_000_000, 1.1e-4)
+    assert "does not grow with size" in plausibility.too_flat(large, [small])
+
+
+@pytest.mark.parametrize(
+    ("small", "large"),
+    [
+        (record(10_000, 1e-4), record(1_000_000, 1e-3)),  # it grows
+        (record(100_000, 1e-4), record(1_000_000, 1.1e-4)),  # tenfold only
+        (record(10_000, 1e-4, 0.01), record(1_000_000, 1.1e-4, 0.3)),  # both are launches, on a fast device
+        (record(10_000, 1e-4) | {"backend": "torch"}, record(1_000_000, 1.1e-4)),  # another's
+        (record(10_000, 1e-4) | {"cache": "cold"}, record(1_000_000, 1.1e-4)),
+    ],
+)
+def test_time_that_has_a_reason_to_be_flat_is_not(small, large):
+    assert plausibility.too_flat(large, [small]) is None
+
+
+@pytest.mark.parametrize(
+    ("later_s", "at_once_s", "call_s", "found"),
+    [
+        (1e-3, 1e-3, 1e-3, False),
+        (1e-3, 1.3e-3, 1e-3, False),  # fetching varies
+        (1e-3, 2e-3, 1e-3, True),  # one call behind
+        (1e-6, 5e-6, 1e-6, False),  # a clock's worth
+        (1e-6, 3e-3, 3e-6, True),  # a whole queue of short calls
+    ],
+)
+def test_work_that_goes_on_after_its_round_is_noticed(later_s, at_once_s, call_s, found):
+    assert plausibility.is_pending(later_s, at_once_s, call_s) == found
+
+
+def test_doubts_are_said_in_words():
+    assert plausibility.doubts(record(1, 1), 1e-5, 0.01) == ""
+    text = plausibility.doubts(record(1, 1, 1.2), 0.01, -0.08)
+    assert "8 % faster than usual" in text
+    assert "1 % of the numbers are subnormal" in text
+    assert "120 % of the measured bandwidth" in text
