@@ -20,7 +20,7 @@ from tests.synthetic import record
 
 # Frames take milliseconds to build: fewer examples, and no deadline that a busy machine would miss.
 few = settings(max_examples=30, deadline=None)
-STATUSES = ("ok", "failed", "unavailable", "crashed", "timeout", "out_of_memory")
+STATUSES = ("ok", "failed", "invalid", "unavailable", "crashed", "timeout", "out_of_memory")
 cases = st.lists(
     st.builds(
         record,
@@ -135,10 +135,13 @@ def interval(backend: str, low: float, median: float, high: float) -> dict[str, 
     return record(backend, median_s=median, ci95_low_s=low, ci95_high_s=high)
 
 
-def test_overlapping_intervals_are_a_tie_and_separate_ones_are_not() -> None:
+def test_a_ratio_that_may_be_one_is_a_tie_and_another_is_not() -> None:
     clear = tables.best(to_frame([interval("numpy", 1, 2, 3), interval("jax", 4, 5, 6)])).iloc[0]
     assert (clear["fastest"], clear["runner_up"], clear["ratio"], clear["tie"]) == ("numpy", "jax", 2.5, False)
-    tied = tables.best(to_frame([interval("numpy", 1, 2, 4), interval("jax", 4, 5, 6)])).iloc[0]
+    # These intervals overlap, and their medians differ all the same.
+    close = tables.best(to_frame([interval("numpy", 1, 2, 4), interval("jax", 3.9, 5, 6)])).iloc[0]
+    assert not close["tie"]
+    tied = tables.best(to_frame([interval("numpy", 1, 2, 4), interval("jax", 1.9, 3, 6)])).iloc[0]
     assert tied["tie"]
     assert tied["contenders"] == "numpy, jax"
 
@@ -153,6 +156,23 @@ def test_a_noisy_third_ties_with_the_first_where_a_steady_second_does_not() -> N
 def test_intervals_that_are_unknown_decide_nothing() -> None:
     row = tables.best(to_frame([interval("numpy", 1, 2, 3), interval("jax", math.nan, 50, math.nan)])).iloc[0]
     assert row["tie"]
+
+
+def test_a_winner_is_doubtful_where_it_or_the_runner_up_has_a_warning() -> None:
+    rows = [interval("numpy", 1, 1, 1), interval("jax", 2, 2, 2), interval("torch", 3, 3, 3)]
+    for backend, doubtful in (("numpy", True), ("jax", True), ("torch", False)):
+        marked = [row | {"warning": "hot" if row["backend"] == backend else None} for row in rows]
+        assert tables.best(to_frame(marked))["doubtful"].tolist() == [doubtful]
+
+
+def test_doubts_that_differ_in_numbers_are_one_told_by_the_typical_of_them() -> None:
+    texts = ["9% slower", "1,200% slower; 3% subnormal", "12% slower", "7% faster", None, ""]
+    rows = [record("numpy", f"op{i}", warning=text) for i, text in enumerate(texts)]
+    rows.append(synthetic.failure("jax", "failed", "wrong") | {"warning": "5% slower"})
+    found = tables.doubts(to_frame(rows))
+    assert found["warning"].tolist() == ["12% slower", "3% subnormal", "7% faster"]
+    assert found["n_cases"].tolist() == [3, 1, 1]
+    assert tables.doubts(to_frame([])).empty
 
 
 def test_a_single_result_has_no_runner_up_and_ties_with_nobody() -> None:

@@ -1,4 +1,4 @@
-"""The reports: files, the page, and the closing lines at the terminal."""
+"""The reports: files, the page, its charts, and the closing lines at the terminal."""
 
 from __future__ import annotations
 
@@ -17,18 +17,16 @@ import plotly.graph_objects as go
 import pytest
 from rich.console import Console
 
-from benchmarks.analysis import tables
-from benchmarks.analysis.records import ACCURACY_COLUMNS, COLUMNS, to_frame
+from benchmarks.analysis.records import ACCURACY_COLUMNS, COLUMNS, COST_COLUMNS, to_frame
 from benchmarks.analysis.store import Run
 from benchmarks.report import (
     charts,
     fingerprint,
-    heatmap,
     markdown,
+    method,
     page,
     palette,
     read_accuracy,
-    views,
     write,
     write_accuracy,
 )
@@ -46,6 +44,7 @@ FILES = {
     "speedups.md",
     "report.html",
 }
+EXTRAS = {"policies.csv", "policies.md", "costs.csv", "break_even.csv"}
 
 
 class Page(HTMLParser):
@@ -86,9 +85,15 @@ def html(written: dict[str, Path]) -> str:
 
 
 def test_all_files_are_written_and_no_others(written: dict[str, Path]) -> None:
-    assert set(written) == FILES
+    assert set(written) == FILES | EXTRAS
     directory = written["report.html"].parent
-    assert {path.name for path in directory.iterdir()} == FILES
+    assert {path.name for path in directory.iterdir()} == FILES | EXTRAS
+
+
+def test_what_a_run_has_nothing_to_say_of_does_not_remain_from_an_earlier_one(tmp_path: Path) -> None:
+    write(synthetic.run(), tmp_path)
+    write(Run(records=synthetic.single_policy()), tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == FILES | {"break_even.csv"}
 
 
 def test_writing_again_replaces_the_files_and_a_failure_leaves_them(
@@ -121,7 +126,8 @@ def test_medians_in_the_csv_agree_with_the_records(written: dict[str, Path]) -> 
     read = pd.read_csv(written["medians.csv"])
     for row in records[records["status"] == "ok"].to_dict("records"):
         match = read.query(
-            f"op == '{row['op']}' and mode == '{row['mode']}' and n_elements == {row['n_elements']}"
+            f"op == '{row['op']}' and mode == '{row['mode']}' and n_elements == {row['n_elements']} "
+            f"and allocation == '{row['allocation']}'"
         )
         assert match[row["backend"]].tolist() == pytest.approx([row["median_s"]], rel=1e-15)
     assert read[list(synthetic.COSTS)].notna().sum().sum() == (records["status"] == "ok").sum()
@@ -130,7 +136,7 @@ def test_medians_in_the_csv_agree_with_the_records(written: dict[str, Path]) -> 
 def test_markdown_tables_mark_one_winner_a_row(written: dict[str, Path]) -> None:
     for name in ("medians.md", "speedups.md"):
         rows = written[name].read_text(encoding="utf-8").splitlines()[6:]
-        assert len(rows) == 48
+        assert len(rows) == 56
         assert all(row.count("**") == 2 for row in rows)
 
 
@@ -170,7 +176,9 @@ def test_sections_come_in_order(html: str) -> None:
         "Who wins where",
         "Speed against size",
         "Can the numbers be trusted",
-        "First call",
+        "What a call costs",
+        "Memory",
+        "Policies side by side",
         "The functions",
         "What failed or was unavailable, and why",
         "How it was measured",
@@ -184,10 +192,14 @@ def test_sections_come_in_order(html: str) -> None:
 def test_names_never_become_markup() -> None:
     quoted = "GPU \"of\" 'quotes' & <b>tags</b></script>"
     rows = [
-        record(backend, op=HOSTILE, device=device, device_name=quoted, dtype=HOSTILE, cache=HOSTILE)
+        record(
+            backend, op=HOSTILE, device=device, device_name=quoted, dtype=HOSTILE, cache=cache, warning=HOSTILE,
+            stop_reason=HOSTILE,
+        )
         for backend in ("numpy", HOSTILE)
         for device in ("cpu", quoted)
-    ]
+        for cache in (HOSTILE, quoted)
+    ]  # fmt: skip
     rows.append(failure(HOSTILE, "failed", f"{HOSTILE} {quoted}", op=HOSTILE))
     checks = [{**row, "op": HOSTILE, "reason": HOSTILE} for row in synthetic.accuracy()]
     run = synthetic.run(
@@ -195,7 +207,9 @@ def test_names_never_become_markup() -> None:
         accuracy=to_frame(checks, ACCURACY_COLUMNS),
         machine={HOSTILE: {HOSTILE: [HOSTILE]}, "cpu": quoted, "packages": {HOSTILE: HOSTILE}},
         curves=synthetic.curves().assign(op=HOSTILE),
-        bandwidth=synthetic.bandwidth("cpu", quoted),
+        bandwidth=synthetic.bandwidth("cpu", quoted, HOSTILE).assign(stores=HOSTILE),
+        costs=to_frame([{"backend": HOSTILE, "device": HOSTILE, "call_op": HOSTILE}], COST_COLUMNS),
+        time_s={HOSTILE: 1.0},
         command=HOSTILE,
         saved_as=HOSTILE,
     )
@@ -233,20 +247,43 @@ def test_a_record_of_almost_nothing_can_be_shown(tmp_path: Path) -> None:
 
 def test_every_figure_is_valid_to_plotly(html: str) -> None:
     figures = json.loads(unpacked(html, "figures"))
-    assert len(figures) == 2 * len(synthetic.OPS) + 4
+    assert len(figures) == 2 * len(synthetic.OPS) + 2 + 4
     for figure in figures.values():
         go.Figure(figure)
 
 
-def test_throughput_and_copy_bandwidth_share_the_axis_of_bytes_moved() -> None:
-    run = synthetic.run()
-    board = charts.speed_boards(run.records, run.bandwidth, palette.styles(list(synthetic.COSTS)))[0]
+def lines(op: str, bandwidth: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the lines of an op's forward panel: the limit's, then the backends'."""
+    board = charts.speed_boards(synthetic.single_policy(), bandwidth, palette.styles(list(synthetic.COSTS)))[0]
     assert board.label == "forward"
-    copy, numpy, *_ = next(panel.figure for panel in board.panels if panel.title == "sigmoid")["data"]
-    assert copy["x"] == pytest.approx(run.bandwidth["n_bytes"].tolist(), rel=1e-5)
-    rows = run.records.query("op == 'sigmoid' and mode == 'forward' and backend == 'numpy'")
+    found: list[dict[str, Any]] = next(panel.figure for panel in board.panels if panel.title == op)["data"]
+    return found
+
+
+def test_throughput_and_bandwidth_share_the_axis_of_bytes_moved() -> None:
+    bandwidth = synthetic.bandwidth().assign(rejected=False)
+    copy, numpy, *_ = lines("sigmoid", bandwidth)
+    assert copy["x"] == pytest.approx(bandwidth.query("kind == 'copy'")["n_bytes"].tolist(), rel=1e-5)
+    rows = synthetic.single_policy().query("op == 'sigmoid' and mode == 'forward' and backend == 'numpy'")
     assert numpy["x"] == pytest.approx(rows["bytes_moved"].tolist(), rel=1e-5)
     assert numpy["y"] == pytest.approx((rows["bytes_moved"] / rows["median_s"] / 1e9).tolist(), rel=1e-5)
+
+
+def test_the_limit_of_a_loss_is_reading_where_that_was_measured() -> None:
+    bandwidth = synthetic.bandwidth()
+    copies = bandwidth[bandwidth["kind"] == "copy"]
+    assert lines("mean_squared_error", bandwidth)[0]["name"] == "read on cpu"
+    assert lines("mean_squared_error", copies)[0]["name"] == "copy on cpu"
+    assert lines("relu", bandwidth)[0]["name"] == "copy on cpu"
+
+
+def test_sizes_at_which_the_bandwidth_was_rejected_are_not_drawn(html: str) -> None:
+    rejected = synthetic.bandwidth().query("rejected")
+    drawn = lines("relu", synthetic.bandwidth())[0]["x"]
+    assert not set(rejected["n_bytes"]) & set(drawn)
+    (table,) = method.limits(synthetic.bandwidth())
+    assert [row[3].text for row in table.rows].count("21 % rejected") == 1
+    assert "The limits" in html
 
 
 def test_error_bars_reach_the_ends_of_the_interval() -> None:
@@ -261,66 +298,6 @@ def test_backends_keep_colour_and_marker_whoever_else_is_there() -> None:
     assert alone["torch"] == together["torch"]
     every = palette.styles([*palette._KNOWN, "x", "y", "z"])
     assert len({(style.colour, style.symbol) for style in every.values()}) == len(every)
-
-
-def cells(view: views.View, records: pd.DataFrame) -> dict[tuple[str, str, str], heatmap.Cell]:
-    table = heatmap.build(view, tables.rate(records, baseline_device="cpu"))
-    columns = [(size, name) for size in table.sizes for name, _ in table.contestants]
-    return {
-        (f"{op} {mode}", *column): cell
-        for mode, rows in table.groups
-        for op, line in rows
-        for column, cell in zip(columns, line, strict=True)
-    }
-
-
-def test_the_map_marks_winners_and_explains_what_is_missing() -> None:
-    records = synthetic.run().records
-    found = cells(views.by_device(records)[0], records)
-    assert found["sigmoid forward", "32,768", "torch"].mark == "★"
-    assert found["sigmoid forward", "32,768", "torch"].text == "8.4×"
-    assert found["sigmoid forward", "32,768", "numpy"].text.endswith("µs")
-    assert "not registered" in found["step backward", "1,024", "jax"].tip
-    assert found["tanh forward", "8,388,608", "torch"].tip.startswith("timed out: torch-cpu gave no answer")
-    assert not any(name == "torch-compile" for *_, name in found)
-    winners = tables.best(records)
-    assert sum(cell.mark == "★" for cell in found.values()) == (~winners["tie"].astype(bool)).sum()
-
-
-def test_a_number_with_a_wide_interval_is_marked_as_uncertain() -> None:
-    records = to_frame(
-        [
-            record("numpy", median_s=1.0, ci95_low_s=0.95, ci95_high_s=1.05),
-            record("torch", median_s=0.5, ci95_low_s=0.3, ci95_high_s=0.6),
-        ]
-    )
-    found = cells(views.by_device(records)[0], records)
-    assert found["sigmoid forward", "1,024", "numpy"].text == "1.00 s"
-    assert found["sigmoid forward", "1,024", "torch"].text == "~2.0×"
-
-
-def test_devices_meet_in_a_view_of_their_own() -> None:
-    records = to_frame(
-        [
-            record("numpy", median_s=1.0),
-            record("torch", median_s=0.5),
-            record("torch", median_s=0.01, device="cuda"),
-        ]
-    )
-    labels = [view.label for view in views.by_device(records)]
-    assert labels == ["float32 on cpu", "float32 on cuda", "float32 on all devices"]
-    everywhere = cells(views.by_device(records)[2], records)
-    assert everywhere["sigmoid forward", "1,024", "torch on cuda"].text == "100×"
-
-
-def test_shapes_of_one_size_keep_their_own_columns() -> None:
-    records = to_frame([record("numpy", shape=shape) for shape in ("1x1024", "32x32")])
-    assert {size for _, size, _ in cells(views.by_device(records)[0], records)} == {"1x1024", "32x32"}
-
-
-@pytest.mark.parametrize(("ratio", "shade"), [(1, 0), (16, 1), (1000, 1), (1 / 16, -1), (4, 0.5)])
-def test_colours_are_logarithmic_around_one(ratio: float, shade: float) -> None:
-    assert heatmap.shade(ratio) == pytest.approx(shade)
 
 
 def test_any_machine_can_be_shown() -> None:
@@ -353,10 +330,19 @@ def test_the_terminal_summary_fits_its_width(width: int) -> None:
 
 
 def test_the_terminal_summary_names_winners_gaps_and_accuracy() -> None:
-    text = terminal(synthetic.run(), 160)
+    text = terminal(synthetic.run(records=synthetic.single_policy()), 160)
     assert re.search(r"sigmoid +forward +numba 3.7× +torch 8.4×", text)
+    assert re.search(r"tanh +forward +numba ~3.2×", text)
+    assert "Doubtful: 3 results of numpy, jax and torch (tanh and relu), since the machine was 8% slower" in text
+    assert "jax: 1 case invalid (mean_squared_error): the result of a round" in text
     assert "torch-compile: 6 cases unavailable" in text
     assert "53 of 60 checks within budget, 6 known deviations, 1 failed." in text
+
+
+def test_the_terminal_summary_keeps_policies_apart() -> None:
+    text = terminal(synthetic.run(), 160)
+    assert re.search(r"sigmoid +forward +fresh +numba 3.7× +torch 8.4×", text)
+    assert re.search(r"sigmoid +forward +reuse +numba 3.7× +torch 8.4×", text)
 
 
 def test_brackets_in_reasons_reach_the_terminal_as_they_are() -> None:

@@ -49,6 +49,13 @@ def interval(low: float, high: float) -> str:
     return f"{number(low / factor)}–{number(high / factor)} {unit}"
 
 
+def bounds(low: float, high: float) -> str:
+    """Return a confidence interval of a number without a unit: `2.10–2.31`."""
+    if math.isnan(low) or math.isnan(high):
+        return MISSING
+    return "too few rounds" if low <= 0 or math.isinf(high) else f"{number(low)}–{number(high)}"
+
+
 def size(n_bytes: float) -> str:
     """Return an amount of memory in binary units: `32 MiB`."""
     if math.isnan(n_bytes):

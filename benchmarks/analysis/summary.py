@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.analysis import quantities, tables
+from benchmarks.analysis.policies import POLICIES, varied
 
-POLICIES = ("allocation", "cache", "timing")
 ENDINGS = {"timeout": "timed out", "out_of_memory": "out of memory"}
 _GROUP = ("op", "mode", "dtype", "device", *POLICIES)
 
@@ -26,12 +26,13 @@ class Summary:
     headline: tuple[str, ...]
     speed: tuple[str, ...]
     accuracy: tuple[str, ...]
+    doubts: tuple[str, ...]
     problems: tuple[str, ...]
 
     @property
     def sentences(self) -> list[str]:
         """All of them, in reading order."""
-        return [*self.headline, *self.speed, *self.accuracy, *self.problems]
+        return [*self.headline, *self.speed, *self.accuracy, *self.doubts, *self.problems]
 
 
 def summarise(records: pd.DataFrame, accuracy: pd.DataFrame) -> Summary:
@@ -40,6 +41,7 @@ def summarise(records: pd.DataFrame, accuracy: pd.DataFrame) -> Summary:
         tuple(headline_sentences(records)),
         tuple(speed_sentences(records)),
         tuple(accuracy_sentences(accuracy)),
+        tuple(doubt_sentences(records)),
         tuple(problem_sentences(records)),
     )
 
@@ -51,20 +53,20 @@ def headline_sentences(records: pd.DataFrame) -> list[str]:
         if records.empty:
             return ["Nothing was measured: the run has no records."]
         return [f"Nothing was measured successfully: all {len(records)} cases ended without a result."]
-    return [_tally(winners), *_overall_sentences(records), *_device_sentences(records)]
+    return [*_tallies(winners, varied(records)), *_overall_sentences(records), *_device_sentences(records)]
 
 
 def speed_sentences(records: pd.DataFrame) -> list[str]:
     """Say for each op and mode which backend is fastest at which sizes, and how much faster than the baseline."""
     winners = tables.best(records).sort_values(["n_elements"], kind="stable")
-    varied = varied_policies(records)
-    rated = tables.rate(records, baseline_device="cpu").to_dict("records")
-    speedup = {_key(row, row["backend"]): float(row["speedup"]) for row in rated}
+    named = varied(records)
+    rows = tables.rate(records, baseline_device="cpu").to_dict("records")
+    rated: Mapping[tuple[object, ...], Row] = {_key(row, row["backend"]): row for row in rows}
     sentences = []
     for values, group in _in_record_order(records, winners):
         case = dict(zip(_GROUP, values, strict=True))
-        policies = "".join(f", {case[policy]}" for policy in varied)
-        clauses = _clauses(group, speedup)
+        policies = "".join(f", {case[policy]}" for policy in named)
+        clauses = _clauses(group, rated)
         sentences.append(
             f"{case['op']} {case['mode']}, {case['dtype']} on {case['device']}{policies}: {'; '.join(clauses)}."
         )
@@ -87,6 +89,15 @@ def accuracy_sentences(accuracy: pd.DataFrame) -> list[str]:
     return sentences + [f"Accuracy, {sentence}" for sentence in problem_sentences(accuracy)]
 
 
+def doubt_sentences(records: pd.DataFrame) -> list[str]:
+    """Say which results are doubtful, each reason once."""
+    return [
+        f"Doubtful: {quantities.plural(row['n_cases'], 'result')} of {quantities.listing(row['backends'])} "
+        f"({quantities.listing(row['ops'], 4)}), since {first_line(row['warning'])}."
+        for row in tables.doubts(records).to_dict("records")
+    ]
+
+
 def problem_sentences(rows: pd.DataFrame) -> list[str]:
     """Say what has no result, each reason once."""
     return [
@@ -103,22 +114,27 @@ def first_line(reason: str, width: int = 200) -> str:
     return line if len(line) <= width else line[: width - 1] + "…"
 
 
-def varied_policies(records: pd.DataFrame) -> list[str]:
-    """Return the policies that take several values among the measured rows, and so must be named."""
-    rows = tables.measured(records)
-    return [policy for policy in POLICIES if len(rows[policy].unique()) > 1]
+def _tallies(winners: pd.DataFrame, named: list[str]) -> list[str]:
+    """Count for each set of policies: a sum over them would count a case as often as it was measured."""
+    if not named:
+        return [_tally(winners, "")]
+    groups = winners.groupby(named, sort=False)
+    return [_tally(group, f" under {', '.join(map(str, policies))}") for policies, group in groups]
 
 
-def _tally(winners: pd.DataFrame) -> str:
+def _tally(winners: pd.DataFrame, policies: str) -> str:
     clear = winners[~winners["tie"].astype(bool)]
     counts = clear["fastest"].value_counts()
     won = [f"{name}{' is fastest' if i == 0 else ''} in {counts[name]}" for i, name in enumerate(counts.index)]
     parts = [quantities.listing(won, 12)] if won else []
     n_ties = len(winners) - len(clear)
     if n_ties:
-        parts.append(f"{n_ties} {'is a tie' if n_ties == 1 else 'are ties'} (95 % intervals overlap)")
+        parts.append(
+            f"{n_ties} {'is a tie' if n_ties == 1 else 'are ties'} (the 95 % interval of the ratio includes 1)"
+        )
     ops = quantities.plural(len(winners["op"].unique()), "op")
-    return f"Of {quantities.plural(len(winners), 'comparable case')} ({ops}), {'; '.join(parts)}."
+    cases = f"{quantities.plural(len(winners), 'comparable case')}{policies}"
+    return f"Of {cases} ({ops}), {'; '.join(parts)}."
 
 
 def _overall_sentences(records: pd.DataFrame) -> list[str]:
@@ -170,7 +186,7 @@ def _in_record_order(records: pd.DataFrame, winners: pd.DataFrame) -> list[tuple
     return [(key, grouped[key]) for key in (tuple(map(str, row)) for row in order)]
 
 
-def _clauses(cases: Sequence[Row], speedup: Mapping[tuple[object, ...], float]) -> list[str]:
+def _clauses(cases: Sequence[Row], rated: Mapping[tuple[object, ...], Row]) -> list[str]:
     """Return a clause for each contiguous range of sizes with the same winners; `cases` ascend in size."""
     runs = [(winners, list(run)) for winners, run in groupby(cases, key=_winners)]
     names = _size_names(cases)
@@ -179,7 +195,9 @@ def _clauses(cases: Sequence[Row], speedup: Mapping[tuple[object, ...], float]) 
     for winners, run in runs:
         where = _where(names, start, start + len(run) - 1)
         start += len(run)
-        detail = _detail(run, winners, speedup)
+        detail = _detail(run, winners, rated)
+        if any(case["doubtful"] or rated[_key(case, case["fastest"])]["doubt"] for case in run):
+            detail += ", doubtful"
         if clauses:  # what the first clause said is understood in the others
             verb, where = "" if len(winners) == 1 else " tie", where.replace(" elements", "")
         else:
@@ -212,9 +230,9 @@ def _where(names: Sequence[str], first: int, last: int) -> str:
     return f"from {names[first].removesuffix(' elements')} to {names[last]}"
 
 
-def _detail(run: Sequence[Row], winners: tuple[str, ...], speedup: Mapping[tuple[object, ...], float]) -> str:
+def _detail(run: Sequence[Row], winners: tuple[str, ...], rated: Mapping[tuple[object, ...], Row]) -> str:
     if tables.BASELINE not in winners:
-        ratios = [speedup[_key(case, case["fastest"])] for case in run]
+        ratios = [float(rated[_key(case, case["fastest"])]["speedup"]) for case in run]
         known = [ratio for ratio in ratios if not math.isnan(ratio)]
         if known:
             return f" ({quantities.span(known)} times {tables.BASELINE})"

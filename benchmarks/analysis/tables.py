@@ -1,4 +1,4 @@
-"""Who is fastest, by how much, and what is missing: tables derived from records.
+"""Who is fastest, by how much, what is doubtful and what is missing: tables derived from records.
 
 Only rows with status `ok` are ever compared. Where a case was recorded twice, the later row counts.
 """
@@ -6,11 +6,14 @@ Only rows with status `ok` are ever compared. Where a case was recorded twice, t
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+import re
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from benchmarks.analysis.ratios import ratio_interval
 
 CASE: tuple[str, ...] = (
     "op",
@@ -37,7 +40,10 @@ _BEST_COLUMNS = (
     "ratio",
     "tie",
     "contenders",
+    "doubtful",
 )
+_INTERVAL = ("median_s", "ci95_low_s", "ci95_high_s")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 
 def backend_order(records: pd.DataFrame) -> list[str]:
@@ -52,6 +58,7 @@ def measured(records: pd.DataFrame) -> pd.DataFrame:
     for key in CASE:
         # Keys without gaps: a missing policy is one value among others.
         rows[key] = rows[key].fillna(0).astype("int64") if key == "n_elements" else rows[key].fillna("")
+    rows["warning"] = rows["warning"].fillna("")
     rows = rows.drop_duplicates([*CASE, "backend"], keep="last")
     return _ordered(rows, records)
 
@@ -64,8 +71,9 @@ def medians(records: pd.DataFrame) -> pd.DataFrame:
 def rate(records: pd.DataFrame, baseline: str = BASELINE, baseline_device: str | None = None) -> pd.DataFrame:
     """Return the measured rows with `speedup`: the baseline's median over theirs, so that above 1 is faster.
 
-    The baseline is taken on the case's own device or, if given, on `baseline_device`. Where it lacks the case,
-    `speedup` is NaN.
+    `speedup_low` and `speedup_high` are its 95 % interval; `doubt` says what makes it doubtful, in either of the
+    two. The baseline is taken on the case's own device or, if given, on `baseline_device`. Where it lacks the
+    case, `speedup` is NaN.
     """
     rows = measured(records)
     keys = list(CASE)
@@ -73,9 +81,20 @@ def rate(records: pd.DataFrame, baseline: str = BASELINE, baseline_device: str |
     if baseline_device is not None:
         keys.remove("device")
         reference = reference[reference["device"] == baseline_device]
-    reference = reference[[*keys, "median_s"]].rename(columns={"median_s": "baseline_s"})
-    rows = rows.merge(reference, on=keys, how="left")
-    rows["speedup"] = rows["baseline_s"] / rows["median_s"]
+    taken = {name: f"baseline_{name}" for name in (*_INTERVAL, "first_call_s", "warning")}
+    rows = rows.merge(reference[[*keys, *taken]].rename(columns=taken), on=keys, how="left")
+    rows["speedup"] = rows["baseline_median_s"] / rows["median_s"]
+    both = [*(taken[name] for name in _INTERVAL), *_INTERVAL]
+    bounds = [ratio_interval(*values) for values in _columns(rows, both)]
+    rows["speedup_low"] = pd.Series([low for low, _ in bounds], dtype="float64")
+    rows["speedup_high"] = pd.Series([high for _, high in bounds], dtype="float64")
+    itself = (rows["backend"] == baseline) & (rows["speedup"] == 1)
+    rows.loc[itself, ["speedup_low", "speedup_high"]] = 1.0
+    theirs = rows["baseline_warning"].fillna("").mask(itself, "")
+    rows["doubt"] = [
+        "; ".join([own] * bool(own) + [f"{baseline}: {other}"] * bool(other))
+        for own, other in zip(rows["warning"], theirs, strict=True)
+    ]
     return rows
 
 
@@ -87,10 +106,11 @@ def speedups(records: pd.DataFrame, baseline: str = BASELINE, baseline_device: s
 def best(records: pd.DataFrame, *, across_devices: bool = False) -> pd.DataFrame:
     """Return the fastest backend of each comparable case, the runner-up, and how far apart they are.
 
-    `ratio` is the runner-up's median over the fastest's. `contenders` are all backends whose 95 % interval
-    overlaps the fastest's, separated by commas; a missing interval overlaps everything. `tie` says that there are
-    several: not always the first two, since a noisy third overlaps what a steady second does not. With
-    `across_devices`, backends compete on all devices, and contenders read `torch on cuda`.
+    `ratio` is the runner-up's median over the fastest's. `contenders` are the fastest and all backends for which
+    the 95 % interval of that ratio includes 1, separated by commas; an unknown interval includes everything. `tie`
+    says that there are several: not always the first two, since a noisy third may tie where a steady second does
+    not. `doubtful` says that the fastest or the runner-up has a warning. With `across_devices`, backends compete
+    on all devices, and contenders read `torch on cuda`.
     """
     keys = [key for key in CASE if not (across_devices and key == "device")]
     rows = measured(records).to_dict("records")
@@ -113,8 +133,7 @@ def label(backend: str, device: str, *, across_devices: bool) -> str:
 def _verdict(entries: Sequence[Mapping[Hashable, Any]], *, across_devices: bool) -> dict[str, object]:
     entries = sorted(entries, key=lambda row: float(row["median_s"]))
     first, others = entries[0], entries[1:]
-    reach = _bound(first["ci95_high_s"], math.inf)
-    level = [first, *(row for row in others if _bound(row["ci95_low_s"], -math.inf) <= reach)]
+    level = [first, *(row for row in others if _may_equal(row, first))]
     second = others[0] if others else None
     return {
         "fastest": first["backend"],
@@ -128,11 +147,17 @@ def _verdict(entries: Sequence[Mapping[Hashable, Any]], *, across_devices: bool)
         "contenders": ", ".join(
             label(row["backend"], row["device"], across_devices=across_devices) for row in level
         ),
+        "doubtful": any(row["warning"] for row in entries[:2]),
     }
 
 
-def _bound(value: float, unknown: float) -> float:
-    return unknown if math.isnan(value) else value
+def _may_equal(slower: Mapping[Hashable, Any], faster: Mapping[Hashable, Any]) -> bool:
+    low, _ = ratio_interval(*(float(row[name]) for row in (slower, faster) for name in _INTERVAL))
+    return not low > 1  # an unknown end, NaN, separates nothing
+
+
+def _columns(rows: pd.DataFrame, names: Sequence[str]) -> Iterator[tuple[float, ...]]:
+    return zip(*(rows[name].astype("float64").tolist() for name in names), strict=True)
 
 
 def overall(records: pd.DataFrame, baseline: str = BASELINE) -> pd.DataFrame:
@@ -157,28 +182,6 @@ def overall(records: pd.DataFrame, baseline: str = BASELINE) -> pd.DataFrame:
     return pd.DataFrame(found, columns=[*keys, "backend", "speedup", "n_cases"])
 
 
-def first_calls(records: pd.DataFrame) -> pd.DataFrame:
-    """Return how long first calls took, compilation included: a row per backend and device."""
-    rows = measured(records).dropna(subset=["first_call_s"])
-    found = []
-    for backend in backend_order(rows):
-        for device in rows.loc[rows["backend"] == backend, "device"].unique():
-            group = rows[(rows["backend"] == backend) & (rows["device"] == device)]
-            worst = group.sort_values("first_call_s").iloc[-1]
-            found.append(
-                {
-                    "backend": backend,
-                    "device": str(device),
-                    "n_cases": len(group),
-                    "median_first_call_s": float(group["first_call_s"].median()),
-                    "max_first_call_s": float(worst["first_call_s"]),
-                    "slowest": f"{worst['op']} {worst['mode']}",
-                }
-            )
-    columns = ["backend", "device", "n_cases", "median_first_call_s", "max_first_call_s", "slowest"]
-    return pd.DataFrame(found, columns=columns)
-
-
 def problems(rows: pd.DataFrame) -> pd.DataFrame:
     """Return what has no result and why, from records or accuracy rows; one row per status and reason.
 
@@ -199,6 +202,41 @@ def problems(rows: pd.DataFrame) -> pd.DataFrame:
     ]
     found.sort(key=lambda row: row["status"] == "unavailable")  # what is broken first
     return pd.DataFrame(found, columns=["status", "reason", "backends", "devices", "ops", "n_cases"])
+
+
+def doubts(records: pd.DataFrame) -> pd.DataFrame:
+    """Return what makes measured results doubtful and how many of them, the most frequent first.
+
+    Warnings that differ in their numbers alone are one, told by the typical of them. A result with several
+    counts under each.
+    """
+    rows = measured(records)
+    rows = rows.assign(warning=rows["warning"].str.split("; ")).explode("warning")
+    rows = rows[rows["warning"].fillna("") != ""]
+    rows["without_numbers"] = rows["warning"].str.replace(_NUMBER, "#", regex=True)
+    found = [
+        {
+            "warning": sorted(group["warning"], key=_numbers)[len(group) // 2],
+            "backends": backend_order(group),
+            "devices": _distinct(group["device"]),
+            "ops": _distinct(group["op"]),
+            "n_cases": len(group),
+        }
+        for _, group in rows.groupby("without_numbers", sort=False)
+    ]
+    table = pd.DataFrame(found, columns=["warning", "backends", "devices", "ops", "n_cases"])
+    return table.sort_values("n_cases", ascending=False, kind="stable", ignore_index=True)
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(number.replace(",", "")) for number in _NUMBER.findall(text)]
+
+
+def telling(rows: pd.DataFrame, keys: Sequence[str]) -> list[str]:
+    """Return those of `keys` that differ between rows, and so must be told; the shape where it is not the size."""
+    found = [key for key in keys if len(rows[key].unique()) > 1]
+    flat = (rows["shape"] == rows["n_elements"].astype("string")).fillna(value=False).all()
+    return [key for key in found if not (key == "shape" and flat)]
 
 
 def _distinct(values: pd.Series) -> list[str]:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmarks.analysis.costs import break_even
+from benchmarks.analysis.policies import side_by_side
 from benchmarks.analysis.records import ACCURACY_COLUMNS, to_frame
 from benchmarks.analysis.store import Run, best_samples
 from benchmarks.analysis.tables import medians, speedups
@@ -17,7 +19,8 @@ from benchmarks.report import markdown, page
 def write(run: Run, directory: Path) -> dict[str, Path]:
     """Write all reports of `run` into `directory` and return their paths by file name.
 
-    Each file is replaced as a whole, so that a reader never sees half of one.
+    Each file is replaced as a whole, so that a reader never sees half of one. Files of which this run has nothing
+    to say are removed.
     """
     contents = {
         "records.csv": _csv(run.records),
@@ -29,7 +32,28 @@ def write(run: Run, directory: Path) -> dict[str, Path]:
         "speedups.md": markdown.speedups(run.records),
         "report.html": page.render(run),
     }
-    return _write(contents, directory)
+    extras = _extras(run)
+    for name in _EXTRAS - set(extras):
+        (directory / name).unlink(missing_ok=True)
+    return _write(contents | extras, directory)
+
+
+_EXTRAS = {"policies.csv", "policies.md", "costs.csv", "break_even.csv", "rounds.csv"}
+
+
+def _extras(run: Run) -> dict[str, str]:
+    """Return what only some runs have: several policies, costs of a call, a baseline to pay back, kept rounds."""
+    policies, paid = side_by_side(run.records), break_even(run.records)
+    extras: dict[str, str] = {}
+    if len(policies):
+        extras |= {"policies.csv": _csv(policies), "policies.md": markdown.policies(run.records)}
+    if len(run.costs):
+        extras["costs.csv"] = _csv(run.costs)
+    if len(paid):
+        extras["break_even.csv"] = _csv(paid)
+    if len(run.rounds):
+        extras["rounds.csv"] = _csv(run.rounds)
+    return extras
 
 
 def write_accuracy(accuracy: pd.DataFrame, directory: Path) -> dict[str, Path]:

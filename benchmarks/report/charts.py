@@ -15,7 +15,8 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.analysis import quantities, tables
-from benchmarks.analysis.summary import POLICIES
+from benchmarks.analysis.policies import POLICIES
+from benchmarks.analysis.roofline import READ_ONLY
 from benchmarks.report.palette import Style
 from benchmarks.report.views import split
 
@@ -23,12 +24,12 @@ Figure = dict[str, Any]
 MARGIN = {"l": 44, "r": 10, "t": 8, "b": 38}
 _SPEED_HOVER = (
     "<b>%{customdata[0]}</b><br>%{customdata[1]}, %{customdata[2]} moved<br>%{y:.3s} GB/s<br>"
-    "median %{customdata[3]}<br>95 % interval %{customdata[4]}<extra></extra>"
+    "median %{customdata[3]}<br>95 % interval %{customdata[4]}%{customdata[5]}<extra></extra>"
 )
 # Every other column would be copied and sorted with each line, which is most of a large report's time.
 _SPEED_COLUMNS = [
-    "op", "backend", "device", "n_elements", "bytes_moved", "gigabytes_per_s", "median_s", "ci95_low_s",
-    "ci95_high_s",
+    "op", "backend", "device", "n_elements", "bytes_moved", "bytes_written", "gigabytes_per_s", "median_s",
+    "ci95_low_s", "ci95_high_s", "warning",
 ]  # fmt: skip
 _CURVES = (("y", "f(x)", "#0072B2", "solid"), ("derivative", "f′(x)", "#D55E00", "6px,3px"))
 
@@ -50,7 +51,11 @@ class Board:
 
 
 def speed_boards(records: pd.DataFrame, bandwidth: pd.DataFrame, styles: Mapping[str, Style]) -> list[Board]:
-    """Return throughput against bytes moved: a board per mode, dtype and set of policies, a panel per op."""
+    """Return throughput against bytes moved: a board per mode, dtype and set of policies, a panel per op.
+
+    `bandwidth` is that of a run; sizes at which it was rejected are left out.
+    """
+    bandwidth = bandwidth[~bandwidth["rejected"].fillna(value=False).astype(bool)]
     boards = []
     for view in split(records, ("mode", "dtype", *POLICIES)):
         rows = tables.measured(view.records)
@@ -66,10 +71,13 @@ def speed_boards(records: pd.DataFrame, bandwidth: pd.DataFrame, styles: Mapping
 
 
 def speed_figure(rows: pd.DataFrame, bandwidth: pd.DataFrame, styles: Mapping[str, Style], axes: Figure) -> Figure:
-    """Return one op's throughput in GB/s against bytes moved per call, a line per backend and device."""
+    """Return one op's throughput in GB/s against bytes moved per call, a line per backend and device.
+
+    The limit that applies is dotted: a copy or, where next to nothing is written, reading.
+    """
     devices = [str(device) for device in rows["device"].unique()]
     lines = dict(list(rows.groupby(["backend", "device"], sort=False)))
-    traces = [_copy_line(bandwidth, device) for device in devices]
+    traces = [_limit_line(bandwidth, device, reads=_only_reads(rows)) for device in devices]
     for backend in tables.backend_order(rows):
         for device in devices:
             if (backend, device) in lines:
@@ -144,9 +152,16 @@ def _axes(rows: pd.DataFrame, bandwidth: pd.DataFrame) -> Figure:
     }
 
 
-def _copy_line(bandwidth: pd.DataFrame, device: str) -> Figure:
-    known = bandwidth[bandwidth["device"] == device].sort_values("n_bytes")
-    name = f"copy on {html.escape(device, quote=False)}"
+def _only_reads(rows: pd.DataFrame) -> bool:
+    shares = rows["bytes_written"].astype("float64") / rows["bytes_moved"].astype("float64")
+    return bool(shares.min() < READ_ONLY)  # at the largest size, where a single number written weighs least
+
+
+def _limit_line(bandwidth: pd.DataFrame, device: str, *, reads: bool) -> Figure:
+    here = bandwidth[bandwidth["device"] == device]
+    kind = "read" if reads and (here["kind"] == "read").any() else "copy"
+    known = here[here["kind"] == kind].sort_values("n_bytes")
+    name = f"{kind} on {html.escape(device, quote=False)}"
     return {
         "type": "scatter",
         "x": _numbers(known["n_bytes"]),
@@ -189,6 +204,7 @@ def _hover(row: Mapping[Hashable, Any], name: str) -> list[str]:
         quantities.size(float(row["bytes_moved"])),
         quantities.seconds(float(row["median_s"])),
         quantities.interval(float(row["ci95_low_s"]), float(row["ci95_high_s"])),
+        f"<br>doubtful: {html.escape(str(row['warning']), quote=False)}" if row["warning"] else "",
     ]
 
 

@@ -134,12 +134,13 @@ def _measured_cell(row: Row, mark: str) -> Cell:
     if not math.isnan(rate):
         tip += f"\n{quantities.number(rate)} GB/s"
     standing = {"★": "\nfastest", "☆": "\nnot distinguishable from the fastest"}.get(mark, "")
-    about = "~" if (high - low) / 2 > NOISY * float(row["median_s"]) else ""
-    is_baseline = row["backend"] == tables.BASELINE
-    if math.isnan(ratio) or is_baseline:
-        return Cell(about + quantities.seconds(row["median_s"]), tip + standing, None, mark)
-    tip += f"\n{quantities.number(ratio)} times {tables.BASELINE}{standing}"
-    return Cell(about + quantities.times(ratio), tip, shade(ratio), mark)
+    about = "~" if row["doubt"] or (high - low) / 2 > NOISY * float(row["median_s"]) else ""
+    doubt = f"\ndoubtful: {row['doubt']}" if row["doubt"] else ""
+    if math.isnan(ratio) or row["backend"] == tables.BASELINE:
+        return Cell(about + quantities.seconds(row["median_s"]), tip + standing + doubt, None, mark)
+    bounds = quantities.bounds(float(row["speedup_low"]), float(row["speedup_high"]))
+    tip += f"\n{quantities.number(ratio)} times {tables.BASELINE} ({bounds})"
+    return Cell(about + quantities.times(ratio), tip + standing + doubt, shade(ratio), mark)
 
 
 def shade(ratio: float) -> float:

@@ -1,25 +1,56 @@
-"""Markdown tables: medians and speed-ups, for a README or a pull request."""
+"""Markdown tables: medians, speed-ups, policies and accuracy, for a README or a pull request."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any
 
 import pandas as pd
 
 from benchmarks.analysis import quantities, tables
+from benchmarks.analysis.policies import combinations, side_by_side
 
 
 def medians(records: pd.DataFrame) -> str:
     """Return the medians as a Markdown table, the fastest in bold."""
-    return _table(tables.medians(records), "Median time per call", quantities.seconds, fastest=min)
+    doubtful = _doubtful(records, "warning")
+    return _table(tables.medians(records), doubtful, "Median time per call", quantities.seconds, fastest=min)
 
 
 def speedups(records: pd.DataFrame) -> str:
     """Return the speed-ups over the baseline as a Markdown table, the fastest in bold."""
     wide = tables.speedups(records, baseline_device="cpu")
     title = f"Speed-up over {tables.BASELINE} on cpu (above 1 is faster)"
-    return _table(wide, title, lambda ratio: f"{quantities.number(ratio)}×", fastest=max)
+    return _table(wide, _doubtful(records, "doubt"), title, lambda r: f"{quantities.number(r)}×", fastest=max)
+
+
+def policies(records: pd.DataFrame) -> str:
+    """Return each backend's medians under several policies side by side, as a Markdown table."""
+    table = side_by_side(records)
+    first, *others = combinations(records)
+    names = ["op", "mode", *tables.telling(table, ("dtype", "device", "shape")), "n_elements", "backend"]
+    rows = []
+    for row in table.to_dict("records"):
+        cells = [quantities.count(row[key]) if key == "n_elements" else _escape(str(row[key])) for key in names]
+        cells += [_time(row, first)]
+        for label in others:
+            cells += [_time(row, label), quantities.times(row[f"{label}_ratio"])]
+        rows.append(cells)
+    headings = [*names, first, *(heading for label in others for heading in (label, f"× {first}"))]
+    align = ["right" if name not in names or name == "n_elements" else "left" for name in headings]
+    body = pd.DataFrame(rows, columns=pd.Index(map(_escape, headings))).to_markdown(
+        index=False, disable_numparse=True, colalign=align
+    )
+    title = f"Median time per call under several policies, and how many times as fast as {first}"
+    key = f"{_DOUBT_KEY}\n\n" if "~" in body else ""
+    return f"# {_escape(title)}\n\n{key}{body}\n"
+
+
+def _time(row: Mapping[Hashable, Any], label: str) -> str:
+    doubtful = isinstance(row[f"{label}_warning"], str) and row[f"{label}_warning"] != ""
+    return "~" * doubtful + quantities.seconds(row[f"{label}_s"])
 
 
 def accuracy(rows: pd.DataFrame) -> str:
@@ -38,6 +69,7 @@ def accuracy(rows: pd.DataFrame) -> str:
     return "\n".join(parts)
 
 
+_DOUBT_KEY = "`~`: doubtful; see `warning` in records.csv."
 _ACCURACY_KEY = (
     "Largest error in units of the last place, and the mean in brackets. `!` marks a known deviation, after the "
     "largest error elsewhere; `✕` a failure.\n"
@@ -53,8 +85,19 @@ def _error(row: pd.Series) -> str:
     return f"✕ {largest}"
 
 
+def _doubtful(records: pd.DataFrame, column: str) -> set[tuple[object, ...]]:
+    """Return the case and backend of every row whose `column`, of `tables.rate`, says something."""
+    rows = tables.rate(records, baseline_device="cpu")
+    return set(rows.loc[rows[column] != "", [*tables.CASE, "backend"]].itertuples(index=False, name=None))
+
+
 def _table(
-    wide: pd.DataFrame, title: str, form: Callable[[float], str], *, fastest: Callable[[list[float]], float]
+    wide: pd.DataFrame,
+    doubtful: AbstractSet[tuple[object, ...]],
+    title: str,
+    form: Callable[[float], str],
+    *,
+    fastest: Callable[[list[float]], float],
 ) -> str:
     if wide.empty:
         return f"# {title}\n\nNo case was measured successfully.\n"
@@ -66,23 +109,28 @@ def _table(
     said = ", ".join(f"{key} {cases[key].iloc[0]}" for key in fixed if cases[key].iloc[0])
     shown = cases.drop(columns=fixed).assign(n_elements=cases["n_elements"].map(quantities.count))
     rows = [
-        [_escape(str(value)) for value in case] + _cells(list(values), form, fastest)
-        for case, values in zip(shown.itertuples(index=False), wide.itertuples(index=False), strict=True)
+        [_escape(str(value)) for value in case]
+        + _cells(list(values), [(*key, name) in doubtful for name in wide.columns], form, fastest)
+        for case, (key, *values) in zip(shown.itertuples(index=False), wide.itertuples(name=None), strict=True)
     ]
     names = [_escape(str(name)) for name in [*shown.columns, *wide.columns]]
     align = ["left" if name not in ("n_elements", *wide.columns) else "right" for name in names]
     body = pd.DataFrame(rows, columns=names).to_markdown(index=False, disable_numparse=True, colalign=align)
-    return f"# {title}\n\n{said}. Bold: fastest.\n\n{body}\n"
+    return f"# {title}\n\n{said}. Bold: fastest.{f' {_DOUBT_KEY}' if doubtful else ''}\n\n{body}\n"
 
 
 def _cells(
-    values: list[float], form: Callable[[float], str], fastest: Callable[[list[float]], float]
+    values: Sequence[float],
+    doubtful: Sequence[bool],
+    form: Callable[[float], str],
+    fastest: Callable[[list[float]], float],
 ) -> list[str]:
     known = [value for value in values if not math.isnan(value)]
     winner = fastest(known) if known else None
+    texts = ["~" * doubt + form(value) for value, doubt in zip(values, doubtful, strict=True)]
     return [
-        quantities.MISSING if math.isnan(value) else f"**{form(value)}**" if value == winner else form(value)
-        for value in values
+        quantities.MISSING if math.isnan(value) else f"**{text}**" if value == winner else text
+        for value, text in zip(values, texts, strict=True)
     ]
 
 

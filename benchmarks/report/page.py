@@ -16,9 +16,10 @@ from plotly.offline import get_plotlyjs
 
 from benchmarks.analysis import quantities
 from benchmarks.analysis import tables as facts
+from benchmarks.analysis.policies import side_by_side
 from benchmarks.analysis.store import Run
 from benchmarks.analysis.summary import summarise
-from benchmarks.report import charts, fingerprint, heatmap, tables
+from benchmarks.report import charts, costs, fingerprint, heatmap, method, tables
 from benchmarks.report.palette import styles
 from benchmarks.report.views import by_device
 
@@ -36,7 +37,7 @@ def render(run: Run) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters["breakable"] = _breakable
+    environment.filters |= {"breakable": _breakable, "coded": _coded}
     return environment.get_template("report.html.j2").render(context(run))
 
 
@@ -64,11 +65,17 @@ def context(run: Run) -> dict[str, Any]:
         "speed": speed,
         "accuracy": tables.accuracy(accuracy),
         "known": tables.known_deviations(accuracy),
-        "first_calls": tables.first_calls(records),
+        "doubts": tables.doubts(records),
+        "overheads": costs.overheads(run.costs),
+        "first_calls": costs.first_calls(records),
+        "memory": costs.memory(records),
+        "side": tables.side(records),
+        "n_side": len(side_by_side(records)),
+        "limits": method.limits(run.bandwidth),
         "gallery": gallery,
         "problems": tables.problems(records, accuracy),
-        "policies": tables.policies(records),
-        "sampling": tables.sampling(records),
+        "policies": method.policies(records),
+        "sampling": method.sentences(run),
         "command": run.command,
         "machine": fingerprint.entries(run.machine),
         "results": tables.results(records, rated),
@@ -91,6 +98,14 @@ def _figures(speed: list[charts.Board], gallery: charts.Board) -> dict[str, char
 def _breakable(name: str) -> Markup:
     """Return a name that may break after its underscores, where a column is narrow."""
     return Markup("_<wbr>").join(name.split("_"))
+
+
+def _coded(sentence: str) -> Markup:
+    """Return a sentence in which what stands between backticks is code."""
+    parts = (
+        Markup("<code>{}</code>" if i % 2 else "{}").format(part) for i, part in enumerate(sentence.split("`"))
+    )
+    return Markup("").join(parts)
 
 
 @cache

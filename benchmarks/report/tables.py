@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
 from benchmarks.analysis import quantities, tables
-from benchmarks.analysis.summary import ENDINGS, POLICIES, first_line
+from benchmarks.analysis.policies import POLICIES, combinations, side_by_side
+from benchmarks.analysis.summary import ENDINGS, first_line
 
 MAX_ROWS = 1000
-"""Rows of the full table in the page; its CSV always holds all."""
+"""Rows of the full tables in the page; the CSV files always hold all."""
 
 Row = Mapping[Hashable, Any]
 
@@ -38,6 +40,25 @@ class Table:
     label: str = ""
 
 
+@dataclass(frozen=True)
+class Column:
+    """A column yet to be filled: its heading, the cell that a row has there, and whether it holds numbers."""
+
+    heading: str
+    cell: Callable[[Row], Cell]
+    numeric: bool = True
+
+
+def fill(columns: Sequence[Column], rows: pd.DataFrame, label: str = "") -> Table:
+    """Return the table of `columns` with a line for each of `rows`."""
+    return Table(
+        tuple(column.heading for column in columns),
+        tuple(tuple(column.cell(row) for column in columns) for row in rows.to_dict("records")),
+        tuple(column.numeric for column in columns),
+        label,
+    )
+
+
 def accuracy(rows: pd.DataFrame) -> list[Table]:
     """Return a table per dtype and device: op and mode down, backends across, largest errors in ULP."""
     found = []
@@ -53,7 +74,7 @@ def accuracy(rows: pd.DataFrame) -> list[Table]:
         if lines:
             numeric = (False, False, *(True for _ in range(len(backends) + 1)))
             headings = ("op", "mode", "budget", *backends)
-            found.append(Table(headings, tuple(lines), numeric, f"{_text(dtype)} on {_text(device)}"))
+            found.append(Table(headings, tuple(lines), numeric, f"{text(dtype)} on {text(device)}"))
     return found
 
 
@@ -69,7 +90,7 @@ def _accuracy_cell(row: Row) -> Cell:
         f"{row['backend']} {row['op']} {row['mode']}: {points}mean {quantities.number(row['mean_ulp'])} ULP, "
         f"worst at x = {quantities.number(row['worst_input'])}"
     )
-    reason = "" if status == "ok" else f"; {ENDINGS.get(status, status.replace('_', ' '))}: {_text(row['reason'])}"
+    reason = "" if status == "ok" else f"; {ENDINGS.get(status, status.replace('_', ' '))}: {text(row['reason'])}"
     return Cell(f"{number} {mark}".strip(), error, style, tip + reason)
 
 
@@ -88,28 +109,11 @@ def known_deviations(rows: pd.DataFrame) -> Table:
                 Cell(dtypes),
                 Cell(f"{quantities.number(worst['max_ulp'])} ULP", float(worst["max_ulp"])),
                 Cell(quantities.number(worst["worst_input"])),
-                Cell(_text(reason)),
+                Cell(text(reason)),
             )
         )
     headings = ("backend", "op", "dtype", "largest error", "at x =", "why")
     return Table(headings, tuple(lines), (False, False, False, True, True, False))
-
-
-def first_calls(records: pd.DataFrame) -> Table:
-    """Return how long first calls took, compilation included."""
-    lines = [
-        (
-            Cell(row["backend"]),
-            Cell(row["device"]),
-            Cell(quantities.count(row["n_cases"]), row["n_cases"]),
-            Cell(quantities.seconds(row["median_first_call_s"]), row["median_first_call_s"]),
-            Cell(quantities.seconds(row["max_first_call_s"]), row["max_first_call_s"]),
-            Cell(row["slowest"]),
-        )
-        for row in tables.first_calls(records).to_dict("records")
-    ]
-    headings = ("backend", "device", "cases", "median first call", "slowest first call", "which was")
-    return Table(headings, tuple(lines), (False, False, True, True, True, False))
 
 
 def problems(records: pd.DataFrame, checks: pd.DataFrame) -> Table:
@@ -134,98 +138,108 @@ def problems(records: pd.DataFrame, checks: pd.DataFrame) -> Table:
     return Table(headings, tuple(lines), (False, False, False, False, False, True, False))
 
 
+def doubts(records: pd.DataFrame) -> Table:
+    """Return what makes results doubtful, each reason once."""
+    columns = [
+        Column("why", lambda row: Cell(row["warning"], style="reason"), numeric=False),
+        Column("backend", lambda row: Cell(quantities.listing(row["backends"])), numeric=False),
+        Column("device", lambda row: Cell(quantities.listing(row["devices"])), numeric=False),
+        Column("op", lambda row: Cell(quantities.listing(row["ops"], 5)), numeric=False),
+        Column("results", lambda row: whole(row["n_cases"])),
+    ]
+    return fill(columns, tables.doubts(records))
+
+
+def side(records: pd.DataFrame) -> Table:
+    """Return each backend's medians under several policies side by side, up to `MAX_ROWS`.
+
+    It has no rows where there is only one set of policies.
+    """
+    rows, labels = side_by_side(records), combinations(records)
+    names = ("op", "mode", "backend", *tables.telling(rows, ("dtype", "device", "shape")))
+    columns = [*map(_named, names), Column("elements", lambda row: whole(row["n_elements"]))]
+    for i, label in enumerate(labels):
+        columns.append(Column(label, partial(_combination, label)))
+        if i > 0:
+            columns.append(Column(f"× {labels[0]}", partial(_ratio, label)))
+    return fill(columns, rows.head(MAX_ROWS), f"Median time per call under {quantities.listing(labels)}")
+
+
+def _combination(label: str, row: Row) -> Cell:
+    return doubted(measure(row[f"{label}_s"], quantities.seconds), row[f"{label}_warning"])
+
+
+def _ratio(label: str, row: Row) -> Cell:
+    return measure(row[f"{label}_ratio"], quantities.times)
+
+
 def results(records: pd.DataFrame, rated: pd.DataFrame) -> Table:
     """Return every case with its result, up to `MAX_ROWS`; what all cases share moves to the label."""
     keys = [*tables.CASE, "backend"]
-    ratios = {tuple(row[k] for k in keys): row["speedup"] for row in rated[[*keys, "speedup"]].to_dict("records")}
-    varied = [name for name in ("device", "dtype", *POLICIES) if len(records[name].unique()) > 1]
-    if (records["shape"] != records["n_elements"].astype("string")).any():
-        varied.append("shape")
-    shared = [_text(records[name].iloc[0]) for name in ("dtype", "device") if name not in varied and len(records)]
-    names = ("op", "mode", "backend", *varied)
-    lines = []
-    for row in records.head(MAX_ROWS).to_dict("records"):
-        case = tuple(("" if pd.isna(row[k]) else row[k]) for k in keys)
-        texts = tuple(Cell(_text(row[name])) for name in names)
-        lines.append((*texts, *_result(row, float(ratios.get(case, math.nan)))))
-    headings = (
-        *names, "elements", "median", "95 % interval", "GB/s", "of copy", f"× {tables.BASELINE}", "max ULP",
-        "rounds", "status",
-    )  # fmt: skip
-    numeric = (*(False,) * len(names), *(True,) * 8, False)
-    return Table(headings, tuple(lines), numeric, ", ".join(["Every case", *shared]))
+    by_case = {tuple(row[k] for k in keys): row for row in rated[[*keys, "speedup", "doubt"]].to_dict("records")}
+    varied = tables.telling(records, ("device", "dtype", *POLICIES, "shape"))
+    shared = [text(records[name].iloc[0]) for name in ("dtype", "device") if name not in varied and len(records)]
+
+    def speedup(row: Row) -> Cell:
+        rating = by_case.get(tuple("" if pd.isna(row[k]) else row[k] for k in keys))
+        if rating is None or row["status"] != "ok":
+            return Cell("")
+        return doubted(measure(rating["speedup"], quantities.number), rating["doubt"])
+
+    columns = [
+        *map(_named, ("op", "mode", "backend", *varied)),
+        Column("elements", lambda row: whole(row["n_elements"])),
+        Column("median", lambda row: doubted(measure(row["median_s"], quantities.seconds), row["warning"])),
+        Column("95 % interval", _interval),
+        *([_ON_DEVICE] if records["device_s"].notna().any() else []),
+        Column("GB/s", lambda row: measure(row["gigabytes_per_s"], quantities.number)),
+        Column("of limit", lambda row: measure(row["fraction_of_bandwidth"], _percent)),
+        Column(f"× {tables.BASELINE}", speedup),
+        Column("max ULP", lambda row: measure(row["max_ulp"], quantities.number)),
+        Column("rounds", lambda row: whole(row["rounds"])),
+        Column("status", _status, numeric=False),
+        *([_named("warning")] if records["warning"].notna().any() else []),
+    ]
+    return fill(columns, records.head(MAX_ROWS), ", ".join(["Every case", *shared]))
 
 
-def _result(row: Row, speedup: float) -> tuple[Cell, ...]:
-    share, ok = float(row["fraction_of_copy_bandwidth"]), row["status"] == "ok"
+def _named(name: str) -> Column:
+    return Column(name, lambda row: Cell(text(row[name])), numeric=False)
+
+
+_ON_DEVICE = Column("of it on the device", lambda row: measure(row["device_s"], quantities.seconds))
+
+
+def _interval(row: Row) -> Cell:
     low, high = float(row["ci95_low_s"]), float(row["ci95_high_s"])
-    return (
-        _whole(row["n_elements"]),
-        _measure(row["median_s"], quantities.seconds),
-        Cell(quantities.interval(low, high) if ok else "", high - low),
-        _measure(row["gigabytes_per_s"], quantities.number),
-        Cell("" if math.isnan(share) else f"{100 * share:.0f} %", share),
-        _measure(speedup if ok else math.nan, quantities.number),
-        _measure(row["max_ulp"], quantities.number),
-        _whole(row["rounds"]),
-        Cell(_text(row["status"]), style="" if ok else "bad", tip="" if ok else first_line(_text(row["reason"]))),
-    )
+    return Cell(quantities.interval(low, high) if row["status"] == "ok" else "", high - low)
 
 
-def _measure(value: float, form: Any) -> Cell:
+def _status(row: Row) -> Cell:
+    if row["status"] == "ok":
+        return Cell("ok")
+    return Cell(text(row["status"]), style="bad", tip=first_line(text(row["reason"])))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def doubted(cell: Cell, warning: object) -> Cell:
+    """Return `cell` with the mark of a doubtful number, and why, where there is a warning."""
+    return replace(cell, text=f"~{cell.text}", tip=f"doubtful: {warning}") if cell.text and text(warning) else cell
+
+
+def measure(value: float, form: Callable[[float], str]) -> Cell:
+    """Return a number in its form; empty where it was not measured."""
     return Cell("" if math.isnan(value) else form(value), float(value))
 
 
-def _whole(value: Any) -> Cell:
+def whole(value: Any) -> Cell:
+    """Return a whole number; empty where it is not known."""
     return Cell("") if pd.isna(value) else Cell(quantities.count(int(value)), float(value))
 
 
-def _text(value: object) -> str:
+def text(value: object) -> str:
+    """Return what a cell holds as text; empty where it holds nothing."""
     return "" if value is None or pd.isna(value) else str(value)  # type: ignore[call-overload]
-
-
-def policies(records: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return the policies under which the cases were measured, each with its meaning."""
-    rows = tables.measured(records)
-    found: list[tuple[str, str]] = []
-    for name in POLICIES:
-        values = [str(value) for value in rows[name].unique() if value]
-        found += [(f"{name} = {value}", _POLICIES.get((name, value), "")) for value in values]
-    return found
-
-
-def sampling(records: pd.DataFrame) -> list[str]:
-    """Return what the records say of threads, rounds, and why sampling stopped."""
-    rows = tables.measured(records)
-    sentences = []
-    threads = rows.dropna(subset=["threads"]).groupby("threads")["backend"].unique()
-    if len(threads):
-        each = [f"{n} for {quantities.listing(sorted(map(str, names)), 12)}" for n, names in threads.items()]
-        sentences.append(f"Threads in effect: {'; '.join(each)}.")
-    rounds = rows["rounds"].dropna()
-    if len(rounds):
-        low, middle, high = int(rounds.min()), int(rounds.median()), int(rounds.max())
-        sentences.append(f"Rounds per case: {low} to {high}, with a median of {middle}.")
-    reasons = rows["stop_reason"].dropna().value_counts()
-    if len(reasons):
-        each = [f"{reason} in {n}" for reason, n in reasons.items()]
-        sentences.append(f"Sampling stopped because of: {quantities.listing(each)} of {len(rows)} cases.")
-    half = ((rows["ci95_high_s"] - rows["ci95_low_s"]) / 2 / rows["median_s"]).dropna()
-    if len(half):
-        worst = "unbounded" if math.isinf(half.max()) else f"±{quantities.number(100 * half.max())} %"
-        sentences.append(
-            f"The 95 % intervals reach ±{quantities.number(100 * half.median())} % around the median in a typical "
-            f"case, {worst} in the worst."
-        )
-    return sentences
-
-
-_POLICIES = {
-    ("allocation", "fresh"): "every call returns a new output, as in users' code",
-    ("allocation", "reuse"): "the output is allocated once, so that the kernel itself is timed",
-    ("allocation", "inplace"): "the input is overwritten",
-    ("cache", "hot"): "the same inputs every call, left in the cache as far as they fit",
-    ("cache", "cold"): "inputs rotate through more memory than the last-level cache holds",
-    ("timing", "latency"): "the device is synchronised after every call",
-    ("timing", "throughput"): "calls are queued, and the device is synchronised once at the end of a round",
-}

@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks.analysis import quantities, tables
+from benchmarks.analysis.policies import POLICIES
 from benchmarks.analysis.store import Run
-from benchmarks.analysis.summary import POLICIES, problem_sentences
+from benchmarks.analysis.summary import doubt_sentences, problem_sentences
 
 _KEYS = ("op", "mode", "dtype", "device", *POLICIES)
 
@@ -26,7 +27,7 @@ def render_summary(run: Run, report_path: Path | None, console: Console) -> None
         console.print(Text("No case was measured successfully.", style="bold red"))
     else:
         console.print(_winners_table(run.records, winners, console.width))
-    for sentence in problem_sentences(run.records):
+    for sentence in doubt_sentences(run.records) + problem_sentences(run.records):
         console.print(Text(sentence, style="yellow"))
     _print_accuracy(run.accuracy, console)
     for warning in run.warnings:
@@ -79,14 +80,18 @@ def _lines(
     records: pd.DataFrame, winners: pd.DataFrame, keys: Sequence[str]
 ) -> dict[tuple[str, ...], dict[int, list[str]]]:
     rated = tables.rate(records, baseline_device="cpu").to_dict("records")
-    ratios = {tuple(row[key] for key in (*tables.CASE, "backend")): float(row["speedup"]) for row in rated}
+    by_case = {tuple(row[key] for key in (*tables.CASE, "backend")): row for row in rated}
     lines: dict[tuple[str, ...], dict[int, list[str]]] = {}
     for row in winners.to_dict("records"):
-        ratio = ratios[tuple(row[key] for key in (*tables.CASE, "fastest"))]
+        fastest = by_case[tuple(row[key] for key in (*tables.CASE, "fastest"))]
+        about = "~" if row["doubtful"] or fastest["doubt"] else ""
         others = [name for name in row["contenders"].split(", ") if name != row["fastest"]] if row["tie"] else []
         rival = f" ≈ {others[0] if len(others) == 1 else f'{len(others)} others'}" if others else ""
         line = lines.setdefault(tuple(str(row[key]) for key in keys), {})
-        line[int(row["n_elements"])] = [f"{row['fastest']}{rival}", quantities.times(ratio)]
+        line[int(row["n_elements"])] = [
+            f"{row['fastest']}{rival}",
+            about + quantities.times(float(fastest["speedup"])),
+        ]
     return lines
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from benchmarks.analysis import tables
-from benchmarks.analysis.summary import POLICIES
+from benchmarks.analysis.policies import POLICIES
 
 
 @dataclass(frozen=True)
