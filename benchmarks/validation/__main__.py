@@ -1,0 +1,33 @@
+"""Command line: `python -m benchmarks.validation agreement | coverage | efficiency`."""
+
+from __future__ import annotations
+
+import argparse
+
+from benchmarks.machine import default_threads
+from benchmarks.validation import agreement, coverage, efficiency
+
+
+def main() -> None:
+    """Measure, and print a Markdown table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.validation", description=__doc__)
+    parser.add_argument("--seed", type=int, default=0, help="of the order in which lanes take turns (0)")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("agreement", help="our medians beside timeit's and torch's; about 1 minute")
+    against_itself = commands.add_parser("coverage", help="the same code against itself; about 10 minutes")
+    against_itself.add_argument("--trials", type=int, default=12, help="pairs of each case and backend (12)")
+    cost = commands.add_parser("efficiency", help="beside pytest-benchmark and pyperf; about 20 minutes")
+    cost.add_argument("--repeats", type=int, default=5, help="how often each tool measures everything (5)")
+    cost.add_argument("--pyperf", type=int, default=3, help="how often pyperf does, which takes longest (3)")
+    options = parser.parse_args()
+    if options.command == "agreement":
+        frame = agreement.table(options.seed)
+    elif options.command == "coverage":
+        frame = coverage.table(options.trials, default_threads(), options.seed)
+    else:
+        frame = efficiency.table(options.repeats, options.pyperf)
+    print(frame.fillna("").to_markdown(index=False, disable_numparse=True))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Ten kernels from a tenth of a microsecond to a tenth of a second: what the measurement is validated on."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+import backends
+from benchmarks import inputs
+from benchmarks.measure import Lane, Rule, calibrate, take_turns, warm_up
+from benchmarks.prepared import Prepared
+
+RULE = Rule(precision=0.02, confidence=0.95, min_bursts=7, max_s=0.5)
+"""When to stop, as in the timing suite, with twice its time: the slowest kernel takes 0.1 s a call."""
+
+_SIZES = {
+    "relu-1": ("relu", 1),
+    "tanh-1000": ("tanh", 1_000),
+    "relu-30000": ("relu", 30_000),
+    "relu-1000000": ("relu", 1_000_000),
+    "tanh-300000": ("tanh", 300_000),
+    "tanh-3000000": ("tanh", 3_000_000),
+    "sigmoid-10000000": ("sigmoid", 10_000_000),
+    "mish-10000000": ("mish", 10_000_000),
+}
+NAMES = ("fsum-6", "add-1", *_SIZES)
+
+
+def kernel(name: str) -> Callable[[], Any]:
+    """Return a kernel: a call without arguments that allocates nothing large.
+
+    Two are Python's and NumPy's own, the others activations of the NumPy backend with their output reused.
+    """
+    if name == "fsum-6":
+        return partial(math.fsum, (0.1,) * 6)
+    if name == "add-1":
+        x = np.ones(1, np.float32)
+        return partial(np.add, x, x, x.copy())
+    op, n = _SIZES[name]
+    (x,) = inputs.draw(op, (n,), "float32")
+    return backends.load("numpy").bind(op, x, allocation="reuse")
+
+
+def waiting(run: Callable[[], Any], seconds: float) -> Callable[[], Any]:
+    """Return `run` followed by a busy wait of `seconds`, by the clock that also times it."""
+    clock = time.perf_counter
+
+    def wait() -> Any:
+        result = run()
+        end = clock() + seconds
+        while clock() < end:
+            pass
+        return result
+
+    return wait
+
+
+def lane(clock: Callable[[int], float]) -> Lane:
+    """Return a calibrated and warmed-up lane; `clock(iterations)` returns the seconds of as many calls."""
+
+    def burst(iterations: int, n_rounds: int) -> list[float]:
+        return [clock(iterations) for _ in range(n_rounds)]
+
+    found = Lane(burst, calibrate(burst), RULE)
+    warm_up(burst, found.iterations)
+    return found
+
+
+def ours(run: Callable[[], Any]) -> Callable[[int], float]:
+    """Return how a worker times `run`."""
+    return Prepared(backends.load("numpy"), [run]).time
+
+
+def measure(names: tuple[str, ...] = NAMES) -> Mapping[str, float]:
+    """Measure kernels one after the other as the timing suite does; return median seconds per call."""
+    found = {}
+    for name in names:
+        alone = lane(ours(kernel(name)))
+        take_turns([alone], random.Random(0))
+        found[name] = float(np.median([s for burst in alone.bursts for s in burst])) / alone.iterations
+    return found

@@ -1,0 +1,39 @@
+"""A bursty background load: a process that keeps one core busy now and then."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+MEAN_S = 0.1
+"""Mean length of a burst, and of the pause after it, both exponentially distributed."""
+
+
+@contextmanager
+def bursty_load() -> Iterator[None]:
+    """Keep the first allowed core busy about half of the time, in bursts, meanwhile."""
+    running = subprocess.Popen([sys.executable, "-m", "benchmarks.validation.load"])
+    try:
+        yield
+    finally:
+        running.kill()
+        running.wait()
+
+
+def _burn() -> None:
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    lengths = random.Random(0)
+    while True:
+        end = time.perf_counter() + lengths.expovariate(1 / MEAN_S)
+        while time.perf_counter() < end:
+            pass
+        time.sleep(lengths.expovariate(1 / MEAN_S))
+
+
+if __name__ == "__main__":
+    _burn()
