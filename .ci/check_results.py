@@ -26,7 +26,7 @@ def main() -> None:
     assert (measured.median_s <= measured.ci95_high_s).all()
 
     medians = pd.read_csv(latest / "medians.csv")
-    assert len(medians) == len(measured.groupby(["op", "mode", "dtype", "shape"]))
+    assert len(medians) == len(measured.groupby(["op", "mode", "dtype", "shape", "allocation"]))
 
     accuracy = pd.read_csv(latest / "accuracy.csv")
     assert set(accuracy.status) <= {"ok", "known_deviation"}, accuracy.status.unique()
@@ -37,10 +37,11 @@ def main() -> None:
 
     (saved,) = arguments.results.glob(f"runs/*/*_{arguments.saved_as}.json")
     benchmarks = json.loads(saved.read_text(encoding="utf-8"))["benchmarks"]
-    by_id = {b["name"]: b["stats"]["median"] for b in benchmarks}
+    by_id = {b["name"]: b["stats"]["median"] for b in benchmarks if b["name"].startswith("test_timing")}
     assert len(by_id) == len(measured), (len(by_id), len(measured))
     for row in measured.itertuples():
-        name = f"test_timing[{row.op}-{row.mode}-{row.dtype}-{row.shape}-{row.backend}-{row.device}]"
+        policy = "" if row.allocation == "fresh" else f"-{row.allocation}"
+        name = f"test_timing[{row.op}-{row.mode}-{row.dtype}-{row.shape}-{row.backend}-{row.device}{policy}]"
         assert abs(by_id[name] / row.median_s - 1) < 1e-6, name
     print(f"{len(measured)} measured cases: CSV, JSON and report agree")
 

@@ -119,6 +119,8 @@ def pytest_configure(config: pytest.Config) -> None:
             f"--benchmark-save: took the folder {option.benchmark_save!r} for a name; "
             "write --benchmark-save=NAME, or put --benchmark-save last"
         )
+    if option.in_process and option.processes > 1:
+        raise pytest.UsageError(f"--processes: must be 1 with --in-process; got {option.processes}")
     if option.benchmark_cprofile:
         raise pytest.UsageError(
             "--benchmark-cprofile: kernels run in other processes; use a profiler and --in-process"

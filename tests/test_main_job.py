@@ -347,6 +347,11 @@ def test_missing_packages_are_reported_with_what_to_install(tmp_path):
         ("--size", "1.5", "must be a whole number of elements"),
         ("--size", "inf", "must be a whole number of elements"),
         ("--size", "nan", "must be a whole number of elements"),
+        ("--allocation", "twice", "valid names: fresh, reuse, inplace"),
+        ("--cache", "warm", "valid names: hot, cold"),
+        ("--timing", "async", "valid names: latency, throughput"),
+        ("--processes", "0", "must be a whole number, at least 1"),
+        ("--order-seed", "-1", "must be a whole number, at least 0"),
         ("--threads", "0", "must be a whole number, at least 1"),
         ("--time-budget", "soon", "must be a time such as 30s, 5min or 1h"),
     ],
@@ -360,6 +365,11 @@ def test_unknown_names_are_usage_errors_that_list_the_choices(tmp_path, option, 
 def test_a_device_that_a_named_backend_lacks_is_a_usage_error(tmp_path):
     job = Job(tmp_path, "--backend", "numpy", "--device", "cuda", check=4)
     assert "--device: numpy runs on cpu; got cuda" in job.output
+
+
+def test_several_processes_in_one_are_a_usage_error(tmp_path):
+    job = Job(tmp_path, "--in-process", "--processes", "3", check=4)
+    assert "--processes: must be 1 with --in-process; got 3" in job.output
 
 
 def test_results_that_cannot_be_written_are_a_usage_error(tmp_path):
