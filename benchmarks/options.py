@@ -119,6 +119,11 @@ def pytest_configure(config: pytest.Config) -> None:
             f"--benchmark-save: took the folder {option.benchmark_save!r} for a name; "
             "write --benchmark-save=NAME, or put --benchmark-save last"
         )
+    _refuse_contradictions(option)
+
+
+def _refuse_contradictions(option: argparse.Namespace) -> None:
+    """Raise pytest.UsageError for options that cannot be kept together, or not here."""
     if option.in_process and option.processes > 1:
         raise pytest.UsageError(f"--processes: must be 1 with --in-process; got {option.processes}")
     if option.benchmark_cprofile:
