@@ -162,6 +162,9 @@ def test_disable_checks_but_does_not_time(tmp_path):
     job = Job(tmp_path, *SMALL, "--backend", "numpy", "--benchmark-disable", check=0)
     assert not (tmp_path / "latest").exists()
     assert "passed" in job.output
+    (journal,) = (tmp_path / "runs" / "journals").glob("*.jsonl")
+    kinds = {json.loads(line)["type"] for line in journal.read_text().splitlines()}
+    assert kinds == {"run", "accuracy", "case", "end"}, "no cost and no bandwidth"
 
 
 def test_a_numpy_run_imports_no_other_framework(tmp_path):
