@@ -313,7 +313,8 @@ def test_a_run_says_what_calls_cost_and_what_its_time_went_into(numpy_job):
     assert 0 < cost["import_s"] < cost["start_s"]
     (end,) = [line for line in lines if line["type"] == "end"]
     assert end["time_s"]["rounds"] > 0
-    assert len([line for line in lines if line["type"] == "bandwidth"]) == 2
+    # At both ends of the run, and once more where it has moved in between.
+    assert len([line for line in lines if line["type"] == "bandwidth"]) in (2, 3)
 
 
 def test_missing_packages_are_reported_with_what_to_install(tmp_path):
