@@ -43,8 +43,8 @@ class BaseBackend(ABC):
     """Ops as methods, validated against the catalogue.
 
     `threads` is the number of threads that an op may use; `asynchronous` says whether an op can return before
-    its result is computed: results are then computed in the order of their calls. `gaps` declares what this backend
-    lacks, besides what none can do.
+    its result is computed: results are then computed in the order of their calls. `gaps` declares what this
+    backend lacks, besides what none can do.
     """
 
     asynchronous: bool = False
