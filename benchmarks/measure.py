@@ -20,8 +20,12 @@ ROUND_S = 1e-3
 """Calls are repeated until a round takes this long: reading the clock (under 0.2 µs) is 0.02 % of it."""
 QUEUED_ROUND_S = 1e-2
 """As long for calls that are queued: their launches, and the one synchronisation, are to be hidden."""
-BURST_S = 0.01
-"""A burst holds rounds for about this long, and at least one."""
+BURST_S = 0.03
+"""A burst holds rounds for about this long, and at least one.
+
+Shorter ones never reach a steady state where calls hand work to another thread: with bursts of 10 ms, in turn with
+four other processes, JAX took 35 µs for what takes 11 µs in bursts of 30 ms or more: its threads were moved about.
+"""
 WARM_UP_S = 0.5
 """Warming up ends after this long, steady or not."""
 STEADY = 0.97

@@ -28,6 +28,10 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 WAKE_S = 2e-3
 """Calls before each burst, not counted: a thread pool that slept for 20 ms is four times slower at first."""
+MOST_WAKE_S = 0.06
+SLOW = 1.5
+"""They go on, for `MOST_WAKE_S` at most, while rounds take so many times the fastest seen: a call that hands work
+to another thread can be three times slower until the scheduler has settled the two, which other processes undo."""
 LONG_S = 2e-2
 """A round as long as this needs none: waking up is lost in it."""
 
@@ -130,7 +134,7 @@ class Worker:
         """
         ready = self._ready()
         awake = 0.0
-        while awake < WAKE_S and ready.last_round_s < LONG_S:
+        while ready.last_round_s < LONG_S and (awake < WAKE_S or (ready.is_slow(SLOW) and awake < MOST_WAKE_S)):
             awake += max(ready.time(iterations), 1e-6)
         return [ready.time(iterations) for _ in range(n_rounds)]
 
