@@ -38,6 +38,8 @@ def test_every_option_shown_exists(pytestconfig):
     parser = pytestconfig._parser
     known = {name for option in parser._anonymous.options for name in option.names()}
     known |= {name for group in parser._groups for option in group.options for name in option.names()}
+    validation = (readme.ROOT / "benchmarks" / "validation" / "__main__.py").read_text(encoding="utf-8")
+    known |= set(re.findall(r'add_argument\("(--[a-z-]+)"', validation))
     assert shown <= known, shown - known
 
 
