@@ -11,6 +11,7 @@ import pytest
 import backends
 from backends.catalogue import OPS
 from benchmarks import cases, inputs
+from benchmarks.analysis import policies
 from benchmarks.cases import DTYPES, PRESETS, Case, Selection
 from benchmarks.prepared import prepare, subnormal_share
 
@@ -170,3 +171,7 @@ def test_memory_needed_counts_inputs_outputs_and_the_cotangent():
     assert inputs.bytes_needed(forward) == 3 * n_bytes
     assert inputs.bytes_needed(replace(forward, mode="backward")) == 4 * n_bytes
     assert inputs.bytes_needed(replace(forward, op="mean_squared_error")) == 4 * n_bytes
+
+
+def test_the_default_policies_are_those_that_reports_compare_with():
+    assert tuple(policies.DEFAULTS.values()) == cases.DEFAULT_POLICIES

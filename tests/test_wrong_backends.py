@@ -1,0 +1,96 @@
+"""Backends that are wrong on purpose, each in one way: every one is red, untimed, and costs the others nothing."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from tests.job import SMALL, WRONG, Job, timed
+
+MISTAKES = {
+    "off-by-ten-ulp": ("failed", "values exceed 8 ULP"),
+    "constant": ("failed", "values exceed 8 ULP"),
+    "wrong-dtype": ("failed", "result is float64"),
+    "wrong-shape": ("failed", "of shape"),
+    "right-at-first": ("failed", "values exceed 8 ULP"),
+    "stale": ("invalid", "the output is that of the call before"),
+    "queued-unsynchronised": ("invalid", "were not waited for"),
+    "queued-in-secret": ("invalid", "were not waited for"),
+    "queued-one-behind": ("invalid", "were not waited for"),
+    "wrong-in-the-middle": ("failed", "4 of 1000 outputs are not finite"),
+    "raises": ("failed", "RuntimeError: out of luck"),
+    "crashes": ("crashed", "SIGABRT"),
+}
+
+
+@pytest.fixture(scope="module")
+def wrong_job(tmp_path_factory):
+    return Job(
+        tmp_path_factory.mktemp("wrong"), *SMALL, "--backend", *MISTAKES, "numpy", "--benchmark-save=run",
+        pythonpath=WRONG, check=1,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_wrong_backend_is_red_and_untimed(wrong_job, mistake):
+    row = wrong_job.records.set_index("backend").loc[mistake]
+    status, reason = MISTAKES[mistake]
+    assert row["status"] == status
+    assert reason in row["reason"]
+    assert mistake == "right-at-first" or pd.isna(row["median_s"])
+    assert f"test_timing[sigmoid-forward-float32-1000-{mistake}-cpu]" in wrong_job.output
+    assert mistake in (wrong_job.results / "latest" / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_others_are_measured_beside_wrong_backends(wrong_job):
+    row = wrong_job.records.set_index("backend").loc["numpy"]
+    assert row["status"] == "ok"
+    assert row["median_s"] > 0
+    (path,) = wrong_job.results.glob("runs/*/*_run.json")
+    assert [row["params"]["backend"] for row in timed(path)] == ["numpy"]
+
+
+def test_a_buffer_that_is_not_written_is_invalid(tmp_path):
+    job = Job(
+        tmp_path, *SMALL, "--backend", "unwritten-buffer", "--allocation", "reuse", pythonpath=WRONG, check=1
+    )
+    (row,) = job.records.to_dict("records")
+    assert (row["status"], row["reason"]) == ("invalid", "the call left its output buffer as it was")
+
+
+def test_a_result_that_is_not_computed_is_too_fast_to_be_true(tmp_path):
+    job = Job(
+        tmp_path, "--op", "sigmoid", "--size", "1000000", "--mode", "forward", "--backend", "lazy", "numpy",
+        pythonpath=WRONG, check=1,
+    )  # fmt: skip
+    rows = job.records.set_index("backend")
+    assert rows["status"].to_dict() == {"lazy": "invalid", "numpy": "ok"}
+    assert "the work cannot have been done in that time" in rows.loc["lazy", "reason"]
+    assert pd.isna(rows.loc["lazy", "median_s"])
+    assert "lazy" not in (tmp_path / "latest" / "speedups.md").read_text()
+
+
+def test_a_device_with_a_queue_is_waited_for(tmp_path):
+    """Each call takes 3 ms in a thread of the device's own, waited for one by one or together."""
+    job = Job(
+        tmp_path, *SMALL, "--backend", "queued", "--timing", "latency", "throughput", "--benchmark-only",
+        pythonpath=WRONG, check=0,
+    )  # fmt: skip
+    assert job.records["median_s"].between(3e-3, 4e-3).all()
+    assert (job.records["device_s"] == 3e-3).all()
+    assert set(job.records["timing"]) == {"latency", "throughput"}
+
+
+def test_a_wrong_reduction_is_found(tmp_path):
+    job = Job(
+        tmp_path, "--op", "mean_squared_error", "--size", "1000", "--backend", "wrong-reduction", "right",
+        pythonpath=WRONG, check=1,
+    )  # fmt: skip
+    statuses = job.records.groupby("backend")["status"].unique().map(list).to_dict()
+    assert statuses == {"wrong-reduction": ["failed"], "right": ["ok"]}
+
+
+def test_a_hang_costs_one_case(tmp_path):
+    job = Job(tmp_path, *SMALL, "--backend", "hangs", "numpy", "--benchmark-only", "--case-timeout", "3s",
+              pythonpath=WRONG, check=1)  # fmt: skip
+    assert job.records.set_index("backend")["status"].to_dict() == {"hangs": "timeout", "numpy": "ok"}
