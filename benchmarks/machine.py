@@ -31,6 +31,8 @@ HOT_C = 83.0
 """Temperature from which on NVIDIA's boost lowers the clock (GPU Boost's usual target), in °C."""
 SHORTEST_S = 1.0
 """A run shorter than this many seconds of all processors is not judged: the system counts in 10 ms."""
+XLA_THREADS = "tf_XLAEigen"
+"""What XLA calls the threads of its CPU pool."""
 _PACKAGES = ("numpy", "scipy", "numba", "jax", "jaxlib", "torch", "pandas", "pytest", "pytest-benchmark")
 
 
@@ -203,12 +205,14 @@ def read_moment() -> Moment:
 
 
 def thread_pools() -> list[dict[str, Any]]:
-    """Return the thread pools that threadpoolctl knows in this process: kind, library and number of threads.
+    """Return the thread pools of this process: kind, library and number of threads.
 
-    No paths: those name the user. XLA's pool is not among them: `pool_threads(["tf_XLAEigen"])` counts it.
+    Those that threadpoolctl knows, and XLA's, which is known by its threads' name. No paths: those name the user.
     """
     names = ("internal_api", "prefix", "num_threads")
-    return [{name: pool[name] for name in names} for pool in threadpool_info()]
+    found = [{name: pool[name] for name in names} for pool in threadpool_info()]
+    n_xla = pool_threads([XLA_THREADS])
+    return [*found, dict(zip(names, ("xla", XLA_THREADS, n_xla), strict=True))] if n_xla else found
 
 
 def pool_threads(prefixes: Iterable[str]) -> int | None:

@@ -59,9 +59,8 @@ class Worker:
         }
 
     def thread_pools(self) -> list[dict[str, Any]]:
-        """Return the thread pools in this process, those of the BLAS and OpenMP libraries and of XLA."""
-        xla = {"internal_api": "xla", "num_threads": machine.pool_threads(["tf_XLAEigen"])}
-        return [*machine.thread_pools(), xla] if xla["num_threads"] else machine.thread_pools()
+        """Return the thread pools in this process."""
+        return machine.thread_pools()
 
     def supports(self, op: str, dtype: str, mode: Mode, allocation: Allocation) -> str | None:
         """Return None, or the reason of the gap in the way."""
