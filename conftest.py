@@ -118,7 +118,7 @@ def case(
     return Case(op, mode, dtype, cases.parse_shape(shape), backend, device, allocation, cache, timing)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def rule(request: pytest.FixtureRequest) -> Rule:
     """When to stop timing, from pytest-benchmark's own options and the time budget."""
     option = request.config.option

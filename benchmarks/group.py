@@ -45,7 +45,7 @@ class Entry:
     verdicts: list[Verdict] = field(default_factory=list)
     sampling: Sampling | None = None
     error: Exception | None = None
-    at_most: int = 1_000_000
+    at_most: int = measure.MOST_CALLS
     subnormal: float = 0.0
 
     @property
@@ -78,6 +78,15 @@ class Group:
     def alive(self) -> list[Entry]:
         """The entries that have not failed."""
         return [entry for entry in self.entries if entry.alive]
+
+    @contextmanager
+    def prepared(self) -> Iterator[None]:
+        """Have the group prepared meanwhile, and let the workers forget it afterwards."""
+        try:
+            self.prepare()
+            yield
+        finally:
+            self.release()
 
     def prepare(self) -> None:
         """Start workers, draw inputs, bind and call for the first time."""
@@ -180,22 +189,23 @@ class Group:
         )
 
     def _lanes(self, entry: Entry, rule: Rule) -> list[Lane]:
-        lanes = []
+        """Return a calibrated and warmed-up lane for each process."""
         round_s = measure.QUEUED_ROUND_S if entry.case.timing == "throughput" else measure.ROUND_S
         with entry.step(), self.watch.phase("calibration and warm-up"):
-            for process in range(self.n_processes):
-                burst = self._burst(entry, process)
-                iterations = measure.calibrate(burst, entry.at_most, round_s)
-                measure.warm_up(burst, iterations)
-                lanes.append(Lane(burst, iterations, rule))
-        return lanes
+            return [
+                measure.open_lane(self._burst(entry, process), rule, entry.at_most, round_s)
+                for process in range(self.n_processes)
+            ]
+        return []
 
     def _burst(self, entry: Entry, process: int) -> measure.Burst:
+        """Return the rounds of one process as steps of its entry: none once that has failed."""
+        rounds = self.pool.rounds(entry.case.backend, entry.case.device, process)
+
         def burst(iterations: int, n_rounds: int) -> Sequence[float]:
             if entry.alive:
                 with entry.step():
-                    found: list[float] = self._call(entry.case, "rounds", iterations, n_rounds, process=process)
-                    return found
+                    return rounds(iterations, n_rounds)
             return ()
 
         return burst

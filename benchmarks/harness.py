@@ -7,6 +7,7 @@ never timed; what fails anywhere is a record with its reason.
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -63,10 +64,13 @@ class Harness:
     _pulse: Pulse = field(default_factory=Pulse)
     _bandwidths: dict[str, list[Bandwidth]] = field(default_factory=dict)
     _outcomes: dict[Case, Outcome] = field(default_factory=dict)
-    _records: list[Mapping[str, Any]] = field(default_factory=list)
+    _records: defaultdict[str, list[Mapping[str, Any]]] = field(default_factory=lambda: defaultdict(list))
 
     def __post_init__(self) -> None:
         self._order = random.Random(self.seed)
+        self._groups: defaultdict[str, list[Case]] = defaultdict(list)
+        for case in self.planned:
+            self._groups[case.group].append(case)
 
     def time(self, case: Case, benchmark: BenchmarkFixture, rule: Rule) -> None:
         """Measure `case` and its group, unless that is done, and put its rounds into `benchmark`.
@@ -76,8 +80,7 @@ class Harness:
         # pytest-benchmark has no public way to take rounds measured elsewhere; this marks it used.
         benchmark._mode = "activation-bench"  # noqa: SLF001
         if case not in self._outcomes:
-            together = [other for other in self.planned if other.group == case.group] or [case]
-            for part in self._parts(together):
+            for part in self._parts(self._groups.get(case.group, [case])):
                 self._measure(part, rule if benchmark.enabled else None)
         outcome = self._outcomes.pop(case)
         if outcome.error:
@@ -95,10 +98,10 @@ class Harness:
         if not benchmark.enabled:
             pytest.skip("nothing is timed in this run")
         try:
-            facts = self.pool.facts(backend, device)
+            with self.watch.phase("starting workers"):
+                facts = self.pool.facts(backend, device)
             cost |= {name: facts[name] for name in ("backend_version", "start_s", "import_s")}
-            self.pool.call(backend, device, "prepare_floor")
-            floor = self._sample_alone(backend, device, rule)
+            floor = self._floor(backend, device, rule)
             cost |= _named(floor, "floor") | self._one_element(backend, device, rule)
             self._check_threads(backend, device)
         except CaseError as error:
@@ -132,23 +135,26 @@ class Harness:
         entries = [Entry(case) for case in cases]
         group = Group(entries, self.pool, self.n_processes, self.watch)
         self._require_memory(entries)
-        try:
-            group.prepare()
-            limits = {case.device: self._bandwidth(case.device) for case in cases if rule is not None}
-            if group.alive:
-                with self.watch.phase("checks"):
-                    due = self._references(group.alive)
-                group.check(due, "result")
-            if rule is not None and group.alive:
-                group.require_waiting()
-                group.sample(rule, self._order, self._pulse)
-                group.check(due, "last_result")
-                group.require_waiting()
-                group.look_closer()
-        finally:
-            group.release()
+        limits: dict[str, Bandwidth | None] = {}
+        with group.prepared():
+            if rule is not None:
+                limits = {case.device: self._bandwidth(case.device) for case in cases}
+            self._take_through(group, rule)
         for entry in entries:
             self._outcomes[entry.case] = self._conclude(entry, limits.get(entry.case.device))
+
+    def _take_through(self, group: Group, rule: Rule | None) -> None:
+        """Take a prepared group through all further steps; without a rule, only through the check."""
+        if group.alive:
+            with self.watch.phase("checks"):
+                due = self._references(group.alive)
+            group.check(due, "result")
+        if rule is not None and group.alive:
+            group.require_waiting()
+            group.sample(rule, self._order, self._pulse)
+            group.check(due, "last_result")
+            group.require_waiting()
+            group.look_closer()
 
     def _references(self, entries: Sequence[Entry]) -> Any:
         for entry in entries:
@@ -168,7 +174,7 @@ class Harness:
                 facts |= timed(entry.case, entry.sampling, facts, limit)
                 seen = {**asdict(entry.case), "n_elements": entry.case.n_elements, **facts}
                 reason = plausibility.too_fast(seen, limit, entry.verdicts) or plausibility.too_flat(
-                    seen, self._records
+                    seen, self._records[entry.case.op]
                 )
                 if reason:
                     facts = {k: v for k, v in facts.items() if k not in _TIMES} | {
@@ -179,7 +185,7 @@ class Harness:
                     facts["warning"] = plausibility.doubts(seen, entry.subnormal, drift)
         record = self.recorder.case(entry.case, facts)
         if record["status"] == "ok":
-            self._records.append(record)
+            self._records[entry.case.op].append(record)
         if self.keep_rounds and entry.sampling:
             self.recorder.rounds(entry.case, entry.sampling)
         return Outcome(record, entry.sampling, entry.error)
@@ -189,13 +195,8 @@ class Harness:
         for op in CALL_OPS:
             entry = Entry(Case(op, "forward", "float32", (1,), backend, device))
             group = Group([entry], self.pool, 1, self.watch)
-            try:
-                group.prepare()
-                group.check(references(entry.case), "result")
-                group.require_waiting()
-                group.sample(rule, self._order, self._pulse)
-            finally:
-                group.release()
+            with group.prepared():
+                self._take_through(group, rule)
             if entry.sampling and entry.alive:
                 first_call_s = entry.facts["first_call_s"]
                 return _named(entry.sampling, "call") | {"call_op": op, "first_call_s": first_call_s}
@@ -203,13 +204,10 @@ class Harness:
                 raise CaseError(entry.facts["status"], entry.facts["reason"])
         return {}
 
-    def _sample_alone(self, backend: str, device: str, rule: Rule) -> Sampling:
-        def burst(iterations: int, n_rounds: int) -> Sequence[float]:
-            found: list[float] = self.pool.call(backend, device, "rounds", iterations, n_rounds)
-            return found
-
-        lane = measure.Lane(burst, measure.calibrate(burst), rule)
-        measure.warm_up(burst, lane.iterations)
+    def _floor(self, backend: str, device: str, rule: Rule) -> Sampling:
+        """Time a call that does nothing."""
+        self.pool.call(backend, device, "prepare_floor")
+        lane = measure.open_lane(self.pool.rounds(backend, device), rule)
         measure.take_turns([lane], self._order)
         return measure.combine([lane])
 

@@ -20,12 +20,10 @@ ROUND_S = 1e-3
 """Calls are repeated until a round takes this long: reading the clock (under 0.2 µs) is 0.02 % of it."""
 QUEUED_ROUND_S = 1e-2
 """As long for calls that are queued: their launches, and the one synchronisation, are to be hidden."""
+MOST_CALLS = 1_000_000
+"""A round never has more calls."""
 BURST_S = 0.03
-"""A burst holds rounds for about this long, and at least one.
-
-Shorter ones never reach a steady state where calls hand work to another thread: with bursts of 10 ms, in turn with
-four other processes, JAX took 35 µs for what takes 11 µs in bursts of 30 ms or more: its threads were moved about.
-"""
+"""A burst holds rounds for about this long, and at least one."""
 WARM_UP_S = 0.5
 """Warming up ends after this long, steady or not."""
 STEADY = 0.97
@@ -190,7 +188,7 @@ def processes_interval(medians: Sequence[float], confidence: float) -> tuple[flo
     return math.exp(centre - half_width), math.exp(centre + half_width)
 
 
-def calibrate(burst: Burst, at_most: int = 1_000_000, round_s: float = ROUND_S) -> int:
+def calibrate(burst: Burst, at_most: int = MOST_CALLS, round_s: float = ROUND_S) -> int:
     """Return how many calls make a round of `round_s`, and no more than `at_most`; 0 if the source failed."""
     iterations = 1
     while iterations < at_most:
@@ -219,6 +217,13 @@ def warm_up(burst: Burst, iterations: int) -> None:
             return
         before = now
         spent += sum(rounds)
+
+
+def open_lane(burst: Burst, rule: Rule, at_most: int = MOST_CALLS, round_s: float = ROUND_S) -> Lane:
+    """Return a source of rounds calibrated and warmed up, ready to take turns."""
+    lane = Lane(burst, calibrate(burst, at_most, round_s), rule)
+    warm_up(burst, lane.iterations)
+    return lane
 
 
 def take_turns(lanes: Sequence[Lane], order: random.Random, between: Callable[[], None] = lambda: None) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from backends.interface import BackendUnavailable
 from benchmarks import memory
+from benchmarks.measure import Burst
 from benchmarks.worker import Worker, answer
 
 _THREAD_VARIABLES = (
@@ -185,6 +186,10 @@ class Pool:
     def facts(self, backend: str, device: str, process: int = 0) -> Mapping[str, Any]:
         """Return the version and thread count of a backend; raise CaseError when it is unavailable."""
         return self._worker(backend, device, process).facts
+
+    def rounds(self, backend: str, device: str, process: int = 0) -> Burst:
+        """Return the worker's rounds of what it has prepared, as a source to measure from."""
+        return lambda *counts: self.call(backend, device, "rounds", *counts, process=process)
 
     def release(self, backend: str, device: str, process: int = 0) -> None:
         """Let a worker forget its case, if there is such a worker."""

@@ -50,6 +50,9 @@ class MadeUpPool:
             "subnormal_share": lambda *_: 0.0,
         }[method](*arguments)  # fmt: skip
 
+    def rounds(self, backend, device, process=0):
+        return lambda *counts: self.call(backend, device, "rounds", *counts, process=process)
+
     def release(self, backend, device, process=0):
         self.requests.append((backend, "release", process))
 

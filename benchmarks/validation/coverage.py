@@ -10,7 +10,7 @@ import pandas as pd
 
 from benchmarks.analysis.ratios import ratio_interval
 from benchmarks.cases import Case
-from benchmarks.measure import Burst, Lane, Rule, Sampling, calibrate, combine, take_turns, warm_up
+from benchmarks.measure import Rule, Sampling, combine, open_lane, take_turns
 from benchmarks.pool import Pool
 from benchmarks.validation.load import bursty_load
 
@@ -54,23 +54,11 @@ def _pair_agrees(pool: Pool, case: Case, processes: int, order: random.Random) -
     sides = [[0], [0]] if processes == 1 else [list(range(processes)), list(range(processes, 2 * processes))]
     for process in {p for side in sides for p in side}:
         pool.call(case.backend, case.device, "prepare", case, process=process)
-    lanes = [[_lane(_burst(pool, case, process)) for process in side] for side in sides]
+    lanes = [
+        [open_lane(pool.rounds(case.backend, case.device, process), RULE) for process in side] for side in sides
+    ]
     take_turns([lane for side in lanes for lane in side], order)
     return _holds_one([combine(side) for side in lanes])
-
-
-def _burst(pool: Pool, case: Case, process: int) -> Burst:
-    def burst(iterations: int, n_rounds: int) -> Sequence[float]:
-        found: list[float] = pool.call(case.backend, case.device, "rounds", iterations, n_rounds, process=process)
-        return found
-
-    return burst
-
-
-def _lane(burst: Burst) -> Lane:
-    found = Lane(burst, calibrate(burst), RULE)
-    warm_up(burst, found.iterations)
-    return found
 
 
 def _holds_one(sides: Sequence[Sampling]) -> bool:

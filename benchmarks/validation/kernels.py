@@ -13,7 +13,7 @@ import numpy as np
 
 import backends
 from benchmarks import inputs
-from benchmarks.measure import Lane, Rule, calibrate, take_turns, warm_up
+from benchmarks.measure import Lane, Rule, open_lane, take_turns
 from benchmarks.prepared import Prepared
 
 RULE = Rule(precision=0.02, confidence=0.95, min_bursts=7, max_s=0.5)
@@ -67,9 +67,7 @@ def lane(clock: Callable[[int], float]) -> Lane:
     def burst(iterations: int, n_rounds: int) -> list[float]:
         return [clock(iterations) for _ in range(n_rounds)]
 
-    found = Lane(burst, calibrate(burst), RULE)
-    warm_up(burst, found.iterations)
-    return found
+    return open_lane(burst, RULE)
 
 
 def ours(run: Callable[[], Any]) -> Callable[[int], float]:
