@@ -191,12 +191,13 @@ class Group:
     def _lanes(self, entry: Entry, rule: Rule) -> list[Lane]:
         """Return a calibrated and warmed-up lane for each process."""
         round_s = measure.QUEUED_ROUND_S if entry.case.timing == "throughput" else measure.ROUND_S
+        lanes: list[Lane] = []
         with entry.step(), self.watch.phase("calibration and warm-up"):
-            return [
+            lanes += [
                 measure.open_lane(self._burst(entry, process), rule, entry.at_most, round_s)
                 for process in range(self.n_processes)
             ]
-        return []
+        return lanes
 
     def _burst(self, entry: Entry, process: int) -> measure.Burst:
         """Return the rounds of one process as steps of its entry: none once that has failed."""
