@@ -188,9 +188,8 @@ def processes_interval(medians: Sequence[float], confidence: float) -> tuple[flo
     return math.exp(centre - half_width), math.exp(centre + half_width)
 
 
-def calibrate(burst: Burst, at_most: int = MOST_CALLS, round_s: float = ROUND_S) -> int:
-    """Return how many calls make a round of `round_s`, and no more than `at_most`; 0 if the source failed."""
-    iterations = 1
+def calibrate(burst: Burst, at_most: int = MOST_CALLS, round_s: float = ROUND_S, iterations: int = 1) -> int:
+    """Return how many calls make a round of `round_s`, from `iterations` to `at_most`; 0 if the source failed."""
     while iterations < at_most:
         # The best of three: one interruption must not make rounds too short.
         seconds = min(burst(iterations, 3), default=math.nan)
@@ -221,9 +220,11 @@ def warm_up(burst: Burst, iterations: int) -> None:
 
 def open_lane(burst: Burst, rule: Rule, at_most: int = MOST_CALLS, round_s: float = ROUND_S) -> Lane:
     """Return a source of rounds calibrated and warmed up, ready to take turns."""
-    lane = Lane(burst, calibrate(burst, at_most, round_s), rule)
-    warm_up(burst, lane.iterations)
-    return lane
+    if iterations := calibrate(burst, at_most, round_s):
+        warm_up(burst, iterations)
+        # Calls that were slow while they warmed up, or were interrupted, may have made the rounds too short.
+        iterations = calibrate(burst, at_most, round_s, iterations)
+    return Lane(burst, iterations, rule)
 
 
 def take_turns(lanes: Sequence[Lane], order: random.Random, between: Callable[[], None] = lambda: None) -> None:
