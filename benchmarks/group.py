@@ -23,8 +23,6 @@ from benchmarks.pool import CaseError, Pool
 from benchmarks.references import Reference
 from benchmarks.stopwatch import Stopwatch
 
-BLIND_BYTES = 2 * memory.RESOLUTION_BYTES
-"""Larger fresh outputs must show in the peak."""
 FEW_CALLS = 2
 """So many calls show that a backend does not wait, before a whole round of them fills its queue."""
 REPEAT_SHARE = 0.15
@@ -158,12 +156,13 @@ class Group:
                 self.pool.release(entry.case.backend, entry.case.device, process)
 
     def _peak_bytes(self, entry: Entry) -> int | None:
-        if entry.facts["bytes_moved"] < memory.RESOLUTION_BYTES:
+        resolution = memory.resolution_bytes()
+        if entry.facts["bytes_moved"] < resolution:
             return None  # too small to be seen
         peak: int | None = self._call(entry.case, "peak_bytes")
         # A fresh output takes memory; where none was seen, the framework had kept some: we cannot tell.
         unseen = entry.case.allocation == "fresh" and peak == 0
-        return None if unseen and entry.facts["bytes_written"] > BLIND_BYTES else peak
+        return None if unseen and entry.facts["bytes_written"] > 2 * resolution else peak
 
     def _call(self, case: Case, method: str, *arguments: Any, process: int = 0) -> Any:
         return self.pool.call(case.backend, case.device, method, *arguments, process=process)

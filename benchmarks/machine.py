@@ -78,7 +78,7 @@ class Watch:
 
 def default_threads() -> int:
     """Return the number of physical cores that this process may use."""
-    allowed = _cpus_allowed()
+    allowed = environment.processors_allowed()
     physical = psutil.cpu_count(logical=False) or allowed
     return max(1, min(allowed, physical))
 
@@ -175,7 +175,7 @@ def read_state() -> State:
     """Return the machine's state now."""
     return State(
         governor=environment.governor(),
-        cpus_allowed=_cpus_allowed(),
+        cpus_allowed=environment.processors_allowed(),
         cpu_quota=environment.cpu_quota(),
         swap_used_bytes=environment.swap_used_bytes(),
         memory_bytes=int(psutil.virtual_memory().total),
@@ -255,7 +255,7 @@ def fingerprint(threads: int) -> dict[str, Any]:
         "kernel": platform.release(),
         "python": platform.python_version(),
         "threads": threads,
-        "cpus_allowed": _cpus_allowed(),
+        "cpus_allowed": environment.processors_allowed(),
         "cpu_quota": environment.cpu_quota(),
         "memory_limit_bytes": environment.memory_limit_bytes(),
         # Only x86 processors say so.
@@ -289,8 +289,3 @@ def _versions() -> Mapping[str, str]:
         except importlib.metadata.PackageNotFoundError:
             found[package] = "not installed"
     return found
-
-
-def _cpus_allowed() -> int:
-    """Return how many processors this process may use: all of them where the system knows no affinity."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import math
+import mmap
 from collections.abc import Callable
 from contextlib import suppress
-from math import inf
 from pathlib import Path
 from time import perf_counter, sleep
 from typing import Any
@@ -14,9 +15,6 @@ import psutil
 
 from benchmarks import environment
 
-RESOLUTION_BYTES = 2**18
-"""Less than this counts as nothing. A call of nothing reads 4 to 8 KiB, one that wakes eight threads up to 80 KiB
-(kernel 6.18); older kernels keep back up to 64 pages of 4 KiB in each thread (TASK_RSS_EVENTS_THRESH)."""
 SETTLED_S, PATIENCE_S = 0.02, 1.0
 """Memory in use that has not fallen for this long has settled; longer than the second, it is not waited for."""
 VICTIM_SCORE = 500
@@ -25,12 +23,24 @@ _PROCESS = Path("/proc/self")
 _KERNEL_COUNTERS = Path("/proc/vmstat")
 
 
+def resolution_bytes() -> int:
+    """Return how far a peak may be from the truth in bytes.
+
+    The kernel counts the pages that each processor takes, and adds the counts up by batches: 32 pages, or 2 for
+    each processor if that is more (Linux 6.2 and later, lib/percpu_counter.c). What is not added yet lies anywhere
+    within a batch, above or below. This is four standard deviations of that, for anonymous and for file pages.
+    """
+    batch = max(32, 2 * (psutil.cpu_count() or 1))
+    deviation = batch * math.sqrt(2 * environment.processors_allowed() / 3)
+    return round(4 * deviation) * mmap.PAGESIZE
+
+
 def host_peak_bytes(run: Callable[[], Any]) -> int | None:
     """Return the most memory in bytes that one call of `run` adds to this process at any time, result included.
 
     It counts pages that are touched, by any library: memory that a call only reserves does not count, nor what an
     allocator has kept from earlier calls and does not return (glibc's is made to). Call `run` once before: what a
-    first call loads and compiles counts too. 0 below `RESOLUTION_BYTES`; None where the system does not tell.
+    first call loads and compiles counts too. 0 below `resolution_bytes`; None where the system does not tell.
     """
     _settle()
     _trim()
@@ -43,7 +53,7 @@ def host_peak_bytes(run: Callable[[], Any]) -> int | None:
     result = run()
     added = _status_bytes("VmHWM") - before
     del result  # alive until here, so that it counts
-    return added if added >= RESOLUTION_BYTES else 0
+    return added if added >= resolution_bytes() else 0
 
 
 def oom_kills() -> int:
@@ -62,7 +72,7 @@ def prefer_as_victim() -> None:
 
 def _settle() -> None:
     """Wait until what earlier calls returned is freed: JAX frees 32 MiB in another thread, 2 ms after they go."""
-    low, fell, started = inf, perf_counter(), perf_counter()
+    low, fell, started = math.inf, perf_counter(), perf_counter()
     while (now := perf_counter()) - fell < SETTLED_S and now - started < PATIENCE_S:
         used = psutil.Process().memory_info().rss
         if used < low:
