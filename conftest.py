@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from backends.interface import Allocation, Mode
-from benchmarks import cases, machine, options, report
+from benchmarks import cases, machine, report, selection
 from benchmarks.analysis import store
 from benchmarks.cases import Cache, Case, Timing
 from benchmarks.harness import Harness
@@ -33,7 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give each suite its cases: strings only, so that ids and pytest-benchmark's JSON stay readable."""
-    chosen = options.selection(metafunc.config)
+    chosen = selection.chosen(metafunc.config.option)
     wanted = set(metafunc.fixturenames)
     if "shape" in wanted:
         found = list(cases.timing_cases(chosen))
@@ -68,7 +68,7 @@ def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
     """Open the workers and the journal of this run."""
     config = request.config
     option = config.option
-    threads = options.threads(config)
+    threads = selection.threads(option)
     seed = secrets.randbits(32) if option.order_seed is None else option.order_seed
     recorder = Recorder(
         option.results,
@@ -99,7 +99,7 @@ def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
 @pytest.fixture
 def places(request: pytest.FixtureRequest) -> list[tuple[str, str]]:
     """Return the backends that the command line selects, each with its devices."""
-    return cases.places(options.selection(request.config))
+    return cases.places(selection.chosen(request.config.option))
 
 
 @pytest.fixture

@@ -1,0 +1,148 @@
+"""What is measured, from a command line: options that pytest and our own commands share.
+
+They are declared through `add`, which is pytest's `addoption` or argparse's `add_argument`: both take the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+import backends
+from backends.catalogue import find
+from backends.interface import ALLOCATIONS, MODES
+from benchmarks.cases import CACHES, DEVICES, DTYPES, PRESETS, TIMINGS, Case, Selection
+from benchmarks.machine import cuda_driver_present, default_threads
+
+
+def add_options(add: Callable[..., Any]) -> None:
+    """Declare the options that select cases, and how many threads may compute."""
+    presets = "; ".join(f"{name}: {preset.summary}" for name, preset in PRESETS.items())
+    add("--preset", default="quick", choices=tuple(PRESETS), help=f"what to run ({presets})")
+    for option, parse, noun in (
+        ("--op", _op, "an op's name"),
+        ("--backend", _backend, "a backend's name"),
+        ("--device", _one_of(DEVICES), " or ".join(DEVICES)),
+        ("--dtype", _one_of(DTYPES), " or ".join(DTYPES)),
+        ("--size", _size, "a number of elements, such as 1000000 or 1e6"),
+        ("--mode", _one_of(MODES), " or ".join(MODES)),
+        ("--allocation", _one_of(ALLOCATIONS), " or ".join(ALLOCATIONS)),
+        ("--cache", _one_of(CACHES), " or ".join(CACHES)),
+        ("--timing", _one_of(TIMINGS), " or ".join(TIMINGS)),
+    ):
+        add(
+            option,
+            action="extend",
+            nargs="+",
+            type=parse,
+            metavar=option[2:].upper(),
+            help=f"run only these: {noun}; may be repeated",
+        )
+    add(
+        "--threads",
+        type=positive,
+        metavar="N",
+        help="threads a CPU backend may use (default: physical cores)",
+    )
+    add(
+        "--case-timeout",
+        type=seconds,
+        default=120.0,
+        metavar="TIME",
+        help="give a case up after this (2min)",
+    )
+
+
+def contradiction(option: argparse.Namespace) -> str | None:
+    """Return why a backend that was asked for cannot be measured here as asked, if one cannot."""
+    for name in option.backend or ():
+        if reason := backends.missing(name):
+            return f"--backend: {reason}"
+        if option.device and not set(option.device) & set(devices := backends.declarations()[name].devices):
+            return f"--device: {name} runs on {', '.join(devices)}; got {', '.join(option.device)}"
+    return None
+
+
+def chosen(option: argparse.Namespace) -> Selection:
+    """Return what the command line selects."""
+    devices = option.device or (["cpu", "cuda"] if cuda_driver_present() else ["cpu"])
+    return Selection(
+        preset=option.preset,
+        ops=_unique(option.op),
+        backends=_unique(option.backend),
+        devices=_unique(devices),
+        dtypes=_unique(option.dtype),
+        sizes=_unique(option.size),
+        modes=_unique(option.mode),
+        allocations=_unique(option.allocation) or (Case.allocation,),
+        caches=_unique(option.cache) or (Case.cache,),
+        timings=_unique(option.timing) or (Case.timing,),
+    )
+
+
+def threads(option: argparse.Namespace) -> int:
+    """Return how many threads a CPU backend may use."""
+    return int(option.threads or default_threads())
+
+
+def positive(text: str) -> int:
+    """Parse a whole number, at least 1."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number, at least 1; got {text!r}")
+    return int(text)
+
+
+def seed(text: str) -> int:
+    """Parse a whole number, at least 0."""
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"must be a whole number, at least 0; got {text!r}")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """Parse a time such as 30s, 5min or 1h; return seconds."""
+    match = re.fullmatch(r"([0-9.]+)\s*(s|min|h)?", text)
+    try:
+        value = float(match[1]) if match else 0.0
+    except ValueError:
+        value = 0.0
+    if not match or value <= 0:
+        raise argparse.ArgumentTypeError(f"must be a time such as 30s, 5min or 1h; got {text!r}")
+    return value * {"s": 1, None: 1, "min": 60, "h": 3600}[match[2]]
+
+
+def _unique(values: list[Any] | None) -> tuple[Any, ...]:
+    return tuple(dict.fromkeys(values or ()))
+
+
+def _one_of(choices: tuple[str, ...]) -> Any:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise argparse.ArgumentTypeError(f"unknown name {text!r}; valid names: {', '.join(choices)}")
+        return text
+
+    return parse
+
+
+def _op(text: str) -> str:
+    try:
+        return find(text).name
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _backend(text: str) -> str:
+    return str(_one_of(backends.names())(text))
+
+
+def _size(text: str) -> int:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not (math.isfinite(value) and value >= 1 and value == int(value)):
+        raise argparse.ArgumentTypeError(f"must be a whole number of elements, at least 1; got {text!r}")
+    return int(value)
