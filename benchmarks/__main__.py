@@ -9,7 +9,7 @@ from typing import Protocol
 
 from rich.console import Console
 
-from benchmarks.commands import report
+from benchmarks.commands import ab, report
 
 
 class Command(Protocol):
@@ -25,7 +25,7 @@ class Command(Protocol):
         ...
 
 
-COMMANDS: Mapping[str, Command] = {"report": report}
+COMMANDS: Mapping[str, Command] = {"report": report, "ab": ab}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

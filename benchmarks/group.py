@@ -155,6 +155,18 @@ class Group:
             with suppress(CaseError):
                 self.pool.release(entry.case.backend, entry.case.device, process)
 
+    def burst(self, entry: Entry, process: int = 0) -> measure.Burst:
+        """Return the rounds of one process as steps of its entry: none once that has failed."""
+        rounds = self.pool.rounds(entry.case.backend, entry.case.device, process)
+
+        def burst(iterations: int, n_rounds: int) -> Sequence[float]:
+            if entry.alive:
+                with entry.step():
+                    return rounds(iterations, n_rounds)
+            return ()
+
+        return burst
+
     def _peak_bytes(self, entry: Entry) -> int | None:
         resolution = memory.resolution_bytes()
         if entry.facts["bytes_moved"] < resolution:
@@ -193,22 +205,10 @@ class Group:
         lanes: list[Lane] = []
         with entry.step(), self.watch.phase("calibration and warm-up"):
             lanes += [
-                measure.open_lane(self._burst(entry, process), rule, entry.at_most, round_s)
+                measure.open_lane(self.burst(entry, process), rule, entry.at_most, round_s)
                 for process in range(self.n_processes)
             ]
         return lanes
-
-    def _burst(self, entry: Entry, process: int) -> measure.Burst:
-        """Return the rounds of one process as steps of its entry: none once that has failed."""
-        rounds = self.pool.rounds(entry.case.backend, entry.case.device, process)
-
-        def burst(iterations: int, n_rounds: int) -> Sequence[float]:
-            if entry.alive:
-                with entry.step():
-                    return rounds(iterations, n_rounds)
-            return ()
-
-        return burst
 
 
 _RECORDED = (

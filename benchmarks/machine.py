@@ -33,7 +33,8 @@ SHORTEST_S = 1.0
 """A run shorter than this many seconds of all processors is not judged: the system counts in 10 ms."""
 XLA_THREADS = "tf_XLAEigen"
 """What XLA calls the threads of its CPU pool."""
-_PACKAGES = ("numpy", "scipy", "numba", "jax", "jaxlib", "torch", "pandas", "pytest", "pytest-benchmark")
+PACKAGES = ("numpy", "scipy", "numba", "jax", "jaxlib", "torch", "pandas", "pytest", "pytest-benchmark")
+"""Packages whose versions identify an environment."""
 
 
 @dataclass(frozen=True)
@@ -283,7 +284,7 @@ def without_volatile(machine_info: dict[str, Any]) -> None:
 
 def _versions() -> Mapping[str, str]:
     found = {}
-    for package in _PACKAGES:
+    for package in PACKAGES:
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

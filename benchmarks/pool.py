@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from multiprocessing import Pipe
 from time import perf_counter
 from typing import Any, Protocol
@@ -20,6 +20,8 @@ from benchmarks import memory
 from benchmarks.measure import Burst
 from benchmarks.worker import Worker, answer
 
+WORKER = (sys.executable, "-m", "benchmarks.worker")
+"""The command that starts a worker process, up to its arguments."""
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "NUMBA_NUM_THREADS",
@@ -73,16 +75,24 @@ class Remote(Protocol):
 class ProcessWorker:
     """A worker in a process of its own, with its thread counts set before any library is imported."""
 
-    def __init__(self, backend: str, device: str, threads: int, timeout_s: float) -> None:
+    def __init__(
+        self,
+        backend: str,
+        device: str,
+        threads: int,
+        timeout_s: float,
+        command: Sequence[str] = WORKER,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         self._name = f"{backend}-{device}"
         self._timeout_s = timeout_s
         self._oom_kills = memory.oom_kills()
         started = perf_counter()
         self._connection, theirs = Pipe()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.worker", str(theirs.fileno()), backend, device, str(threads)],
+            [*command, str(theirs.fileno()), backend, device, str(threads)],
             pass_fds=[theirs.fileno()],
-            env=worker_environment(threads),
+            env=worker_environment(threads) | dict(variables or {}),
             stdin=subprocess.DEVNULL,
         )
         theirs.close()
@@ -160,11 +170,23 @@ class LocalWorker:
 class Pool:
     """The workers of a run. `threads` is the number each may compute with.
 
+    `command` starts a process, with `variables` in its environment beside those of this process.
+
     Several processes of one backend and device are told apart by a number, `process`.
     """
 
-    def __init__(self, threads: int, *, timeout_s: float = 120, in_process: bool = False) -> None:
+    def __init__(
+        self,
+        threads: int,
+        *,
+        timeout_s: float = 120,
+        in_process: bool = False,
+        command: Sequence[str] = WORKER,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         self.threads = threads
+        self._variables = variables
+        self._command = command
         self._timeout_s = timeout_s
         self._in_process = in_process
         self._workers: dict[tuple[str, str, int], Remote] = {}
@@ -215,7 +237,9 @@ class Pool:
                 self._workers[key] = (
                     LocalWorker(backend, device, self.threads)
                     if self._in_process
-                    else ProcessWorker(backend, device, self.threads, self._timeout_s)
+                    else ProcessWorker(
+                        backend, device, self.threads, self._timeout_s, self._command, self._variables
+                    )
                 )
             except CaseError as error:
                 if error.status == "unavailable":

@@ -114,6 +114,17 @@ def seconds(text: str) -> float:
     return value * {"s": 1, None: 1, "min": 60, "h": 3600}[match[2]]
 
 
+def fraction(text: str) -> float:
+    """Parse a share such as 5% or 0.05; return it as a number between 0 and 1."""
+    try:
+        value = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"must be a share such as 5% or 0.05; got {text!r}")
+    return value
+
+
 def _unique(values: list[Any] | None) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(values or ()))
 

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+CASE_KEYS = ("op", "mode", "dtype", "shape", "backend", "device", "allocation", "cache", "timing")
+"""The columns that tell cases apart: two runs' rows that agree in them measured the same thing."""
+
 
 @dataclass(frozen=True)
 class Column:

@@ -17,25 +17,10 @@ from typing import Any, TextIO
 
 import pandas as pd
 
-from benchmarks.analysis.records import ACCURACY_COLUMNS, COLUMNS, COST_COLUMNS, to_frame
+from benchmarks.analysis.records import ACCURACY_COLUMNS, CASE_KEYS, COLUMNS, COST_COLUMNS, to_frame
 from benchmarks.analysis.roofline import BANDWIDTH
 
-ROUND_COLUMNS = (
-    "op",
-    "mode",
-    "dtype",
-    "shape",
-    "backend",
-    "device",
-    "allocation",
-    "cache",
-    "timing",
-    "process",
-    "burst",
-    "round",
-    "iterations",
-    "seconds_per_call",
-)
+ROUND_COLUMNS = (*CASE_KEYS, "process", "burst", "round", "iterations", "seconds_per_call")
 CURVE_COLUMNS = ("op", "x", "y", "derivative")
 
 

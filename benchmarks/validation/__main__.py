@@ -1,11 +1,12 @@
-"""Command line: `python -m benchmarks.validation agreement | coverage | efficiency`."""
+"""Command line: `python -m benchmarks.validation agreement | coverage | efficiency | power`."""
 
 from __future__ import annotations
 
 import argparse
 
 from benchmarks.machine import default_threads
-from benchmarks.validation import agreement, coverage, efficiency
+from benchmarks.selection import fraction
+from benchmarks.validation import agreement, coverage, efficiency, power
 
 
 def main() -> None:
@@ -19,11 +20,17 @@ def main() -> None:
     cost = commands.add_parser("efficiency", help="beside pytest-benchmark and pyperf; about 20 minutes")
     cost.add_argument("--repeats", type=int, default=5, help="how often each tool measures everything (5)")
     cost.add_argument("--pyperf", type=int, default=3, help="how often pyperf does, which takes longest (3)")
+    slower = commands.add_parser("power", help="what `ab` finds, and what it finds wrongly; about an hour")
+    slower.add_argument("--same", type=int, default=20, help="runs with nothing slower, quiet and loaded (20)")
+    slower.add_argument("--slowed", type=int, default=20, help="runs with each slow-down (20)")
+    slower.add_argument("--shares", type=fraction, nargs="+", default=[0.03, 0.05, 0.1, 0.2], help="slow-downs")
     options = parser.parse_args()
     if options.command == "agreement":
         frame = agreement.table(options.seed)
     elif options.command == "coverage":
         frame = coverage.table(options.trials, default_threads(), options.seed)
+    elif options.command == "power":
+        frame = power.table(options.same, options.slowed, default_threads(), options.seed, options.shares)
     else:
         frame = efficiency.table(options.repeats, options.pyperf)
     print(frame.fillna("").to_markdown(index=False, disable_numparse=True))

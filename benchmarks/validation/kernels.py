@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import statistics
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -77,9 +78,11 @@ def ours(run: Callable[[], Any]) -> Callable[[int], float]:
 
 def measure(names: tuple[str, ...] = NAMES) -> Mapping[str, float]:
     """Measure kernels one after the other as the timing suite does; return median seconds per call."""
-    found = {}
-    for name in names:
-        alone = lane(ours(kernel(name)))
-        take_turns([alone], random.Random(0))
-        found[name] = float(np.median([s for burst in alone.bursts for s in burst])) / alone.iterations
-    return found
+    return {name: statistics.median(per_call(kernel(name))) for name in names}
+
+
+def per_call(run: Callable[[], Any]) -> list[float]:
+    """Measure one call alone as the timing suite does; return seconds per call, round by round."""
+    alone = lane(ours(run))
+    take_turns([alone], random.Random(0))
+    return [seconds / alone.iterations for burst in alone.bursts for seconds in burst]

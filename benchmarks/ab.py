@@ -1,0 +1,177 @@
+"""A against B: two sides of every case, prepared, cross-checked and compared, in fresh processes at each sitting.
+
+Each sitting starts new workers on both sides and takes the undecided cases in an order drawn anew, until all are
+decided, the last look is over, or the time budget is used up. Every sitting is on disk when it is over.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import pandas as pd
+
+from benchmarks import measure
+from benchmarks.analysis import sittings
+from benchmarks.analysis.records import CASE_KEYS
+from benchmarks.analysis.sittings import LOOKS, SITTING_COLUMNS
+from benchmarks.analysis.store import write_journal_line
+from benchmarks.analysis.verdicts import AMBIGUOUS, Criteria
+from benchmarks.cases import Case
+from benchmarks.group import Entry, Group
+from benchmarks.paired import sitting
+from benchmarks.pool import Pool
+from benchmarks.references import Reference, references
+from benchmarks.sides import Side
+from benchmarks.stopwatch import Stopwatch
+
+
+@dataclass
+class Trial:
+    """Compares `cases` on two sides, at most for `budget_s` seconds; `say` is told how it goes.
+
+    `rows` holds what the sittings found so far, after each case: an interruption loses the case it meets.
+    """
+
+    base: Side
+    head: Side
+    cases: Sequence[Case]
+    criteria: Criteria
+    threads: int
+    seed: int
+    budget_s: float
+    journal: Path
+    timeout_s: float = 120.0
+    say: Callable[[str], None] = print
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def run(self) -> pd.DataFrame:
+        """Take sittings until all is decided; return a verdict for each case (COMPARISON_COLUMNS).
+
+        An interruption ends it with the verdicts that what was measured supports.
+        """
+        self._started = perf_counter()
+        self._order = random.Random(self.seed)
+        self._references = cache(references)
+        self.journal.parent.mkdir(parents=True, exist_ok=True)
+        due = list(self.cases)
+        try:
+            for n in range(1, LOOKS[-1] + 1):
+                self._sit(n, due)
+                if n in LOOKS:
+                    due = self._undecided()
+                self._report(n, due)
+                if not due or self._is_over():
+                    break
+        except KeyboardInterrupt:
+            self.say("interrupted: these are the verdicts that what was measured so far supports")
+        return self.conclude()
+
+    def conclude(self) -> pd.DataFrame:
+        """Return the verdicts that the sittings so far support."""
+        found = sittings.conclude(pd.DataFrame(self.rows, columns=list(SITTING_COLUMNS)), self.criteria)
+        seen = set(found[list(CASE_KEYS)].itertuples(index=False, name=None))
+        unseen = [_key(case) for case in self.cases if _key(case) not in seen]
+        rest = pd.DataFrame(unseen, columns=list(CASE_KEYS)).assign(
+            verdict=AMBIGUOUS, samples=0, reason="not reached within the time budget"
+        )
+        return pd.concat([found, rest], ignore_index=True) if unseen else found
+
+    def _sit(self, n: int, due: Sequence[Case]) -> None:
+        """Measure each case once, one backend after the other, in new processes for both sides."""
+        places = list(dict.fromkeys((case.backend, case.device) for case in due))
+        for place in self._order.sample(places, len(places)):
+            here = [case for case in due if (case.backend, case.device) == place]
+            with self._pools() as pools:
+                for case in self._order.sample(here, len(here)):
+                    if self._is_over():
+                        return
+                    self._record(n, case, self._compare(case, pools))
+
+    @contextmanager
+    def _pools(self) -> Iterator[list[Pool]]:
+        pools = [
+            Pool(self.threads, timeout_s=self.timeout_s, command=side.command(), variables=self._padding())
+            for side in (self.base, self.head)
+        ]
+        try:
+            yield pools
+        finally:
+            for pool in pools:
+                pool.close()
+
+    def _padding(self) -> dict[str, str]:
+        """Return a variable of random length.
+
+        How long the arguments and variables of a process are shifts its stack, which alone makes some kernels 3 %
+        faster or slower (Mytkowicz et al. 2009, "Producing wrong data without doing anything obviously wrong!").
+        Two sides in folders with names of different lengths would always differ by it.
+        """
+        return {"ACTIVATION_BENCH_PADDING": "." * self._order.randrange(4096)}
+
+    def _compare(self, case: Case, pools: Iterable[Pool]) -> dict[str, Any]:
+        """Take a case through all steps on both sides; return what there is to know."""
+        entries = [Entry(case), Entry(case)]
+        base, head = (Group([entry], pool, 1, Stopwatch()) for entry, pool in zip(entries, pools, strict=True))
+        effect = None
+        with base.prepared(), head.prepared():
+            due = self._due(entries)
+            for group in (base, head):
+                group.check(due, "result")
+                group.require_waiting()
+            if all(entry.alive for entry in entries):
+                queued = case.timing == "throughput"
+                effect = sitting(
+                    base.burst(entries[0]),
+                    head.burst(entries[1]),
+                    self._order,
+                    min(entry.at_most for entry in entries),
+                    measure.QUEUED_ROUND_S if queued else measure.ROUND_S,
+                )
+                for group in (base, head):
+                    group.check(due, "last_result")
+        ends = [entry.facts.get("status", "ok") for entry in entries]
+        reasons = [
+            f"{name}: {entry.facts.get('reason', '')}"
+            for name, entry, end in zip(("base", "head"), entries, ends, strict=True)
+            if end != "ok"
+        ]
+        found = asdict(effect) if effect and not reasons else {}
+        return found | {"base_status": ends[0], "head_status": ends[1], "reason": "; ".join(reasons)}
+
+    def _due(self, entries: Iterable[Entry]) -> Sequence[Reference]:
+        """Evaluate the oracle, once for each case, unless there is nothing to check."""
+        for entry in entries:
+            if entry.alive:
+                with entry.step():
+                    return self._references(entry.case)
+        return []
+
+    def _record(self, n: int, case: Case, found: dict[str, Any]) -> None:
+        row = dict.fromkeys(SITTING_COLUMNS) | {key: getattr(case, key) for key in CASE_KEYS}
+        self.rows.append(row | {"shape": case.shape_label, "sitting": n} | found)
+        with self.journal.open("a", encoding="utf-8") as file:
+            write_journal_line(file, self.rows[-1])
+
+    def _undecided(self) -> list[Case]:
+        open_cases = sittings.undecided(self.conclude())
+        left = set(open_cases[list(CASE_KEYS)].itertuples(index=False, name=None))
+        return [case for case in self.cases if _key(case) in left]
+
+    def _report(self, n: int, due: Sequence[Case]) -> None:
+        spent = perf_counter() - self._started
+        n_decided = len(self.cases) - len(due) if n >= LOOKS[0] else 0
+        self.say(f"sitting {n}: {n_decided} of {len(self.cases)} cases decided, {spent:.0f} s")
+
+    def _is_over(self) -> bool:
+        return perf_counter() - self._started > self.budget_s
+
+
+def _key(case: Case) -> tuple[Any, ...]:
+    return tuple(case.shape_label if key == "shape" else getattr(case, key) for key in CASE_KEYS)

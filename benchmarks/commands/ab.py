@@ -1,0 +1,137 @@
+"""`python -m benchmarks ab BASE HEAD`: measure two revisions, or two environments, against each other.
+
+BASE and HEAD are git revisions, or folders that hold `backends/` (such as `.`, the checkout as it is). Each case
+is compared in short alternating bursts, in new processes at every sitting, until it is decided or the time is used
+up. Exit status: 0 nothing is slower, 1 something is (or now fails), 2 nothing could be judged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+
+from benchmarks import cases, machine, selection, sides
+from benchmarks.ab import Trial
+from benchmarks.analysis import sittings
+from benchmarks.analysis.quantities import plural
+from benchmarks.analysis.verdicts import Criteria
+from benchmarks.report.comparison import Comparison, reasons_in_common, render, write
+from benchmarks.sides import Side
+
+SUMMARY = "measure two git revisions, or two Python environments, against each other"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    for side in ("base", "head"):
+        parser.add_argument(side, metavar=side.upper(), help="a git revision, or a folder that holds backends/")
+    for side in ("base", "head"):
+        parser.add_argument(
+            f"--{side}-python",
+            type=Path,
+            metavar="PYTHON",
+            help=f"the Python that measures {side.upper()}, such as old/bin/python (default: this one)",
+        )
+    selection.add_options(parser.add_argument)
+    parser.add_argument(
+        "--threshold",
+        type=selection.fraction,
+        default=Criteria.threshold,
+        metavar="SHARE",
+        help="the least change that matters (5%%)",
+    )
+    parser.add_argument(
+        "--time-budget",
+        type=selection.seconds,
+        default=600.0,
+        metavar="TIME",
+        help="end after this, such as 90s or 5min, decided or not (10min)",
+    )
+    parser.add_argument("--order-seed", type=selection.seed, metavar="SEED", help="seed of all orders (a new one)")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="the results folder (results/)")
+    parser.add_argument("--output", type=Path, help="where to write (default: a new folder in RESULTS/ab)")
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """Compare, print and write what was found; return the exit status."""
+    if reason := selection.contradiction(options):
+        raise ValueError(reason)
+    chosen = list(cases.timing_cases(selection.chosen(options)))
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    output = options.output or options.results / "ab" / stamp
+    seed = secrets.randbits(32) if options.order_seed is None else options.order_seed
+    with ExitStack() as stack:
+        base = stack.enter_context(sides.opened(options.base, options.base_python))
+        head = stack.enter_context(sides.opened(options.head, options.head_python))
+        stack.enter_context(_termination_as_interrupt())
+        threads = selection.threads(options)
+        notes = [*_differences(base, head), *machine.warnings(machine.busy_share(), threads=threads)]
+        watch = machine.Watch()
+        console.print(f"{plural(len(chosen), 'case')}, {head.label} against {base.label}", highlight=False)
+        trial = Trial(
+            base,
+            head,
+            chosen,
+            Criteria(threshold=options.threshold),
+            threads=threads,
+            seed=seed,
+            budget_s=options.time_budget,
+            journal=output / "sittings.jsonl",
+            timeout_s=options.case_timeout,
+            say=lambda text: console.print(text, highlight=False),
+        )
+        found = trial.run()
+        notes += [*watch.finish(), *reasons_in_common(found), *_left(found)]
+        comparison = Comparison(
+            base.label, head.label, found, trial.criteria, "sittings", (*notes, f"Seed of all orders: {seed}.")
+        )
+    render(comparison, console)
+    for path in write(comparison, output):
+        console.print(f"Written: {path}", highlight=False, soft_wrap=True)
+    return comparison.exit_status
+
+
+def _left(found: pd.DataFrame) -> Iterator[str]:
+    """Yield what more time could have done."""
+    n = len(sittings.undecided(found))
+    if n:
+        yield f"{plural(n, 'case')} undecided when it ended: a longer --time-budget could decide more."
+
+
+def _differences(base: Side, head: Side) -> Iterator[str]:
+    """Yield how the environments of the two sides differ, or should."""
+    found = [sides.versions(side.python, machine.PACKAGES) for side in (base, head)]
+    for name in machine.PACKAGES:
+        old, new = (versions.get(name, "not installed") for versions in found)
+        if old != new:
+            yield f"{name}: {old} on the base's side, {new} on the head's."
+    if base.python == head.python:
+        old_files, new_files = base.dependencies(), head.dependencies()
+        for name in sides.DEPENDENCIES:
+            if old_files.get(name) != new_files.get(name):
+                yield (
+                    f"{name} differs between the sides, and both were measured in one environment; "
+                    "--base-python and --head-python give each its own."
+                )
+
+
+@contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM, which ends a cancelled CI job, end the measurement like Ctrl-C: with a report."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,200 @@
+"""A comparison of two sides, for the terminal, as Markdown and as JSON."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from benchmarks.analysis import verdicts
+from benchmarks.analysis.policies import DEFAULTS
+from benchmarks.analysis.quantities import number, plural, seconds
+from benchmarks.analysis.records import CASE_KEYS
+from benchmarks.analysis.verdicts import Criteria
+
+QUIET = (verdicts.SAME, verdicts.UNAVAILABLE)
+"""Verdicts that are counted and not listed."""
+_STYLES = {
+    verdicts.FAILING: "bold red",
+    verdicts.SLOWER: "bold red",
+    verdicts.AMBIGUOUS: "yellow",
+    verdicts.BROKEN: "yellow",
+    verdicts.MISSING: "yellow",
+    verdicts.FASTER: "green",
+    verdicts.FIXED: "green",
+}
+_MARKS = {
+    verdicts.FAILING: "✗",
+    verdicts.SLOWER: "▲",
+    verdicts.AMBIGUOUS: "?",
+    verdicts.BROKEN: "✗",
+    verdicts.MISSING: "−",
+    verdicts.FASTER: "▼",
+    verdicts.FIXED: "✓",
+    verdicts.NEW: "+",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What became of each case (COMPARISON_COLUMNS) between `base` and `head`, and what to know beside.
+
+    `samples` says what a value rests on, such as `sittings`; `shares` that values are fractions of the bandwidth
+    and not seconds, `ratio` then being base's over head's, so that more than 1 is slower in either.
+    """
+
+    base: str
+    head: str
+    cases: pd.DataFrame
+    criteria: Criteria
+    samples: str
+    notes: tuple[str, ...] = ()
+    shares: bool = False
+
+    @property
+    def exit_status(self) -> int:
+        """0 for nothing worse, 1 for a regression, 2 where no case could be judged."""
+        return verdicts.exit_status(self.cases)
+
+    def headline(self) -> str:
+        """Return the answer in one sentence."""
+        counts = self.cases["verdict"].value_counts()
+        found = [f"{counts[name]} {name}" for name in verdicts.VERDICTS if name in counts]
+        return f"{plural(len(self.cases), 'case')}, {self.head} against {self.base}: {', '.join(found) or 'none'}."
+
+    def terms(self) -> str:
+        """Return what the verdicts mean."""
+        percent, criteria = f"{100 * self.criteria.threshold:g} %", self.criteria
+        return (
+            f"slower, faster: the {100 * criteria.confidence:g} % interval lies wholly beyond {percent}, and at "
+            f"most {100 * criteria.false_discovery_rate:g} % of such findings are expected to be false; same: "
+            f"it lies wholly within {percent}; ambiguous: neither."
+        )
+
+
+def render(comparison: Comparison, console: Console) -> None:
+    """Print the comparison on `console`, fitted to its width: what changed, line by line, the rest in numbers."""
+    listed = _listed(comparison)
+    if len(listed):
+        table = Table(box=None, pad_edge=False)
+        for heading in ("", "case", "base", "head", "head / base", "verdict"):
+            table.add_column(heading, justify="right" if heading in ("base", "head") else "left", overflow="fold")
+        for row in listed.to_dict("records"):
+            verdict = str(row["verdict"])
+            cells = [
+                _MARKS.get(verdict, ""),
+                _name(row),
+                *_values(comparison, row),
+                f"{verdict}: {row['reason']}" if row["reason"] else verdict,
+            ]
+            table.add_row(*(Text(cell) for cell in cells), style=_STYLES.get(verdict, ""))
+        console.print(table)
+    console.print(
+        Text(comparison.headline(), style="bold red" if comparison.exit_status == verdicts.REGRESSED else "bold")
+    )
+    for note in comparison.notes:
+        console.print(Text(f"Note: {note}"))
+    console.print(Text(comparison.terms(), style="dim"))
+
+
+def to_markdown(comparison: Comparison) -> str:
+    """Return the comparison as Markdown: for a pull request, a job's summary, a file."""
+    lines = [f"### {comparison.headline()}", ""]
+    listed = _listed(comparison)
+    same = comparison.cases[comparison.cases["verdict"] == verdicts.SAME]
+    if len(listed):
+        lines += [_markdown_table(comparison, listed), ""]
+    if len(same):
+        lines += [f"<details><summary>{plural(len(same), 'case')} the same</summary>", ""]
+        lines += [_markdown_table(comparison, same), "", "</details>", ""]
+    lines += [f"- {_escaped(note)}" for note in comparison.notes]
+    lines += ["", f"<sub>{comparison.terms()}</sub>", ""]
+    return "\n".join(lines)
+
+
+def to_json(comparison: Comparison) -> str:
+    """Return the comparison as JSON, every case included; what is not known is null."""
+    rows = [{key: _plain(value) for key, value in row.items()} for row in comparison.cases.to_dict("records")]
+    whole = {
+        "base": comparison.base,
+        "head": comparison.head,
+        "exit_status": comparison.exit_status,
+        "headline": comparison.headline(),
+        "criteria": asdict(comparison.criteria),
+        "unit": "fraction of bandwidth" if comparison.shares else "seconds per call",
+        "samples": comparison.samples,
+        "notes": list(comparison.notes),
+        "cases": rows,
+    }
+    return json.dumps(whole, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def write(comparison: Comparison, folder: Path) -> list[Path]:
+    """Write `comparison.md` and `comparison.json` into `folder`; return their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {"comparison.md": to_markdown(comparison), "comparison.json": to_json(comparison)}
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in texts]
+
+
+def reasons_in_common(cases: pd.DataFrame) -> Iterable[str]:
+    """Yield a note for each reason for which cases could not be measured on either side."""
+    absent = cases[cases["verdict"] == verdicts.UNAVAILABLE]
+    for reason, rows in absent.groupby("reason", sort=False):
+        yield f"{plural(len(rows), 'case')} unavailable: {reason}"
+
+
+def _listed(comparison: Comparison) -> pd.DataFrame:
+    return verdicts.in_order(comparison.cases[~comparison.cases["verdict"].isin(QUIET)])
+
+
+def _markdown_table(comparison: Comparison, cases: pd.DataFrame) -> str:
+    columns = ("", "case", "base", "head", "head / base (interval)", "verdict")
+    rows = [
+        (
+            _MARKS.get(row["verdict"], ""),
+            f"`{_name(row)}`",
+            *_values(comparison, row),
+            f"**{row['verdict']}**" + (f": {_escaped(row['reason'])}" if row["reason"] else ""),
+        )
+        for row in cases.to_dict("records")
+    ]
+    return str(pd.DataFrame(rows, columns=list(columns)).to_markdown(index=False, disable_numparse=True))
+
+
+def _escaped(text: str) -> str:
+    """Return text that Markdown shows as it is, in a table too."""
+    return html.escape(text, quote=False).replace("|", "\\|").replace("\n", " ")
+
+
+def _name(row: dict[Any, Any]) -> str:
+    """Return a case as its test id says it: policies only where they are not the default."""
+    parts = [row[key] for key in CASE_KEYS if key not in DEFAULTS or row[key] != DEFAULTS[key]]
+    return "-".join(map(str, parts))
+
+
+def _values(comparison: Comparison, row: dict[Any, Any]) -> tuple[str, str, str]:
+    """Return both values and their ratio with its interval."""
+    unit = (lambda value: f"{number(100 * value)} %") if comparison.shares else seconds
+    base, head = (unit(row[side]) if pd.notna(row[side]) else "" for side in ("base", "head"))
+    if pd.isna(row["ratio"]):
+        return base, head, ""
+    low, high = row["low"], row["high"]
+    known = low > 0 and math.isfinite(high) and high < 1e6
+    return base, head, f"{row['ratio']:.3f}" + (f" ({low:.3f} to {high:.3f})" if known else " (unbounded)")
+
+
+def _plain(value: Any) -> Any:
+    if value is None or value is pd.NA or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    return value.item() if hasattr(value, "item") else value
