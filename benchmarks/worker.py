@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 import backends
-from backends.interface import Allocation, Gap, Mode
+from backends.catalogue import OPS
+from backends.interface import Allocation, BackendUnavailable, Gap, Mode
 from benchmarks import machine, memory, prepared
 from benchmarks.cases import Case
 from benchmarks.prepared import Invalid, Prepared, outputs, subnormal_share
@@ -40,6 +41,10 @@ class Worker:
     """One backend on one device, and at most one prepared case."""
 
     def __init__(self, backend: str, device: str, threads: int) -> None:
+        declared = backends.declarations()
+        # Whoever asks may know backends of another folder than this process's.
+        if backend not in declared or device not in declared[backend].devices:
+            raise BackendUnavailable(f"{backend} on {device}: not among these backends")
         started = perf_counter()
         self._backend = backends.load(backend, device, threads=threads)
         self._import_s = perf_counter() - started
@@ -64,6 +69,8 @@ class Worker:
 
     def supports(self, op: str, dtype: str, mode: Mode, allocation: Allocation) -> str | None:
         """Return None, or the reason of the gap in the way."""
+        if op not in OPS:
+            return f"{op}: not in this catalogue"
         answer = self._backend.supports(op, dtype=dtype, mode=mode, allocation=allocation)
         return str(answer) if isinstance(answer, Gap) else None
 
