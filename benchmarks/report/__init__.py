@@ -70,16 +70,8 @@ def read_accuracy(directory: Path) -> pd.DataFrame:
     return to_frame(rows, ACCURACY_COLUMNS)
 
 
-def _write(contents: Mapping[str, str], directory: Path) -> dict[str, Path]:
-    directory.mkdir(parents=True, exist_ok=True)
-    return {name: _replace(directory / name, text) for name, text in contents.items()}
-
-
-def _csv(frame: pd.DataFrame) -> str:
-    return frame.to_csv(index=False, lineterminator="\n")
-
-
-def _replace(path: Path, text: str) -> Path:
+def replace(path: Path, text: str) -> Path:
+    """Write a text file as a whole, so that a reader never sees half of it; return its path."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_text(text, encoding="utf-8", newline="\n")
@@ -87,3 +79,12 @@ def _replace(path: Path, text: str) -> Path:
     finally:
         temporary.unlink(missing_ok=True)
     return path
+
+
+def _write(contents: Mapping[str, str], directory: Path) -> dict[str, Path]:
+    directory.mkdir(parents=True, exist_ok=True)
+    return {name: replace(directory / name, text) for name, text in contents.items()}
+
+
+def _csv(frame: pd.DataFrame) -> str:
+    return frame.to_csv(index=False, lineterminator="\n")

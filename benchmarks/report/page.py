@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import base64
 import gzip
-import json
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
-import jinja2
 import pandas as pd
-from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from benchmarks.analysis import quantities
 from benchmarks.analysis import tables as facts
 from benchmarks.analysis.policies import side_by_side
 from benchmarks.analysis.store import Run
 from benchmarks.analysis.summary import summarise
-from benchmarks.report import charts, costs, fingerprint, heatmap, method, tables
-from benchmarks.report.palette import styles
+from benchmarks.report import charts, costs, fingerprint, heatmap, method, shell, tables
+from benchmarks.report.palette import Style, styles
 from benchmarks.report.views import by_device
 
 _PLAIN_CSV_BYTES = 1_000_000
@@ -29,26 +23,16 @@ _PLAIN_CSV_BYTES = 1_000_000
 
 def render(run: Run) -> str:
     """Return the report of `run` as a web page."""
-    # Escaping is on for every name and value; what is trusted is wrapped in Markup, here and in sight.
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("benchmarks.report"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters |= {"breakable": _breakable, "coded": _coded}
-    return environment.get_template("report.html.j2").render(context(run))
+    speed = charts.speed_boards(run.records, run.bandwidth, _looks(run))
+    gallery = charts.curve_board(run.curves)
+    return shell.fill("report.html.j2", context(run, speed, gallery), _figures(speed, gallery))
 
 
-def context(run: Run) -> dict[str, Any]:
+def context(run: Run, speed: list[charts.Board], gallery: charts.Board) -> dict[str, Any]:
     """Return what the template lays out."""
     records, accuracy = run.records, run.accuracy
     rated = facts.rate(records, baseline_device="cpu")
     names = facts.backend_order(records)
-    looks = styles(facts.backend_order(pd.concat([records[["backend"]], accuracy[["backend"]]])))
-    speed = charts.speed_boards(records, run.bandwidth, looks)
-    gallery = charts.curve_board(run.curves)
     return {
         "title": run.saved_as or "unnamed run",
         "subtitle": _subtitle(records),
@@ -56,7 +40,7 @@ def context(run: Run) -> dict[str, Any]:
         "machine_line": fingerprint.line(run.machine),
         "summary": summarise(records, accuracy),
         "backends": [name for name in names if name in set(rated["backend"])],
-        "looks": looks,
+        "looks": _looks(run),
         "devices": sorted(rated["device"].unique(), key=lambda device: device != "cpu"),
         "baseline": facts.BASELINE,
         "heatmaps": [heatmap.build(view, rated) for view in by_device(records)],
@@ -81,11 +65,11 @@ def context(run: Run) -> dict[str, Any]:
         "results": tables.results(records, rated),
         "n_records": len(records),
         "download": _download(records, run.saved_as or "records"),
-        "figures": _packed(json.dumps(_figures(speed, gallery), allow_nan=False, separators=(",", ":"))),
-        "css": _source("report.css"),
-        "script": _source("report.js"),
-        "plotly": _packed_plotly(),
     }
+
+
+def _looks(run: Run) -> dict[str, Style]:
+    return styles(facts.backend_order(pd.concat([run.records[["backend"]], run.accuracy[["backend"]]])))
 
 
 def _figures(speed: list[charts.Board], gallery: charts.Board) -> dict[str, charts.Figure]:
@@ -93,34 +77,6 @@ def _figures(speed: list[charts.Board], gallery: charts.Board) -> dict[str, char
         f"speed-{i}-{j}": panel.figure for i, board in enumerate(speed) for j, panel in enumerate(board.panels)
     }
     return figures | {f"curve-{i}": panel.figure for i, panel in enumerate(gallery.panels)}
-
-
-def _breakable(name: str) -> Markup:
-    """Return a name that may break after its underscores, where a column is narrow."""
-    return Markup("_<wbr>").join(name.split("_"))
-
-
-def _coded(sentence: str) -> Markup:
-    """Return a sentence in which what stands between backticks is code."""
-    parts = (
-        Markup("<code>{}</code>" if i % 2 else "{}").format(part) for i, part in enumerate(sentence.split("`"))
-    )
-    return Markup("").join(parts)
-
-
-@cache
-def _packed_plotly() -> str:
-    return _packed(get_plotlyjs())
-
-
-def _packed(text: str) -> str:
-    """Return `text` compressed, as base64: a third of plotly's 4.8 MB, and nothing that could end its element."""
-    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
-
-
-def _source(name: str) -> Markup:
-    text = files("benchmarks.report").joinpath("templates", name).read_text(encoding="utf-8")
-    return Markup(text)  # a file of ours
 
 
 def _download(records: pd.DataFrame, name: str) -> dict[str, str]:

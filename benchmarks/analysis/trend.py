@@ -1,0 +1,302 @@
+"""Trends: a metric of each case over the runs of its machine, and where it changed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.analysis import quantities
+from benchmarks.analysis.records import CASE_KEYS
+from benchmarks.analysis.shifts import shifts
+
+SERIES_KEYS = (*CASE_KEYS, "threads", "machine_id")
+"""The columns that the points of a series agree in."""
+_MEASURED = ("median_s", "ci95_low_s", "ci95_high_s")
+_ABOUT = ("run_id", "saved_as", "git_commit", "git_dirty", "backend_version", "status", "start")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A numeric column of the records: how a value of it reads, what a change is called, and which is the worse.
+
+    `unit` is written after numbers on an axis, `rate` says that it is so much per second of the median.
+    """
+
+    name: str
+    meaning: str
+    form: Callable[[float], str]
+    worse: str = "slower"
+    better: str = "faster"
+    lower_is_better: bool = True
+    rate: bool = False
+
+
+METRICS: Mapping[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("median_s", "median time per call", quantities.seconds),
+        Metric("first_call_s", "time of the first call", quantities.seconds),
+        Metric(
+            "gigabytes_per_s",
+            "throughput",
+            lambda value: f"{quantities.number(value)} GB/s",
+            lower_is_better=False,
+            rate=True,
+        ),
+        Metric(
+            "fraction_of_bandwidth",
+            "share of the machine's bandwidth",
+            lambda value: f"{quantities.number(100 * value)} %",
+            lower_is_better=False,
+            rate=True,
+        ),
+        Metric(
+            "max_ulp",
+            "largest error",
+            lambda value: f"{quantities.number(value)} ULP",
+            "less accurate",
+            "more accurate",
+        ),
+        Metric("peak_bytes", "peak extra memory", quantities.size, "more memory", "less memory"),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One run of a case. Where it has no value (NaN), `status` says why: the case's status, or `not measured`.
+
+    `start` is the time of the run's first record, ISO-8601; `low` and `high` are the ends of the value's 95 %
+    confidence interval, NaN where it has none.
+    """
+
+    run_id: str
+    saved_as: str
+    start: str
+    commit: str
+    dirty: bool
+    version: str
+    status: str
+    value: float
+    low: float
+    high: float
+
+    @property
+    def label(self) -> str:
+        """The commit, shortened, and whether there were changes on top; outside a repository the run's name."""
+        if self.commit:
+            return self.commit[:7] + "-dirty" * self.dirty
+        return self.saved_as or self.run_id
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of level between two points, `before` the last of one level and `after` the first of the next."""
+
+    before: Point
+    after: Point
+    level_before: float
+    level_after: float
+
+    @property
+    def ratio(self) -> float:
+        """The level after over the level before, each the median of its points; NaN for one of 0 or infinity."""
+        return ratio(self.level_before, self.level_after)
+
+    @property
+    def where(self) -> str:
+        """The range of commits: `between a1b2c3d and d4e5f6a`."""
+        if self.before.label != self.after.label:
+            return f"between {self.before.label} and {self.after.label}"
+        first, last = (point.start[:16].replace("T", " ") for point in (self.before, self.after))
+        return f"within {self.before.label}, between its runs of {first} and {last} UTC"
+
+    @property
+    def versions(self) -> tuple[str, str] | None:
+        """The versions of the backend before and after, where they differ."""
+        old, new = self.before.version, self.after.version
+        return (old, new) if old != new else None
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """One case on one machine over its runs, ordered by time; `case` holds the columns of SERIES_KEYS as text."""
+
+    case: Mapping[str, str]
+    device_name: str
+    metric: Metric
+    points: tuple[Point, ...]
+    changes: tuple[Change, ...]
+
+    @property
+    def measured(self) -> list[Point]:
+        """The points that have a value."""
+        return [point for point in self.points if not math.isnan(point.value)]
+
+    @property
+    def ratio(self) -> float:
+        """The last value over the first; NaN where one is 0 or infinite."""
+        return ratio(self.measured[0].value, self.measured[-1].value)
+
+    @property
+    def levels(self) -> list[tuple[Point, Point, float]]:
+        """The first and last point of each level, and the level."""
+        known = self.measured
+        starts = [known[0], *(change.after for change in self.changes)]
+        ends = [*(change.before for change in self.changes), known[-1]]
+        values = [self.changes[0].level_before, *(change.level_after for change in self.changes)]
+        return list(zip(starts, ends, values, strict=True))
+
+    def worsening(self) -> float:
+        """Return by how much the last level is worse than the first, as a logarithm; 0 without a change."""
+        if not self.changes:
+            return 0.0
+        low, high = self.changes[0].level_before, self.changes[-1].level_after
+        # Clipped, so that levels of 0 and infinity can be ordered among the others.
+        logs = [math.log(min(max(value, 1e-300), 1e300)) for value in (low, high)]
+        return (logs[1] - logs[0]) * (1 if self.metric.lower_is_better else -1)
+
+
+def ratio(before: float, after: float) -> float:
+    """Return `after / before`; 1 where they are equal, NaN where no number says it."""
+    if before == after:
+        return 1.0
+    usual = before > 0 and after > 0 and math.isfinite(before) and math.isfinite(after)
+    return after / before if usual else math.nan
+
+
+def trends(
+    records: pd.DataFrame,
+    metric: str = "median_s",
+    *,
+    threshold: float = 0.05,
+    only: Mapping[str, Collection[object]] | None = None,
+) -> list[Series]:
+    """Return a series per case and machine of `records`, which hold any number of runs (COLUMNS).
+
+    First come those with changes of at least `threshold`, as a share, the most worsened on top. A series without
+    any value is left out. `only` keeps records whose column of that name has one of the values. Raises ValueError
+    for a metric that is not one of METRICS, and for a value that no record has.
+    """
+    if metric not in METRICS:
+        raise ValueError(f"metric: must be one of {', '.join(METRICS)}; got {metric!r}")
+    rows = _selected(_with_starts(records), only or {})
+    rows = rows.drop_duplicates([*SERIES_KEYS, "run_id"], keep="last").sort_values(
+        ["start", "run_id"], kind="stable"
+    )
+    names = list(dict.fromkeys([*SERIES_KEYS, *_ABOUT, *_MEASURED, metric, "device_name"]))
+    groups = _with_failures(rows[names]).groupby(list(SERIES_KEYS), sort=True, dropna=False)
+    found = [
+        _series(dict(zip(SERIES_KEYS, key, strict=True)), group, METRICS[metric], threshold)
+        for key, group in groups
+    ]
+    known = [series for series in found if series is not None]
+    return sorted(known, key=lambda series: (not series.changes, -series.worsening()))
+
+
+def telling(found: Sequence[Series]) -> list[str]:
+    """Return those of SERIES_KEYS that tell the series apart, after op, mode and backend, always told."""
+    names = ["op", "mode", "backend"]
+    names += [key for key in SERIES_KEYS if key not in (*names, "threads") and len(values(found, key)) > 1]
+    # Backends differ in their threads as a rule: that is worth a word only where nothing else tells.
+    told = {tuple(series.case[name] for name in names) for series in found}
+    return names if len(told) == len(found) else [*names, "threads"]
+
+
+def values(found: Sequence[Series], key: str) -> set[str]:
+    """Return the values that the series have in one of SERIES_KEYS."""
+    return {series.case[key] for series in found}
+
+
+def _with_starts(records: pd.DataFrame) -> pd.DataFrame:
+    """Return the records with the time of the first of their run, before any are left out."""
+    times = pd.to_datetime(records["timestamp"], utc=True, errors="coerce", format="ISO8601")
+    starts = times.groupby([records["machine_id"], records["run_id"]], dropna=False).transform("min")
+    return records.assign(start=starts)
+
+
+def _selected(rows: pd.DataFrame, only: Mapping[str, Collection[object]]) -> pd.DataFrame:
+    for name, values in only.items():
+        known = list(rows[name].dropna().unique())
+        if missing := [str(value) for value in values if value not in known]:
+            choices = ", ".join(sorted(map(str, known))) or "none"
+            raise ValueError(f"{name}: no saved run has {', '.join(missing)}; there are {choices}")
+    for name, values in only.items():
+        rows = rows[rows[name].isin(list(values))]
+    return rows
+
+
+def _with_failures(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return `rows` with each failure in every series of its case: what has not run does not know its threads."""
+    keys = [key for key in SERIES_KEYS if key != "threads"]
+    lost = rows["threads"].isna() & rows["status"].ne("ok")
+    threads = rows.loc[~lost, list(SERIES_KEYS)].drop_duplicates()
+    placed = rows[lost].drop(columns="threads").merge(threads, on=keys, how="left")
+    return pd.concat([rows[~lost], placed[rows.columns]]).sort_values(["start", "run_id"], kind="stable")
+
+
+def _series(case: Mapping[str, object], rows: pd.DataFrame, metric: Metric, threshold: float) -> Series | None:
+    points = tuple(_points(rows, metric))
+    known = [point for point in points if not math.isnan(point.value)]
+    if not known:
+        return None
+    return Series(
+        case={name: _text(value) for name, value in case.items()},
+        device_name=_text(rows["device_name"].dropna().iloc[-1] if rows["device_name"].notna().any() else ""),
+        metric=metric,
+        points=points,
+        changes=tuple(_changes(known, threshold)),
+    )
+
+
+def _points(rows: pd.DataFrame, metric: Metric) -> Iterator[Point]:
+    for row in rows.to_dict("records"):
+        ok = _text(row["status"]) == "ok"
+        value = _number(row[metric.name]) if ok else math.nan
+        low, high = _interval(row, metric, value)
+        yield Point(
+            run_id=_text(row["run_id"]),
+            saved_as=_text(row["saved_as"]),
+            start="" if pd.isna(row["start"]) else row["start"].isoformat(timespec="seconds"),
+            commit=_text(row["git_commit"]),
+            dirty=not pd.isna(row["git_dirty"]) and bool(row["git_dirty"]),
+            version=_text(row["backend_version"]),
+            status=("not measured" if math.isnan(value) else "ok") if ok else _text(row["status"]) or "unknown",
+            value=value,
+            low=low,
+            high=high,
+        )
+
+
+def _interval(row: Mapping[Hashable, Any], metric: Metric, value: float) -> tuple[float, float]:
+    median, low, high = (_number(row[name]) for name in _MEASURED)
+    if math.isnan(value) or math.isnan(low) or math.isnan(high):
+        return math.nan, math.nan
+    if metric.name == "median_s":
+        return low, high
+    if metric.rate and low > 0 and high > 0:
+        return value * median / high, value * median / low
+    return math.nan, math.nan
+
+
+def _changes(known: Sequence[Point], threshold: float) -> Iterator[Change]:
+    found = shifts([point.value for point in known], threshold)
+    ends = [0, *found, len(known)]
+    levels = [
+        float(pd.Series([point.value for point in known[start:end]]).median()) for start, end in pairwise(ends)
+    ]
+    for i, position in enumerate(found):
+        yield Change(known[position - 1], known[position], levels[i], levels[i + 1])
+
+
+def _number(value: Any) -> float:
+    return math.nan if pd.isna(value) else float(value)
+
+
+def _text(value: Any) -> str:
+    return "" if pd.isna(value) else str(value)

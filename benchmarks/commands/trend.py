@@ -1,0 +1,90 @@
+"""`python -m benchmarks trend`: show a metric of every case over the saved runs, and where it changed.
+
+Every run saved with `--benchmark-save` is in the history. Changes come with the commits between which they lie.
+Exit status: 0 whatever is found (this is no gate), 2 where there is nothing to show.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.text import Text
+
+from benchmarks import selection
+from benchmarks.analysis import history, trend
+from benchmarks.analysis.trend import Series
+from benchmarks.report import replace, trend_page
+from benchmarks.report.trend import render, to_json, to_markdown
+
+SUMMARY = "show a metric over the commits of all saved runs, and where it changed"
+
+_FILTERS = ("op", "mode", "dtype", "backend", "device", "allocation", "cache", "timing", "shape")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    for name in _FILTERS:
+        _add_filter(parser, name, f"show only these, by {name}; may be repeated")
+    _add_filter(parser, "machine", "show only these machines: how their ids begin; may be repeated")
+    parser.add_argument(
+        "--metric", default="median_s", choices=tuple(trend.METRICS), help="what to show (median_s)"
+    )
+    parser.add_argument(
+        "--threshold",
+        type=selection.fraction,
+        default=0.05,
+        metavar="SHARE",
+        help="the least change that matters, such as 5%% or 0.05 (5%%)",
+    )
+    parser.add_argument("--changed", action="store_true", help="show only cases that changed")
+    parser.add_argument("--format", default="table", choices=tuple(_FORMATS), help="how to print it (table)")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="the results folder (results/)")
+    parser.add_argument("--output", type=Path, help="where the web page goes (default: RESULTS/trend.html)")
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """Print the trends and write their page; return 0."""
+    records = history.read(options.results)
+    only = {name: chosen for name in _FILTERS if (chosen := getattr(options, name))}
+    if options.machine:
+        only["machine_id"] = _machines(records, options.machine)
+    found = trend.trends(records, options.metric, threshold=options.threshold, only=only)
+    if not found:
+        raise ValueError(f"history: no saved run has measured {options.metric} of what was asked for")
+    if options.changed:
+        found = [series for series in found if series.changes]
+    if not found:
+        console.print(f"No case changed by {100 * options.threshold:g} % or more.", highlight=False)
+        return 0
+    _FORMATS[options.format](found, console)
+    output = options.output or options.results / "trend.html"
+    output.parent.mkdir(parents=True, exist_ok=True)
+    page = replace(output, trend_page.render(found, options.threshold))
+    if options.format == "table":
+        console.print(Text(f"Page: {page}"), soft_wrap=True)
+    return 0
+
+
+def _add_filter(parser: argparse.ArgumentParser, name: str, text: str) -> None:
+    parser.add_argument(f"--{name}", action="extend", nargs="+", metavar=name.upper(), help=text)
+
+
+def _machines(records: pd.DataFrame, beginnings: list[str]) -> list[Any]:
+    known = list(records["machine_id"].unique())
+    for beginning in beginnings:
+        if not any(machine.startswith(beginning) for machine in known):
+            raise ValueError(f"--machine: none begins with {beginning!r}; there are {', '.join(known)}")
+    return [machine for machine in known if machine.startswith(tuple(beginnings))]
+
+
+# Whole lines, neither wrapped nor coloured: for a file or another program.
+_FORMATS: dict[str, Callable[[list[Series], Console], None]] = {
+    "table": render,
+    "md": lambda found, console: console.out(to_markdown(found), highlight=False),
+    "json": lambda found, console: console.out(to_json(found), highlight=False),
+}

@@ -1,0 +1,206 @@
+"""Trends for the terminal, as Markdown and as JSON: a line per case, with a sparkline and its changes in words."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from benchmarks.analysis import quantities
+from benchmarks.analysis.shifts import logarithms
+from benchmarks.analysis.trend import SERIES_KEYS, Change, Point, Series, telling, values
+
+HEADINGS = ("case", "runs", "first", "last", "change", "trend", "changes found")
+GAP = "·"
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_LEAST_SPAN = math.log(1.2)
+"""A sparkline's height is at least a factor of 1.2, so that noise of one percent looks like what it is."""
+_MARKDOWN_POINTS = 40
+_WIDE = 120
+"""Columns of a terminal in which the changes fit beside the numbers."""
+
+
+def render(found: Sequence[Series], console: Console) -> None:
+    """Print a line per series on `console`, with the changes beside it, or below in a narrow terminal."""
+    beside = console.width >= _WIDE
+    console.print(Text(heading(found), style="bold"))
+    table = Table(box=None, pad_edge=False)
+    for name in HEADINGS if beside else HEADINGS[:-1]:
+        right = name in ("runs", "first", "last", "change")
+        table.add_column(
+            name, justify="right" if right else "left", no_wrap=right or name == "trend", overflow="fold"
+        )
+    names = telling(found)
+    for series in found:
+        cells = [label(series, names), *numbers(series), sparkline(series.points, max(8, console.width // 5))]
+        if beside:
+            cells.append("\n".join(words(series, change) for change in series.changes))
+        table.add_row(*map(Text, cells), style=_colour(series))
+    console.print(table)
+    for series in found if not beside else ():
+        for change in series.changes:
+            console.print(Text(f"{label(series, names)}: {words(series, change)}", style=_colour(series)))
+    for line in (*notes(found), *_nothing(found)):
+        console.print(Text(line, style="dim"))
+
+
+def to_markdown(found: Sequence[Series]) -> str:
+    """Return a line per series as a Markdown table."""
+    names = telling(found)
+    rows = [
+        [
+            label(series, names),
+            *numbers(series),
+            sparkline(series.points, _MARKDOWN_POINTS),
+            "; ".join(words(series, change) for change in series.changes),
+        ]
+        for series in found
+    ]
+    align = ["right" if name in ("runs", "first", "last", "change") else "left" for name in HEADINGS]
+    frame = pd.DataFrame([[_escaped(cell) for cell in row] for row in rows], columns=pd.Index(HEADINGS))
+    body = frame.to_markdown(index=False, disable_numparse=True, colalign=align)
+    said = "".join(f"\n{_escaped(line)}\n" for line in (*notes(found), *_nothing(found)))
+    return f"# {_escaped(heading(found))}\n\n{body}\n{said}"
+
+
+def to_json(found: Sequence[Series]) -> str:
+    """Return every series with its points and changes as JSON; NaN is null, infinity the string `Infinity`."""
+    whole = [
+        {
+            "case": series.case,
+            "device_name": series.device_name,
+            "metric": series.metric.name,
+            "points": [asdict(point) for point in series.points],
+            "changes": [
+                {
+                    **asdict(change),
+                    "ratio": change.ratio,
+                    "where": change.where,
+                    "versions": change.versions,
+                    "words": words(series, change),
+                }
+                for change in series.changes
+            ],
+        }
+        for series in found
+    ]
+    return json.dumps(_plain(whole), allow_nan=False, ensure_ascii=False, indent=1)
+
+
+def heading(found: Sequence[Series]) -> str:
+    """Return what is shown: the metric, how many runs of how many machines, and over which days."""
+    runs = {(series.case["machine_id"], point.run_id) for series in found for point in series.points}
+    days = sorted({point.start[:10] for series in found for point in series.points if point.start})
+    machines = {
+        series.case["machine_id"]: series.device_name for series in found if series.case["device"] == "cpu"
+    }
+    machines = {series.case["machine_id"]: series.device_name for series in found} | machines
+    where = (
+        " on " + " ".join(f"{name} ({machine})" for machine, name in machines.items())
+        if len(machines) == 1
+        else f" on {quantities.plural(len(machines), 'machine')}"
+    )
+    when = f", {days[0]} to {days[-1]}" if len(days) > 1 else f", {days[0]}" if days else ""
+    meaning = found[0].metric.meaning
+    return f"{meaning[:1].upper()}{meaning[1:]} over {quantities.plural(len(runs), 'run')}{where}{when}"
+
+
+def notes(found: Sequence[Series]) -> list[str]:
+    """Return what all series share, and what the signs mean."""
+    told = (*telling(found), "machine_id")
+    shared = [
+        _spelled(name, found[0].case[name])
+        for name in SERIES_KEYS
+        if name not in told and len(values(found, name)) == 1 and found[0].case[name]
+    ]
+    lines = [f"All: {', '.join(shared)}."] if shared else []
+    if any(math.isnan(point.value) for series in found for point in series.points):
+        lines.append(f"{GAP} a run without a value: the case failed in it, or this was not measured.")
+    return lines
+
+
+def label(series: Series, names: Sequence[str]) -> str:
+    """Return the case by the columns `names`, which tell it apart."""
+    return " ".join(_spelled(name, series.case[name]) for name in names if series.case[name])
+
+
+def numbers(series: Series) -> list[str]:
+    """Return the number of runs with a value, the first and the last value, and the change between them."""
+    known = series.measured
+    first, last = series.metric.form(known[0].value), series.metric.form(known[-1].value)
+    return [quantities.count(len(known)), first, last, percent(series.ratio)]
+
+
+def words(series: Series, change: Change) -> str:
+    """Return a change in words: which way, by how much, between which commits, and what changed with it."""
+    metric = series.metric
+    rises = change.level_after > change.level_before
+    parts = [metric.worse if rises == metric.lower_is_better else metric.better]
+    if not math.isnan(change.ratio):
+        parts.append(percent(change.ratio))
+    levels = f"{metric.form(change.level_before)} -> {metric.form(change.level_after)}"
+    version = ""
+    if change.versions is not None:
+        old, new = (name or "unknown" for name in change.versions)
+        version = f"; {series.case['backend']} {old} -> {new}"
+    return f"{', '.join(parts)} {change.where}: {levels}{version}"
+
+
+def percent(ratio: float) -> str:
+    """Return a ratio as a change, `+32.1 %`; as a factor where it is below a third or above three."""
+    if math.isnan(ratio):
+        return quantities.MISSING
+    if not 1 / 3 <= ratio <= 3:
+        return f"×{quantities.number(ratio)}"
+    change = round(100 * (ratio - 1), 1)
+    return f"{'−' if change < 0 else '+' if change > 0 else '±'}{abs(change):.1f} %"
+
+
+def sparkline(points: Sequence[Point], most: int) -> str:
+    """Return the last `most` points as blocks whose height is the logarithm of the value, and gaps as `·`."""
+    shown = points[-most:] if len(points) <= most else points[1 - most :]
+    known = [point.value for point in shown if not math.isnan(point.value)]
+    logs = iter(logarithms(known).tolist())
+    heights = [math.nan if math.isnan(point.value) else next(logs) for point in shown]
+    low, high = (min(logarithms(known)), max(logarithms(known))) if known else (0.0, 0.0)
+    spare = max(0.0, _LEAST_SPAN - (high - low))
+    low, span = low - spare / 2, high - low + spare
+    blocks = [
+        GAP if math.isnan(height) else _BLOCKS[min(int((height - low) / span * len(_BLOCKS)), len(_BLOCKS) - 1)]
+        for height in heights
+    ]
+    return "…" * (len(points) > most) + "".join(blocks)
+
+
+def _spelled(name: str, value: str) -> str:
+    if name == "threads":
+        return f"{value} thread{'s' * (value != '1')}"
+    return {"machine_id": f"on {value}", "shape": f"shape {value}"}.get(name, value)
+
+
+def _nothing(found: Sequence[Series]) -> list[str]:
+    return [] if any(series.changes for series in found) else ["No change found."]
+
+
+def _colour(series: Series) -> str:
+    return "" if not series.changes else "red" if series.worsening() > 0 else "green"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("\n", " ")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
