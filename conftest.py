@@ -5,15 +5,16 @@ from __future__ import annotations
 import secrets
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 import pytest
+from pytest_benchmark.session import PerformanceRegression
 from rich.console import Console
 
 from backends.interface import Allocation, Mode
 from benchmarks import cases, machine, report, selection
-from benchmarks.analysis import store
+from benchmarks.analysis import history, store
 from benchmarks.cases import Cache, Case, Timing
 from benchmarks.harness import Harness
 from benchmarks.measure import Rule, least_bursts
@@ -157,6 +158,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if recorder.n_cases:
         run = store.with_certificates(load_run(recorder.path), report.read_accuracy(results / "accuracy"))
         written = report.write(run, results / "latest")
+        if run.saved_as:
+            try:
+                history.append(run.records, results)
+            except (OSError, ValueError) as error:
+                lost = f"this run is not in the history, where `python -m benchmarks trend` finds runs: {error}"
+                run = replace(run, warnings=(*run.warnings, lost))
         session.config.stash[REPORT] = (run, written["report.html"])
     elif recorder.n_searched:
         run = load_run(recorder.path)
@@ -169,6 +176,9 @@ def pytest_terminal_summary(config: pytest.Config) -> Iterator[None]:
     """Print the winners and the report's path, also when pytest-benchmark has just raised over a regression."""
     try:
         yield
+    except PerformanceRegression as regression:
+        config.stash[HARNESS].recorder.regressed(str(regression))
+        raise
     finally:
         if REPORT in config.stash:
             run, path = config.stash[REPORT]

@@ -110,6 +110,10 @@ class BaseBackend(ABC):
         """Return the device's model, or None on the host."""
         return None
 
+    def settings(self) -> str:
+        """Return the framework's settings that change numbers or speed, such as `x64=True`; empty without any."""
+        return ""
+
     def cache_bytes(self) -> int | None:
         """Return the size of the device's last-level cache; None on the host or where it is unknown."""
         return None

@@ -281,6 +281,10 @@ class Backend(Protocol):
         """Return the device's model, such as `NVIDIA H100 80GB HBM3`, or None on the host."""
         ...
 
+    def settings(self) -> str:
+        """Return the framework's settings that change numbers or speed, such as `x64=True`; empty without any."""
+        ...
+
     def cache_bytes(self) -> int | None:
         """Return the size of the device's last-level cache; None on the host or where it is unknown."""
         ...

@@ -58,6 +58,10 @@ class JaxBackend(BaseBackend):
         """Version of JAX."""
         return str(jax.__version__)
 
+    def settings(self) -> str:
+        """Return whether JAX computes in 64 bits, and how precisely it multiplies matrices."""
+        return f"x64={jax.config.jax_enable_x64}, matmul_precision={jax.config.jax_default_matmul_precision}"
+
     def asarray(self, array: Any, dtype: str | None = None) -> jax.Array:
         """Copy a host array to the device."""
         # A copy of our own: JAX reads the host's array later, or shares it, whatever `may_alias` says.

@@ -70,6 +70,15 @@ class TorchBackend(BaseBackend):
         """Version of PyTorch."""
         return str(torch.__version__)
 
+    def settings(self) -> str:
+        """Return how precisely PyTorch multiplies matrices and accumulates, and whether it is deterministic."""
+        cuda, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+        return (
+            f"matmul_precision={torch.get_float32_matmul_precision()}, cudnn_tf32={cudnn.allow_tf32}, "
+            f"fp16_accumulation={cuda.allow_fp16_reduced_precision_reduction}, "
+            f"deterministic={torch.are_deterministic_algorithms_enabled()}"
+        )
+
     def asarray(self, array: Any, dtype: str | None = None) -> torch.Tensor:
         """Copy a host array to the device."""
         # A copy in C order: torch takes no negative strides.

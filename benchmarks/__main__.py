@@ -9,7 +9,7 @@ from typing import Protocol
 
 from rich.console import Console
 
-from benchmarks.commands import ab, report
+from benchmarks.commands import ab, compare, report, trend
 
 
 class Command(Protocol):
@@ -25,7 +25,7 @@ class Command(Protocol):
         ...
 
 
-COMMANDS: Mapping[str, Command] = {"report": report, "ab": ab}
+COMMANDS: Mapping[str, Command] = {"report": report, "compare": compare, "ab": ab, "trend": trend}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -41,6 +41,11 @@ class Pulse:
         self._beats.clear()
         return self._groups[-1] / statistics.median(self._groups) - 1
 
+    @property
+    def usual_s(self) -> float | None:
+        """Seconds of the kernel's round, as is usual in this run; None if no group has ended."""
+        return statistics.median(self._groups) if self._groups else None
+
     def _round(self) -> float:
         started = perf_counter()
         for _ in range(4):

@@ -215,6 +215,7 @@ _RECORDED = (
     "backend_version",
     "threads",
     "device_name",
+    "settings",
     "first_call_s",
     "host_to_device_s",
     "bytes_moved",

@@ -83,6 +83,14 @@ class Sampling:
         return [seconds / n for bursts, n in pairs for burst in bursts for seconds in burst]
 
     @property
+    def burst_medians_s(self) -> tuple[tuple[float, ...], ...]:
+        """Each burst's median seconds per call, process by process."""
+        return tuple(
+            tuple(statistics.median(burst) / n for burst in bursts)
+            for bursts, n in zip(self.processes, self.iterations, strict=True)
+        )
+
+    @property
     def median_s(self) -> float:
         """Median seconds per call."""
         return statistics.median(self.per_call_s)

@@ -1,8 +1,8 @@
 """The run's journal: every result is on disk before the next case starts, and the report is made from it.
 
 One JSON object a line, its `type` first: `run` (machine and command), `bandwidth`, `cost`, `accuracy`, `case`,
-`rounds`, `warning` and `end`. A run that is killed loses nothing it measured: `python -m benchmarks report` makes
-the report from what there is.
+`bursts`, `rounds`, `warning`, `end` and `regressed`. A run that is killed loses nothing it measured: `python -m
+benchmarks report` makes the report from what there is.
 """
 
 from __future__ import annotations
@@ -22,8 +22,15 @@ from backends.catalogue import OPS
 from benchmarks import machine, oracle
 from benchmarks.accuracy import Verdict
 from benchmarks.analysis import roofline
-from benchmarks.analysis.records import ACCURACY_COLUMNS, COST_COLUMNS, to_frame
-from benchmarks.analysis.store import ROUND_COLUMNS, Run, best_samples, read_journal, write_journal_line
+from benchmarks.analysis.records import ACCURACY_COLUMNS, CASE_KEYS, COST_COLUMNS, to_frame
+from benchmarks.analysis.store import (
+    BURST_COLUMNS,
+    ROUND_COLUMNS,
+    Run,
+    best_samples,
+    read_journal,
+    write_journal_line,
+)
 from benchmarks.bandwidth import Bandwidth
 from benchmarks.cases import Case
 from benchmarks.measure import Sampling
@@ -93,6 +100,10 @@ class Recorder:
         """Write what a backend costs before it computes."""
         self._write("cost", cost)
 
+    def bursts(self, case: Case, sampling: Sampling) -> None:
+        """Write the median of each burst of a case: what a comparison with another run rests on."""
+        self._write("bursts", {**asdict(case), "shape": case.shape_label, "processes": sampling.burst_medians_s})
+
     def rounds(self, case: Case, sampling: Sampling) -> None:
         """Write every round of a case."""
         self._write("rounds", {**asdict(case), "shape": case.shape_label, **asdict(sampling)})
@@ -103,11 +114,16 @@ class Recorder:
             self._warned.add(text)
             self._write("warning", {"text": text})
 
-    def end(self, time_s: Mapping[str, float]) -> None:
-        """Write what the run spent its time on, and what happened to the machine meanwhile."""
+    def regressed(self, reason: str) -> None:
+        """Write that the run failed a comparison, and so is no baseline; also after the journal was closed."""
+        with self.path.open("a", encoding="utf-8") as file:
+            write_journal_line(file, {"type": "regressed", "reason": reason})
+
+    def end(self, time_s: Mapping[str, float], reference_s: float | None = None) -> None:
+        """Write what the run spent its time on, the reference kernel's time, what happened to the machine."""
         for warning in self._watch.finish():
             self.warn(warning)
-        self._write("end", {"time_s": time_s})
+        self._write("end", {"time_s": time_s, "reference_s": reference_s})
 
     def close(self) -> None:
         """Close the journal."""
@@ -126,6 +142,7 @@ def load_run(journal: Path) -> Run:
         raise ValueError(f"journal: {journal} does not begin with a run; is it one of `results/{JOURNALS}`?")
     run = by_type["run"][0]
     measured = _bandwidth(by_type["bandwidth"])
+    end = by_type["end"][-1] if by_type["end"] else {}
     records = to_frame(by_type["case"])
     # By what was measured at both ends of the run; a case's own line knows the beginning alone.
     records["fraction_of_bandwidth"] = roofline.fractions(records, measured)
@@ -136,12 +153,17 @@ def load_run(journal: Path) -> Run:
         bandwidth=measured,
         curves=gallery(),
         costs=to_frame(by_type["cost"], COST_COLUMNS),
+        bursts=_bursts(by_type["bursts"]),
         rounds=_rounds(by_type["rounds"]),
         command=run["command"],
         saved_as=run["saved_as"],
         warnings=(*(line["text"] for line in by_type["warning"]), *roofline.doubts(measured)),
         seed=run["seed"],
-        time_s=by_type["end"][-1]["time_s"] if by_type["end"] else {},
+        time_s=end.get("time_s", {}),
+        reference_s=end.get("reference_s"),
+        run_id=run["run_id"],
+        complete=bool(end),
+        regression="; ".join(line["reason"] for line in by_type["regressed"]),
     )
 
 
@@ -149,6 +171,16 @@ def _bandwidth(lines: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     devices = dict.fromkeys(line["device"] for line in lines)
     frames = [roofline.settle([line for line in lines if line["device"] == device]) for device in devices]
     return pd.concat(frames, ignore_index=True) if frames else Run().bandwidth
+
+
+def _bursts(lines: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    rows = [
+        {name: line[name] for name in CASE_KEYS} | {"process": i, "burst": j, "seconds_per_call": seconds}
+        for line in lines
+        for i, medians in enumerate(line["processes"])
+        for j, seconds in enumerate(medians)
+    ]
+    return pd.DataFrame(rows, columns=list(BURST_COLUMNS))
 
 
 def _rounds(lines: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

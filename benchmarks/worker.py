@@ -55,11 +55,12 @@ class Worker:
         gc.freeze()
 
     def describe(self) -> dict[str, Any]:
-        """Return the backend's version, thread count and device, and the seconds that importing it took."""
+        """Return the backend's version, threads, device and settings, and the seconds that importing it took."""
         return {
             "backend_version": self._backend.version,
             "threads": self._backend.threads,
-            "device_name": self._backend.device_name(),
+            "device_name": self._told("device_name"),
+            "settings": self._told("settings"),
             "import_s": self._import_s,
         }
 
@@ -180,6 +181,10 @@ class Worker:
     def copy_seconds(self, ladder: Sequence[int]) -> list[float]:
         """Return the median time of a copy within the device's memory, for each number of bytes moved."""
         return [self._copy_seconds(n_bytes) for n_bytes in ladder]
+
+    def _told(self, name: str) -> Any:
+        """Return what the backend says of itself; None where its revision is older than the question."""
+        return getattr(self._backend, name, lambda: None)()
 
     def _to_device(self, array: Array, strided: bool) -> Any:  # noqa: FBT001
         if not strided:

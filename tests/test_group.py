@@ -28,7 +28,7 @@ class MadeUpPool:
         self.requests = []
 
     def facts(self, backend, device, process=0):
-        return {"backend_version": "1", "threads": 1, "device_name": None}
+        return {"backend_version": "1", "threads": 1, "device_name": None, "settings": ""}
 
     def call(self, backend, device, method, *arguments, process=0):
         self.requests.append((backend, method, process))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from benchmarks import plausibility
+from benchmarks import bandwidth, plausibility
 from benchmarks.accuracy import Verdict
 from benchmarks.bandwidth import LADDER, Bandwidth
+from benchmarks.harness import Harness
 
 LIMIT = Bandwidth(LADDER, (100.0,) * len(LADDER), (150.0,) * len(LADDER), ("plain",) * len(LADDER))
 COORDINATES = {
@@ -88,3 +91,24 @@ def test_doubts_are_said_in_words():
     assert "8 % faster than usual" in text
     assert "1 % of the numbers are subnormal" in text
     assert "120 % of the measured bandwidth" in text
+
+
+class _Recorded:
+    """Takes the place of a recorder, and of a pool that may use one thread."""
+
+    threads = 1
+
+    def bandwidth(self, device, measured):
+        self.last = measured
+
+
+@pytest.mark.parametrize(("again", "is_invalid"), [(150.0, False), (60.0, True)])
+def test_a_disturbed_measurement_of_the_bandwidth_accuses_nobody(monkeypatch, again, is_invalid):
+    """The bandwidth is measured again before a case is called faster than it; what holds then counts."""
+    slow, now = (replace(LIMIT, read=(rate,) * len(LADDER), copy=(rate,) * len(LADDER)) for rate in (60.0, again))
+    monkeypatch.setattr(bandwidth, "measure_host", lambda threads, ladder: now)
+    harness = Harness(_Recorded(), _Recorded())
+    harness._bandwidths["cpu"] = [slow]
+    seen = record(1_000_000, 8e6 / 100e9)
+    assert bool(harness._too_fast(seen, slow, [verdict()])) == is_invalid
+    assert harness.recorder.last == now

@@ -134,6 +134,19 @@ def test_a_worker_computes_with_its_side_s_backends(altered):
             pool.close()
 
 
+def test_a_side_may_be_older_than_what_backends_are_asked_to_say_of_themselves(altered):
+    base = altered / "backends" / "base.py"
+    text = base.read_text()
+    assert "def settings(self)" in text
+    base.write_text(text.replace("def settings(self)", "def earlier_name(self)"))
+    with sides.opened(str(altered)) as side:
+        pool = Pool(1, command=side.command())
+        try:
+            assert pool.facts("numpy", "cpu")["settings"] is None
+        finally:
+            pool.close()
+
+
 def test_a_backend_that_a_side_lacks_is_unavailable_and_not_taken_from_here(altered):
     with sides.opened(str(altered)) as side:
         pool = Pool(1, command=side.command())

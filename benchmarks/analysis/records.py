@@ -44,6 +44,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("cache", "string", "hot or cold"),
     Column("timing", "string", "latency (synchronised each call) or throughput (once at the end)"),
     Column("threads", "Int64", "threads that took effect"),
+    Column("settings", "string", "the framework's settings that change numbers or speed, such as x64 or TF32"),
     Column("status", "string", "ok, failed, invalid, unavailable, crashed, timeout or out_of_memory"),
     Column("reason", "string", "explains every status but ok, and names known deviations"),
     Column(

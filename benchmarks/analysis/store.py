@@ -21,6 +21,7 @@ from benchmarks.analysis.records import ACCURACY_COLUMNS, CASE_KEYS, COLUMNS, CO
 from benchmarks.analysis.roofline import BANDWIDTH
 
 ROUND_COLUMNS = (*CASE_KEYS, "process", "burst", "round", "iterations", "seconds_per_call")
+BURST_COLUMNS = (*CASE_KEYS, "process", "burst", "seconds_per_call")
 CURVE_COLUMNS = ("op", "x", "y", "derivative")
 
 
@@ -34,8 +35,10 @@ class Run:
 
     `records`, `accuracy` and `costs` follow `COLUMNS`, `ACCURACY_COLUMNS` and `COST_COLUMNS`. `bandwidth` holds
     how fast bytes are copied and read, at each number of them; `curves` the functions and derivatives to draw;
-    `rounds` every round, where they were kept. `warnings` say what makes the numbers doubtful; `seed` is that of
-    the order in which backends took turns, `time_s` what the run spent its time on, in seconds.
+    `bursts` the median of each burst of rounds, `rounds` every round, where they were kept. `warnings` say what
+    makes the numbers doubtful; `seed` is that of the order in which backends took turns, `time_s` what the run
+    spent its time on, in seconds, `reference_s` how long a round of the reference kernel took. A run that was cut
+    short is not `complete`; `regression` says what comparison it failed.
     """
 
     records: pd.DataFrame = field(default_factory=lambda: to_frame([], COLUMNS))
@@ -44,12 +47,17 @@ class Run:
     bandwidth: pd.DataFrame = field(default_factory=lambda: _no_rows(BANDWIDTH))
     curves: pd.DataFrame = field(default_factory=lambda: _no_rows(CURVE_COLUMNS))
     costs: pd.DataFrame = field(default_factory=lambda: to_frame([], COST_COLUMNS))
+    bursts: pd.DataFrame = field(default_factory=lambda: _no_rows(BURST_COLUMNS))
     rounds: pd.DataFrame = field(default_factory=lambda: _no_rows(ROUND_COLUMNS))
     command: str = ""
     saved_as: str = ""
     warnings: tuple[str, ...] = ()
     seed: int | None = None
     time_s: Mapping[str, float] = field(default_factory=dict)
+    reference_s: float | None = None
+    run_id: str = ""
+    complete: bool = True
+    regression: str = ""
 
 
 def best_samples(accuracy: pd.DataFrame) -> pd.DataFrame:

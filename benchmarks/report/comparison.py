@@ -85,19 +85,7 @@ def render(comparison: Comparison, console: Console) -> None:
     """Print the comparison on `console`, fitted to its width: what changed, line by line, the rest in numbers."""
     listed = _listed(comparison)
     if len(listed):
-        table = Table(box=None, pad_edge=False)
-        for heading in ("", "case", "base", "head", "head / base", "verdict"):
-            table.add_column(heading, justify="right" if heading in ("base", "head") else "left", overflow="fold")
-        for row in listed.to_dict("records"):
-            verdict = str(row["verdict"])
-            cells = [
-                _MARKS.get(verdict, ""),
-                _name(row),
-                *_values(comparison, row),
-                f"{verdict}: {row['reason']}" if row["reason"] else verdict,
-            ]
-            table.add_row(*(Text(cell) for cell in cells), style=_STYLES.get(verdict, ""))
-        console.print(table)
+        console.print(_terminal_table(comparison, listed))
     console.print(
         Text(comparison.headline(), style="bold red" if comparison.exit_status == verdicts.REGRESSED else "bold")
     )
@@ -108,7 +96,7 @@ def render(comparison: Comparison, console: Console) -> None:
 
 def to_markdown(comparison: Comparison) -> str:
     """Return the comparison as Markdown: for a pull request, a job's summary, a file."""
-    lines = [f"### {comparison.headline()}", ""]
+    lines = [f"### {_escaped(comparison.headline())}", ""]
     listed = _listed(comparison)
     same = comparison.cases[comparison.cases["verdict"] == verdicts.SAME]
     if len(listed):
@@ -138,6 +126,9 @@ def to_json(comparison: Comparison) -> str:
     return json.dumps(whole, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
+TEXTS = {"md": to_markdown, "json": to_json}
+
+
 def write(comparison: Comparison, folder: Path) -> list[Path]:
     """Write `comparison.md` and `comparison.json` into `folder`; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -156,6 +147,25 @@ def reasons_in_common(cases: pd.DataFrame) -> Iterable[str]:
 
 def _listed(comparison: Comparison) -> pd.DataFrame:
     return verdicts.in_order(comparison.cases[~comparison.cases["verdict"].isin(QUIET)])
+
+
+def _terminal_table(comparison: Comparison, listed: pd.DataFrame) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading, justify in (
+        ("", "left"),
+        ("case", "left"),
+        ("base", "right"),
+        ("head", "right"),
+        ("head / base", "left"),
+        ("verdict", "left"),
+    ):
+        table.add_column(heading, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for row in listed.to_dict("records"):
+        verdict = str(row["verdict"])
+        said = f"{verdict}: {row['reason']}" if row["reason"] else verdict
+        cells = (_MARKS.get(verdict, ""), _name(row), *_values(comparison, row), said)
+        table.add_row(*map(Text, cells), style=_STYLES.get(verdict, ""))
+    return table
 
 
 def _markdown_table(comparison: Comparison, cases: pd.DataFrame) -> str:

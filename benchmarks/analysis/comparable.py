@@ -1,0 +1,61 @@
+"""Whether two runs may be compared: the same machine, thread counts, settings and policies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from benchmarks.analysis.policies import POLICIES
+from benchmarks.analysis.quantities import listing, plural
+from benchmarks.analysis.records import CASE_KEYS
+from benchmarks.analysis.store import Run
+
+_MACHINE = ("machine_id", "cpu", "cores", "memory_gib", "threads", "cpus_allowed", "cpu_quota")
+_CASE_FACTS = {"threads": "threads", "settings": "settings", "device_name": "device"}
+
+
+def differences(base: Run, head: Run) -> list[str]:
+    """Return, in plain words, in what the machines and settings of two runs differ; empty where they do not."""
+    return [*_machine_differences(base, head), *_case_differences(base.records, head.records)]
+
+
+def nothing_in_common(base: pd.DataFrame, head: pd.DataFrame) -> list[str]:
+    """Return why two runs' records have no case in common; empty where they have one."""
+    cases = [set(records[list(CASE_KEYS)].itertuples(index=False, name=None)) for records in (base, head)]
+    if cases[0] & cases[1]:
+        return []
+    for column in (*POLICIES, *(key for key in CASE_KEYS if key not in POLICIES)):
+        old, new = (set(map(str, records[column].dropna())) for records in (base, head))
+        if not old & new:
+            return [f"{column}: {_said(sorted(old))} in the base, {_said(sorted(new))} in the head"]
+    return [f"no case is in both: {plural(len(cases[0]), 'case')} in the base, {len(cases[1])} others in the head"]
+
+
+def _machine_differences(base: Run, head: Run) -> Iterator[str]:
+    for name in _MACHINE:
+        old, new = base.machine.get(name), head.machine.get(name)
+        if old != new:
+            yield f"{name}: {old} in the base, {new} in the head"
+
+
+def _case_differences(base: pd.DataFrame, head: pd.DataFrame) -> Iterator[str]:
+    """Yield in what backends differ that both runs have."""
+    for column, name in _CASE_FACTS.items():
+        old, new = (_by_place(records, column) for records in (base, head))
+        for place in old.keys() & new.keys():
+            if old[place] != new[place]:
+                where = " on ".join(place)
+                yield f"{name} of {where}: {_said(old[place])} in the base, {_said(new[place])} in the head"
+
+
+def _by_place(records: pd.DataFrame, column: str) -> dict[tuple[str, str], tuple[object, ...]]:
+    rows = records[(records["status"] == "ok") & records[column].notna()]
+    return {
+        (str(backend), str(device)): tuple(sorted(group[column].unique()))
+        for (backend, device), group in rows.groupby(["backend", "device"], sort=False)
+    }
+
+
+def _said(values: Sequence[object]) -> str:
+    return listing([str(value) or "none" for value in values]) or "none"

@@ -1,0 +1,124 @@
+"""How far a comparison of two runs is to be trusted.
+
+What the runs differ by as a whole, how often a change is called where there is none, and how large one must be to
+be found.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import scipy.stats
+
+from benchmarks.analysis.quantities import listing
+from benchmarks.analysis.records import CASE_KEYS
+from benchmarks.analysis.store import Run
+from benchmarks.analysis.verdicts import Criteria
+
+LEAST_CASES = 8
+"""From so many cases on, how the runs differ as a whole is told from the cases, else from the reference kernel."""
+MAD_TO_SIGMA = 1.4826
+"""A normal distribution's standard deviation over its median absolute deviation: 1 / Φ⁻¹(3/4)."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How two runs differ as a whole: the standard error this adds to every effect, and that in words."""
+
+    error: float
+    sentence: str
+
+
+def between_runs(measured: pd.DataFrame, reference_shift: float | None) -> Spread:
+    """Return how far two runs differ as a whole, from `effect` and `error` of their cases.
+
+    Most cases have not changed: what the middle of all effects is away from nothing, beyond their own errors, is
+    the machine's doing, or that of their processes (the empirical null of Efron 2004, "Large-scale simultaneous
+    hypothesis testing", centred on no effect). Of few cases, the reference kernel alone says how fast each run's
+    machine was.
+    """
+    if len(measured) >= LEAST_CASES:
+        error = middle_error(measured["effect"], measured["error"])
+        return Spread(
+            error, f"The runs differ by {100 * error:.1f} % (one standard error) beyond their intervals."
+        )
+    known = reference_shift is not None
+    error = abs(reference_shift or 0.0)
+    return Spread(
+        error,
+        f"Too few cases to tell how the runs differ as a whole: intervals cover each run only"
+        f"{f', and that the reference kernel took {100 * error:.1f} % more or less' if known else ''}. "
+        "`python -m benchmarks ab` measures both together.",
+    )
+
+
+def middle_error(effects: pd.Series, errors: pd.Series) -> float:
+    """Return the standard deviation of effects around zero that their own standard errors do not explain."""
+    scale = MAD_TO_SIGMA * float(effects.abs().median())
+    own = float(errors.replace(math.inf, math.nan).median())
+    return math.sqrt(max(0.0, scale**2 - (0.0 if math.isnan(own) else own) ** 2))
+
+
+def halves(bursts: pd.DataFrame) -> pd.DataFrame:
+    """Return each case's run against itself: the effect of its later bursts over its earlier ones.
+
+    It is divided by √2: halves have half of the bursts, so their difference is √2 times as uncertain as that of
+    two whole runs. Columns: CASE_KEYS and `effect`.
+    """
+    if bursts.empty:
+        return pd.DataFrame(columns=[*CASE_KEYS, "effect"])
+    logs = bursts.assign(log=np.log(bursts["seconds_per_call"]))
+    by_process = logs.groupby([*CASE_KEYS, "process"], sort=False)
+    rank, n = by_process.cumcount(), by_process["log"].transform("size")
+    # The middle burst of an odd number belongs to neither half.
+    logs = logs.assign(half=np.select([rank < n // 2, rank >= n - n // 2], ["first", "second"], "middle"))
+    means = logs.pivot_table(index=list(CASE_KEYS), columns="half", values="log", sort=False)
+    effect = (means["second"] - means["first"]) / math.sqrt(2)
+    return effect.rename("effect").reset_index()
+
+
+def chance_of_alarm(
+    true: float, errors: pd.Series, own: pd.DataFrame, spread: float, criteria: Criteria, n_cases: int
+) -> float:
+    """Return how often a case that is `true` times slower would be called so, had only it changed.
+
+    `errors` (indexed by CASE_KEYS) are those of the comparison, `own` the effects of runs against themselves: the
+    chance is taken over what was really seen within the runs, and over a normal difference between them.
+    """
+    z = float(scipy.stats.norm.isf(criteria.false_discovery_rate / 2 / n_cases))
+    reach = max(z, float(scipy.stats.norm.ppf((1 + criteria.confidence) / 2)))
+    error = own.set_index(list(CASE_KEYS))["effect"].index.map(errors.to_dict()).to_numpy(float)
+    seen = math.log(true) + own["effect"].to_numpy(float)
+    beyond = seen - criteria.margin - reach * error
+    beyond = beyond[np.isfinite(beyond)]
+    return float(np.mean(scipy.stats.norm.cdf(beyond / max(spread, 1e-6)))) if len(beyond) else math.nan
+
+
+def sentence(base: Run, head: Run, measured: pd.DataFrame, spread: Spread, criteria: Criteria) -> str:
+    """Return how often this comparison raises a false alarm, and what it finds."""
+    own = pd.concat([halves(base.bursts), halves(head.bursts)], ignore_index=True)
+    if own.empty:
+        return "How often it is wrong is not known: these runs hold no bursts, being from an older version."
+    own_error = measured.set_index(list(CASE_KEYS))["error"]
+    errors = pd.Series(np.hypot(own_error.to_numpy(float), spread.error), index=own_error.index)
+    of = (errors, own, spread.error, criteria, len(measured))
+    false = chance_of_alarm(1.0, *of) * len(measured)
+    found = [f"{chance_of_alarm(1 + share, *of):.0%} of slow-downs by {share:.0%}" for share in (0.1, 0.2, 0.5)]
+    return (
+        f"By each run's own halves against each other, this comparison raises {_few(false)} false alarms in all, "
+        f"and finds {listing(found)}."
+    )
+
+
+def _few(expected: float) -> str:
+    return "fewer than 0.01" if expected < 0.01 else f"{expected:.2g}"
+
+
+def reference_shift(base: Run, head: Run) -> float | None:
+    """Return by how much longer the reference kernel took in the head, as a logarithm; None if not known."""
+    if base.reference_s and head.reference_s:
+        return math.log(head.reference_s / base.reference_s)
+    return None

@@ -1,0 +1,98 @@
+"""`python -m benchmarks compare BASE HEAD`: what changed between two saved runs.
+
+BASE and HEAD are names given with --benchmark-save, numbers that pytest-benchmark gave, or files. Exit status: 0
+nothing is slower, 1 something is (or now fails), 2 the runs cannot be compared, or nothing could be judged.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks import saved, selection
+from benchmarks.analysis.comparable import differences, nothing_in_common
+from benchmarks.analysis.compare import compare
+from benchmarks.analysis.store import Run
+from benchmarks.analysis.verdicts import Criteria
+from benchmarks.report.comparison import TEXTS, Comparison, reasons_in_common, render, write
+
+SUMMARY = "compare two saved runs, case by case"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    for side in ("base", "head"):
+        parser.add_argument(side, metavar=side.upper(), help="a saved name, a number such as 0001, or a file")
+    parser.add_argument(
+        "--threshold",
+        type=selection.fraction,
+        default=Criteria.threshold,
+        metavar="SHARE",
+        help="the least change that matters (5%%)",
+    )
+    parser.add_argument(
+        "--across-machines",
+        action="store_true",
+        help="compare fractions of each machine's own bandwidth, where machines or settings differ",
+    )
+    parser.add_argument("--format", choices=("table", *TEXTS), default="table", help="what to print (table)")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="the results folder (results/)")
+    parser.add_argument("--output", type=Path, help="a folder to write comparison.md and comparison.json to")
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """Compare and print; return the exit status."""
+    base, head = (saved.load(name, options.results) for name in (options.base, options.head))
+    _require_baseline(options.base, base)
+    _require_comparable(base, head, across_machines=options.across_machines)
+    criteria = Criteria(threshold=options.threshold)
+    cases, notes = compare(base, head, criteria, shares=options.across_machines)
+    if options.across_machines:
+        notes = [
+            "Compared are fractions of each machine's own bandwidth, not times.",
+            "A kernel bound by computing looks slower on a machine whose memory is faster.",
+            *(f"Differs: {text}." for text in differences(base, head)),
+            *notes,
+        ]
+    comparison = Comparison(
+        _label(options.base, base),
+        _label(options.head, head),
+        cases,
+        criteria,
+        "bursts",
+        (*notes, *reasons_in_common(cases)),
+        shares=options.across_machines,
+    )
+    if options.format == "table":
+        render(comparison, console)
+    else:
+        print(TEXTS[options.format](comparison), end="")
+    if options.output:
+        write(comparison, options.output)
+    return comparison.exit_status
+
+
+def _require_baseline(name: str, base: Run) -> None:
+    """Raise ValueError for a run that must not be a baseline."""
+    if base.regression:
+        raise ValueError(f"{name}: failed a comparison itself, and is no baseline: {base.regression}")
+    if not base.complete:
+        raise ValueError(f"{name}: was cut short, and is no baseline")
+
+
+def _require_comparable(base: Run, head: Run, *, across_machines: bool) -> None:
+    """Raise ValueError with what differs between runs that must not be compared."""
+    found = nothing_in_common(base.records, head.records)
+    if not across_machines:
+        found = found or differences(base, head)
+    if found:
+        hint = "" if across_machines else "; --across-machines compares fractions of each machine's bandwidth"
+        raise ValueError("these runs cannot be compared: " + "; ".join(found) + hint)
+
+
+def _label(name: str, run: Run) -> str:
+    """Return a run's name, and the commit that it measured."""
+    commits = [str(commit)[:12] for commit in run.records["git_commit"].dropna().unique()]
+    return f"{Path(name).stem} ({commits[0]})" if len(commits) == 1 else Path(name).stem

@@ -1,0 +1,78 @@
+"""Saved runs: found by name, by pytest-benchmark's number, or as a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.analysis.quantities import listing
+from benchmarks.analysis.records import CASE_KEYS, COLUMNS, to_frame
+from benchmarks.analysis.store import BURST_COLUMNS, Run
+from benchmarks.recorder import JOURNALS, load_run
+
+
+def load(name: str, results: Path) -> Run:
+    """Return a run: a file (journal or pytest-benchmark's JSON), a number such as 0001, a saved name, a run's id.
+
+    Of several runs of one name, the newest that did not fail a comparison and was not cut short. Raises ValueError
+    for what is none of these, with what there is.
+    """
+    if Path(name).is_file():
+        return _read(Path(name), results)
+    if name.isdigit() and (numbered := sorted(results.glob(f"runs/*/{name:0>4}_*.json"))):
+        return _read(numbered[-1], results)
+    named = [load_run(path) for path, saved_as, run_id in _saved(results) if name in (saved_as, run_id)]
+    if not named:
+        known = list(dict.fromkeys(saved_as for _, saved_as, _ in _saved(results)))
+        there_is = f"saved are {listing(known, most=20)}" if known else f"nothing is saved in {results}"
+        raise ValueError(f"{name}: no such run, number or file; {there_is}")
+    return next((run for run in named if run.complete and not run.regression), named[0])
+
+
+def _saved(results: Path) -> Iterator[tuple[Path, str, str]]:
+    """Yield the journal, name and id of each run that was saved under a name, the newest first."""
+    for path in sorted((results / JOURNALS).glob("*.jsonl"), reverse=True):
+        with path.open(encoding="utf-8") as file:
+            try:
+                opening = json.loads(file.readline())
+            except ValueError:
+                continue  # cut short in its first line: there is nothing in it
+        if opening.get("saved_as"):
+            yield path, opening["saved_as"], opening["run_id"]
+
+
+def _read(path: Path, results: Path) -> Run:
+    if path.suffix == ".jsonl":
+        return load_run(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        records = [row["extra_info"] for row in content["benchmarks"] if "op" in row["extra_info"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: neither a journal (.jsonl) nor saved by pytest-benchmark: {error!r}") from None
+    if not records:
+        raise ValueError(f"{path}: holds no case that was timed here")
+    journal = results / JOURNALS / f"{records[0]['run_id']}.jsonl"
+    return load_run(journal) if journal.is_file() else _from_extra_info(records)
+
+
+def _from_extra_info(records: list[dict[str, Any]]) -> Run:
+    """Return what pytest-benchmark's file alone says of a run: its good cases, and not what failed."""
+    names = [column.name for column in COLUMNS]
+    bursts = [
+        {key: record[key] for key in CASE_KEYS} | {"process": i, "burst": j, "seconds_per_call": seconds}
+        for record in records
+        for i, medians in enumerate(record.get("burst_medians_s", []))
+        for j, seconds in enumerate(medians)
+    ]
+    first = records[0]
+    return Run(
+        records=to_frame([{key: record[key] for key in record.keys() & set(names)} for record in records]),
+        machine={"machine_id": first["machine_id"]},
+        bursts=pd.DataFrame(bursts, columns=list(BURST_COLUMNS)),
+        saved_as=first["saved_as"],
+        run_id=first["run_id"],
+    )

@@ -1,0 +1,242 @@
+"""Two runs compared: what is called a change, what is refused, and how far to trust it."""
+
+from __future__ import annotations
+
+import json
+import math
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+from synthetic import failure, record
+
+from benchmarks.analysis import trust
+from benchmarks.analysis.comparable import differences, nothing_in_common
+from benchmarks.analysis.compare import compare
+from benchmarks.analysis.records import CASE_KEYS, to_frame
+from benchmarks.analysis.store import BURST_COLUMNS, Run
+from benchmarks.analysis.verdicts import Criteria
+from benchmarks.report.comparison import Comparison, render, to_json, to_markdown
+
+N_BURSTS = 12
+MACHINE = {"machine_id": "a1b2", "cpu": "x", "threads": 2}
+
+
+def a_run(seed=0, slower=None, shift=0.0, spread=0.0, noise=0.01, n_cases=40, reference_s=7e-5, **more):
+    """Make a run of `n_cases`, in bursts that scatter by `noise`.
+
+    `slower` adds to the logarithm of some cases' times, `shift` to all, `spread` is how far each is off by chance.
+    """
+    rng = np.random.default_rng(seed)
+    true = math.log(1e-5) + shift + rng.normal(0, spread, n_cases)
+    for i, effect in (slower or {}).items():
+        true[i] += effect
+    taken = np.exp(true[:, None] + rng.normal(0, noise, (n_cases, N_BURSTS)))
+    ordered = np.sort(taken, axis=1)
+    return Run(
+        # The third and the tenth of twelve: the 96 % interval of the median.
+        records=untimed(n_cases).assign(
+            median_s=np.median(taken, axis=1), ci95_low_s=ordered[:, 2], ci95_high_s=ordered[:, 9], **more
+        ),
+        machine=MACHINE,
+        bursts=untimed_bursts(n_cases).assign(seconds_per_call=taken.ravel()),
+        reference_s=reference_s,
+    )
+
+
+@cache
+def untimed(n_cases):
+    """Make the records of so many cases, told apart by their shapes."""
+    made = [record("numpy", "relu", n=1000 + i, bursts=N_BURSTS, settings="") for i in range(n_cases)]
+    return to_frame(made)
+
+
+@cache
+def untimed_bursts(n_cases):
+    """Make the bursts of so many cases, without their times."""
+    repeated = untimed(n_cases)[list(CASE_KEYS)].loc[lambda frame: frame.index.repeat(N_BURSTS)]
+    numbered = repeated.assign(process=0, burst=np.tile(np.arange(N_BURSTS), n_cases), seconds_per_call=0.0)
+    return numbered.reset_index(drop=True)[list(BURST_COLUMNS)]
+
+
+def verdicts_of(base, head, **options):
+    cases, _ = compare(base, head, Criteria(), **options)
+    return cases.set_index(cases["shape"].astype(int) - 1000)["verdict"]
+
+
+def notes_of(base, head):
+    return " ".join(compare(base, head, Criteria())[1])
+
+
+def with_failure(run, status="failed", i=0):
+    """Return the run with its `i`-th case failed."""
+    rows = run.records.to_dict("records")
+    rows[i] = failure("numpy", status, "off by 12 ULP", op="relu", n=1000 + i)
+    return Run(records=to_frame(rows), machine=run.machine, bursts=run.bursts, reference_s=run.reference_s)
+
+
+def test_a_run_compared_with_itself_is_the_same_in_every_case():
+    run = a_run()
+    cases, _ = compare(run, run, Criteria())
+    assert cases["ratio"].eq(1).all()
+    assert cases["verdict"].eq("same").all()
+
+
+def test_one_slow_down_is_found_and_nothing_else_blamed():
+    found = verdicts_of(a_run(1), a_run(2, slower={7: math.log(1.2), 9: -math.log(1.3)}))
+    assert found[7] == "slower"
+    assert found[9] == "faster"
+    assert found.drop([7, 9]).isin(["same", "ambiguous"]).all()
+
+
+@pytest.mark.parametrize("different", [{}, {"shift": 0.08}, {"spread": 0.05}, {"shift": 0.05, "spread": 0.05}])
+def test_what_the_runs_differ_by_as_a_whole_is_nobody_s_regression(different):
+    alarms = 0
+    for seed in range(20):
+        found = verdicts_of(a_run(2 * seed), a_run(2 * seed + 1, **different))
+        alarms += found.isin(["slower", "faster"]).any()
+    assert alarms <= 1
+
+
+def test_of_few_cases_the_reference_kernel_says_how_fast_the_machine_was():
+    base, head = a_run(1, n_cases=2), a_run(2, n_cases=2, shift=0.15, reference_s=7e-5 * math.exp(0.15))
+    assert verdicts_of(base, head).eq("ambiguous").all()
+    assert verdicts_of(base, a_run(2, n_cases=2, shift=0.15)).eq("slower").all()
+    assert "Too few cases" in notes_of(base, head)
+
+
+def test_a_failed_case_is_no_baseline():
+    assert verdicts_of(with_failure(a_run()), a_run())[0] == "fixed"
+    assert verdicts_of(with_failure(a_run()), with_failure(a_run(), "timeout"))[0] == "failing in both"
+
+
+def test_a_case_that_fails_now_is_a_regression_with_its_reason():
+    cases, _ = compare(a_run(), with_failure(a_run()), Criteria())
+    row = cases.iloc[0]
+    assert (row["verdict"], row["reason"]) == ("now failing", "head: off by 12 ULP")
+
+
+def test_a_case_in_one_run_only_is_new_or_missing():
+    few, many = a_run(n_cases=39), a_run(n_cases=40)
+    assert verdicts_of(few, many)[39] == "new"
+    assert verdicts_of(many, few)[39] == "missing"
+
+
+def test_an_interval_without_bounds_decides_nothing():
+    run = a_run()
+    unbounded = Run(records=run.records.assign(ci95_low_s=-math.inf, ci95_high_s=math.inf), machine=MACHINE)
+    assert verdicts_of(run, unbounded).eq("ambiguous").all()
+
+
+def test_other_machines_threads_settings_and_devices_are_refused_by_name():
+    base = a_run()
+    assert differences(base, base) == []
+    other = Run(records=base.records, machine=MACHINE | {"machine_id": "c3d4", "threads": 4})
+    found = " ".join(differences(base, other))
+    assert "machine_id: a1b2 in the base, c3d4 in the head" in found
+    assert "threads: 2 in the base, 4 in the head" in found
+    assert differences(base, a_run(threads=8)) == ["threads of numpy on cpu: 1 in the base, 8 in the head"]
+    assert differences(base, a_run(device_name="Y"))[0].startswith("device of numpy on cpu: ")
+    x64 = Run(records=base.records.assign(settings="x64=True"), machine=MACHINE)
+    assert differences(base, x64) == ["settings of numpy on cpu: none in the base, x64=True in the head"]
+
+
+def test_a_setting_that_an_older_run_did_not_record_is_no_difference():
+    base = a_run()
+    assert differences(Run(records=base.records.assign(settings=pd.NA), machine=MACHINE), base) == []
+
+
+def test_runs_of_other_policies_have_nothing_in_common():
+    fresh, reuse = a_run(), a_run(allocation="reuse")
+    assert nothing_in_common(fresh.records, fresh.records) == []
+    assert nothing_in_common(fresh.records, reuse.records) == ["allocation: fresh in the base, reuse in the head"]
+
+
+def test_across_machines_shares_of_the_bandwidth_are_compared():
+    base = a_run()
+    faster_machine = Run(
+        records=base.records.assign(median_s=base.records["median_s"] / 3), machine={"machine_id": "other"}
+    )
+    assert verdicts_of(base, faster_machine, shares=True).eq("same").all()
+    worse = base.records.assign(fraction_of_bandwidth=base.records["fraction_of_bandwidth"].where(
+        base.records["shape"] != "1003", base.records["fraction_of_bandwidth"] / 1.5))  # fmt: skip
+    found = verdicts_of(base, Run(records=worse, machine=MACHINE), shares=True)
+    assert found[3] == "slower"
+    unknown = Run(records=base.records.assign(fraction_of_bandwidth=math.nan), machine=MACHINE)
+    assert verdicts_of(base, unknown, shares=True).eq("ambiguous").all()
+
+
+def test_what_the_comparison_says_it_finds_is_what_it_finds():
+    """The chance it states, from one pair of runs, against how often a slow-down is found in many pairs."""
+    criteria = Criteria()
+    found, stated = [], []
+    for seed in range(25):
+        base, head = a_run(2 * seed, noise=0.04), a_run(2 * seed + 1, noise=0.04, slower={5: math.log(1.15)})
+        found.append(verdicts_of(base, head)[5] == "slower")
+        own = pd.concat([trust.halves(base.bursts), trust.halves(head.bursts)])
+        cases = compare(base, head, criteria)[0].set_index(list(CASE_KEYS))
+        errors = np.log(cases["high"] / cases["low"]) / (2 * 1.96)
+        stated.append(trust.chance_of_alarm(1.15, errors, own, 0.005, criteria, len(cases)))
+    assert np.mean(stated) == pytest.approx(np.mean(found), abs=0.2)
+    assert 0.1 < np.mean(found) < 0.9, "or the test shows nothing"
+
+
+def test_larger_slow_downs_are_found_more_often_and_none_hardly_ever():
+    base, head = a_run(1), a_run(2)
+    own = trust.halves(base.bursts)
+    errors = pd.Series(0.01, index=pd.MultiIndex.from_frame(own[list(CASE_KEYS)]))
+    chances = [trust.chance_of_alarm(true, errors, own, 0.005, Criteria(), 40) for true in (1, 1.05, 1.1, 1.2)]
+    assert chances == sorted(chances)
+    assert chances[0] < 1e-6
+    assert chances[-1] > 0.99
+    assert "false alarms in all" in notes_of(base, head)
+
+
+def test_runs_without_bursts_say_that_their_trust_is_not_known():
+    without = Run(records=a_run().records, machine=MACHINE)
+    assert "is not known" in notes_of(without, without)
+
+
+def test_halves_of_one_run_differ_by_what_changed_between_them():
+    run = a_run(noise=0.0)
+    later = run.bursts["burst"] >= N_BURSTS // 2
+    drifted = run.bursts.assign(seconds_per_call=run.bursts["seconds_per_call"] * np.where(later, 1.1, 1.0))
+    assert trust.halves(drifted)["effect"].tolist() == pytest.approx([math.log(1.1) / math.sqrt(2)] * 40)
+
+
+@pytest.fixture
+def comparison():
+    base = a_run(1)
+    head = with_failure(a_run(2, slower={7: math.log(1.5)}), i=3)
+    cases, notes = compare(base, head, Criteria())
+    return Comparison("main", "<script>|branch", cases, Criteria(), "bursts", tuple(notes))
+
+
+@pytest.mark.parametrize("width", [60, 100, 200])
+def test_the_terminal_shows_what_changed_and_counts_the_rest(comparison, width):
+    console = Console(width=width, no_color=True)
+    with console.capture() as captured:
+        render(comparison, console)
+    output = captured.get()
+    assert max(map(len, output.splitlines())) <= width
+    assert "1 now failing, 1 slower" in " ".join(output.split())
+    if width > 60:
+        assert "relu-forward-float32-1007-" in output
+
+
+def test_markdown_shows_names_as_they_are(comparison):
+    text = to_markdown(comparison)
+    assert "<script>" not in text
+    assert "| ▲ | `relu-forward-float32-1007-numpy-cpu` |" in " ".join(text.split())
+    assert "<details><summary>" in text
+
+
+def test_json_holds_every_case_and_the_exit_status(comparison):
+    whole = json.loads(to_json(comparison))
+    assert whole["exit_status"] == 1
+    assert len(whole["cases"]) == 40
+    assert {case["verdict"] for case in whole["cases"]} >= {"now failing", "slower", "same"}
+    failed = next(case for case in whole["cases"] if case["verdict"] == "now failing")
+    assert failed["ratio"] is None
