@@ -158,9 +158,16 @@ def counters(path: Path) -> dict[str, int]:
     return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdecimal()}
 
 
+def processors() -> list[int]:
+    """Return the processors that this process may use: all of them where the system knows no affinity."""
+    return (
+        sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+    )
+
+
 def processors_allowed() -> int:
-    """Return how many processors this process may use: all of them where the system knows no affinity."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many processors this process may use."""
+    return len(processors())
 
 
 def swap_used_bytes() -> int:

@@ -8,6 +8,7 @@ process that asks.
 from __future__ import annotations
 
 import gc
+import os
 import statistics
 import sys
 import traceback
@@ -63,6 +64,11 @@ class Worker:
             "settings": self._told("settings"),
             "import_s": self._import_s,
         }
+
+    def pin(self, processor: int) -> None:
+        """Compute on one processor from now on, where the system lets a process choose."""
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, {processor})
 
     def thread_pools(self) -> list[dict[str, Any]]:
         """Return the thread pools in this process."""
