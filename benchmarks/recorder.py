@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,7 @@ def _rounds(lines: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(ROUND_COLUMNS))
 
 
+@cache
 def gallery() -> pd.DataFrame:
     """Return each elementwise activation and its derivative over [-5, 5), in the course notes' steps of 0.1."""
     x = np.arange(-5.0, 5.0, 0.1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from benchmarks.recorder import JOURNALS, load_run
 
 
 def load(name: str, results: Path) -> Run:
-    """Return a run: a file (journal or pytest-benchmark's JSON), a number such as 0001, a saved name, a run's id.
+    """Return a run: a file, a number such as 0001, a saved name, or a run's id.
 
-    Of several runs of one name, the newest that did not fail a comparison and was not cut short. Raises ValueError
-    for what is none of these, with what there is.
+    Files are journals, pytest-benchmark's JSON, and the records.csv of a report. Of several runs of one name, the
+    newest that did not fail a comparison and was not cut short. Raises ValueError for what is none of these, with
+    what there is.
     """
     if Path(name).is_file():
         return _read(Path(name), results)
@@ -48,11 +50,13 @@ def _saved(results: Path) -> Iterator[tuple[Path, str, str]]:
 def _read(path: Path, results: Path) -> Run:
     if path.suffix == ".jsonl":
         return load_run(path)
+    if path.suffix == ".csv":
+        return _from_records(to_frame(pd.read_csv(path).to_dict("records")))
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         records = [row["extra_info"] for row in content["benchmarks"] if "op" in row["extra_info"]]
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: neither a journal (.jsonl) nor saved by pytest-benchmark: {error!r}") from None
+        raise ValueError(f"{path}: neither .jsonl, .csv nor saved by pytest-benchmark: {error!r}") from None
     if not records:
         raise ValueError(f"{path}: holds no case that was timed here")
     journal = results / JOURNALS / f"{records[0]['run_id']}.jsonl"
@@ -68,11 +72,13 @@ def _from_extra_info(records: list[dict[str, Any]]) -> Run:
         for i, medians in enumerate(record.get("burst_medians_s", []))
         for j, seconds in enumerate(medians)
     ]
-    first = records[0]
-    return Run(
-        records=to_frame([{key: record[key] for key in record.keys() & set(names)} for record in records]),
-        machine={"machine_id": first["machine_id"]},
-        bursts=pd.DataFrame(bursts, columns=list(BURST_COLUMNS)),
-        saved_as=first["saved_as"],
-        run_id=first["run_id"],
-    )
+    frame = to_frame([{key: record[key] for key in record.keys() & set(names)} for record in records])
+    return replace(_from_records(frame), bursts=pd.DataFrame(bursts, columns=list(BURST_COLUMNS)))
+
+
+def _from_records(records: pd.DataFrame) -> Run:
+    """Return what records alone say of a run."""
+    if records.empty:
+        raise ValueError("records: there are none")
+    first = records.iloc[0]
+    return Run(records=records, machine={"machine_id": first["machine_id"]}, run_id=first["run_id"])
