@@ -19,6 +19,7 @@ import importlib
 import importlib.util
 import pkgutil
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 from backends.interface import Backend, BackendUnavailable, Declaration
@@ -53,8 +54,11 @@ class Availability(Mapping[str, list[str]]):
 
 def declarations() -> dict[str, Declaration]:
     """Return what each backend declares, by name, the one that needs no extra first; imports none of them."""
-    modules = {info.name for info in pkgutil.iter_modules(__path__) if info.name.endswith("_backend")}
-    found = [_declaration(name) for name in sorted(modules)]
+    # Not pkgutil.iter_modules, which looks into every folder here: Numba's cache has thousands of files.
+    sources = [path for folder in reversed(__path__) for path in Path(folder).glob("*_backend.py")]
+    # Of several folders that have a module, the first counts, as in an import.
+    modules = {path.stem: path for path in sources}
+    found = [_declaration(path, path.stat().st_mtime_ns) for _, path in sorted(modules.items())]
     found.sort(key=lambda declaration: (bool(declaration.extra), declaration.module))
     return {variant: declaration for declaration in found for variant in declaration.variants}
 
@@ -115,12 +119,11 @@ def _find(name: str) -> Declaration:
     return found[name]
 
 
-def _declaration(module: str) -> Declaration:
-    """Read a module's literal assignments from its source."""
-    spec = importlib.util.find_spec(f"{__name__}.{module}")
-    if spec is None or spec.origin is None:
-        raise ImportError(f"{module}: no source file to read its declaration from")
-    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+@cache
+def _declaration(source: Path, modified_ns: int) -> Declaration:
+    """Read a module's literal assignments from its source, once for each version of it."""
+    del modified_ns
+    tree = ast.parse(source.read_text(encoding="utf-8"))
     facts = {
         _FIELDS[target.id]: ast.literal_eval(node.value)
         for node in tree.body
@@ -129,5 +132,5 @@ def _declaration(module: str) -> Declaration:
         if isinstance(target, ast.Name) and target.id in _FIELDS
     }
     if lacking := set(_FIELDS.values()) - set(facts):
-        raise ImportError(f"{spec.origin}: does not declare {', '.join(sorted(lacking)).upper()} as literals")
-    return Declaration(module=spec.name, **facts)
+        raise ImportError(f"{source}: does not declare {', '.join(sorted(lacking)).upper()} as literals")
+    return Declaration(module=f"{__name__}.{source.stem}", **facts)

@@ -28,13 +28,18 @@ class Command(Protocol):
 COMMANDS: Mapping[str, Command] = {"report": report, "compare": compare, "ab": ab, "trend": trend}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return the exit status: 2 for a command that could not do what was asked."""
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parsers = parser.add_subparsers(dest="command", required=True)
     for name, command in COMMANDS.items():
         command.add_arguments(parsers.add_parser(name, help=command.SUMMARY, description=command.__doc__))
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit status: 2 for a command that could not do what was asked."""
+    options = make_parser().parse_args(arguments)
     try:
         return COMMANDS[options.command].run(options, Console())
     except (OSError, ValueError) as error:

@@ -51,7 +51,8 @@ def _read(path: Path, results: Path) -> Run:
     if path.suffix == ".jsonl":
         return load_run(path)
     if path.suffix == ".csv":
-        return _from_records(to_frame(pd.read_csv(path).to_dict("records")))
+        rows: list[Any] = pd.read_csv(path).to_dict("records")
+        return _from_records(to_frame(rows))
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         records = [row["extra_info"] for row in content["benchmarks"] if "op" in row["extra_info"]]

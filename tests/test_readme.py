@@ -9,6 +9,7 @@ import pytest
 
 import backends
 from benchmarks import readme
+from benchmarks.__main__ import make_parser
 
 
 @pytest.mark.parametrize("path", readme.TABLES, ids=lambda path: path.relative_to(readme.ROOT).as_posix())
@@ -38,6 +39,8 @@ def test_every_option_shown_exists(pytestconfig):
     parser = pytestconfig._parser
     known = {name for option in parser._anonymous.options for name in option.names()}
     known |= {name for group in parser._groups for option in group.options for name in option.names()}
+    (commands,) = (action for action in make_parser()._actions if action.choices)
+    known |= {name for each in commands.choices.values() for name in each._option_string_actions}
     validation = (readme.ROOT / "benchmarks" / "validation" / "__main__.py").read_text(encoding="utf-8")
     known |= set(re.findall(r'add_argument\("(--[a-z-]+)"', validation))
     assert shown <= known, shown - known
