@@ -19,6 +19,7 @@ import pandas as pd
 
 from benchmarks import environment, measure
 from benchmarks.analysis import sittings
+from benchmarks.analysis.quantities import seconds
 from benchmarks.analysis.records import CASE_KEYS
 from benchmarks.analysis.sittings import LOOKS, SITTING_COLUMNS
 from benchmarks.analysis.store import write_journal_line
@@ -60,13 +61,16 @@ class Trial:
         self._order = random.Random(self.seed)
         self._references = cache(references)
         self.journal.parent.mkdir(parents=True, exist_ok=True)
-        due = list(self.cases)
+        due, n_decided = list(self.cases), 0
         try:
             for n in range(1, LOOKS[-1] + 1):
                 self._sit(n, due)
                 if n in LOOKS:
-                    due = self._undecided()
-                self._report(n, due)
+                    found = self.conclude()
+                    n_decided = int((found["verdict"] != AMBIGUOUS).sum())
+                    due = self._undecided(found)
+                spent = seconds(perf_counter() - self._started)
+                self.say(f"sitting {n}: {n_decided} of {len(self.cases)} cases decided, {spent}")
                 if not due or self._is_over():
                     break
         except KeyboardInterrupt:
@@ -172,15 +176,10 @@ class Trial:
         with self.journal.open("a", encoding="utf-8") as file:
             write_journal_line(file, self.rows[-1])
 
-    def _undecided(self) -> list[Case]:
-        open_cases = sittings.undecided(self.conclude())
+    def _undecided(self, found: pd.DataFrame) -> list[Case]:
+        open_cases = sittings.undecided(found)
         left = set(open_cases[list(CASE_KEYS)].itertuples(index=False, name=None))
         return [case for case in self.cases if _key(case) in left]
-
-    def _report(self, n: int, due: Sequence[Case]) -> None:
-        spent = perf_counter() - self._started
-        n_decided = len(self.cases) - len(due) if n >= LOOKS[0] else 0
-        self.say(f"sitting {n}: {n_decided} of {len(self.cases)} cases decided, {spent:.0f} s")
 
     def _is_over(self) -> bool:
         return perf_counter() - self._started > self.budget_s

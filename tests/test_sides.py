@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import shutil
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 
 from benchmarks import sides
 from benchmarks.cases import Case
+from benchmarks.commands.ab import _differences
 from benchmarks.pool import CaseError, Pool
 
 
@@ -111,6 +114,31 @@ def test_the_label_says_what_the_name_does_not(repository):
 def test_versions_are_those_of_the_environment():
     found = sides.versions(Path(sys.executable), ("numpy", "no-such-package"))
     assert found == {"numpy": np.__version__}
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """Make another environment: this one's packages, but a scipy of version 0.0, which nothing imports."""
+    venv.create(tmp_path / "environment", symlinks=True)
+    (packages,) = (tmp_path / "environment" / "lib").glob("python*/site-packages")
+    about = packages / "scipy-0.0.dist-info" / "METADATA"
+    about.parent.mkdir()
+    about.write_text("Metadata-Version: 2.1\nName: scipy\nVersion: 0.0\n")
+    (packages / "others.pth").write_text("\n".join(entry for entry in sys.path if "site-packages" in entry))
+    return tmp_path / "environment" / "bin" / "python"
+
+
+def test_a_side_may_have_an_environment_of_its_own(environment):
+    with sides.opened(".", environment) as side:
+        pool = Pool(1, command=side.command())
+        try:
+            assert pool.facts("numpy", "cpu")["backend_version"] == np.__version__
+            assert pool._workers["numpy", "cpu", 0]._process.args[0] == str(environment)
+        finally:
+            pool.close()
+    assert list(_differences(side, sides.Side(".", None, side.folder, Path(sys.executable)))) == [
+        f"scipy: 0.0 on the base's side, {importlib.metadata.version('scipy')} on the head's."
+    ]
 
 
 @pytest.fixture
