@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks import environment, measure
+from benchmarks import environment
 from benchmarks.analysis import sittings
 from benchmarks.analysis.quantities import seconds
 from benchmarks.analysis.records import CASE_KEYS
@@ -25,10 +25,10 @@ from benchmarks.analysis.sittings import LOOKS, SITTING_COLUMNS
 from benchmarks.analysis.store import write_journal_line
 from benchmarks.analysis.verdicts import AMBIGUOUS, Criteria
 from benchmarks.cases import Case
-from benchmarks.group import Entry, Group
+from benchmarks.group import Entry, Group, expected
 from benchmarks.paired import sitting
 from benchmarks.pool import CaseError, Pool
-from benchmarks.references import Reference, references
+from benchmarks.references import references
 from benchmarks.sides import Side
 from benchmarks.stopwatch import Stopwatch
 
@@ -138,18 +138,17 @@ class Trial:
         base, head = (Group([entry], pool, 1, Stopwatch()) for entry, pool in zip(entries, pools, strict=True))
         effect = None
         with base.prepared(), head.prepared():
-            due = self._due(entries)
+            due = expected(entries, self._references)
             for group in (base, head):
                 group.check(due, "result")
                 group.require_waiting()
             if all(entry.alive for entry in entries):
-                queued = case.timing == "throughput"
                 effect = sitting(
                     base.burst(entries[0]),
                     head.burst(entries[1]),
                     self._order,
                     min(entry.at_most for entry in entries),
-                    measure.QUEUED_ROUND_S if queued else measure.ROUND_S,
+                    entries[0].round_s,
                 )
                 for group in (base, head):
                     group.check(due, "last_result")
@@ -161,14 +160,6 @@ class Trial:
         ]
         found = asdict(effect) if effect and not reasons else {}
         return found | {"base_status": ends[0], "head_status": ends[1], "reason": "; ".join(reasons)}
-
-    def _due(self, entries: Iterable[Entry]) -> Sequence[Reference]:
-        """Evaluate the oracle, once for each case, unless there is nothing to check."""
-        for entry in entries:
-            if entry.alive:
-                with entry.step():
-                    return self._references(entry.case)
-        return []
 
     def _record(self, n: int, case: Case, found: dict[str, Any]) -> None:
         row = dict.fromkeys(SITTING_COLUMNS) | {key: getattr(case, key) for key in CASE_KEYS}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,6 +51,11 @@ class Entry:
         """Whether nothing has failed yet."""
         return "status" not in self.facts
 
+    @property
+    def round_s(self) -> float:
+        """Seconds that a round of the case takes, at least."""
+        return measure.QUEUED_ROUND_S if self.case.timing == "throughput" else measure.ROUND_S
+
     @contextmanager
     def step(self) -> Iterator[None]:
         """Take one step; what it raises ends this entry and no other."""
@@ -61,6 +66,18 @@ class Entry:
         except Exception as error:  # ours, or the oracle's: it too must not cost the record
             self.error = error
             self.facts |= {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
+
+
+def expected(entries: Iterable[Entry], evaluate: Callable[[Case], Sequence[Reference]]) -> Sequence[Reference]:
+    """Evaluate the oracle for comparable cases, which share their outputs; none where nothing is left to check.
+
+    A mistake of the oracle ends the entry that it was evaluated for, and no other.
+    """
+    for entry in entries:
+        if entry.alive:
+            with entry.step():
+                return evaluate(entry.case)
+    return []
 
 
 @dataclass
@@ -201,11 +218,10 @@ class Group:
 
     def _lanes(self, entry: Entry, rule: Rule) -> list[Lane]:
         """Return a calibrated and warmed-up lane for each process."""
-        round_s = measure.QUEUED_ROUND_S if entry.case.timing == "throughput" else measure.ROUND_S
         lanes: list[Lane] = []
         with entry.step(), self.watch.phase("calibration and warm-up"):
             lanes += [
-                measure.open_lane(self.burst(entry, process), rule, entry.at_most, round_s)
+                measure.open_lane(self.burst(entry, process), rule, entry.at_most, entry.round_s)
                 for process in range(self.n_processes)
             ]
         return lanes

@@ -23,7 +23,7 @@ from benchmarks.analysis import roofline
 from benchmarks.bandwidth import Bandwidth
 from benchmarks.cases import Case
 from benchmarks.drift import Pulse
-from benchmarks.group import Entry, Group
+from benchmarks.group import Entry, Group, expected
 from benchmarks.measure import Rule, Sampling
 from benchmarks.pool import CaseError, Pool
 from benchmarks.recorder import Recorder
@@ -150,7 +150,7 @@ class Harness:
         """Take a prepared group through all further steps; without a rule, only through the check."""
         if group.alive:
             with self.watch.phase("checks"):
-                due = self._references(group.alive)
+                due = expected(group.entries, references)
             group.check(due, "result")
         if rule is not None and group.alive:
             group.require_waiting()
@@ -158,12 +158,6 @@ class Harness:
             group.check(due, "last_result")
             group.require_waiting()
             group.look_closer()
-
-    def _references(self, entries: Sequence[Entry]) -> Any:
-        for entry in entries:
-            with entry.step():
-                return references(entry.case)
-        return []
 
     def _conclude(self, entry: Entry, limit: Bandwidth | None) -> Outcome:
         """Judge what was measured as a whole, and record it."""

@@ -23,12 +23,12 @@ from backends.catalogue import OPS
 from benchmarks import machine, oracle
 from benchmarks.accuracy import Verdict
 from benchmarks.analysis import roofline
-from benchmarks.analysis.records import ACCURACY_COLUMNS, CASE_KEYS, COST_COLUMNS, to_frame
+from benchmarks.analysis.records import ACCURACY_COLUMNS, COST_COLUMNS, to_frame
 from benchmarks.analysis.store import (
-    BURST_COLUMNS,
     ROUND_COLUMNS,
     Run,
     best_samples,
+    burst_frame,
     read_journal,
     write_journal_line,
 )
@@ -154,7 +154,7 @@ def load_run(journal: Path) -> Run:
         bandwidth=measured,
         curves=gallery(),
         costs=to_frame(by_type["cost"], COST_COLUMNS),
-        bursts=_bursts(by_type["bursts"]),
+        bursts=burst_frame((line, line["processes"]) for line in by_type["bursts"]),
         rounds=_rounds(by_type["rounds"]),
         command=run["command"],
         saved_as=run["saved_as"],
@@ -172,16 +172,6 @@ def _bandwidth(lines: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     devices = dict.fromkeys(line["device"] for line in lines)
     frames = [roofline.settle([line for line in lines if line["device"] == device]) for device in devices]
     return pd.concat(frames, ignore_index=True) if frames else Run().bandwidth
-
-
-def _bursts(lines: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    rows = [
-        {name: line[name] for name in CASE_KEYS} | {"process": i, "burst": j, "seconds_per_call": seconds}
-        for line in lines
-        for i, medians in enumerate(line["processes"])
-        for j, seconds in enumerate(medians)
-    ]
-    return pd.DataFrame(rows, columns=list(BURST_COLUMNS))
 
 
 def _rounds(lines: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.analysis.quantities import listing
-from benchmarks.analysis.records import CASE_KEYS, COLUMNS, to_frame
-from benchmarks.analysis.store import BURST_COLUMNS, Run
+from benchmarks.analysis.records import COLUMNS, to_frame
+from benchmarks.analysis.store import Run, burst_frame
 from benchmarks.recorder import JOURNALS, load_run
 
 
@@ -27,12 +27,13 @@ def load(name: str, results: Path) -> Run:
         return _read(Path(name), results)
     if name.isdigit() and (numbered := sorted(results.glob(f"runs/*/{name:0>4}_*.json"))):
         return _read(numbered[-1], results)
-    named = [load_run(path) for path, saved_as, run_id in _saved(results) if name in (saved_as, run_id)]
+    named = [path for path, saved_as, run_id in _saved(results) if name in (saved_as, run_id)]
     if not named:
         known = list(dict.fromkeys(saved_as for _, saved_as, _ in _saved(results)))
         there_is = f"saved are {listing(known, most=20)}" if known else f"nothing is saved in {results}"
         raise ValueError(f"{name}: no such run, number or file; {there_is}")
-    return next((run for run in named if run.complete and not run.regression), named[0])
+    good = (run for run in map(load_run, named) if run.complete and not run.regression)
+    return next(good, None) or load_run(named[0])
 
 
 def _saved(results: Path) -> Iterator[tuple[Path, str, str]]:
@@ -67,14 +68,10 @@ def _read(path: Path, results: Path) -> Run:
 def _from_extra_info(records: list[dict[str, Any]]) -> Run:
     """Return what pytest-benchmark's file alone says of a run: its good cases, and not what failed."""
     names = [column.name for column in COLUMNS]
-    bursts = [
-        {key: record[key] for key in CASE_KEYS} | {"process": i, "burst": j, "seconds_per_call": seconds}
-        for record in records
-        for i, medians in enumerate(record.get("burst_medians_s", []))
-        for j, seconds in enumerate(medians)
-    ]
     frame = to_frame([{key: record[key] for key in record.keys() & set(names)} for record in records])
-    return replace(_from_records(frame), bursts=pd.DataFrame(bursts, columns=list(BURST_COLUMNS)))
+    return replace(
+        _from_records(frame), bursts=burst_frame((record, record.get("burst_medians_s", [])) for record in records)
+    )
 
 
 def _from_records(records: pd.DataFrame) -> Run:

@@ -14,6 +14,7 @@ from typing import Any
 import backends
 from backends.catalogue import find
 from backends.interface import ALLOCATIONS, MODES
+from benchmarks.analysis.verdicts import Criteria
 from benchmarks.cases import CACHES, DEVICES, DTYPES, PRESETS, TIMINGS, Case, Selection
 from benchmarks.machine import cuda_driver_present, default_threads
 
@@ -53,6 +54,17 @@ def add_options(add: Callable[..., Any]) -> None:
         default=120.0,
         metavar="TIME",
         help="give a case up after this (2min)",
+    )
+
+
+def add_threshold(add: Callable[..., Any]) -> None:
+    """Declare the least change that a comparison speaks of."""
+    add(
+        "--threshold",
+        type=fraction,
+        default=Criteria.threshold,
+        metavar="SHARE",
+        help="the least change that matters, such as 5%% or 0.05 (5%%)",
     )
 
 

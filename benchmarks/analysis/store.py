@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -60,6 +60,17 @@ class Run:
     regression: str = ""
 
 
+def burst_frame(cases: Iterable[tuple[Mapping[str, Any], Sequence[Sequence[float]]]]) -> pd.DataFrame:
+    """Return the bursts of cases (BURST_COLUMNS), each given with its medians, process by process."""
+    rows = [
+        {key: case[key] for key in CASE_KEYS} | {"process": i, "burst": j, "seconds_per_call": seconds}
+        for case, processes in cases
+        for i, medians in enumerate(processes)
+        for j, seconds in enumerate(medians)
+    ]
+    return pd.DataFrame(rows, columns=list(BURST_COLUMNS))
+
+
 def best_samples(accuracy: pd.DataFrame) -> pd.DataFrame:
     """Return one row per op, mode, dtype, backend and device: that of the searched sample, where there is one."""
     keys = ["op", "mode", "dtype", "backend", "device"]
@@ -80,7 +91,7 @@ def with_certificates(run: Run, certified: pd.DataFrame) -> Run:
 
 def write_journal_line(file: TextIO, record: Mapping[str, object]) -> None:
     """Append `record` to an open journal and wait until it is on disk."""
-    file.write(json.dumps(_plain(record), allow_nan=False) + "\n")
+    file.write(json.dumps(plain(record), allow_nan=False) + "\n")
     file.flush()
     os.fsync(file.fileno())
 
@@ -107,11 +118,12 @@ def read_journal(path: Path) -> list[dict[str, object]]:
     return records
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it: NaN and what is missing as None, infinities as strings."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
+        return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
+        return [plain(inner) for inner in value]
     if value is pd.NA:
         return None
     if hasattr(value, "item"):  # a NumPy scalar

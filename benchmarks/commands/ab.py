@@ -41,13 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             help=f"the Python that measures {side.upper()}, such as old/bin/python (default: this one)",
         )
     selection.add_options(parser.add_argument)
-    parser.add_argument(
-        "--threshold",
-        type=selection.fraction,
-        default=Criteria.threshold,
-        metavar="SHARE",
-        help="the least change that matters (5%%)",
-    )
+    selection.add_threshold(parser.add_argument)
     parser.add_argument(
         "--time-budget",
         type=selection.seconds,

@@ -25,13 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     for side in ("base", "head"):
         parser.add_argument(side, metavar=side.upper(), help="a saved name, a number such as 0001, or a file")
-    parser.add_argument(
-        "--threshold",
-        type=selection.fraction,
-        default=Criteria.threshold,
-        metavar="SHARE",
-        help="the least change that matters (5%%)",
-    )
+    selection.add_threshold(parser.add_argument)
     parser.add_argument(
         "--across-machines",
         action="store_true",

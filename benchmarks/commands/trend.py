@@ -34,13 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--metric", default="median_s", choices=tuple(trend.METRICS), help="what to show (median_s)"
     )
-    parser.add_argument(
-        "--threshold",
-        type=selection.fraction,
-        default=0.05,
-        metavar="SHARE",
-        help="the least change that matters, such as 5%% or 0.05 (5%%)",
-    )
+    selection.add_threshold(parser.add_argument)
     parser.add_argument("--changed", action="store_true", help="show only cases that changed")
     parser.add_argument("--format", default="table", choices=tuple(_FORMATS), help="how to print it (table)")
     parser.add_argument("--results", type=Path, default=Path("results"), help="the results folder (results/)")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import math
 from collections.abc import Iterable
@@ -20,6 +19,7 @@ from benchmarks.analysis.policies import DEFAULTS
 from benchmarks.analysis.quantities import number, plural, seconds
 from benchmarks.analysis.records import CASE_KEYS
 from benchmarks.analysis.verdicts import Criteria
+from benchmarks.report.markdown import escape
 
 QUIET = (verdicts.SAME, verdicts.UNAVAILABLE)
 """Verdicts that are counted and not listed."""
@@ -96,7 +96,7 @@ def render(comparison: Comparison, console: Console) -> None:
 
 def to_markdown(comparison: Comparison) -> str:
     """Return the comparison as Markdown: for a pull request, a job's summary, a file."""
-    lines = [f"### {_escaped(comparison.headline())}", ""]
+    lines = [f"### {escape(comparison.headline())}", ""]
     listed = _listed(comparison)
     same = comparison.cases[comparison.cases["verdict"] == verdicts.SAME]
     if len(listed):
@@ -104,7 +104,7 @@ def to_markdown(comparison: Comparison) -> str:
     if len(same):
         lines += [f"<details><summary>{plural(len(same), 'case')} the same</summary>", ""]
         lines += [_markdown_table(comparison, same), "", "</details>", ""]
-    lines += [f"- {_escaped(note)}" for note in comparison.notes]
+    lines += [f"- {escape(note)}" for note in comparison.notes]
     lines += ["", f"<sub>{comparison.terms()}</sub>", ""]
     return "\n".join(lines)
 
@@ -175,16 +175,11 @@ def _markdown_table(comparison: Comparison, cases: pd.DataFrame) -> str:
             _MARKS.get(row["verdict"], ""),
             f"`{_name(row)}`",
             *_values(comparison, row),
-            f"**{row['verdict']}**" + (f": {_escaped(row['reason'])}" if row["reason"] else ""),
+            f"**{row['verdict']}**" + (f": {escape(row['reason'])}" if row["reason"] else ""),
         )
         for row in cases.to_dict("records")
     ]
     return str(pd.DataFrame(rows, columns=list(columns)).to_markdown(index=False, disable_numparse=True))
-
-
-def _escaped(text: str) -> str:
-    """Return text that Markdown shows as it is, in a table too."""
-    return html.escape(text, quote=False).replace("|", "\\|").replace("\n", " ")
 
 
 def _name(row: dict[Any, Any]) -> str:

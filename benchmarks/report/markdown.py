@@ -13,6 +13,11 @@ from benchmarks.analysis import quantities, tables
 from benchmarks.analysis.policies import combinations, side_by_side
 
 
+def escape(text: str) -> str:
+    """Return text that Markdown shows as it is, in a table too."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("\n", " ")
+
+
 def medians(records: pd.DataFrame) -> str:
     """Return the medians as a Markdown table, the fastest in bold."""
     doubtful = _doubtful(records, "warning")
@@ -33,19 +38,19 @@ def policies(records: pd.DataFrame) -> str:
     names = ["op", "mode", *tables.telling(table, ("dtype", "device", "shape")), "n_elements", "backend"]
     rows = []
     for row in table.to_dict("records"):
-        cells = [quantities.count(row[key]) if key == "n_elements" else _escape(str(row[key])) for key in names]
+        cells = [quantities.count(row[key]) if key == "n_elements" else escape(str(row[key])) for key in names]
         cells += [_time(row, first)]
         for label in others:
             cells += [_time(row, label), quantities.times(row[f"{label}_ratio"])]
         rows.append(cells)
     headings = [*names, first, *(heading for label in others for heading in (label, f"× {first}"))]
     align = ["right" if name not in names or name == "n_elements" else "left" for name in headings]
-    body = pd.DataFrame(rows, columns=pd.Index(map(_escape, headings))).to_markdown(
+    body = pd.DataFrame(rows, columns=pd.Index(map(escape, headings))).to_markdown(
         index=False, disable_numparse=True, colalign=align
     )
     title = f"Median time per call under several policies, and how many times as fast as {first}"
     key = f"{_DOUBT_KEY}\n\n" if "~" in body else ""
-    return f"# {_escape(title)}\n\n{key}{body}\n"
+    return f"# {escape(title)}\n\n{key}{body}\n"
 
 
 def _time(row: Mapping[Hashable, Any], label: str) -> str:
@@ -109,11 +114,11 @@ def _table(
     said = ", ".join(f"{key} {cases[key].iloc[0]}" for key in fixed if cases[key].iloc[0])
     shown = cases.drop(columns=fixed).assign(n_elements=cases["n_elements"].map(quantities.count))
     rows = [
-        [_escape(str(value)) for value in case]
+        [escape(str(value)) for value in case]
         + _cells(list(values), [(*key, name) in doubtful for name in wide.columns], form, fastest)
         for case, (key, *values) in zip(shown.itertuples(index=False), wide.itertuples(name=None), strict=True)
     ]
-    names = [_escape(str(name)) for name in [*shown.columns, *wide.columns]]
+    names = [escape(str(name)) for name in [*shown.columns, *wide.columns]]
     align = ["left" if name not in ("n_elements", *wide.columns) else "right" for name in names]
     body = pd.DataFrame(rows, columns=names).to_markdown(index=False, disable_numparse=True, colalign=align)
     return f"# {title}\n\n{said}. Bold: fastest.{f' {_DOUBT_KEY}' if doubtful else ''}\n\n{body}\n"
@@ -132,7 +137,3 @@ def _cells(
         quantities.MISSING if math.isnan(value) else f"**{text}**" if value == winner else text
         for value, text in zip(values, texts, strict=True)
     ]
-
-
-def _escape(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "&lt;")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import pandas as pd
@@ -14,7 +14,9 @@ from rich.text import Text
 
 from benchmarks.analysis import quantities
 from benchmarks.analysis.shifts import logarithms
+from benchmarks.analysis.store import plain
 from benchmarks.analysis.trend import SERIES_KEYS, Change, Point, Series, telling, values
+from benchmarks.report.markdown import escape
 
 HEADINGS = ("case", "runs", "first", "last", "change", "trend", "changes found")
 GAP = "·"
@@ -63,10 +65,10 @@ def to_markdown(found: Sequence[Series]) -> str:
         for series in found
     ]
     align = ["right" if name in ("runs", "first", "last", "change") else "left" for name in HEADINGS]
-    frame = pd.DataFrame([[_escaped(cell) for cell in row] for row in rows], columns=pd.Index(HEADINGS))
+    frame = pd.DataFrame([[escape(cell) for cell in row] for row in rows], columns=pd.Index(HEADINGS))
     body = frame.to_markdown(index=False, disable_numparse=True, colalign=align)
-    said = "".join(f"\n{_escaped(line)}\n" for line in (*notes(found), *_nothing(found)))
-    return f"# {_escaped(heading(found))}\n\n{body}\n{said}"
+    said = "".join(f"\n{escape(line)}\n" for line in (*notes(found), *_nothing(found)))
+    return f"# {escape(heading(found))}\n\n{body}\n{said}"
 
 
 def to_json(found: Sequence[Series]) -> str:
@@ -90,7 +92,7 @@ def to_json(found: Sequence[Series]) -> str:
         }
         for series in found
     ]
-    return json.dumps(_plain(whole), allow_nan=False, ensure_ascii=False, indent=1)
+    return json.dumps(plain(whole), allow_nan=False, ensure_ascii=False, indent=1)
 
 
 def heading(found: Sequence[Series]) -> str:
@@ -190,17 +192,3 @@ def _nothing(found: Sequence[Series]) -> list[str]:
 
 def _colour(series: Series) -> str:
     return "" if not series.changes else "red" if series.worsening() > 0 else "green"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("\n", " ")
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    return value

@@ -1,6 +1,6 @@
 """How often `analysis.shifts` finds a shift in simulated runs where there is none, and one that is there.
 
-`python -m benchmarks.validation.alarms` prints the rates that its documentation states, in about a minute.
+`python -m benchmarks.validation.alarms` prints the rates that its documentation states, in some ten seconds.
 """
 
 from __future__ import annotations
