@@ -8,6 +8,7 @@ literals, what this package must know without importing it::
     EXTRA = "torch"              # pip install 'activation-bench[torch]'
     DEVICES = ("cpu", "cuda")
     VARIANTS = ("torch",)        # the names to load it by
+    ON_REQUEST = ("torch-compile",)  # optional: more names, measured only where they are asked for
 
 and which has a function `create(variant, device, threads)`.
 """
@@ -19,6 +20,7 @@ import importlib
 import importlib.util
 import pkgutil
 from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, fields
 from functools import cache
 from pathlib import Path
 
@@ -29,7 +31,7 @@ __all__ = ["Availability", "BackendUnavailable", "available", "declarations", "l
 # Lets a backend live outside this repository: every `backends/` folder on sys.path is searched.
 __path__ = pkgutil.extend_path(__path__, __name__)
 
-_FIELDS = {"PACKAGE": "package", "EXTRA": "extra", "DEVICES": "devices", "VARIANTS": "variants"}
+_LITERALS = {field.name.upper(): field for field in fields(Declaration) if field.name != "module"}
 
 
 class Availability(Mapping[str, list[str]]):
@@ -53,19 +55,25 @@ class Availability(Mapping[str, list[str]]):
 
 
 def declarations() -> dict[str, Declaration]:
-    """Return what each backend declares, by name, the one that needs no extra first; imports none of them."""
+    """Return what each backend declares, by name, the one that needs no extra first; imports none of them.
+
+    Names on request follow those that are always measured.
+    """
     # Not pkgutil.iter_modules, which looks into every folder here: Numba's cache has thousands of files.
     sources = [path for folder in reversed(__path__) for path in Path(folder).glob("*_backend.py")]
     # Of several folders that have a module, the first counts, as in an import.
     modules = {path.stem: path for path in sources}
     found = [_declaration(path, path.stat().st_mtime_ns) for _, path in sorted(modules.items())]
     found.sort(key=lambda declaration: (bool(declaration.extra), declaration.module))
-    return {variant: declaration for declaration in found for variant in declaration.variants}
+    usual = {variant: declaration for declaration in found for variant in declaration.variants}
+    return usual | {variant: declaration for declaration in found for variant in declaration.on_request}
 
 
-def names() -> tuple[str, ...]:
-    """Return the names that `load` takes."""
-    return tuple(declarations())
+def names(*, on_request: bool = False) -> tuple[str, ...]:
+    """Return the names of the backends that are measured unless some are chosen; with `on_request`, of all."""
+    return tuple(
+        name for name, declaration in declarations().items() if on_request or name in declaration.variants
+    )
 
 
 def missing(name: str) -> str | None:
@@ -125,12 +133,13 @@ def _declaration(source: Path, modified_ns: int) -> Declaration:
     del modified_ns
     tree = ast.parse(source.read_text(encoding="utf-8"))
     facts = {
-        _FIELDS[target.id]: ast.literal_eval(node.value)
+        _LITERALS[target.id].name: ast.literal_eval(node.value)
         for node in tree.body
         if isinstance(node, ast.Assign)
         for target in node.targets
-        if isinstance(target, ast.Name) and target.id in _FIELDS
+        if isinstance(target, ast.Name) and target.id in _LITERALS
     }
-    if lacking := set(_FIELDS.values()) - set(facts):
-        raise ImportError(f"{source}: does not declare {', '.join(sorted(lacking)).upper()} as literals")
+    required = {name for name, field in _LITERALS.items() if field.default is MISSING}
+    if lacking := required - {name.upper() for name in facts}:
+        raise ImportError(f"{source}: does not declare {', '.join(sorted(lacking))} as literals")
     return Declaration(module=f"{__name__}.{source.stem}", **facts)

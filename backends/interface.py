@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, Literal, Protocol, get_args
 
@@ -222,7 +222,8 @@ class Declaration:
     package: str
     extra: str
     devices: tuple[str, ...]
-    variants: tuple[str, ...] = field(default=())
+    variants: tuple[str, ...]
+    on_request: tuple[str, ...] = ()
 
 
 class InPlace(Protocol):

@@ -158,7 +158,7 @@ def _op(text: str) -> str:
 
 
 def _backend(text: str) -> str:
-    return str(_one_of(backends.names())(text))
+    return str(_one_of(backends.names(on_request=True))(text))
 
 
 def _size(text: str) -> int:

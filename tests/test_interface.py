@@ -345,3 +345,13 @@ def test_unknown_mode_and_allocation(b):
         b.bind("relu", np.ones(3), mode="sideways")
     with pytest.raises(ValueError, match="allocation: must be one of fresh, reuse, inplace"):
         b.bind("relu", np.ones(3), allocation="recycled")
+
+
+def test_what_is_on_request_loads_but_is_not_among_the_usual(tmp_path, monkeypatch):
+    literals = 'PACKAGE = "numpy"\nEXTRA = ""\nDEVICES = ("cpu",)\nVARIANTS = ("usual",)\nON_REQUEST = ("rare",)\n'
+    (tmp_path / "rare_backend.py").write_text(literals + "def create(variant, device, threads): return variant\n")
+    monkeypatch.setattr(backends, "__path__", [*backends.__path__, str(tmp_path)])
+    assert "usual" in backends.names()
+    assert "rare" not in backends.names()
+    assert "rare" in backends.names(on_request=True)
+    assert backends.load("rare") == "rare"
