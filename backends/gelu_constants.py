@@ -6,8 +6,8 @@ The tail. For a >= 0 the normal distribution function of -a is, without cancella
 
 where P(t) = (1 + √2·a) · exp(a²/2) · erfc(a/√2) / 2 is between 0.5 and 0.63 and smooth: the transformation of
 Shepherd and Laframboise, Math. Comp. 36 (1981) 249. The coefficients interpolate P at Chebyshev nodes, at 50
-digits, for a up to 40 (beyond which exp(-a²/2) is 0 in float64) or 15 (in float32), highest power first.
-tests/test_gelu_constants.py holds them against mpmath.
+digits, for a up to 55 (in float64) or 20 (in float32), highest power first: beyond these, a·cdf(-a) is 0 even
+times the largest number. tests/test_gelu_constants.py holds them against mpmath.
 
 The argument. An error of the exponent is an error of exp as many times larger as the exponent, so exponents need
 more digits than a float64 has. With h = a rounded to a multiple of 1/64, what depends on h alone is exact, and
@@ -18,47 +18,48 @@ difference to SHIFT_HIGH, where SHIFT = 64·log(2): exp(SHIFT - v) = 2**64·exp(
 product with it is not 0.
 """
 
-TAIL_FLOAT64 = (  # relative error 1.6e-17
-    1.1600024458881742e-09,
-    5.86233919573898e-09,
-    -2.6001461471625533e-10,
-    -4.7517511169651986e-08,
-    -2.6360989074057963e-08,
-    2.973761538791939e-07,
-    1.4421375962435208e-07,
-    -1.953314105549569e-06,
-    1.8227178006763444e-07,
-    1.3340534330502536e-05,
-    -1.674800077978655e-05,
-    -7.621140001299813e-05,
-    0.0002828894034320682,
-    -4.4600172891357636e-05,
-    -0.002461265143302926,
-    0.010208851376858619,
-    -0.02517855483514738,
-    0.04439886132985187,
-    -0.05715904897198636,
-    0.04764866133891314,
-    -0.004193708178282786,
-    -0.07005241362061763,
+TAIL_FLOAT64 = (  # relative error 4e-17
+    8.140031192270034e-10,
+    4.945315097004709e-09,
+    9.239126761774161e-11,
+    -4.4785035095565104e-08,
+    -2.5530843509690577e-08,
+    2.9395034891143953e-07,
+    1.4226907959590643e-07,
+    -1.9509705736129426e-06,
+    1.8400713260085753e-07,
+    1.3339586865337153e-05,
+    -1.6748852996783636e-05,
+    -7.62111715423106e-05,
+    0.0002828896529035029,
+    -4.46002041579611e-05,
+    -0.0024612651869547453,
+    0.010208851378929245,
+    -0.025178554830803324,
+    0.04439886132982282,
+    -0.05715904897220465,
+    0.04764866133891091,
+    -0.004193708178278547,
+    -0.07005241362061759,
     0.6208209264948372,
 )
-TAIL_FLOAT32 = (  # relative error 4.7e-9, evaluated in float64
-    0.00030680228522944207,
-    -0.00010991588941196475,
-    -0.0024929478351202565,
-    0.010231901223781058,
-    -0.02516715548548939,
-    0.04439477752222341,
-    -0.05716063597355411,
-    0.04764901207772164,
-    -0.004193635137706004,
-    -0.07005242339130982,
-    0.6208209260308105,
+TAIL_FLOAT32 = (  # relative error 6.3e-9, evaluated in float64
+    0.000309892541149978,
+    -0.00010417926744502567,
+    -0.0024932559574343672,
+    0.010226723868224654,
+    -0.025168313432903305,
+    0.044396420663977434,
+    -0.05716021564135222,
+    0.047648807603717876,
+    -0.004193674062877778,
+    -0.0700524160096641,
+    0.6208209265316145,
 )
 
 GRID = 64.0
 CUTOFF = 40.0  # cdf(-40) = 3.7e-350 is 0 in float64
+TAIL_CUTOFF = {"float32": 20.0, "float64": 55.0}
 
 SQRT_2 = 1.4142135623730951
 PDF_AT_0 = 0.3989422804014327  # 1/√(2π)
@@ -69,6 +70,11 @@ LINEAR_HIGH = 109660419028 / 2**36
 LINEAR_LOW = 3.0874305383944692e-12  # LINEAR - LINEAR_HIGH, at 50 digits
 CUBIC_HIGH = 1197135 / 2**24
 CUBIC_LOW = 9.849412992916964e-09
+# The same rounded to the type, and what that rounds off, at 60 digits: for fused multiply-adds.
+LINEAR_ROUNDED = {"float32": 1.5957691669464111, "float64": 1.5957691216057308}
+LINEAR_REST = {"float32": -4.534068042105272e-08, "float64": -9.96930880911092e-17}
+CUBIC_ROUNDED = {"float32": 0.07135481387376785, "float64": 0.07135481627260025}
+CUBIC_REST = {"float32": 2.3988323959931355e-09, "float64": -6.175149918155315e-19}
 
 SCALE = 2.0**-64
 SHIFT_HIGH = 195103586505167 / 2**42

@@ -20,7 +20,16 @@ from backends import numba_piecewise as piecewise
 from backends import numba_rows as rows
 from backends.catalogue import OPS
 from backends.host import HostBackend
-from backends.numba_ops import along_axis, elementwise, loss, loss_vjp, one_of, row_loss, row_loss_vjp
+from backends.numba_ops import (
+    along_axis,
+    along_axis_in_two_passes,
+    elementwise,
+    loss,
+    loss_vjp,
+    one_of,
+    row_loss,
+    row_loss_vjp,
+)
 
 PACKAGE = "numba"
 EXTRA = "numba"
@@ -134,12 +143,12 @@ glu_vjp = along_axis(rows.glu_vjp)
 
 # --- activations along an axis --------------------------------------------------------------------------------
 
-softmax = along_axis(rows.softmax)
-softmax_vjp = along_axis(rows.softmax_vjp)
-log_softmax = along_axis(rows.log_softmax)
-log_softmax_vjp = along_axis(rows.log_softmax_vjp)
-softmin = along_axis(rows.softmin)
-softmin_vjp = along_axis(rows.softmin_vjp)
+softmax = along_axis_in_two_passes(rows.exp_sums, rows.softmax)
+softmax_vjp = along_axis_in_two_passes(rows.weighted_exp_sums, rows.softmax_vjp)
+log_softmax = along_axis_in_two_passes(rows.exp_sums, rows.log_softmax)
+log_softmax_vjp = along_axis_in_two_passes(rows.exp_sums_and_plain, rows.log_softmax_vjp)
+softmin = along_axis_in_two_passes(rows.falling_exp_sums, rows.softmin)
+softmin_vjp = along_axis_in_two_passes(rows.falling_weighted_exp_sums, rows.softmin_vjp)
 sparsemax = along_axis(rows.sparsemax)
 sparsemax_vjp = along_axis(rows.sparsemax_vjp)
 
@@ -165,8 +174,13 @@ binary_cross_entropy = loss(losses.binary_cross_entropy)
 binary_cross_entropy_vjp = loss_vjp(losses.binary_cross_entropy_vjp)
 binary_cross_entropy_with_logits = loss(losses.binary_cross_entropy_with_logits)
 binary_cross_entropy_with_logits_vjp = loss_vjp(losses.binary_cross_entropy_with_logits_vjp)
-binary_focal_cross_entropy = loss(losses.binary_focal_cross_entropy)
-binary_focal_cross_entropy_vjp = loss_vjp(losses.binary_focal_cross_entropy_vjp)
+binary_focal_cross_entropy = one_of(
+    "gamma", {None: loss(losses.binary_focal_cross_entropy), 2: loss(losses.square_focal_cross_entropy)}
+)
+binary_focal_cross_entropy_vjp = one_of(
+    "gamma",
+    {None: loss_vjp(losses.binary_focal_cross_entropy_vjp), 2: loss_vjp(losses.square_focal_cross_entropy_vjp)},
+)
 poisson = one_of("log_input", {True: loss(losses.poisson), False: loss(losses.poisson_of_rates)})
 poisson_vjp = one_of(
     "log_input", {True: loss_vjp(losses.poisson_vjp), False: loss_vjp(losses.poisson_of_rates_vjp)}

@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from backends.numba_loops import formula, total
+from backends.numba_elementary import exp, log
+from backends.numba_intrinsics import maximum
+from backends.numba_loops import formula, sum_of, total
 from backends.numba_losses import ratio
-from backends.numba_rows import itself, largest_of, product, shifted_exp, softmax
+from backends.numba_rows import exp_sums, product
 
 # --- cross entropies ------------------------------------------------------------------------------------------
 
@@ -38,28 +40,29 @@ def _log_term(prediction: Any, target: Any, eps: Any) -> Any:
     """t·log(p + eps), 0 where both are 0: the limit."""
     zero = type(prediction)(0)
     shifted = prediction + type(prediction)(eps)
-    return zero if target == zero and shifted == zero else target * math.log(shifted)
+    return zero if target == zero and shifted == zero else target * log(shifted)
 
 
 @formula
 def softmax_cross_entropy(x: Any, target: Any, label_smoothing: Any) -> Any:
     """Σ s · log(Σ exp(x - max)) - Σ s·(x - max), s = (1 - label_smoothing)·t + label_smoothing/n."""
-    largest = largest_of(x)
-    log_sum = math.log(total(shifted_exp, (x, largest)))
+    largest, exps, _, _ = exp_sums(x)
+    log_sum = log(exps)
     share, rest = label_smoothing / x.shape[0], 1 - label_smoothing
-    weight = rest * total(itself, (target,)) + label_smoothing
+    weight = rest * sum_of(target) + label_smoothing
     return weight * log_sum - total(_shifted_term, (x, target, largest, rest, share))
 
 
 @formula
 def softmax_cross_entropy_vjp(out: Any, g: Any, x: Any, target: Any, label_smoothing: Any) -> None:
     """softmax(x)·Σ s - s."""
-    softmax(out, x)
     number = type(x[0])
+    sums = exp_sums(x)
+    largest = number(sums[0])
     share, rest = number(label_smoothing / x.shape[0]), number(1 - label_smoothing)
-    weight = number((1 - label_smoothing) * total(itself, (target,)) + label_smoothing)
+    weight = number(((1 - label_smoothing) * sum_of(target) + label_smoothing) / sums[1])
     for j in range(x.shape[0]):
-        out[j] = g * (out[j] * weight - (rest * target[j] + share))
+        out[j] = g * (exp(x[j] - largest) * weight - (rest * target[j] + share))
 
 
 @formula
@@ -75,8 +78,8 @@ def softmax_cross_entropy_with_integer_labels(x: Any, label: Any, weight: Any, l
     """Σ s·(log(Σ exp(x - max)) - (x - max)), s = weight·((1 - label_smoothing)·[label] + label_smoothing/n)."""
     if label < 0:
         return 0.0
-    largest = largest_of(x)
-    log_sum = math.log(total(shifted_exp, (x, largest)))
+    largest, exps, _, _ = exp_sums(x)
+    log_sum = log(exps)
     loss = _surprise(x[label], (1 - label_smoothing) * weight[label], largest, log_sum)
     if label_smoothing > 0:
         loss += label_smoothing / x.shape[0] * total(_surprise, (x, weight, largest, log_sum))
@@ -92,11 +95,12 @@ def softmax_cross_entropy_with_integer_labels_vjp(
     if label < 0:
         out[:] = number(0)
         return
-    softmax(out, x)
+    sums = exp_sums(x)
     share, at_label = label_smoothing / x.shape[0], (1 - label_smoothing) * weight[label]
-    all_ = at_label + (share * total(itself, (weight,)) if label_smoothing > 0 else 0.0)
+    all_ = at_label + (share * sum_of(weight) if label_smoothing > 0 else 0.0)
+    largest, scale = number(sums[0]), number(all_ / sums[1])
     for j in range(x.shape[0]):
-        out[j] *= number(all_)
+        out[j] = exp(x[j] - largest) * scale
     if label_smoothing > 0:
         for j in range(x.shape[0]):
             out[j] -= number(share) * weight[j]
@@ -148,7 +152,7 @@ def _divergence(prediction: Any, target: Any) -> Any:
     """t·(log(t) - prediction), 0 where t = 0 unless the prediction is NaN."""
     zero = type(target)(0)
     nothing = prediction if prediction != prediction else zero  # noqa: PLR0124
-    return nothing if target == zero else target * (math.log(target) - prediction)
+    return nothing if target == zero else target * (log(target) - prediction)
 
 
 # --- margins and overlaps -------------------------------------------------------------------------------------
@@ -157,7 +161,7 @@ def _divergence(prediction: Any, target: Any) -> Any:
 @formula
 def categorical_hinge(prediction: Any, target: Any) -> Any:
     """max(1 + max((1 - t)·p) - Σ t·p, 0)."""
-    margin, _, _ = _margin(prediction, target)
+    margin, _ = _margin(prediction, target)
     return 0.0 if margin <= 0 else margin
 
 
@@ -165,7 +169,10 @@ def categorical_hinge(prediction: Any, target: Any) -> Any:
 def categorical_hinge_vjp(out: Any, g: Any, prediction: Any, target: Any) -> None:
     """(1 - t)·best/Σ best - t, best = 1 where (1 - t)·p is largest; 0 where the margin is kept."""
     number = type(g)
-    margin, largest, equal = _margin(prediction, target)
+    margin, largest = _margin(prediction, target)
+    equal = 0
+    for j in range(prediction.shape[0]):
+        equal += (number(1) - target[j]) * prediction[j] == largest
     for j in range(prediction.shape[0]):
         other = number(1) - target[j]
         share = other / number(equal) if other * prediction[j] == largest else number(0)
@@ -175,44 +182,50 @@ def categorical_hinge_vjp(out: Any, g: Any, prediction: Any, target: Any) -> Non
 
 @formula
 def _margin(prediction: Any, target: Any) -> Any:
-    """Return 1 + max((1 - t)·p) - Σ t·p, that maximum, and how many entries reach it."""
+    """Return 1 + max((1 - t)·p) - Σ t·p, and that maximum."""
     one = type(prediction[0])(1)
-    largest, equal = (one - target[0]) * prediction[0], 1
+    largest = (one - target[0]) * prediction[0]
     for j in range(1, prediction.shape[0]):
-        other = (one - target[j]) * prediction[j]
-        equal = 1 if other > largest else (equal + 1 if other == largest else equal)
-        largest = other if other > largest else largest
-    return 1.0 + largest - total(product, (target, prediction)), largest, equal
+        largest = maximum(largest, (one - target[j]) * prediction[j])
+    return 1.0 + largest - total(product, (target, prediction)), largest
 
 
 @formula
 def cosine_similarity(prediction: Any, target: Any, eps: Any) -> Any:
-    """Σ (p/|p|)·(t/|t|), where norms are at least eps."""
-    first, second = _at_least(_norm(prediction), eps), _at_least(_norm(target), eps)
-    return total(_scaled_product, (prediction, target, first, second))
+    """Σ p·t / (|p|·|t|), where norms are at least eps."""
+    first, second = _scale(prediction), _scale(target)
+    cosine, _, _ = _cosine(prediction, target, first, second, eps)
+    return cosine
 
 
 @formula
 def cosine_similarity_vjp(out: Any, g: Any, prediction: Any, target: Any, eps: Any) -> None:
     """(t/|t| - cosine·p/|p|) / |p|; without the second term where |p| is at most eps."""
-    norm = _norm(prediction)
-    first, second = _at_least(norm, eps), _at_least(_norm(target), eps)
-    turned = total(_scaled_product, (prediction, target, first, second))
-    turned = 0.0 if norm <= eps and turned == turned else turned  # noqa: PLR0124
+    first, second = _scale(prediction), _scale(target)
+    cosine, size, other = _cosine(prediction, target, first, second, eps)
+    turned = 0.0 if size <= eps * first and cosine == cosine else cosine  # noqa: PLR0124
     for j in range(prediction.shape[0]):
-        out[j] = g * ((target[j] / second - turned * (prediction[j] / first)) / first)
+        slope = (target[j] * second) / other - turned * ((prediction[j] * first) / size)
+        out[j] = g * (slope / size * first)
 
 
 @formula
-def _norm(x: Any) -> Any:
-    """Return the square root of Σ x², of numbers scaled by the largest so that no square over- or underflows."""
+def _cosine(prediction: Any, target: Any, first: Any, second: Any, eps: Any) -> Any:
+    """Return the cosine, and the two norms, or eps, times their scales."""
+    size = _at_least(math.sqrt(total(_scaled_product, (prediction, prediction, first, first))), eps * first)
+    other = _at_least(math.sqrt(total(_scaled_product, (target, target, second, second))), eps * second)
+    return total(_scaled_product, (prediction, target, first, second)) / size / other, size, other
+
+
+@formula
+def _scale(x: Any) -> Any:
+    """Return the power of two by which no square of an entry over- or underflows; 1 nearly always."""
     largest = 0.0
     for j in range(x.shape[0]):
-        size = np.float64(abs(x[j]))
-        largest = size if size > largest else largest
-    if largest in (0.0, np.inf):
-        largest = 1.0
-    return largest * math.sqrt(total(_scaled_product, (x, x, largest, largest)))
+        largest = maximum(largest, abs(np.float64(x[j])))
+    if largest > 2.0**500:
+        return 2.0**-600
+    return 2.0**600 if 0.0 < largest < 2.0**-400 else 1.0
 
 
 @formula
@@ -222,7 +235,7 @@ def _at_least(norm: Any, eps: Any) -> Any:
 
 @formula
 def _scaled_product(x: Any, y: Any, first: Any, second: Any) -> Any:
-    return (x / first) * (y / second)
+    return (x * first) * (y * second)
 
 
 @formula
@@ -245,7 +258,7 @@ def dice_vjp(out: Any, g: Any, prediction: Any, target: Any, eps: Any) -> None:
 @formula
 def _dice_sums(prediction: Any, target: Any, eps: Any) -> Any:
     both = 2 * total(product, (target, prediction)) + eps
-    return both, total(itself, (target,)) + total(itself, (prediction,)) + eps
+    return both, sum_of(target) + sum_of(prediction) + eps
 
 
 @formula

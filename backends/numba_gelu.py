@@ -1,60 +1,73 @@
-"""Scalar formulas for Numba: gelu and geglu, in float64 for both dtypes, rounded once when stored.
+"""Scalar formulas for Numba: gelu and geglu; see `gelu_constants` for the polynomial of the normal tail.
 
-See `gelu_constants` for how the normal tail and the exponents are computed.
+An error of an exponent is an error of exp as many times larger as the exponent, so exponents are computed in two
+parts, the second of which is what the first rounds off: exp(-(high + low)) = exp(-high)·(1 - low).
 """
+
 
 # ruff: noqa: FURB136 - `min` and `max` treat NaN differently in Python, in Numba and here
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import numpy as np
-from numba import types
-from numba.extending import overload
-
-from backends import gelu_constants
-from backends.numba_loops import OPTIONS, formula
+from backends import gelu_constants as constants
+from backends.numba_elementary import exp_parts
+from backends.numba_intrinsics import by_type, fma, polynomial
+from backends.numba_loops import formula
 from backends.numba_piecewise import max_0, unless_infinite
+
+_tail_polynomial = polynomial({"float32": constants.TAIL_FLOAT32, "float64": constants.TAIL_FLOAT64})
+_linear_high, _linear_low = by_type(constants.LINEAR_ROUNDED), by_type(constants.LINEAR_REST)
+_cubic_high, _cubic_low = by_type(constants.CUBIC_ROUNDED), by_type(constants.CUBIC_REST)
+# Beyond these, a·cdf(-a) is 0 to the type, even times its largest number.
+_normal_cutoff = by_type(constants.TAIL_CUTOFF)
+_tanh_cutoff = by_type({"float32": 13.5, "float64": 27.0})
 
 
 @formula
 def gelu(x: Any) -> Any:
     """x·cdf(x) = max(x, 0) - a·cdf(-a), a = |x|."""
-    return max_0(np.float64(x)) - _tail(x) * gelu_constants.SCALE
+    a = _capped(x, _normal_cutoff(x))
+    part, rest = _exp_of_minus(*_half_square(a))
+    return max_0(x) - a * _scaled_cdf(a) * part * rest
 
 
 @formula
 def gelu_vjp(g: Any, x: Any) -> Any:
     """cdf(x) + x·pdf(x): left of zero r = cdf(-a) - a·pdf(a), right of it 1 - r."""
-    a = _magnitude(x)
-    e = _scaled_exp(*_half_square(a))
-    r = (_scaled_cdf(x, a) - a * gelu_constants.PDF_AT_0) * e * gelu_constants.SCALE
-    return g * (r if x < 0 else 1 - r)
+    number = type(x)
+    a = _capped(x, _normal_cutoff(x))
+    part, rest = _exp_of_minus(*_half_square(a))
+    r = (_scaled_cdf(a) - a * number(constants.PDF_AT_0)) * part * rest
+    return g * (r if x < number(0) else number(1) - r)
 
 
 @formula
 def gelu_tanh(x: Any) -> Any:
     """x·σ(2u(x)) = max(x, 0) - a·σ(-2u(a)): 1 + tanh(u) would cancel left of zero."""
-    return max_0(np.float64(x)) - _tanh_tail(x) * gelu_constants.SCALE
+    a = _capped(x, _tanh_cutoff(x))
+    part, rest = _exp_of_minus(*_cubic(a))
+    return max_0(x) - a * part / (type(x)(1) + part * rest) * rest
 
 
 @formula
 def gelu_tanh_vjp(g: Any, x: Any) -> Any:
     """As silu's, with 2u(a) in place of a."""
-    a = _magnitude(x)
-    e = _scaled_exp(*_cubic(a))
-    s = 1 + e * gelu_constants.SCALE
-    slope = a * (gelu_constants.LINEAR + 3 * gelu_constants.CUBIC * (a * a))
-    r = (s - slope) * e / (s * s) * gelu_constants.SCALE
-    return g * (r if x < 0 else 1 - r)
+    number = type(x)
+    a = _capped(x, _tanh_cutoff(x))
+    part, rest = _exp_of_minus(*_cubic(a))
+    s = number(1) + part * rest
+    slope = a * (number(constants.LINEAR) + number(3 * constants.CUBIC) * (a * a))
+    r = (s - slope) * part / (s * s) * rest
+    return g * (r if x < number(0) else number(1) - r)
 
 
 @formula
 def geglu(x: Any, gate: Any) -> Any:
     """x·gelu(gate)."""
-    return _gated(x, gate, _tail(gate))
+    a = _capped(gate, _normal_cutoff(gate))
+    return _gated(x, gate, a * _scaled_cdf(a), *_half_square(a))
 
 
 @formula
@@ -66,7 +79,10 @@ def geglu_vjp(g: Any, x: Any, gate: Any) -> Any:  # noqa: ARG001 - called like t
 @formula
 def geglu_tanh(x: Any, gate: Any) -> Any:
     """x·gelu_tanh(gate)."""
-    return _gated(x, gate, _tanh_tail(gate))
+    a = _capped(gate, _tanh_cutoff(gate))
+    high, low = _cubic(a)
+    part, rest = _exp_of_minus(high, low)
+    return _gated(x, gate, a / (type(x)(1) + part * rest), high, low)
 
 
 @formula
@@ -76,77 +92,58 @@ def geglu_tanh_vjp(g: Any, x: Any, gate: Any) -> Any:  # noqa: ARG001 - called l
 
 
 @formula
-def _gated(x: Any, gate: Any, tail: Any) -> Any:
-    """x·(max(gate, 0) - tail·SCALE); left of zero in the order in which nothing but the result underflows."""
-    x = np.float64(x)
-    left = x * gelu_constants.SCALE * -tail if abs(x) > 1 else x * -tail * gelu_constants.SCALE
-    right = x * (gate - tail * gelu_constants.SCALE)
-    return right if gate > 0 else unless_infinite(left, x, np.float64(gate), gate)
+def _gated(x: Any, gate: Any, factor: Any, high: Any, low: Any) -> Any:
+    """x·(max(gate, 0) - factor·exp(-(high + low))), in an order in which nothing but the result underflows.
+
+    exp(-high) is the square of exp(-high/2), since a large x makes up for more than the range of exp_parts.
+    """
+    part, rest = exp_parts(type(x)(-0.5) * high)
+    factor = fma(factor, -low, factor)
+    left = -x * factor * part * rest * part * rest
+    root = part * rest
+    right = x * (gate - factor * root * root)
+    return right if gate > type(x)(0) else unless_infinite(left, x, gate, gate)
 
 
 @formula
-def _tail(x: Any) -> Any:
-    """a·cdf(-a) / SCALE, a = |x|."""
-    a = _magnitude(x)
-    return a * _scaled_cdf(x, a) * _scaled_exp(*_half_square(a))
-
-
-@formula
-def _tanh_tail(x: Any) -> Any:
-    """a·σ(-2u(a)) / SCALE, a = |x|."""
-    a = _magnitude(x)
-    e = _scaled_exp(*_cubic(a))
-    return a * e / (1 + e * gelu_constants.SCALE)
-
-
-@formula
-def _magnitude(x: Any) -> Any:
-    a = abs(np.float64(x))
-    return gelu_constants.CUTOFF if a > gelu_constants.CUTOFF else a
+def _capped(x: Any, cutoff: Any) -> Any:
+    a = abs(x)
+    return cutoff if a > cutoff else a
 
 
 @formula
 def _half_square(a: Any) -> Any:
-    """Split a²/2 into an exact and a small part."""
-    h = np.rint(a * gelu_constants.GRID) / gelu_constants.GRID
-    return h * h * 0.5, (a - h) * (a + h) * 0.5
+    """Return a²/2 in two parts."""
+    square = a * a
+    half = type(a)(0.5)
+    return half * square, half * fma(a, a, -square)
 
 
 @formula
 def _cubic(a: Any) -> Any:
-    """Split 2u(a) into an exact and a small part."""
-    h = np.rint(a * gelu_constants.GRID) / gelu_constants.GRID
-    rest = (a - h) * (gelu_constants.LINEAR + gelu_constants.CUBIC * (a * a + a * h + h * h))
-    rest += h * (gelu_constants.LINEAR_LOW + gelu_constants.CUBIC_LOW * (h * h))
-    return h * (gelu_constants.LINEAR_HIGH + gelu_constants.CUBIC_HIGH * (h * h)), rest
+    """Return 2u(a) = a·(LINEAR + CUBIC·a²) in two parts; each step adds what its product or sum rounds off."""
+    square = a * a
+    linear, cubic = _linear_high(a), _cubic_high(a)
+    term = cubic * square
+    low = fma(cubic, square, -term) + fma(cubic, fma(a, a, -square), _cubic_low(a) * square)
+    slope = linear + term
+    added = slope - linear
+    low += (linear - (slope - added)) + (term - added) + _linear_low(a)
+    return a * slope, fma(a, slope, -(a * slope)) + a * low
 
 
 @formula
-def _scaled_exp(high: Any, low: Any) -> Any:
-    """Return exp(-(high + low)) / SCALE; what the sum rounds off, below 1e-13, enters to first order."""
-    high -= gelu_constants.SHIFT_HIGH
-    s = high + low
-    error = (high - s) + (low - gelu_constants.SHIFT_LOW)
-    e = math.exp(-s)
-    return e - e * error  # one rounding, where e * (1 - error) has two
+def _exp_of_minus(high: Any, low: Any) -> Any:
+    """Return two factors of exp(-(high + low))."""
+    part, rest = exp_parts(-high)
+    return fma(part, -low, part), rest
 
 
-def _scaled_cdf(x: Any, a: Any) -> Any:
-    """cdf(-a) / exp(-a²/2), as precise as the type of x needs."""
-
-
-def _compile_scaled_cdf(x: Any, a: Any) -> Any:
-    del a
-    coefficients = gelu_constants.TAIL_FLOAT32 if x == types.float32 else gelu_constants.TAIL_FLOAT64
-
-    def scaled_cdf(x: Any, a: Any) -> Any:  # noqa: ARG001 - chosen by its type
-        t = (a - 5) / (a + 5)
-        y = 0.0
-        for coefficient in coefficients:
-            y = y * t + coefficient
-        return y / (1 + gelu_constants.SQRT_2 * a)
-
-    return scaled_cdf
-
-
-overload(_scaled_cdf, jit_options=OPTIONS)(_compile_scaled_cdf)
+@formula
+def _scaled_cdf(a: Any) -> Any:
+    """cdf(-a) / exp(-a²/2) = P(t) / (1 + √2·a), t = (a - 5)/(a + 5), with one division for both quotients."""
+    number = type(a)
+    five = number(5)
+    divisor = fma(number(constants.SQRT_2), a, number(1))
+    inverse = number(1) / ((a + five) * divisor)
+    return _tail_polynomial((a - five) * (divisor * inverse)) * ((a + five) * inverse)

@@ -36,25 +36,37 @@ def elementwise(scalar: Callable[..., Any]) -> Function:
 
 
 def one_of(parameter: str, forms: Mapping[Any, Function]) -> Function:
-    """Return the op whose `parameter` chooses among `forms`."""
+    """Return the op whose `parameter` chooses among `forms`; that of None suits what has none of its own."""
 
     def function(*arrays: np.ndarray, **options: Any) -> np.ndarray:
-        return forms[options.pop(parameter)](*arrays, **options)
+        value = options.pop(parameter)
+        if value in forms:
+            return forms[value](*arrays, **options)
+        return forms[None](*arrays, **{parameter: value}, **options)
 
     return _named(function, next(iter(forms.values())))
 
 
 def along_axis(row: Callable[..., None], shape: Callable[..., tuple[int, ...]] | None = None) -> Function:
     """Turn `row(out, *rows)` into an op with an axis; `shape` is its output's where it is not that of x."""
-    kernels = loops.rowwise(row)
+    return _along_axis(loops.rowwise(row), row, shape)
 
+
+def along_axis_in_two_passes(reduce: Callable[..., Any], finish: Callable[..., None]) -> Function:
+    """Turn `reduce(*rows)` and `finish(out, sums, *rows)` into an op with an axis."""
+    return _along_axis(loops.in_two_passes(reduce, finish), finish, None)
+
+
+def _along_axis(
+    kernels: loops.Kernels, named_after: Callable[..., Any], shape: Callable[..., tuple[int, ...]] | None
+) -> Function:
     def function(*arrays: np.ndarray, axis: int, out: np.ndarray | None = None, threads: int = 1) -> np.ndarray:
         x = arrays[-1]
         out = output(out, x, shape(x.shape, axis=axis) if shape else None)
         _run_rows(kernels, out, tuple(_rows(a, axis) for a in arrays), axis, threads)
         return out
 
-    return _named(function, row)
+    return _named(function, named_after)
 
 
 def loss(scalar: Callable[..., Any]) -> Function:

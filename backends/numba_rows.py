@@ -1,10 +1,11 @@
 """Formulas for one row of classes, for Numba: ops along an axis, which fill `out`.
 
 Sums are in float64 (see `numba_loops.total`), and are rounded to the type of the row where an array is filled.
+Those of exponentials are taken in one pass with the largest entry, block by block: where that grows, what was
+summed before shrinks (Milakov and Gimelshein 2018, "Online normalizer calculation for softmax").
 """
 
 # ruff: noqa: D403 - formulas begin with their variables
-# ruff: noqa: FURB136 - `min` and `max` treat NaN differently in Python, in Numba and here
 
 from __future__ import annotations
 
@@ -14,62 +15,126 @@ from typing import Any
 import numpy as np
 
 from backends.numba_activations import times_sigmoid, times_sigmoid_slope
-from backends.numba_loops import formula, total
+from backends.numba_elementary import exp, log
+from backends.numba_intrinsics import add, maximum
+from backends.numba_loops import BLOCK, formula, numbers, sum_of
+
+# --- softmax and its kin: what is summed, and how that fills the row ------------------------------------------
 
 
 @formula
-def softmax(out: Any, x: Any) -> None:
+def exp_sums(x: Any) -> Any:
+    """Return the largest entry, and Σ exp(x - largest)."""
+    return _exp_sums(x, x, 1, False)  # noqa: FBT003 - compiled code takes no keywords here
+
+
+@formula
+def weighted_exp_sums(g: Any, x: Any) -> Any:
+    """Return those, and Σ g·exp(x - largest)."""
+    return _exp_sums(g, x, 1, True)  # noqa: FBT003
+
+
+@formula
+def exp_sums_and_plain(g: Any, x: Any) -> Any:
+    """Return those of x, and Σ g."""
+    largest, exps, _, _ = exp_sums(x)
+    return largest, exps, 0.0, sum_of(g)
+
+
+@formula
+def falling_exp_sums(x: Any) -> Any:
+    """Return the largest of -x, and Σ exp(-x - largest)."""
+    return _exp_sums(x, x, -1, False)  # noqa: FBT003
+
+
+@formula
+def falling_weighted_exp_sums(g: Any, x: Any) -> Any:
+    """Return those, and Σ g·exp(-x - largest)."""
+    return _exp_sums(g, x, -1, True)  # noqa: FBT003
+
+
+@formula
+def _exp_sums(g: Any, x: Any, sign: Any, weighted: Any) -> Any:
+    number = type(x[0])
+    largest, exps, weighted_exps = number(-math.inf), 0.0, 0.0
+    block = numbers(x[0])
+    for start in range(0, x.shape[0], BLOCK):
+        part = x[start : start + BLOCK]
+        grown = largest
+        for j in range(part.shape[0]):
+            grown = maximum(grown, number(sign) * part[j])
+        if grown == number(-math.inf):  # masked so far
+            continue
+        if grown != largest:
+            shrink = math.exp(np.float64(largest) - np.float64(grown))
+            exps *= shrink
+            weighted_exps *= shrink
+            largest = grown
+        for j in range(part.shape[0]):
+            block[j] = exp(number(sign) * part[j] - largest)
+        exps += sum_of(block[: part.shape[0]])
+        if weighted:
+            for j in range(part.shape[0]):
+                block[j] *= g[start + j]
+            weighted_exps += sum_of(block[: part.shape[0]])
+    return np.float64(largest), exps, weighted_exps, 0.0
+
+
+@formula
+def softmax(out: Any, sums: Any, x: Any) -> None:
     """exp(x - max(x)), normalised. A row with +inf, or of -inf alone, is NaN, as in PyTorch and JAX."""
-    largest = largest_of(x)
+    number = type(x[0])
+    largest, scale = number(sums[0]), number(1 / sums[1])
     for j in range(x.shape[0]):
-        out[j] = math.exp(x[j] - largest)
-    scale = type(x[0])(total(itself, (out,)))
-    for j in range(x.shape[0]):
-        out[j] /= scale
+        out[j] = exp(x[j] - largest) * scale
 
 
 @formula
-def softmax_vjp(out: Any, g: Any, x: Any) -> None:
+def softmax_vjp(out: Any, sums: Any, g: Any, x: Any) -> None:
     """y·(g - Σ g·y), y = softmax(x)."""
-    softmax(out, x)
-    mean = type(x[0])(total(product, (g, out)))
+    number = type(x[0])
+    largest, scale, mean = number(sums[0]), number(1 / sums[1]), number(sums[2] / sums[1])
     for j in range(x.shape[0]):
-        out[j] *= g[j] - mean
+        out[j] = exp(x[j] - largest) * scale * (g[j] - mean)
 
 
 @formula
-def log_softmax(out: Any, x: Any) -> None:
+def log_softmax(out: Any, sums: Any, x: Any) -> None:
     """(x - max(x)) - log(Σ exp(x - max(x)))."""
-    largest = largest_of(x)
-    log_sum = math.log(total(shifted_exp, (x, largest)))
+    number = type(x[0])
+    largest, log_sum = number(sums[0]), number(log(sums[1]))
     for j in range(x.shape[0]):
         out[j] = (x[j] - largest) - log_sum
 
 
 @formula
-def log_softmax_vjp(out: Any, g: Any, x: Any) -> None:
-    """-softmax(x)·Σ g + g."""
-    softmax(out, x)
-    weight = type(x[0])(total(itself, (g,)))
+def log_softmax_vjp(out: Any, sums: Any, g: Any, x: Any) -> None:
+    """g - softmax(x)·Σ g."""
+    number = type(x[0])
+    largest, weight = number(sums[0]), number(sums[3] / sums[1])
     for j in range(x.shape[0]):
-        out[j] = g[j] - out[j] * weight
+        out[j] = g[j] - exp(x[j] - largest) * weight
 
 
 @formula
-def softmin(out: Any, x: Any) -> None:
+def softmin(out: Any, sums: Any, x: Any) -> None:
     """softmax(-x)."""
+    number = type(x[0])
+    largest, scale = number(sums[0]), number(1 / sums[1])
     for j in range(x.shape[0]):
-        out[j] = -x[j]
-    softmax(out, out)
+        out[j] = exp(-x[j] - largest) * scale
 
 
 @formula
-def softmin_vjp(out: Any, g: Any, x: Any) -> None:
+def softmin_vjp(out: Any, sums: Any, g: Any, x: Any) -> None:
     """y·(Σ g·y - g), y = softmin(x)."""
-    softmin(out, x)
-    mean = type(x[0])(total(product, (g, out)))
+    number = type(x[0])
+    largest, scale, mean = number(sums[0]), number(1 / sums[1]), number(sums[2] / sums[1])
     for j in range(x.shape[0]):
-        out[j] *= mean - g[j]
+        out[j] = exp(-x[j] - largest) * scale * (mean - g[j])
+
+
+# --- others ---------------------------------------------------------------------------------------------------
 
 
 @formula
@@ -80,16 +145,13 @@ def sparsemax(out: Any, x: Any) -> None:
     of its zero; they end there after a few, where sorting takes more and a copy.
     """
     largest = np.float64(largest_of(x))
-    tau = -1.0
-    for j in range(x.shape[0]):
-        tau = np.nan if np.isnan(np.float64(x[j]) - largest) else tau
+    tau = -1.0 if abs(largest) < np.inf else np.nan
     while True:
-        count, above = 0, -1.0
+        count, above = 0.0, -1.0
         for j in range(x.shape[0]):
             shifted = np.float64(x[j]) - largest
-            if shifted > tau:
-                count += 1
-                above += shifted
+            count = add(count, 1.0 if shifted > tau else 0.0)
+            above = add(above, shifted if shifted > tau else 0.0)
         if not above / count > tau:  # nor if tau is NaN
             break
         tau = above / count
@@ -103,12 +165,11 @@ def sparsemax_vjp(out: Any, g: Any, x: Any) -> None:
     """g less its mean over the entries above 0, and 0 at the others."""
     sparsemax(out, x)
     number = type(x[0])
-    count, mean = 0, 0.0
+    count, total = 0.0, 0.0
     for j in range(x.shape[0]):
-        if out[j] > 0:
-            count += 1
-            mean += g[j]
-    mean /= count
+        count = add(count, 1.0 if out[j] > 0 else 0.0)
+        total = add(total, np.float64(g[j]) if out[j] > 0 else 0.0)
+    mean = total / count
     for j in range(x.shape[0]):
         y = out[j]
         out[j] = number(g[j] - mean) if y > 0 else y  # 0, or NaN
@@ -126,33 +187,23 @@ def glu(out: Any, x: Any) -> None:
 def glu_vjp(out: Any, g: Any, x: Any) -> None:
     """g·σ(gate), and g·value·σ(gate)·σ(-gate)."""
     half = g.shape[0]
+    value, gate, of_value, of_gate = x[:half], x[half:], out[:half], out[half:]
     for j in range(half):
-        out[j] = times_sigmoid(g[j], x[half + j])
-        out[half + j] = g[j] * times_sigmoid_slope(x[j], x[half + j])
+        of_value[j] = times_sigmoid(g[j], gate[j])
+    for j in range(half):
+        of_gate[j] = g[j] * times_sigmoid_slope(value[j], gate[j])
 
 
 @formula
 def largest_of(x: Any) -> Any:
-    """Return the largest entry; NaN or not, since a NaN makes its row NaN all the same."""
+    """Return the largest entry, or NaN if there is one."""
     result = x[0]
     for j in range(1, x.shape[0]):
-        result = x[j] if x[j] > result else result
+        result = maximum(result, x[j])
     return result
-
-
-@formula
-def itself(x: Any) -> Any:
-    """x."""
-    return x
 
 
 @formula
 def product(x: Any, y: Any) -> Any:
     """x·y."""
     return x * y
-
-
-@formula
-def shifted_exp(x: Any, largest: Any) -> Any:
-    """exp(x - max)."""
-    return math.exp(x - largest)

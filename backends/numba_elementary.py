@@ -1,0 +1,136 @@
+"""Elementary functions for Numba that LLVM vectorises: exp, expm1, log, log1p and tanh, float32 and float64.
+
+A call of the C library's exp keeps a loop from being vectorised, and Numba's wheels bring no vector library. What
+is here is arithmetic without branches: the argument is reduced to a small interval, a polynomial is evaluated
+there, and the exponent is put in through the bits of the number. Fused multiply-adds are asked for one by one,
+since they are part of the error analysis; a processor without them computes them slowly, but alike.
+
+Their errors are below 1 ULP for exp and logarithms, 1.7 for expm1 and 2.6 for tanh: tests/test_elementary.py goes
+through all of float32. Special values are those of C's Annex F. The coefficients are in `elementary_constants`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from backends import elementary_constants as constants
+from backends.numba_intrinsics import by_type, copysign, fma, polynomial, rint, split, two_powers
+from backends.numba_loops import formula
+
+INFINITY = math.inf
+NOT_A_NUMBER = math.nan
+
+_exp_polynomial = polynomial(constants.EXP)
+_log_polynomial = polynomial(constants.LOG)
+_log_to_2_polynomial = polynomial(constants.LOG_TO_2)
+_log_2_high = by_type(constants.LOG_2_HIGH)
+_log_2_low = by_type(constants.LOG_2_LOW)
+_lowest_exponent = by_type(constants.LOWEST_EXPONENT)
+_highest_exponent = by_type(constants.HIGHEST_EXPONENT)
+_smallest_normal = by_type({"float32": 2.0**-126, "float64": 2.0**-1022})
+_subnormal_shift = by_type({"float32": 24, "float64": 53})
+
+# --- exponentials ---------------------------------------------------------------------------------------------
+
+
+@formula
+def exp(x: Any) -> Any:
+    """2**n·exp(r)."""
+    part, rest = exp_parts(x)
+    return part * rest
+
+
+@formula
+def exp_parts(x: Any) -> Any:
+    """Return two factors of exp(x), the second of them a power of two; neither is subnormal.
+
+    A product with the one and then with the other is rounded once more only where it is subnormal itself.
+    """
+    n, r = _reduce(x)
+    one = type(x)(1)
+    first, second = two_powers(n)
+    return fma(fma(_exp_polynomial(r), r, one), r, one) * first, second
+
+
+@formula
+def expm1(x: Any) -> Any:
+    """exp(x) - 1, without cancellation."""
+    half = half_expm1(x)
+    return copysign(half + half, x)  # -0 is its own
+
+
+@formula
+def half_expm1(x: Any) -> Any:
+    """(exp(x) - 1) / 2 = 2**(n - 1)·(exp(r) - 1) + (2**(n - 1) - 1/2), where each difference is exact."""
+    n, r = _reduce(x)
+    first, second = two_powers(n - type(x)(1))
+    power = first * second
+    return fma(power, fma(_exp_polynomial(r) * r, r, r), power - type(x)(0.5))
+
+
+@formula
+def tanh(x: Any) -> Any:
+    """-m/(2 + m), m = exp(-2|x|) - 1."""
+    half = half_expm1(type(x)(-2) * abs(x))
+    return copysign(half / (type(x)(1) + half), x)
+
+
+@formula
+def _reduce(x: Any) -> Any:
+    """Return an integer n and r with x = n·log(2) + r and |r| <= log(2)/2, for x within the range of exp."""
+    lowest, highest = _lowest_exponent(x), _highest_exponent(x)
+    x = lowest if x < lowest else x  # noqa: FURB136 - NaN stays
+    x = highest if x > highest else x  # noqa: FURB136
+    n = rint(x * type(x)(constants.LOG2_E))
+    return n, fma(n, -_log_2_low(x), fma(n, -_log_2_high(x), x))
+
+
+# --- logarithms -----------------------------------------------------------------------------------------------
+
+
+@formula
+def log(x: Any) -> Any:
+    """Return the natural logarithm: -inf at 0, NaN below."""
+    number = type(x)
+    shift = _subnormal_shift(x)
+    small = x < _smallest_normal(x)
+    m, n = split(x * number(2.0) ** shift if small else x)
+    y = _log_of_parts(m - number(1), n - shift if small else n, number(0))
+    y = x if x == number(INFINITY) else y
+    y = number(-INFINITY) if x == number(0) else y
+    return y if x >= number(0) else number(NOT_A_NUMBER)
+
+
+@formula
+def log1p(x: Any) -> Any:
+    """log(1 + x), where what 1 + x rounds off is added to its mantissa: -inf at -1, NaN below."""
+    number = type(x)
+    one = number(1)
+    u = one + x
+    m, n = split(u)
+    lost = x - (u - one) if u < number(2) else one - (u - x)
+    y = _log_of_parts(m - one, n, lost / u)
+    y = x if (x == number(INFINITY)) | (u == one) else y
+    y = number(-INFINITY) if x == number(-1) else y
+    return y if x >= number(-1) else number(NOT_A_NUMBER)
+
+
+@formula
+def log1p_of_fraction(x: Any) -> Any:
+    """Return log(1 + x) for 0 <= x <= 1, where it takes no reduction: half the time."""
+    s = x / (type(x)(2) + x)
+    z = s * s
+    half_square = type(x)(0.5) * x * x
+    return x - (half_square - s * fma(z, _log_to_2_polynomial(z), half_square))
+
+
+@formula
+def _log_of_parts(f: Any, n: Any, rest: Any) -> Any:
+    """log(1 + f) + n·log(2) + rest = f - (f²/2 - s·(f²/2 + z·R(z))) + n·log(2) + rest, s = f/(2 + f), z = s²."""
+    number = type(f)
+    s = f / (number(2) + f)
+    z = s * s
+    half_square = number(0.5) * f * f
+    small = s * fma(z, _log_polynomial(z), half_square) + fma(n, _log_2_low(f), rest)
+    return fma(n, _log_2_high(f), f - (half_square - small))

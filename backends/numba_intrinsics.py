@@ -1,0 +1,216 @@
+"""What LLVM can do and Numba has no name for: instructions for compiled code, on float32 and float64."""
+
+# ruff: noqa: ARG001, ARG005 - Numba calls all generators alike
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+LINE = 64
+"""Bytes of a cache line, and of the longest vectors."""
+
+_LAYOUTS = {
+    # integer of the same size, bits of the fraction, bias of the exponent
+    types.float32: (ir.IntType(32), 23, 127),
+    types.float64: (ir.IntType(64), 52, 1023),
+}
+
+# --- arithmetic -----------------------------------------------------------------------------------------------
+
+
+@intrinsic
+def fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
+    """a·b + c, rounded once."""
+    return a(a, a, a), lambda context, builder, signature, arguments: builder.fma(*arguments)
+
+
+@intrinsic
+def copysign(typing: Any, size: Any, sign: Any) -> Any:
+    """Return |size| with the sign of `sign`, without a branch."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        number = arguments[0].type
+        binary = ir.FunctionType(number, [number, number])
+        return builder.call(builder.module.declare_intrinsic("llvm.copysign", [number], binary), arguments)
+
+    return size(size, size), generate
+
+
+@intrinsic
+def rint(typing: Any, x: Any) -> Any:
+    """Return the nearest integer, of two the even one, in the type of x."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.call(builder.module.declare_intrinsic("llvm.rint", [arguments[0].type]), arguments)
+
+    return x(x), generate
+
+
+@intrinsic
+def add(typing: Any, a: Any, b: Any) -> Any:
+    """Add, in a sum whose terms LLVM may take in another order: several sums at a time make a vector."""
+    return a(a, b), lambda context, builder, signature, arguments: builder.fadd(*arguments, flags=("reassoc",))
+
+
+@intrinsic
+def where(typing: Any, condition: Any, a: Any, b: Any) -> Any:
+    """Return a or b, both computed: a branch around a long formula would keep LLVM from making vectors."""
+    return a(condition, a, a), lambda context, builder, signature, arguments: builder.select(*arguments)
+
+
+@intrinsic
+def maximum(typing: Any, a: Any, b: Any) -> Any:
+    """Return the larger, and NaN for NaN: in a loop, LLVM takes the largest of several numbers at a time."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        number = arguments[0].type
+        binary = ir.FunctionType(number, [number, number])
+        return builder.call(builder.module.declare_intrinsic("llvm.maximum", [number], binary), arguments)
+
+    return a(a, b), generate
+
+
+# --- constants ------------------------------------------------------------------------------------------------
+
+
+def by_type(values: Mapping[str, float]) -> Callable[[Any], Any]:
+    """Return a function of x for compiled code: the constant that goes with the type of x."""
+
+    @intrinsic
+    def constant(typing: Any, x: Any) -> Any:
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return ir.Constant(arguments[0].type, values[x.name])
+
+        return x(x), generate
+
+    return cast("Callable[[Any], Any]", constant)
+
+
+def polynomial(coefficients: Mapping[str, tuple[float, ...]]) -> Callable[[Any], Any]:
+    """Return a polynomial for compiled code, by Horner's rule; its coefficients go with the type of x."""
+
+    @intrinsic
+    def evaluate(typing: Any, x: Any) -> Any:
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            (point,) = arguments
+            first, *rest = (ir.Constant(point.type, c) for c in coefficients[x.name])
+            for coefficient in rest:
+                first = builder.fma(first, point, coefficient)
+            return first
+
+        return x(x), generate
+
+    return cast("Callable[[Any], Any]", evaluate)
+
+
+# --- the bits of numbers --------------------------------------------------------------------------------------
+
+
+@intrinsic
+def two_powers(typing: Any, n: Any) -> Any:
+    """Return two powers of two with the product 2**n, both normal where 2**n is in or near the range."""
+    integer, fraction, bias = _LAYOUTS[n]
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        number = arguments[0].type
+        # The last bits of n + 1.5·2**fraction are those of the integer n.
+        shifted = builder.fadd(arguments[0], ir.Constant(number, 1.5 * 2.0**fraction))
+        exponent = builder.bitcast(shifted, integer)
+        exponent = builder.shl(exponent, ir.Constant(integer, integer.width - fraction + 1))
+        exponent = builder.ashr(exponent, ir.Constant(integer, integer.width - fraction + 1))
+        half = builder.ashr(exponent, ir.Constant(integer, 1))
+        powers = []
+        for part in (half, builder.sub(exponent, half)):
+            biased = builder.add(part, ir.Constant(integer, bias))
+            powers.append(builder.bitcast(builder.shl(biased, ir.Constant(integer, fraction)), number))
+        return context.make_tuple(builder, signature.return_type, powers)
+
+    return types.UniTuple(n, 2)(n), generate
+
+
+@intrinsic
+def split(typing: Any, x: Any) -> Any:
+    """Return m and n with x = m·2**n and √½ <= m < √2, for a positive normal x."""
+    integer, fraction, bias = _LAYOUTS[x]
+    root = {types.float32: 0x3F3504F3, types.float64: 0x3FE6A09E667F3BCD}[x]  # the bits of √½
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        number = arguments[0].type
+        one = ir.Constant(integer, bias << fraction)
+        bits = builder.bitcast(arguments[0], integer)
+        beyond = builder.add(builder.sub(bits, ir.Constant(integer, root)), one)
+        exponent = builder.sub(builder.ashr(beyond, ir.Constant(integer, fraction)), ir.Constant(integer, bias))
+        mantissa = builder.sub(bits, builder.shl(exponent, ir.Constant(integer, fraction)))
+        return context.make_tuple(
+            builder,
+            signature.return_type,
+            [builder.bitcast(mantissa, number), builder.sitofp(exponent, number)],
+        )
+
+    return types.UniTuple(x, 2)(x), generate
+
+
+# --- memory ---------------------------------------------------------------------------------------------------
+
+
+def buffer(size: int) -> Callable[[Any], Any]:
+    """Return a function of x for compiled code: an array of `size` numbers like x, on the stack."""
+
+    @intrinsic
+    def allocate(typing: Any, x: Any) -> Any:
+        array = types.Array(x, 1, "C")
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            space = cgutils.alloca_once(builder, ir.ArrayType(arguments[0].type, size))
+            space.align = LINE
+            made = context.make_array(array)(context, builder)
+            itemsize = context.get_abi_sizeof(arguments[0].type)
+            length = ir.Constant(ir.IntType(64), size)
+            stride = ir.Constant(ir.IntType(64), itemsize)
+            made.data = builder.bitcast(space, made.data.type)
+            made.shape = cgutils.pack_array(builder, [length])
+            made.strides = cgutils.pack_array(builder, [stride])
+            made.itemsize, made.nitems = stride, length
+            return made._getvalue()  # noqa: SLF001 - as Numba's own generators do
+
+        return array(x), generate
+
+    return cast("Callable[[Any], Any]", allocate)
+
+
+@intrinsic
+def store_line(typing: Any, out: Any, i: Any, block: Any, j: Any) -> Any:
+    """Copy a cache line from `block[j:]` to `out[i:]`, past the caches; both begin with a line there."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        target, source = (
+            builder.gep(context.make_array(array)(context, builder, value).data, [index])
+            for array, value, index in ((out, *arguments[:2]), (block, *arguments[2:]))
+        )
+        number = target.type.pointee
+        line = ir.VectorType(number, LINE // context.get_abi_sizeof(number)).as_pointer()
+        value = builder.load(builder.bitcast(source, line), align=LINE)
+        stored = builder.store(value, builder.bitcast(target, line), align=LINE)
+        stored.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
+        return context.get_dummy_value()
+
+    return types.void(out, i, block, j), generate
+
+
+@intrinsic
+def fence(typing: Any) -> Any:
+    """Wait until other threads see what was stored past the caches."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(), generate

@@ -1,0 +1,138 @@
+"""Numba's elementary functions: their errors over all of float32 and a sample of float64, and special values."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from mpmath import mp
+
+numba = pytest.importorskip("numba")
+
+from backends import elementary_constants as constants  # noqa: E402
+from backends import numba_elementary as elementary  # noqa: E402
+
+# The most that each is off, in ULP.
+BOUNDS = {"exp": 0.98, "expm1": 1.66, "log": 0.85, "log1p": 0.87, "tanh": 2.55}
+ALL = 2**32
+STRIDE = 4099
+"""A prime: sampled bit patterns go through all ends and all exponents."""
+
+
+def compiled(name):
+    function = getattr(elementary, name)
+
+    @numba.njit(error_model="numpy")
+    def fill(out, x):
+        for i in range(x.size):
+            out[i] = function(x[i])
+
+    def evaluate(x):
+        out = np.empty_like(x)
+        fill(out, x)
+        return out
+
+    return evaluate, fill
+
+
+def errors(got, exact, dtype):
+    """Errors in ULP; where one is NaN or infinite, so must be the other."""
+    with np.errstate(over="ignore"):
+        rounded = exact.astype(dtype)
+    finite = np.isfinite(rounded)
+    np.testing.assert_array_equal(got[~finite], rounded[~finite])
+    np.testing.assert_array_equal(np.signbit(got[finite]), np.signbit(rounded[finite]))
+    unit = np.spacing(np.abs(rounded[finite])).astype(np.float64)
+    return np.abs(got[finite].astype(exact.dtype) - exact[finite]) / unit
+
+
+def worst_in_float32(name, start, stop, step):
+    """Compare with NumPy in float64, whose own errors are 2**-29 times as large as an ULP here."""
+    evaluate, _ = compiled(name)
+    worst = 0.0
+    for first in range(start, stop, step << 22):
+        x = np.arange(first, min(first + (step << 22), stop), step, np.uint64).astype(np.uint32).view(np.float32)
+        with np.errstate(all="ignore"):
+            exact = getattr(np, name)(x.astype(np.float64))
+        worst = max(worst, errors(evaluate(x), exact, np.float32).max(initial=0))
+    return worst
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_errors_over_a_stride_of_float32_are_bounded(name):
+    assert worst_in_float32(name, 0, ALL, STRIDE) < BOUNDS[name]
+
+
+@pytest.mark.certification
+@pytest.mark.parametrize("name", BOUNDS)
+def test_errors_over_all_of_float32_are_bounded(name):
+    assert worst_in_float32(name, 0, ALL, 1) < BOUNDS[name]
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_errors_over_a_sample_of_float64_are_bounded(name):
+    generator = np.random.default_rng(0)
+    size = np.exp(generator.uniform(-745, 709, 300))
+    x = np.concatenate([generator.uniform(-1, 1, 200), generator.uniform(-750, 715, 300), size, -size])
+    x = x[(x > 0) | (name != "log")]
+    x = x[(x > -1) | (name != "log1p")]
+    evaluate, _ = compiled(name)
+    with mp.workdps(40):
+        exact = [getattr(mp, name)(mp.mpf(value)) for value in x.tolist()]
+        for value, got, expected in zip(x, evaluate(x), exact, strict=True):
+            rounded = float(expected)
+            if math.isinf(rounded):
+                assert got == rounded
+            else:
+                error = abs(mp.mpf(float(got)) - expected) / float(np.spacing(abs(rounded)))
+                assert error < BOUNDS[name], value
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("length", [1, 4, 7, 1024])
+def test_special_values_are_those_of_c_in_vector_bodies(dtype, length):
+    special = [0.0, -0.0, math.inf, -math.inf, math.nan, 1.0, -1.0, 2000.0, -2000.0]
+    for name in BOUNDS:
+        evaluate, _ = compiled(name)
+        for value in special:
+            with np.errstate(all="ignore"):
+                expected = getattr(np, name)(np.array(value, dtype))
+            got = evaluate(np.full(length, value, dtype))
+            np.testing.assert_allclose(got, np.full(length, expected), rtol=4 * np.finfo(dtype).eps)
+            if not np.isnan(expected):
+                assert (np.signbit(got) == np.signbit(expected)).all(), (name, value)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_logarithm_of_one_plus_a_fraction_is_that_of_numpy(dtype):
+    evaluate, _ = compiled("log1p_of_fraction")
+    smallest = float(np.finfo(dtype).smallest_subnormal)
+    x = np.concatenate([np.linspace(0, 1, 100_003), np.geomspace(smallest, 1, 1000), [math.nan]]).astype(dtype)
+    assert errors(evaluate(x), np.log1p(x.astype(np.longdouble)), dtype).max() < 1.2
+
+
+def test_llvm_vectorises_them():
+    for name in BOUNDS:
+        evaluate, fill = compiled(name)
+        evaluate(np.ones(3, np.float32))
+        ((_, assembly),) = fill.inspect_asm().items()
+        packed = sum(line.split()[0].endswith("ps") for line in assembly.splitlines() if line.startswith("\tv"))
+        if "\tv" not in assembly:
+            pytest.skip("no AVX here: its instructions have other names")
+        assert packed > 20, name
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_polynomials_are_those_of_exp_and_log(dtype):
+    eps = np.finfo(dtype).eps
+    with mp.workdps(40):
+        for r in map(mp.mpf, np.linspace(-0.3466, 0.3466, 101).tolist()):
+            q = mp.polyval([mp.mpf(c) for c in constants.EXP[dtype]], r)
+            assert abs((1 + r + r * r * q) / mp.exp(r) - 1) < 0.2 * eps
+        for coefficients, largest in ((constants.LOG[dtype], 0.0294), (constants.LOG_TO_2[dtype], 1 / 9)):
+            for z in map(mp.mpf, np.linspace(1e-6, largest, 101).tolist()):
+                s = mp.sqrt(z)
+                series = 2 * s + s * z * mp.polyval([mp.mpf(c) for c in coefficients], z)
+                assert abs(series / mp.log((1 + s) / (1 - s)) - 1) < 0.1 * eps
+        assert abs(mp.log(2) - constants.LOG_2_HIGH[dtype] - constants.LOG_2_LOW[dtype]) < eps**2
