@@ -2,7 +2,7 @@
 
 Such a backend is a module of functions `<op>(*inputs, out=None, **parameters)` and
 `<op>_vjp(g, *inputs, out=None, **parameters)`, which write into `out` where one is given. That of an op may be its
-first input.
+first input. A function may have an attribute `bind`; see `Function`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -40,6 +40,34 @@ EXCEPTIONS: Mapping[tuple[str, str], tuple[float, str]] = {
     ("binary_focal_cross_entropy", "backward"): (8, "as forward"),
 }
 """Where more is promised than `PROMISED_ULP`, and why."""
+
+
+Run = Callable[[], np.ndarray]
+Bind = Callable[..., Run]
+
+
+class Function(Protocol):
+    """An op, made by `bound_by`: `bind` looks at the arrays once and returns what computes; a call does both."""
+
+    __name__: str
+    bind: Bind
+
+    def __call__(self, *arrays: Any, **options: Any) -> np.ndarray:
+        """Compute."""
+
+
+def bound_by(bind: Bind) -> Function:
+    """Return the op whose call is that of what `bind(*arrays, out=None, **parameters)` returns."""
+
+    def function(*arrays: Any, **options: Any) -> np.ndarray:
+        return bind(*arrays, **options)()
+
+    made = cast("Function", function)
+    made.bind = bind
+    return made
+
+
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 class HostBackend(BaseBackend):
@@ -79,7 +107,11 @@ class HostBackend(BaseBackend):
 
     def _kernel(self, name: str, parameters: dict[str, Any]) -> Callable[..., Any]:
         """Return the function called `name`, with its parameters, for float32 and float64."""
-        return partial(self._functions[name], **parameters)
+        return partial(self._functions[name], **self._options(parameters))
+
+    def _options(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Return the keyword arguments of functions for an op's parameters."""
+        return parameters
 
     def _forward(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
         return _widening(self._kernel(op, parameters))
@@ -98,30 +130,34 @@ class HostBackend(BaseBackend):
     ) -> Callable[[], Any]:
         reuse = allocation == "reuse"
         dtype = inputs[0].dtype
-        forward = partial(self._suited(spec.name, dtype, parameters), *inputs)
-        if reuse and mode != "backward":
-            forward = partial(forward, out=np.empty(output_shape(spec, inputs, parameters), dtype))
+        output = np.empty(output_shape(spec, inputs, parameters), dtype) if reuse else None
+        forward = self._bound(spec.name, inputs, output, parameters)
         if mode == "forward":
             return forward
-        backward = partial(self._suited(f"{spec.name}_vjp", dtype, parameters), cotangent, *inputs)
-        if reuse:
-            backward = partial(backward, out=np.empty(inputs[0].shape, dtype))
+        gradient = np.empty(inputs[0].shape, dtype) if reuse else None
+        backward = self._bound(f"{spec.name}_vjp", (cotangent, *inputs), gradient, parameters)
         if mode == "backward":
             return backward
         return lambda: (forward(), backward())
 
     def _bind_inplace(self, spec: OpSpec, inputs: Sequence[Any], parameters: dict[str, Any]) -> InPlace:
         x, pristine = inputs[0].copy(), inputs[0].copy()
-        forward = partial(self._suited(spec.name, x.dtype, parameters), x, *inputs[1:], out=x)
+        forward = self._bound(spec.name, (x, *inputs[1:]), x, parameters)
         return restorable(forward, partial(np.copyto, x, pristine))
 
-    def _suited(self, name: str, dtype: np.dtype, parameters: dict[str, Any]) -> Callable[..., Any]:
-        """Return the function called `name`, with its parameters, for arrays of `dtype`.
+    def _bound(
+        self, name: str, arrays: Sequence[Any], out: np.ndarray | None, parameters: dict[str, Any]
+    ) -> Callable[[], Any]:
+        """Return what computes the function called `name` of these arrays, into `out` if given.
 
-        Looking for narrow types on every call would cost as much as a small op itself.
+        To look for narrow types, or at shapes, on every call would cost as much as a small op itself.
         """
         kernel = self._kernel(name, parameters)
-        return _widening(kernel) if dtype.name in NARROW else kernel
+        if arrays[0].dtype.name in NARROW:
+            kernel = _widening(kernel)
+        elif bind := getattr(self._functions[name], "bind", None):
+            return cast("Run", bind(*arrays, out=out, **self._options(parameters)))
+        return partial(kernel, *arrays, out=out)
 
 
 def _widening(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
@@ -155,8 +191,10 @@ def total_weight(labels: np.ndarray, weight: np.ndarray | None, ignore_index: in
 
 def share(g: np.ndarray, losses: float, reduction: str) -> Any:
     """Return the cotangent of each loss for `g`, that of their mean or sum: divided in float64, rounded once."""
-    with np.errstate(over="ignore"):
-        return g.dtype.type(float(g) / losses if reduction == "mean" and losses else float(g))
+    value = float(g) / losses if reduction == "mean" and losses else float(g)
+    if abs(value) <= FLOAT32_MAX or g.dtype != np.float32:
+        return g.dtype.type(value)
+    return np.float32(math.copysign(math.inf, value) if value == value else value)  # noqa: PLR0124 - NaN
 
 
 def reduced(
@@ -168,7 +206,7 @@ def reduced(
     """
     out = np.empty((), dtype) if out is None else out
     with np.errstate(over="ignore", invalid="ignore"):  # as the losses themselves may: infinite, or inf - inf
-        total = float(np.sum(parts, dtype=np.float64))
+        total = parts if isinstance(parts, float) else float(np.sum(parts, dtype=np.float64))
         if reduction == "mean":
             total = total / losses if losses else math.nan
         out[...] = total

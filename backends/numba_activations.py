@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from backends import numba_elementary as elementary
-from backends.numba_elementary import exp, expm1, log1p_of_fraction
+from backends.numba_elementary import exp, exp_minus, expm1, log1p_of_fraction
 from backends.numba_intrinsics import fma, polynomial
 from backends.numba_loops import formula
 from backends.numba_piecewise import clip, max_0, relu, unless_infinite
@@ -28,14 +28,14 @@ SELU_SCALE_ALPHA = 1.7580993408473768599402175208123  # times 1.6732632423543772
 def sigmoid(x: Any) -> Any:
     """exp(min(x, 0)) / (1 + exp(-|x|))."""
     one = type(x)(1)
-    e = exp(-abs(x))
+    e = exp_minus(abs(x))
     return (one if x >= type(x)(0) else e) / (one + e)
 
 
 @formula
 def sigmoid_vjp(g: Any, x: Any) -> Any:
     """σ(x)·σ(-x) = e/(1 + e)², e = exp(-|x|): 1 - σ(x) would cancel."""
-    e = exp(-abs(x))
+    e = exp_minus(abs(x))
     s = type(x)(1) + e
     return g * (e / (s * s))
 
@@ -62,7 +62,7 @@ def tanh(x: Any) -> Any:
 def tanh_vjp(g: Any, x: Any) -> Any:
     """sech²(x) = 4e/(1 + e)², e = exp(-2|x|): 1 - tanh² would cancel."""
     number = type(x)
-    e = exp(number(-2) * abs(x))
+    e = exp_minus(number(2) * abs(x))
     s = number(1) + e
     return g * (number(4) * (e / (s * s)))
 
@@ -100,14 +100,24 @@ def elu_vjp(g: Any, x: Any, alpha: Any) -> Any:
 def celu(x: Any, alpha: Any) -> Any:
     """x right of zero, alpha·(exp(x/alpha) - 1) left of it."""
     number = type(x)
-    return x if x > number(0) else number(alpha * expm1(number(np.float64(x) / alpha)))
+    return x if x > number(0) else number(alpha) * expm1(_quotient(x, alpha))
 
 
 @formula
 def celu_vjp(g: Any, x: Any, alpha: Any) -> Any:
     """1 right of zero, exp(x/alpha) left of it."""
     number = type(x)
-    return g * (number(1) if x > number(0) else exp(number(np.float64(x) / alpha)))
+    return g * (number(1) if x > number(0) else exp(_quotient(x, alpha)))
+
+
+@formula
+def _quotient(x: Any, divisor: Any) -> Any:
+    """x / divisor, where 1/divisor in two parts of the type of x makes up for a division in float64."""
+    inverse = np.float64(1) / divisor
+    high = type(x)(inverse)
+    low = type(x)(inverse - np.float64(high))
+    # An infinite x times a low part of 0 would be NaN.
+    return x * high if abs(x) == type(x)(math.inf) else fma(x, high, x * low)
 
 
 @formula
@@ -132,7 +142,7 @@ def silu(x: Any) -> Any:
     """x·σ(x) = max(x, 0) - a·σ(-a), a = |x|, σ(-a) = h²/(1 + h²)."""
     number = type(x)
     a = _capped(abs(x))
-    h = exp(number(-0.5) * a)
+    h = exp_minus(number(0.5) * a)
     return max_0(x) - a * h / (number(1) + h * h) * h
 
 
@@ -141,7 +151,7 @@ def silu_vjp(g: Any, x: Any) -> Any:
     """σ(x)·(1 + x·σ(-x)): left of zero r = e·(1 + e - a)/(1 + e)², right of it 1 - r; e = h² = exp(-a)."""
     number = type(x)
     a = _capped(abs(x))
-    h = exp(number(-0.5) * a)
+    h = exp_minus(number(0.5) * a)
     s = number(1) + h * h
     r = (s - a) * h / (s * s) * h
     return g * (r if x < number(0) else number(1) - r)
@@ -156,7 +166,7 @@ def mish(x: Any) -> Any:
     number = type(x)
     one, two = number(1), number(2)
     a = _capped(abs(x))
-    h = exp(number(-0.5) * a)
+    h = exp_minus(number(0.5) * a)
     e = h * h
     right = x * (one - two * e * e / (one + two * e * (one + e)))
     left = -a * h * (one - e * (one + e) / (two + e * (two + e))) * h
@@ -172,7 +182,7 @@ def mish_vjp(g: Any, x: Any) -> Any:
     number = type(x)
     one, two, four = number(1), number(2), number(4)
     a = _capped(abs(x))
-    h = exp(number(-0.5) * a)
+    h = exp_minus(number(0.5) * a)
     e = h * h
     s = one + two * e * (one + e)
     right = one + e * e * (four * a - two + four * e * (a - one - e)) / (s * s)
@@ -184,7 +194,7 @@ def mish_vjp(g: Any, x: Any) -> Any:
 @formula
 def softplus(x: Any) -> Any:
     """max(x, 0) + log(1 + exp(-|x|))."""
-    return max_0(x) + log1p_of_fraction(exp(-abs(x)))
+    return max_0(x) + log1p_of_fraction(exp_minus(abs(x)))
 
 
 @formula
@@ -289,7 +299,7 @@ def swiglu(x: Any, gate: Any) -> Any:
     """x·silu(gate); left of zero -x·a·h/(1 + h²)·h, a = -gate."""
     number = type(x)
     a = _capped(abs(gate))
-    h = exp(number(-0.5) * a)
+    h = exp_minus(number(0.5) * a)
     part = a * h / (number(1) + h * h)
     return x * (gate - part * h) if gate > number(0) else unless_infinite(-x * part * h, x, gate, gate)
 
@@ -316,7 +326,7 @@ def reglu_vjp(g: Any, x: Any, gate: Any) -> Any:  # noqa: ARG001 - called like t
 def times_sigmoid(x: Any, gate: Any) -> Any:
     """x·σ(gate); left of zero x·h/(1 + h²)·h."""
     number = type(x)
-    h = exp(number(-0.5) * abs(gate))
+    h = exp_minus(number(0.5) * abs(gate))
     part = x / (number(1) + h * h)
     return unless_infinite(part * h * h if gate < number(0) else part, x, number(1), gate)
 
@@ -325,7 +335,7 @@ def times_sigmoid(x: Any, gate: Any) -> Any:
 def times_sigmoid_slope(x: Any, gate: Any) -> Any:
     """x·σ(gate)·σ(-gate) = x·h/(1 + h²)²·h."""
     number = type(x)
-    h = exp(number(-0.5) * abs(gate))
+    h = exp_minus(number(0.5) * abs(gate))
     s = number(1) + h * h
     return unless_infinite(x * h / (s * s) * h, x, number(1), gate)
 

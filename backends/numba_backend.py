@@ -6,7 +6,6 @@ Nothing is compiled before an op is called, and then that op alone; the result i
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -62,40 +61,44 @@ class NumbaBackend(HostBackend):
         """Version of Numba."""
         return str(numba.__version__)
 
-    def _kernel(self, name: str, parameters: dict[str, Any]) -> Callable[..., Any]:
-        return partial(super()._kernel(name, parameters), threads=self.threads)
+    def _options(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        return {**parameters, "threads": self.threads}
+
+
+moving = partial(elementwise, streams=True)
+"""For formulas that take no longer than memory."""
 
 
 # --- piecewise activations ------------------------------------------------------------------------------------
 
-step = elementwise(piecewise.step)
-step_vjp = elementwise(piecewise.step_vjp)
-relu = elementwise(piecewise.relu)
-relu_vjp = elementwise(piecewise.relu_vjp)
-relu6 = elementwise(piecewise.relu6)
-relu6_vjp = elementwise(piecewise.relu6_vjp)
-leaky_relu = elementwise(piecewise.leaky_relu)
-leaky_relu_vjp = elementwise(piecewise.leaky_relu_vjp)
-prelu = elementwise(piecewise.prelu)
-prelu_vjp = elementwise(piecewise.prelu_vjp)
-hard_sigmoid = elementwise(piecewise.hard_sigmoid)
-hard_sigmoid_vjp = elementwise(piecewise.hard_sigmoid_vjp)
-hard_silu = elementwise(piecewise.hard_silu)
-hard_silu_vjp = elementwise(piecewise.hard_silu_vjp)
-hard_tanh = elementwise(piecewise.hard_tanh)
-hard_tanh_vjp = elementwise(piecewise.hard_tanh_vjp)
-soft_shrink = elementwise(piecewise.soft_shrink)
-soft_shrink_vjp = elementwise(piecewise.soft_shrink_vjp)
-hard_shrink = elementwise(piecewise.hard_shrink)
-hard_shrink_vjp = elementwise(piecewise.hard_shrink_vjp)
-threshold = elementwise(piecewise.threshold)
-threshold_vjp = elementwise(piecewise.threshold_vjp)
-sparse_plus = elementwise(piecewise.sparse_plus)
-sparse_plus_vjp = elementwise(piecewise.sparse_plus_vjp)
-sparse_sigmoid = elementwise(piecewise.sparse_sigmoid)
-sparse_sigmoid_vjp = elementwise(piecewise.sparse_sigmoid_vjp)
-linear = elementwise(piecewise.linear)
-linear_vjp = elementwise(piecewise.linear_vjp)
+step = moving(piecewise.step)
+step_vjp = moving(piecewise.step_vjp)
+relu = moving(piecewise.relu)
+relu_vjp = moving(piecewise.relu_vjp)
+relu6 = moving(piecewise.relu6)
+relu6_vjp = moving(piecewise.relu6_vjp)
+leaky_relu = moving(piecewise.leaky_relu)
+leaky_relu_vjp = moving(piecewise.leaky_relu_vjp)
+prelu = moving(piecewise.prelu)
+prelu_vjp = moving(piecewise.prelu_vjp)
+hard_sigmoid = moving(piecewise.hard_sigmoid)
+hard_sigmoid_vjp = moving(piecewise.hard_sigmoid_vjp)
+hard_silu = moving(piecewise.hard_silu)
+hard_silu_vjp = moving(piecewise.hard_silu_vjp)
+hard_tanh = moving(piecewise.hard_tanh)
+hard_tanh_vjp = moving(piecewise.hard_tanh_vjp)
+soft_shrink = moving(piecewise.soft_shrink)
+soft_shrink_vjp = moving(piecewise.soft_shrink_vjp)
+hard_shrink = moving(piecewise.hard_shrink)
+hard_shrink_vjp = moving(piecewise.hard_shrink_vjp)
+threshold = moving(piecewise.threshold)
+threshold_vjp = moving(piecewise.threshold_vjp)
+sparse_plus = moving(piecewise.sparse_plus)
+sparse_plus_vjp = moving(piecewise.sparse_plus_vjp)
+sparse_sigmoid = moving(piecewise.sparse_sigmoid)
+sparse_sigmoid_vjp = moving(piecewise.sparse_sigmoid_vjp)
+linear = moving(piecewise.linear)
+linear_vjp = moving(piecewise.linear_vjp)
 
 # --- smooth activations ---------------------------------------------------------------------------------------
 
@@ -117,8 +120,8 @@ mish = elementwise(smooth.mish)
 mish_vjp = elementwise(smooth.mish_vjp)
 softplus = elementwise(smooth.softplus)
 softplus_vjp = elementwise(smooth.softplus_vjp)
-softsign = elementwise(smooth.softsign)
-softsign_vjp = elementwise(smooth.softsign_vjp)
+softsign = moving(smooth.softsign)
+softsign_vjp = moving(smooth.softsign_vjp)
 log_sigmoid = elementwise(smooth.log_sigmoid)
 log_sigmoid_vjp = elementwise(smooth.log_sigmoid_vjp)
 tanh_shrink = elementwise(smooth.tanh_shrink)
@@ -136,8 +139,8 @@ geglu = one_of("approximate", {"none": elementwise(gelus.geglu), "tanh": element
 geglu_vjp = one_of(
     "approximate", {"none": elementwise(gelus.geglu_vjp), "tanh": elementwise(gelus.geglu_tanh_vjp)}
 )
-reglu = elementwise(smooth.reglu)
-reglu_vjp = elementwise(smooth.reglu_vjp)
+reglu = moving(smooth.reglu)
+reglu_vjp = moving(smooth.reglu_vjp)
 glu = along_axis(rows.glu, OPS["glu"].shape)
 glu_vjp = along_axis(rows.glu_vjp)
 
@@ -155,21 +158,21 @@ sparsemax_vjp = along_axis(rows.sparsemax_vjp)
 # --- losses ---------------------------------------------------------------------------------------------------
 
 mean_squared_error = loss(losses.mean_squared_error)
-mean_squared_error_vjp = loss_vjp(losses.mean_squared_error_vjp)
+mean_squared_error_vjp = loss_vjp(losses.mean_squared_error_vjp, streams=True)
 mean_absolute_error = loss(losses.mean_absolute_error)
-mean_absolute_error_vjp = loss_vjp(losses.mean_absolute_error_vjp)
+mean_absolute_error_vjp = loss_vjp(losses.mean_absolute_error_vjp, streams=True)
 mean_absolute_percentage_error = loss(losses.mean_absolute_percentage_error)
 mean_absolute_percentage_error_vjp = loss_vjp(losses.mean_absolute_percentage_error_vjp)
 mean_squared_logarithmic_error = loss(losses.mean_squared_logarithmic_error)
 mean_squared_logarithmic_error_vjp = loss_vjp(losses.mean_squared_logarithmic_error_vjp)
 huber = loss(losses.huber)
-huber_vjp = loss_vjp(losses.huber_vjp)
+huber_vjp = loss_vjp(losses.huber_vjp, streams=True)
 smooth_l1 = loss(losses.smooth_l1)
-smooth_l1_vjp = loss_vjp(losses.smooth_l1_vjp)
+smooth_l1_vjp = loss_vjp(losses.smooth_l1_vjp, streams=True)
 log_cosh = loss(losses.log_cosh)
 log_cosh_vjp = loss_vjp(losses.log_cosh_vjp)
 quantile = loss(losses.quantile)
-quantile_vjp = loss_vjp(losses.quantile_vjp)
+quantile_vjp = loss_vjp(losses.quantile_vjp, streams=True)
 binary_cross_entropy = loss(losses.binary_cross_entropy)
 binary_cross_entropy_vjp = loss_vjp(losses.binary_cross_entropy_vjp)
 binary_cross_entropy_with_logits = loss(losses.binary_cross_entropy_with_logits)
@@ -188,9 +191,9 @@ poisson_vjp = one_of(
 gaussian_negative_log_likelihood = loss(losses.gaussian_negative_log_likelihood)
 gaussian_negative_log_likelihood_vjp = loss_vjp(losses.gaussian_negative_log_likelihood_vjp)
 hinge = loss(losses.hinge)
-hinge_vjp = loss_vjp(losses.hinge_vjp)
+hinge_vjp = loss_vjp(losses.hinge_vjp, streams=True)
 squared_hinge = loss(losses.squared_hinge)
-squared_hinge_vjp = loss_vjp(losses.squared_hinge_vjp)
+squared_hinge_vjp = loss_vjp(losses.squared_hinge_vjp, streams=True)
 soft_margin = loss(losses.soft_margin)
 soft_margin_vjp = loss_vjp(losses.soft_margin_vjp)
 

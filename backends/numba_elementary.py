@@ -15,7 +15,7 @@ import math
 from typing import Any
 
 from backends import elementary_constants as constants
-from backends.numba_intrinsics import by_type, copysign, fma, polynomial, rint, split, two_powers
+from backends.numba_intrinsics import by_type, copysign, fma, polynomial, split, two_powers
 from backends.numba_loops import formula
 
 INFINITY = math.inf
@@ -28,6 +28,7 @@ _log_2_high = by_type(constants.LOG_2_HIGH)
 _log_2_low = by_type(constants.LOG_2_LOW)
 _lowest_exponent = by_type(constants.LOWEST_EXPONENT)
 _highest_exponent = by_type(constants.HIGHEST_EXPONENT)
+_large = by_type({"float32": 1.5 * 2.0**23, "float64": 1.5 * 2.0**52})
 _smallest_normal = by_type({"float32": 2.0**-126, "float64": 2.0**-1022})
 _subnormal_shift = by_type({"float32": 24, "float64": 53})
 
@@ -47,24 +48,36 @@ def exp_parts(x: Any) -> Any:
 
     A product with the one and then with the other is rounded once more only where it is subnormal itself.
     """
-    n, r = _reduce(x)
-    one = type(x)(1)
-    first, second = two_powers(n)
-    return fma(fma(_exp_polynomial(r), r, one), r, one) * first, second
+    highest = _highest_exponent(x)
+    return _exp_parts(highest if x > highest else x)  # noqa: FURB136 - NaN stays
+
+
+@formula
+def exp_minus(a: Any) -> Any:
+    """exp(-a) for a >= 0."""
+    part, rest = exp_minus_parts(a)
+    return part * rest
+
+
+@formula
+def exp_minus_parts(a: Any) -> Any:
+    """Return those factors of exp(-a) for a >= 0."""
+    return _exp_parts(-a)
 
 
 @formula
 def expm1(x: Any) -> Any:
     """exp(x) - 1, without cancellation."""
-    half = half_expm1(x)
+    highest = _highest_exponent(x)
+    half = half_expm1(highest if x > highest else x)  # noqa: FURB136 - NaN stays
     return copysign(half + half, x)  # -0 is its own
 
 
 @formula
 def half_expm1(x: Any) -> Any:
-    """(exp(x) - 1) / 2 = 2**(n - 1)·(exp(r) - 1) + (2**(n - 1) - 1/2), where each difference is exact."""
-    n, r = _reduce(x)
-    first, second = two_powers(n - type(x)(1))
+    """(exp(x) - 1) / 2 = 2**(n - 1)·(exp(r) - 1) + (2**(n - 1) - 1/2), x finite; each difference is exact."""
+    shifted, r = _reduce(x)
+    first, second = two_powers(shifted - type(x)(1))
     power = first * second
     return fma(power, fma(_exp_polynomial(r) * r, r, r), power - type(x)(0.5))
 
@@ -77,13 +90,21 @@ def tanh(x: Any) -> Any:
 
 
 @formula
+def _exp_parts(x: Any) -> Any:
+    shifted, r = _reduce(x)
+    one = type(x)(1)
+    first, second = two_powers(shifted)
+    return fma(fma(_exp_polynomial(r), r, one), r, one) * first, second
+
+
+@formula
 def _reduce(x: Any) -> Any:
-    """Return an integer n and r with x = n·log(2) + r and |r| <= log(2)/2, for x within the range of exp."""
-    lowest, highest = _lowest_exponent(x), _highest_exponent(x)
+    """Return n + a large number, and r, with x = n·log(2) + r, n whole and |r| <= log(2)/2."""
+    lowest, large = _lowest_exponent(x), _large(x)
     x = lowest if x < lowest else x  # noqa: FURB136 - NaN stays
-    x = highest if x > highest else x  # noqa: FURB136
-    n = rint(x * type(x)(constants.LOG2_E))
-    return n, fma(n, -_log_2_low(x), fma(n, -_log_2_high(x), x))
+    shifted = fma(x, type(x)(constants.LOG2_E), large)  # rounds to an integer
+    n = shifted - large
+    return shifted, fma(n, -_log_2_low(x), fma(n, -_log_2_high(x), x))
 
 
 # --- logarithms -----------------------------------------------------------------------------------------------

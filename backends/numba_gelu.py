@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from backends import gelu_constants as constants
-from backends.numba_elementary import exp_parts
+from backends.numba_elementary import exp_minus_parts
 from backends.numba_intrinsics import by_type, fma, polynomial
 from backends.numba_loops import formula
 from backends.numba_piecewise import max_0, unless_infinite
@@ -95,9 +95,9 @@ def geglu_tanh_vjp(g: Any, x: Any, gate: Any) -> Any:  # noqa: ARG001 - called l
 def _gated(x: Any, gate: Any, factor: Any, high: Any, low: Any) -> Any:
     """x·(max(gate, 0) - factor·exp(-(high + low))), in an order in which nothing but the result underflows.
 
-    exp(-high) is the square of exp(-high/2), since a large x makes up for more than the range of exp_parts.
+    exp(-high) is the square of exp(-high/2), since a large x makes up for more than the range of its factors.
     """
-    part, rest = exp_parts(type(x)(-0.5) * high)
+    part, rest = exp_minus_parts(type(x)(0.5) * high)
     factor = fma(factor, -low, factor)
     left = -x * factor * part * rest * part * rest
     root = part * rest
@@ -135,7 +135,7 @@ def _cubic(a: Any) -> Any:
 @formula
 def _exp_of_minus(high: Any, low: Any) -> Any:
     """Return two factors of exp(-(high + low))."""
-    part, rest = exp_parts(-high)
+    part, rest = exp_minus_parts(high)
     return fma(part, -low, part), rest
 
 

@@ -43,16 +43,6 @@ def copysign(typing: Any, size: Any, sign: Any) -> Any:
 
 
 @intrinsic
-def rint(typing: Any, x: Any) -> Any:
-    """Return the nearest integer, of two the even one, in the type of x."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.call(builder.module.declare_intrinsic("llvm.rint", [arguments[0].type]), arguments)
-
-    return x(x), generate
-
-
-@intrinsic
 def add(typing: Any, a: Any, b: Any) -> Any:
     """Add, in a sum whose terms LLVM may take in another order: several sums at a time make a vector."""
     return a(a, b), lambda context, builder, signature, arguments: builder.fadd(*arguments, flags=("reassoc",))
@@ -115,25 +105,27 @@ def polynomial(coefficients: Mapping[str, tuple[float, ...]]) -> Callable[[Any],
 
 
 @intrinsic
-def two_powers(typing: Any, n: Any) -> Any:
-    """Return two powers of two with the product 2**n, both normal where 2**n is in or near the range."""
-    integer, fraction, bias = _LAYOUTS[n]
+def two_powers(typing: Any, shifted: Any) -> Any:
+    """Return two powers of two, about equal, whose product is 2**n, for n + 1.5·2**bits of the fraction.
+
+    The last bits of that sum are those of the integer n.
+    """
+    integer, fraction, bias = _LAYOUTS[shifted]
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        number = arguments[0].type
-        # The last bits of n + 1.5·2**fraction are those of the integer n.
-        shifted = builder.fadd(arguments[0], ir.Constant(number, 1.5 * 2.0**fraction))
-        exponent = builder.bitcast(shifted, integer)
-        exponent = builder.shl(exponent, ir.Constant(integer, integer.width - fraction + 1))
-        exponent = builder.ashr(exponent, ir.Constant(integer, integer.width - fraction + 1))
-        half = builder.ashr(exponent, ir.Constant(integer, 1))
-        powers = []
-        for part in (half, builder.sub(exponent, half)):
-            biased = builder.add(part, ir.Constant(integer, bias))
-            powers.append(builder.bitcast(builder.shl(biased, ir.Constant(integer, fraction)), number))
-        return context.make_tuple(builder, signature.return_type, powers)
+        def constant(value: int) -> Any:
+            return ir.Constant(integer, value)
 
-    return types.UniTuple(n, 2)(n), generate
+        bits = builder.bitcast(arguments[0], integer)
+        whole = builder.shl(bits, constant(fraction))
+        # The last bit of n lies below the exponent's.
+        half = builder.and_(builder.shl(bits, constant(fraction - 1)), constant(-1 << fraction))
+        powers = [builder.add(part, constant(bias << fraction)) for part in (half, builder.sub(whole, half))]
+        return context.make_tuple(
+            builder, signature.return_type, [builder.bitcast(power, arguments[0].type) for power in powers]
+        )
+
+    return types.UniTuple(shifted, 2)(shifted), generate
 
 
 @intrinsic

@@ -16,6 +16,7 @@ import math
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -50,8 +51,8 @@ BLOCK = 512
 SERIAL_BELOW = 30_000
 """Elements below which starting threads (3 to 5 us) costs more than it saves."""
 
-STREAM_FROM = 8 * 2**20
-"""Bytes of an output from which on it goes past the caches, which then do not have to read it first."""
+STREAM_FROM = 32 * 2**20
+"""Bytes of an output from which on it may go past the caches, which then do not have to read it first."""
 
 # IEEE results instead of exceptions; no fastmath, since `contract` would undo exact products.
 OPTIONS = {"error_model": "numpy"}
@@ -85,7 +86,7 @@ class Kernels:
     streamed: Callable[..., None] | None = None
     split: Callable[..., None] | None = None
 
-    def chosen(
+    def _chosen(
         self, out: np.ndarray, operands: tuple[Any, ...], *, elements: int, threads: int
     ) -> tuple[Callable[..., None], tuple[Any, ...]]:
         """Return the kernel that suits the operands, and its arguments; those but the serial one use threads."""
@@ -97,22 +98,30 @@ class Kernels:
             return self.parallel, (out, max(1, CHUNK * len(out) // elements), *operands)
         return self.serial, (out, *operands)
 
-    def run(self, out: np.ndarray, operands: tuple[Any, ...], *, elements: int, threads: int) -> None:
-        """Fill `out`, in parallel where it pays.
+    def bound(
+        self, out: np.ndarray, operands: tuple[Any, ...], *, elements: int, threads: int
+    ) -> Callable[[], None]:
+        """Return what fills `out`, in parallel where it pays.
 
         The number of threads is set on each parallel call, since another backend in this process may have set it
         since: 1 us, where asking for it first would cost 0.7 us and a parallel call takes 5 us or more.
         """
-        kernel, arguments = self.chosen(out, operands, elements=elements, threads=threads)
-        if kernel is not self.serial:
+        kernel, arguments = self._chosen(out, operands, elements=elements, threads=threads)
+        if kernel is self.serial:
+            return partial(kernel, *arguments)
+
+        def run() -> None:
             numba.set_num_threads(threads)
-        kernel(*arguments)
+            kernel(*arguments)
+
+        return run
 
 
-def elementwise(scalar: Callable[..., Any]) -> Kernels:
+def elementwise(scalar: Callable[..., Any], *, streams: bool = False) -> Kernels:
     """Return kernels for `out[i] = scalar(*operands[i])`; operands are arrays or scalars.
 
-    Where operands are two-dimensional, `scalar` gets their rows.
+    Where operands are two-dimensional, `scalar` gets their rows. One that `streams` is limited by memory: others
+    gain nothing past the caches, since the processor cannot compute while it waits for these stores.
     """
 
     def serial(out: Any, *operands: Any) -> None:
@@ -133,7 +142,7 @@ def elementwise(scalar: Callable[..., Any]) -> Kernels:
             stop = min(head + c * CHUNK, n)
             _stream(scalar, out[start:stop], _cut(operands, start, stop))
 
-    return _compiled("elementwise", scalar, serial, parallel, streamed=streamed)
+    return _compiled("elementwise", scalar, serial, parallel, **({"streamed": streamed} if streams else {}))
 
 
 def rowwise(row: Callable[..., None]) -> Kernels:
@@ -184,15 +193,25 @@ def in_two_passes(reduce: Callable[..., Any], finish: Callable[..., None]) -> Ke
 
 
 def summed(scalar: Callable[..., Any]) -> Kernels:
-    """Return kernels for `out[c]` = the sum, in float64, of `scalar` over the c-th `CHUNK` of the operands."""
+    """Return kernels for `out[0]` = the sum of `scalar` over the operands, over a divisor, in float64.
 
-    def serial(out: Any, *operands: Any) -> None:
-        for c in range(out.shape[0]):
-            out[c] = total(scalar, _cut(operands, c * CHUNK, (c + 1) * CHUNK))
+    It is added up from chunks of a given length, whatever the number of threads.
+    """
 
-    def parallel(out: Any, chunk: int, *operands: Any) -> None:  # noqa: ARG001 - called like the others
-        for c in prange(out.shape[0]):
-            out[c] = total(scalar, _cut(operands, c * CHUNK, (c + 1) * CHUNK))
+    def serial(out: Any, length: int, divisor: float, *operands: Any) -> None:
+        result = 0.0
+        for start in range(0, operands[0].shape[0], length):
+            result += total(scalar, _cut(operands, start, start + length))
+        out[0] = result / divisor
+
+    def parallel(out: Any, chunk: int, length: int, divisor: float, *operands: Any) -> None:  # noqa: ARG001
+        sums = np.empty((operands[0].shape[0] + length - 1) // length)
+        for c in prange(sums.shape[0]):
+            sums[c] = total(scalar, _cut(operands, c * length, (c + 1) * length))
+        result = 0.0
+        for c in range(sums.shape[0]):
+            result += sums[c]
+        out[0] = result / divisor
 
     return _compiled("summed", scalar, serial, parallel)
 

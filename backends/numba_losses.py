@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from backends.numba_activations import sigmoid, softplus
-from backends.numba_elementary import exp, expm1, log, log1p, log1p_of_fraction, tanh
+from backends.numba_elementary import exp, exp_minus, expm1, log, log1p, log1p_of_fraction, tanh
 from backends.numba_loops import formula
 from backends.numba_piecewise import at_least, sign
 
@@ -182,7 +182,7 @@ def binary_cross_entropy_with_logits(x: Any, target: Any, pos_weight: Any) -> An
     no, yes = type(x)(1) - target, pos_weight * target
     wrong = yes if x < zero else no
     # A certain and correct prediction costs nothing, where inf·0 would be NaN.
-    return (yes + no) * log1p_of_fraction(exp(-abs(x))) + (zero if wrong == zero else abs(x) * wrong)
+    return (yes + no) * log1p_of_fraction(exp_minus(abs(x))) + (zero if wrong == zero else abs(x) * wrong)
 
 
 @formula
@@ -190,7 +190,7 @@ def binary_cross_entropy_with_logits_vjp(g: Any, x: Any, target: Any, pos_weight
     """no·σ(x) - yes·σ(-x), where σ of |x| is 1/(1 + e) and of -|x| is e/(1 + e), e = exp(-|x|)."""
     one = type(x)(1)
     no, yes = one - target, pos_weight * target
-    e = exp(-abs(x))
+    e = exp_minus(abs(x))
     return g * ((no * e - yes if x < type(x)(0) else no - yes * e) / (one + e))
 
 

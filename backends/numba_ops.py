@@ -1,7 +1,8 @@
 """How Numba's kernels become ops on arrays: shapes, axes, reductions, and outputs that are given or new.
 
-Ops take `threads`; see `numba_loops.Kernels.run`. Formulas get the arrays' numbers or rows, then parameters by
-the names of their arguments, in float64; NaN stands for None.
+Each op is made of its `bind`, which looks at the arrays once and returns what computes; calling the op does both.
+It takes `threads`; see `numba_loops.Kernels`. Formulas get the arrays' numbers or rows, then parameters by the
+names of their arguments, in float64; NaN stands for None.
 """
 
 from __future__ import annotations
@@ -14,37 +15,34 @@ from typing import Any
 import numpy as np
 
 from backends import numba_loops as loops
-from backends.host import output, reduced, share, total_weight
-
-Function = Callable[..., np.ndarray]
+from backends.host import Bind, Function, Run, bound_by, reduced, share, total_weight
 
 
-def elementwise(scalar: Callable[..., Any]) -> Function:
-    """Turn `scalar(*numbers, *parameters)` into an op on arrays that broadcast to the first."""
-    kernels = loops.elementwise(scalar)
+def elementwise(scalar: Callable[..., Any], *, streams: bool = False) -> Function:
+    """Turn `scalar(*numbers, *parameters)` into an op on arrays that broadcast to the first.
+
+    One that `streams` is limited by memory: it may write past the caches.
+    """
+    kernels = loops.elementwise(scalar, streams=streams)
     names = _arguments(scalar)
 
-    def function(
-        *arrays: np.ndarray, out: np.ndarray | None = None, threads: int = 1, **parameters: Any
-    ) -> np.ndarray:
-        out = output(out, arrays[0])
+    def bind(*arrays: np.ndarray, out: np.ndarray | None = None, threads: int = 1, **parameters: Any) -> Run:
         operands = _numbers(arrays, parameters, names)
-        kernels.run(_flat(out), operands, elements=out.size, threads=threads)
-        return out
+        return _filling(kernels, out, arrays[0], operands, threads)
 
-    return _named(function, scalar)
+    return _op(bind, scalar)
 
 
 def one_of(parameter: str, forms: Mapping[Any, Function]) -> Function:
     """Return the op whose `parameter` chooses among `forms`; that of None suits what has none of its own."""
 
-    def function(*arrays: np.ndarray, **options: Any) -> np.ndarray:
+    def bind(*arrays: np.ndarray, **options: Any) -> Run:
         value = options.pop(parameter)
         if value in forms:
-            return forms[value](*arrays, **options)
-        return forms[None](*arrays, **{parameter: value}, **options)
+            return forms[value].bind(*arrays, **options)
+        return forms[None].bind(*arrays, **{parameter: value}, **options)
 
-    return _named(function, next(iter(forms.values())))
+    return _op(bind, next(iter(forms.values())))
 
 
 def along_axis(row: Callable[..., None], shape: Callable[..., tuple[int, ...]] | None = None) -> Function:
@@ -60,13 +58,14 @@ def along_axis_in_two_passes(reduce: Callable[..., Any], finish: Callable[..., N
 def _along_axis(
     kernels: loops.Kernels, named_after: Callable[..., Any], shape: Callable[..., tuple[int, ...]] | None
 ) -> Function:
-    def function(*arrays: np.ndarray, axis: int, out: np.ndarray | None = None, threads: int = 1) -> np.ndarray:
+    def bind(*arrays: np.ndarray, axis: int, out: np.ndarray | None = None, threads: int = 1) -> Run:
         x = arrays[-1]
-        out = output(out, x, shape(x.shape, axis=axis) if shape else None)
-        _run_rows(kernels, out, tuple(_rows(a, axis) for a in arrays), axis, threads)
-        return out
+        operands = tuple(_rows(a, axis) for a in arrays)
+        return _filling_rows(
+            kernels, out, x, shape(x.shape, axis=axis) if shape else x.shape, lambda: operands, axis, threads
+        )
 
-    return _named(function, named_after)
+    return _op(bind, named_after)
 
 
 def loss(scalar: Callable[..., Any]) -> Function:
@@ -74,71 +73,78 @@ def loss(scalar: Callable[..., Any]) -> Function:
     each, sums = loops.elementwise(scalar), loops.summed(scalar)
     names = _arguments(scalar)
 
-    def function(
+    def bind(
         *arrays: np.ndarray, reduction: str, out: np.ndarray | None = None, threads: int = 1, **parameters: Any
-    ) -> np.ndarray:
-        n = arrays[0].size
+    ) -> Run:
         operands = _numbers(arrays, parameters, names)
         if reduction == "none":
-            out = output(out, arrays[0])
-            each.run(_flat(out), operands, elements=n, threads=threads)
-            return out
-        parts = np.empty(-(-n // loops.CHUNK))
-        sums.run(parts, operands, elements=n, threads=threads)
-        return reduced(parts, n, arrays[0].dtype, reduction, out)
+            return _filling(each, out, arrays[0], operands, threads)
+        n = arrays[0].size
+        fixed = (loops.CHUNK, float(n) if reduction == "mean" else 1.0)
+        return _filling(sums, out, arrays[0], (*fixed, *operands), threads, shape=())
 
-    return _named(function, scalar)
+    return _op(bind, scalar)
 
 
-def loss_vjp(scalar: Callable[..., Any]) -> Function:
-    """Turn `scalar(g, *numbers, *parameters)` into the vjp of a reduced loss."""
-    kernels = loops.elementwise(scalar)
+def loss_vjp(scalar: Callable[..., Any], *, streams: bool = False) -> Function:
+    """Turn `scalar(g, *numbers, *parameters)` into the vjp of a reduced loss; see `elementwise` for `streams`."""
+    kernels = loops.elementwise(scalar, streams=streams)
     names = _arguments(scalar)[1:]
 
-    def function(
+    def bind(
         g: np.ndarray,
         *arrays: np.ndarray,
         reduction: str,
         out: np.ndarray | None = None,
         threads: int = 1,
         **parameters: Any,
-    ) -> np.ndarray:
-        out = output(out, arrays[0])
-        weight = _flat(g) if reduction == "none" else share(g, out.size, reduction)
-        operands = (weight, *_numbers(arrays, parameters, names))
-        kernels.run(_flat(out), operands, elements=out.size, threads=threads)
-        return out
+    ) -> Run:
+        first = arrays[0]
+        operands = _numbers(arrays, parameters, names)
+        if reduction == "none":
+            return _filling(kernels, out, first, (_flat(g), *operands), threads)
 
-    return _named(function, scalar)
+        def run() -> np.ndarray:
+            made = np.empty(first.shape, first.dtype) if out is None else out
+            weight = share(g, first.size, reduction)
+            kernels.bound(_flat(made), (weight, *operands), elements=first.size, threads=threads)()
+            return made
+
+        return run
+
+    return _op(bind, scalar)
 
 
 def row_loss(row: Callable[..., Any]) -> Function:
     """Turn `row(*rows, *parameters)`, the loss of one row, into a reduced loss."""
-    kernels = loops.elementwise(row)
+    each, sums = loops.elementwise(row), loops.summed(row)
     names = _arguments(row)
 
-    def function(
+    def bind(
         *arrays: np.ndarray,
         reduction: str,
         axis: int,
         out: np.ndarray | None = None,
         threads: int = 1,
         **parameters: Any,
-    ) -> np.ndarray:
+    ) -> Run:
         x = arrays[0]
-        count = _count(arrays, axis, parameters)
-        arrays = _ignoring(arrays, parameters)
         shape = _without_axis(x, axis)
-        each = reduction == "none"
-        losses = output(out, x, shape) if each else np.empty(shape)  # float64 until they are summed
-        if x.size:
-            operands = _row_operands(arrays, axis, parameters, names)
-            kernels.run(_flat(losses), operands, elements=x.size, threads=threads)
-        else:
-            losses.fill(0)
-        return losses if each else reduced(losses, count, x.dtype, reduction, out)
+        if x.size == 0:
+            return lambda: _losses_of_nothing(x, shape, reduction, out)
 
-    return _named(function, row)
+        def prepare() -> Run:
+            operands = _row_operands(_ignoring(arrays, parameters), axis, parameters, names)
+            if reduction == "none":
+                return _filling(each, out, x, operands, threads, shape=shape)
+            rows = math.prod(shape)
+            count = float(_count(arrays, axis, parameters)) if reduction == "mean" else 1.0
+            fixed = (max(1, loops.CHUNK * rows // x.size), count)
+            return _filling(sums, out, x, (*fixed, *operands), threads, shape=())
+
+        return _each_time(prepare) if _depends_on_labels(arrays, parameters) else prepare()
+
+    return _op(bind, row)
 
 
 def row_loss_vjp(row: Callable[..., None]) -> Function:
@@ -146,7 +152,7 @@ def row_loss_vjp(row: Callable[..., None]) -> Function:
     kernels = loops.rowwise(row)
     names = _arguments(row)[2:]
 
-    def function(
+    def bind(
         g: np.ndarray,
         *arrays: np.ndarray,
         reduction: str,
@@ -154,14 +160,118 @@ def row_loss_vjp(row: Callable[..., None]) -> Function:
         out: np.ndarray | None = None,
         threads: int = 1,
         **parameters: Any,
-    ) -> np.ndarray:
-        out = output(out, arrays[0])
-        weight = _flat(g) if reduction == "none" else share(g, _count(arrays, axis, parameters), reduction)
-        arrays = _ignoring(arrays, parameters)
-        _run_rows(kernels, out, (weight, *_row_operands(arrays, axis, parameters, names)), axis, threads)
+    ) -> Run:
+        x = arrays[0]
+
+        def prepare() -> Run:
+            operands = _row_operands(_ignoring(arrays, parameters), axis, parameters, names)
+            if reduction == "none":
+                return _filling_rows(kernels, out, x, x.shape, lambda: (_flat(g), *operands), axis, threads)
+            count = _count(arrays, axis, parameters)
+            return _filling_rows(
+                kernels, out, x, x.shape, lambda: (share(g, count, reduction), *operands), axis, threads
+            )
+
+        return _each_time(prepare) if _depends_on_labels(arrays, parameters) else prepare()
+
+    return _op(bind, row)
+
+
+# --- outputs --------------------------------------------------------------------------------------------------
+
+
+def _op(bind: Bind, after: Callable[..., Any]) -> Function:
+    function = bound_by(bind)
+    function.__name__, function.__doc__ = after.__name__, after.__doc__
+    return function
+
+
+def _filling(
+    kernels: loops.Kernels,
+    out: np.ndarray | None,
+    like: np.ndarray,
+    operands: tuple[Any, ...],
+    threads: int,
+    shape: tuple[int, ...] | None = None,
+) -> Run:
+    """Return what fills `out`, or a new array like the first operand, of its shape unless another is given."""
+    if out is not None:
+        return _returning(kernels.bound(_flat(out), operands, elements=like.size, threads=threads), out)
+    shape = like.shape if shape is None else shape
+
+    def fresh() -> np.ndarray:
+        made = np.empty(shape, like.dtype)
+        kernels.bound(made.reshape(-1), operands, elements=like.size, threads=threads)()
+        return made
+
+    return fresh
+
+
+def _returning(call: Callable[[], None], out: np.ndarray) -> Run:
+    """Return what calls, and returns `out`."""
+
+    def run() -> np.ndarray:
+        call()
         return out
 
-    return _named(function, row)
+    return run
+
+
+def _filling_rows(
+    kernels: loops.Kernels,
+    out: np.ndarray | None,
+    x: np.ndarray,
+    shape: tuple[int, ...],
+    operands: Callable[[], tuple[Any, ...]],
+    axis: int,
+    threads: int,
+) -> Run:
+    """Return what fills the rows of `out`, or of a new array, by operands that may depend on values.
+
+    An output whose classes do not lie along its last axis is filled from a copy.
+    """
+    last = axis in (-1, len(shape) - 1)
+    matrix = (math.prod(shape[:-1]), shape[-1])
+    if math.prod(shape) == 0:
+        return lambda: np.empty(shape, x.dtype) if out is None else out
+
+    def run() -> np.ndarray:
+        made = np.empty(shape, x.dtype) if out is None else out
+        rows = made.reshape(matrix) if last else _rows(made, axis)
+        kernels.bound(rows, operands(), elements=x.size, threads=threads)()
+        if not last:
+            moved = np.moveaxis(made, axis, -1)
+            moved[...] = rows.reshape(moved.shape)
+        return made
+
+    return run
+
+
+def _depends_on_labels(arrays: tuple[np.ndarray, ...], parameters: Mapping[str, Any]) -> bool:
+    """Tell whether the values of labels say which rows take part, or how much they count."""
+    return any(a is not None for a in arrays[2:]) or parameters.get("ignore_index") is not None
+
+
+def _each_time(prepare: Callable[[], Run]) -> Run:
+    """Return what prepares and computes."""
+
+    def run() -> np.ndarray:
+        return prepare()()
+
+    return run
+
+
+def _losses_of_nothing(
+    x: np.ndarray, shape: tuple[int, ...], reduction: str, out: np.ndarray | None
+) -> np.ndarray:
+    """Return losses of rows without classes, which are 0, or what they reduce to."""
+    losses = np.zeros(shape, x.dtype)
+    if reduction != "none":
+        return reduced(losses, losses.size, x.dtype, reduction, out)
+    if out is None:
+        return losses
+    out[...] = losses
+    return out
 
 
 # --- operands -------------------------------------------------------------------------------------------------
@@ -222,11 +332,6 @@ def _count(arrays: tuple[np.ndarray, ...], axis: int, parameters: Mapping[str, A
     return math.prod(_without_axis(x, axis))
 
 
-def _named(function: Function, after: Callable[..., Any]) -> Function:
-    function.__name__, function.__doc__ = after.__name__, after.__doc__
-    return function
-
-
 def _flat(array: Any) -> Any:
     """View an array as one line of numbers in C order, or copy it into one; a number stays one."""
     return array.reshape(-1) if isinstance(array, np.ndarray) else array
@@ -240,14 +345,3 @@ def _rows(array: np.ndarray, axis: int) -> np.ndarray:
 
 def _without_axis(x: np.ndarray, axis: int) -> tuple[int, ...]:
     return np.moveaxis(x, axis, -1).shape[:-1]
-
-
-def _run_rows(kernels: loops.Kernels, out: np.ndarray, operands: tuple[Any, ...], axis: int, threads: int) -> None:
-    """Run on rows; an `out` whose classes do not lie along its last axis is filled from a copy."""
-    if out.size == 0:
-        return
-    rows = _rows(out, axis)
-    kernels.run(rows, operands, elements=out.size, threads=threads)
-    if not np.may_share_memory(rows, out):
-        moved = np.moveaxis(out, axis, -1)
-        moved[...] = rows.reshape(moved.shape)

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, cast
 
 import numpy as np
 
-from backends.host import output, reduced, share, total_weight
+from backends.host import Function, Run, bound_by, output, reduced, share, total_weight
 
 BLOCK = 64 * 1024
 """Elements of a block: 256 KiB of float32. Smaller ones pay for more calls (sigmoid of 10**7: 1.4 ns with 32 Ki,
 1.3 with 64 Ki or more), larger ones leave the second-level cache of smaller processors."""
 
 Kernel = Callable[..., None]
-Function = Callable[..., np.ndarray]
+Computation = Callable[..., np.ndarray]
 
 
 def silent() -> np.errstate:
@@ -45,17 +45,16 @@ def elementwise(
     """
 
     def decorate(kernel: Kernel) -> Function:
-        @wraps(kernel)
-        def function(*inputs: np.ndarray, out: np.ndarray | None = None, **parameters: Any) -> np.ndarray:
-            out = output(out, inputs[0])
+        def fill(*inputs: np.ndarray, out: np.ndarray, **parameters: Any) -> Run:
             shared = aside and out is not inputs[0]
+            steps = []
             for (part, *spare), blocks in _blocks(out, inputs, scratch + (aside and not shared), dtype):
                 if shared:
                     spare.append(part)
-                kernel(*blocks, part, *spare, **parameters)
-            return out
+                steps.append(partial(kernel, *blocks, part, *spare, **parameters))
+            return _all_of(steps, out)
 
-        return function
+        return _op(fill, kernel)
 
     return decorate
 
@@ -64,18 +63,19 @@ def pullback(scratch: int = 0, dtype: type | None = None) -> Callable[[Kernel], 
     """Turn `kernel(*inputs, out, *scratch, **parameters)`, which computes f'(x), into the vjp g·f'(x)."""
 
     def decorate(kernel: Kernel) -> Function:
-        @wraps(kernel)
-        def function(
-            g: np.ndarray, *inputs: np.ndarray, out: np.ndarray | None = None, **parameters: Any
-        ) -> np.ndarray:
-            out = output(out, g)
-            for (part, *spare), (cotangent, *blocks) in _blocks(out, (g, *inputs), scratch, dtype):
-                kernel(*blocks, part, *spare, **parameters)
-                with silent():  # an infinite cotangent may meet a derivative of zero
-                    part *= cotangent
-            return out
+        def times(g: np.ndarray, *arrays: np.ndarray, part: np.ndarray, **parameters: Any) -> None:
+            kernel(*arrays, **parameters)
+            with silent():  # an infinite cotangent may meet a derivative of zero
+                np.multiply(part, g, out=part)
 
-        return function
+        def fill(g: np.ndarray, *inputs: np.ndarray, out: np.ndarray, **parameters: Any) -> Run:
+            steps = [
+                partial(times, cotangent, *blocks, part, *spare, part=part, **parameters)
+                for (part, *spare), (cotangent, *blocks) in _blocks(out, (g, *inputs), scratch, dtype)
+            ]
+            return _all_of(steps, out)
+
+        return _op(fill, kernel)
 
     return decorate
 
@@ -87,24 +87,29 @@ def loss(scratch: int = 0) -> Callable[[Kernel], Function]:
     """
 
     def decorate(kernel: Kernel) -> Function:
-        @wraps(kernel)
-        def function(
-            *inputs: np.ndarray | None, reduction: str, out: np.ndarray | None = None, **parameters: Any
-        ) -> np.ndarray:
+        def fill(*inputs: np.ndarray | None, reduction: str, out: np.ndarray | None, **parameters: Any) -> Run:
             first = _first(inputs)
-            with silent():
-                if reduction == "none":
-                    out = output(out, first)
-                    for (part, *spare), blocks in _blocks(out, inputs, scratch):
-                        kernel(*blocks, part, *spare, **parameters)
-                    return out
-                total = 0.0
-                for (part, *spare), blocks in _blocks(None, inputs, scratch + 1):
-                    kernel(*blocks, part, *spare, **parameters)
-                    total += float(part.sum())
+            each = reduction == "none"
+            steps = [
+                (part, partial(kernel, *blocks, part, *spare, **parameters))
+                for (part, *spare), blocks in _blocks(out if each else None, inputs, scratch + (not each))
+            ]
+
+            def run() -> np.ndarray:
+                with silent():
+                    if each:
+                        for _, step in steps:
+                            step()
+                        return cast("np.ndarray", out)
+                    total = 0.0
+                    for part, step in steps:
+                        step()
+                        total += float(np.add.reduce(part, axis=None))
                 return reduced(total, first.size, first.dtype, reduction, out)
 
-        return function
+            return run
+
+        return _op(fill, kernel)
 
     return decorate
 
@@ -117,32 +122,34 @@ def loss_pullback(scratch: int = 0, scale: float = 1) -> Callable[[Kernel], Func
     """
 
     def decorate(kernel: Kernel) -> Function:
-        @wraps(kernel)
-        def function(
-            g: np.ndarray,
-            *inputs: np.ndarray | None,
-            reduction: str,
-            out: np.ndarray | None = None,
-            **parameters: Any,
-        ) -> np.ndarray:
+        def fill(
+            g: np.ndarray, *inputs: np.ndarray | None, reduction: str, out: np.ndarray, **parameters: Any
+        ) -> Run:
             first = _first(inputs)
-            out = output(out, first)
             each = reduction == "none"
-            with silent():
-                weight = None if each else share(g, first.size, reduction)
-                for (part, *spare), (*blocks, cotangent) in _blocks(out, (*inputs, g if each else None), scratch):
-                    kernel(*blocks, part, *spare, **parameters)
-                    part *= cotangent if each else weight
-                    if scale != 1:
-                        part *= scale
-            return out
+            steps = [
+                (part, cotangent, partial(kernel, *blocks, part, *spare, **parameters))
+                for (part, *spare), (*blocks, cotangent) in _blocks(out, (*inputs, g if each else None), scratch)
+            ]
 
-        return function
+            def run() -> np.ndarray:
+                weight = None if each else share(g, first.size, reduction)
+                with silent():
+                    for part, cotangent, step in steps:
+                        step()
+                        part *= cotangent if each else weight
+                        if scale != 1:
+                            part *= scale
+                return out
+
+            return run
+
+        return _op(fill, kernel, like=1)
 
     return decorate
 
 
-def along_axis(kernel: Kernel) -> Function:
+def along_axis(kernel: Kernel) -> Computation:
     """Turn `kernel(*arrays, out)`, for rows along the last axis, into a function with `axis`."""
 
     @wraps(kernel)
@@ -156,7 +163,7 @@ def along_axis(kernel: Kernel) -> Function:
     return function
 
 
-def row_loss(kernel: Function) -> Function:
+def row_loss(kernel: Computation) -> Computation:
     """Turn `kernel(rows, targets, **parameters)`, which returns a loss per row, into the reduced loss."""
 
     @wraps(kernel)
@@ -179,7 +186,7 @@ def row_loss(kernel: Function) -> Function:
     return function
 
 
-def row_loss_pullback(kernel: Kernel) -> Function:
+def row_loss_pullback(kernel: Kernel) -> Computation:
     """Turn `kernel(rows, targets, out, **parameters)`, the derivative of each row's loss, into the vjp."""
 
     @wraps(kernel)
@@ -204,7 +211,7 @@ def row_loss_pullback(kernel: Kernel) -> Function:
     return function
 
 
-def label_loss(kernel: Function) -> Function:
+def label_loss(kernel: Computation) -> Computation:
     """Turn `kernel(rows, labels, weight=..., **parameters)`, a loss per row, into the reduced loss.
 
     Labels come along an axis of length one. Rows whose label is `ignore_index` cost nothing, whatever they
@@ -238,7 +245,7 @@ def label_loss(kernel: Function) -> Function:
     return function
 
 
-def label_loss_pullback(kernel: Kernel) -> Function:
+def label_loss_pullback(kernel: Kernel) -> Computation:
     """Turn `kernel(rows, labels, out, weight=..., **parameters)`, each row's derivative, into the vjp."""
 
     @wraps(kernel)
@@ -271,6 +278,43 @@ def label_loss_pullback(kernel: Kernel) -> Function:
 
 
 # --- private ------------------------------------------------------------------------------------------------
+
+
+def _op(fill: Callable[..., Run], kernel: Kernel, like: int = 0) -> Function:
+    """Make an op of what fills `out`; unless that is given or the result reduced, it is new, like an input."""
+
+    def bind(*arrays: Any, out: np.ndarray | None = None, **parameters: Any) -> Run:
+        if out is not None or (parameters.get("reduction", "none") != "none" and not like):
+            return fill(*arrays, out=out, **parameters)
+        shape, dtype = arrays[like].shape, arrays[like].dtype
+
+        def fresh() -> np.ndarray:
+            return fill(*arrays, out=np.empty(shape, dtype), **parameters)()
+
+        return fresh
+
+    function = bound_by(bind)
+    function.__name__, function.__doc__ = kernel.__name__, kernel.__doc__
+    return function
+
+
+def _all_of(steps: Sequence[Callable[[], None]], out: np.ndarray) -> Run:
+    """Return what takes all steps and returns `out`."""
+    if len(steps) == 1:
+        (only,) = steps
+
+        def run() -> np.ndarray:
+            only()
+            return out
+
+    else:
+
+        def run() -> np.ndarray:
+            for step in steps:
+                step()
+            return out
+
+    return run
 
 
 def _first(inputs: Sequence[np.ndarray | None]) -> np.ndarray:
@@ -312,7 +356,7 @@ def _flat(array: np.ndarray | None, first: np.ndarray) -> np.ndarray | None:
 
 
 def _row_losses(
-    kernel: Function, rows: np.ndarray, target: np.ndarray, out: np.ndarray | None, parameters: dict[str, Any]
+    kernel: Computation, rows: np.ndarray, target: np.ndarray, out: np.ndarray | None, parameters: dict[str, Any]
 ) -> np.ndarray:
     """Return the loss of each row, in `out` if given."""
     losses = output(out, rows, rows.shape[:-1])

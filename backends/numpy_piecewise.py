@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from backends import numpy_parts as parts
-from backends.numpy_blocks import Function, elementwise, pullback, silent
+from backends.host import Function
+from backends.numpy_blocks import elementwise, pullback, silent
 
 
 @elementwise()
