@@ -86,12 +86,12 @@ class Kernels:
     streamed: Callable[..., None] | None = None
     split: Callable[..., None] | None = None
 
-    def _chosen(
+    def choose(
         self, out: np.ndarray, operands: tuple[Any, ...], *, elements: int, threads: int
     ) -> tuple[Callable[..., None], tuple[Any, ...]]:
         """Return the kernel that suits the operands, and its arguments; those but the serial one use threads."""
         if self.streamed and out.nbytes >= STREAM_FROM and not any(out is operand for operand in operands):
-            return self.streamed, (out, _elements_to_line(out), *operands)
+            return self.streamed, (out, elements_to_line(out), *operands)
         if threads > 1 and elements >= SERIAL_BELOW:
             if self.split and len(out) < 2 * threads:
                 return self.split, (out, threads, *operands)
@@ -106,7 +106,7 @@ class Kernels:
         The number of threads is set on each parallel call, since another backend in this process may have set it
         since: 1 us, where asking for it first would cost 0.7 us and a parallel call takes 5 us or more.
         """
-        kernel, arguments = self._chosen(out, operands, elements=elements, threads=threads)
+        kernel, arguments = self.choose(out, operands, elements=elements, threads=threads)
         if kernel is self.serial:
             return partial(kernel, *arguments)
 
@@ -299,7 +299,7 @@ def _fill(scalar: Any, out: Any, operands: Any) -> None:
         out[i] = scalar(*_at(operands, i))
 
 
-def _elements_to_line(array: np.ndarray) -> int:
+def elements_to_line(array: np.ndarray) -> int:
     """Return how many elements of an array come before the first that begins a cache line."""
     return -array.ctypes.data % LINE // array.itemsize
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,10 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("numba")
+
+import numpy as np
+
+from backends import numba_activations, numba_gelu, numba_loops, numba_losses
 
 COMPILED = """
 import sys, backends
@@ -39,3 +44,18 @@ def test_importing_compiles_nothing_and_the_disk_cache_keeps_ops_apart(tmp_path)
     assert cold[1:5] == cached[1:5] == pytest.approx([0, 2, 1 / (1 + math.exp(2)), 1 / (1 + math.exp(-2))])
     assert cold[5] > 0
     assert cached[5] == 0, "the second process compiled again"
+
+
+@pytest.mark.parametrize(
+    ("formula", "arrays"),
+    [(numba_gelu.gelu_vjp, 2), (numba_activations.mish_vjp, 2), (numba_losses.binary_cross_entropy, 2)],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_long_formulas_are_vectorised(formula, arrays):
+    kernel = numba_loops.elementwise(formula).serial
+    x = np.full(100, 0.5, np.float32)
+    kernel(np.empty_like(x), *[x] * arrays)
+    assembly = next(iter(kernel.inspect_asm().values()))
+    if not (packed := re.findall(r"^\tv\w+ps\b", assembly, re.MULTILINE)) and "\tv" not in assembly:
+        pytest.skip("no AVX here: its instructions have other names")
+    assert len(packed) > 40

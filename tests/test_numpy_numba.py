@@ -361,6 +361,48 @@ def test_sums_of_many_float32_are_as_good_as_float64(name):
     assert backend.mean_squared_error(p, t, reduction="sum") == pytest.approx(exact, rel=1.2e-7)
 
 
+@pytest.mark.parametrize("op", ["softmax", "log_softmax", "softmin"])
+def test_long_rows_are_split_over_threads_without_a_difference(op):
+    arrays = draw(op, (1, 40_000))
+    arrays[0][0, :1000] = -math.inf  # masked, and more than a block
+    if op == "softmin":
+        arrays[0] *= -1
+    split, whole = backends.load("numba-parallel", threads=2), backends.load("numba")
+    g = np.random.default_rng(1).standard_normal(arrays[0].shape, np.float32)
+    for a, b in zip(
+        (getattr(split, op)(*arrays), split.vjp(op)(g, *arrays)),
+        (getattr(whole, op)(*arrays), whole.vjp(op)(g, *arrays)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("offset", [0, 1, 15])
+@pytest.mark.parametrize("length", [5, 8192, 40_001])
+def test_stores_past_the_caches_leave_nothing_out(offset, length):
+    from backends import numba_loops, numba_piecewise
+
+    kernels = numba_loops.elementwise(numba_piecewise.relu, streams=True)
+    x = draw("relu", (length,))[0]
+    out = np.full(length + 20, -1, np.float32)
+    window = out[offset : offset + length]
+    kernels.streamed(window, numba_loops.elements_to_line(window), x)
+    np.testing.assert_array_equal(window, np.maximum(x, 0))
+    assert (np.delete(out, np.arange(offset, offset + length)) == -1).all()
+
+
+def test_only_outputs_beyond_the_caches_go_past_them(monkeypatch):
+    from backends import numba_loops, numba_piecewise
+
+    kernels = numba_loops.elementwise(numba_piecewise.relu, streams=True)
+    x = np.ones(1000, np.float32)
+    chosen = lambda out: kernels.choose(out, (x,), elements=x.size, threads=1)[0]  # noqa: E731
+    assert chosen(np.empty_like(x)) is kernels.serial
+    monkeypatch.setattr(numba_loops, "STREAM_FROM", 4000)
+    assert chosen(np.empty_like(x)) is kernels.streamed
+    assert chosen(x) is kernels.serial, "what is being read stays in the caches"
+
+
 def test_too_many_threads_are_refused():
     with pytest.raises(ValueError, match="NUMBA_NUM_THREADS=1000"):
         backends.load("numba-parallel", threads=1000)
