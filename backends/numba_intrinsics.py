@@ -158,24 +158,39 @@ def buffer(size: int) -> Callable[[Any], Any]:
 
     @intrinsic
     def allocate(typing: Any, x: Any) -> Any:
-        array = types.Array(x, 1, "C")
-
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            space = cgutils.alloca_once(builder, ir.ArrayType(arguments[0].type, size))
-            space.align = LINE
-            made = context.make_array(array)(context, builder)
-            itemsize = context.get_abi_sizeof(arguments[0].type)
-            length = ir.Constant(ir.IntType(64), size)
-            stride = ir.Constant(ir.IntType(64), itemsize)
-            made.data = builder.bitcast(space, made.data.type)
-            made.shape = cgutils.pack_array(builder, [length])
-            made.strides = cgutils.pack_array(builder, [stride])
-            made.itemsize, made.nitems = stride, length
-            return made._getvalue()  # noqa: SLF001 - as Numba's own generators do
-
-        return array(x), generate
+        return _allocation(size, x, (x,))
 
     return cast("Callable[[Any], Any]", allocate)
+
+
+def buffer_of_results(size: int) -> Callable[[Any, Any], Any]:
+    """Return a function for compiled code: such an array for what `function(*arguments)` returns, uncalled."""
+
+    @intrinsic
+    def allocate(typing: Any, function: Any, arguments: Any) -> Any:
+        result = typing.resolve_function_type(function, tuple(arguments), {}).return_type
+        return _allocation(size, result, (function, arguments))
+
+    return cast("Callable[[Any, Any], Any]", allocate)
+
+
+def _allocation(size: int, number: Any, arguments: tuple[Any, ...]) -> Any:
+    array = types.Array(number, 1, "C")
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        stored = context.get_data_type(number)
+        space = cgutils.alloca_once(builder, ir.ArrayType(stored, size))
+        space.align = LINE
+        made = context.make_array(array)(context, builder)
+        length = ir.Constant(ir.IntType(64), size)
+        stride = ir.Constant(ir.IntType(64), context.get_abi_sizeof(stored))
+        made.data = builder.bitcast(space, made.data.type)
+        made.shape = cgutils.pack_array(builder, [length])
+        made.strides = cgutils.pack_array(builder, [stride])
+        made.itemsize, made.nitems = stride, length
+        return made._getvalue()  # noqa: SLF001 - as Numba's own generators do
+
+    return array(*arguments), generate
 
 
 @intrinsic

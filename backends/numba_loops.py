@@ -26,7 +26,7 @@ import numpy as np
 from numba import njit, prange, types
 from numba.extending import overload, register_jitable
 
-from backends.numba_intrinsics import LINE, add, buffer, fence, maximum, store_line
+from backends.numba_intrinsics import LINE, add, buffer, buffer_of_results, fence, maximum, store_line
 
 
 def _allow_long_vectors() -> None:
@@ -60,6 +60,7 @@ OPTIONS = {"error_model": "numpy"}
 N_SUMS = 4
 """How many sums over a row `in_two_passes` keeps."""
 
+_results = buffer_of_results(BLOCK)
 numbers = buffer(BLOCK)
 """Return, for compiled code, an array of a block's length on the stack, of the type of its argument."""
 
@@ -72,6 +73,11 @@ def formula(function: F) -> F:
     It becomes part of its callers however long it is: LLVM vectorises no loop with a call in it.
     """
     return cast("F", register_jitable(**OPTIONS, forceinline=True)(function))
+
+
+def subroutine(function: F) -> F:
+    """Let compiled code call `function`, which has loops of its own: it is compiled once for all its callers."""
+    return cast("F", register_jitable(**OPTIONS)(function))
 
 
 @dataclass(frozen=True)
@@ -216,7 +222,7 @@ def summed(scalar: Callable[..., Any]) -> Kernels:
     return _compiled("summed", scalar, serial, parallel)
 
 
-@formula
+@subroutine
 def total(scalar: Any, operands: Any) -> Any:
     """Sum `scalar` over the first operand and what goes with it, in float64.
 
@@ -227,7 +233,7 @@ def total(scalar: Any, operands: Any) -> Any:
     result = 0.0
     if n == 0:
         return result
-    terms = numbers(scalar(*_at(operands, 0)))
+    terms = _results(scalar, _at(operands, 0))
     for start in range(0, n, BLOCK):
         stop = min(start + BLOCK, n)
         block = terms[: stop - start]
@@ -249,7 +255,7 @@ def _keep(kept: Any, sums: Any) -> None:
         kept[k] = sums[k]
 
 
-@formula
+@subroutine
 def merged(sums: Any) -> Any:
     """Add up what `reduce` returns of parts of a row, one part a row of `sums`.
 
@@ -267,7 +273,7 @@ def merged(sums: Any) -> Any:
     return largest, first, second, plain
 
 
-@formula
+@subroutine
 def sum_of(x: Any) -> Any:
     """Sum an array in float64, in as many sums at a time as LLVM likes."""
     result = 0.0
@@ -308,55 +314,33 @@ def elements_to_line(array: np.ndarray) -> int:
 
 
 def _at(operands: Any, i: int) -> Any:
-    """Return the i-th of each operand."""
+    """Return the i-th of each operand: an element, or a row."""
 
 
 def _cut(operands: Any, start: int, stop: int) -> Any:
     """Return the part of each operand from `start` to `stop`."""
 
 
-def _item(operand: Any, i: int) -> Any:
-    """Return the i-th element or row of an array; a scalar as it is."""
-
-
-def _part(operand: Any, start: int, stop: int) -> Any:
-    """Return part of an array; a scalar as it is."""
-
-
 def _compile_at(operands: Any, i: Any) -> Any:
     del i
-    if len(operands) == 1:
-        return lambda operands, i: (_item(operands[0], i),)
-    return lambda operands, i: (_item(operands[0], i), *_at(operands[1:], i))
+    return _of_each(operands, "i", "i")
 
 
 def _compile_cut(operands: Any, start: Any, stop: Any) -> Any:
     del start, stop
-    if len(operands) == 1:
-        return lambda operands, start, stop: (_part(operands[0], start, stop),)
-    return lambda operands, start, stop: (_part(operands[0], start, stop), *_cut(operands[1:], start, stop))
+    return _of_each(operands, "start, stop", "start:stop")
 
 
-def _compile_item(operand: Any, i: Any) -> Any:
-    del i
-    if isinstance(operand, types.Array):
-        return lambda operand, i: operand[i]
-    return lambda operand, i: operand  # noqa: ARG005 - both must have the same arguments
+def _of_each(operands: Any, arguments: str, index: str) -> Any:
+    """Return a function written out for as many operands: one that calls itself takes Numba ten times as long."""
+    each = (
+        f"operands[{k}][{index}]" if isinstance(operand, types.Array) else f"operands[{k}]"
+        for k, operand in enumerate(operands)
+    )
+    return eval(f"lambda operands, {arguments}: ({', '.join(each)},)")
 
 
-def _compile_part(operand: Any, start: Any, stop: Any) -> Any:
-    del start, stop
-    if isinstance(operand, types.Array):
-        return lambda operand, start, stop: operand[start:stop]
-    return lambda operand, start, stop: operand  # noqa: ARG005
-
-
-for _stub, _implementation in (
-    (_at, _compile_at),
-    (_cut, _compile_cut),
-    (_item, _compile_item),
-    (_part, _compile_part),
-):
+for _stub, _implementation in ((_at, _compile_at), (_cut, _compile_cut)):
     overload(_stub, jit_options=OPTIONS, strict=False)(_implementation)  # strict compares annotations
 
 # --- compilation ----------------------------------------------------------------------------------------------

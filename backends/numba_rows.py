@@ -17,7 +17,7 @@ import numpy as np
 from backends.numba_activations import times_sigmoid, times_sigmoid_slope
 from backends.numba_elementary import exp, log
 from backends.numba_intrinsics import add, maximum
-from backends.numba_loops import BLOCK, formula, numbers, sum_of
+from backends.numba_loops import BLOCK, formula, numbers, subroutine, sum_of
 
 # --- softmax and its kin: what is summed, and how that fills the row ------------------------------------------
 
@@ -53,7 +53,7 @@ def falling_weighted_exp_sums(g: Any, x: Any) -> Any:
     return _exp_sums(g, x, -1, True)  # noqa: FBT003
 
 
-@formula
+@subroutine
 def _exp_sums(g: Any, x: Any, sign: Any, weighted: Any) -> Any:
     number = type(x[0])
     largest, exps, weighted_exps = number(-math.inf), 0.0, 0.0
@@ -137,7 +137,7 @@ def softmin_vjp(out: Any, sums: Any, g: Any, x: Any) -> None:
 # --- others ---------------------------------------------------------------------------------------------------
 
 
-@formula
+@subroutine
 def sparsemax(out: Any, x: Any) -> None:
     """max(x - max(x) - tau, 0), where tau makes the sum 1; in float64. A row with +inf, or of -inf alone, is NaN.
 
@@ -194,7 +194,7 @@ def glu_vjp(out: Any, g: Any, x: Any) -> None:
         of_gate[j] = g[j] * times_sigmoid_slope(value[j], gate[j])
 
 
-@formula
+@subroutine
 def largest_of(x: Any) -> Any:
     """Return the largest entry, or NaN if there is one."""
     result = x[0]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("numba")
+numba = pytest.importorskip("numba")
 
 import numpy as np
 
@@ -52,7 +52,7 @@ def test_importing_compiles_nothing_and_the_disk_cache_keeps_ops_apart(tmp_path)
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_long_formulas_are_vectorised(formula, arrays):
-    kernel = numba_loops.elementwise(formula).serial
+    kernel = numba.njit(**numba_loops.OPTIONS)(numba_loops.elementwise(formula).serial.py_func)
     x = np.full(100, 0.5, np.float32)
     kernel(np.empty_like(x), *[x] * arrays)
     assembly = next(iter(kernel.inspect_asm().values()))
