@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 
 from backends import numba_elementary as elementary
-from backends.numba_elementary import exp, exp_minus, expm1, log1p_of_fraction
-from backends.numba_intrinsics import fma, polynomial
+from backends.numba_elementary import exp, exp_minus, exp_minus_parts, expm1, log1p_of_fraction
+from backends.numba_intrinsics import by_type, fma, polynomial
 from backends.numba_loops import formula
 from backends.numba_piecewise import clip, max_0, relu, unless_infinite
 
 SELU_SCALE = 1.0507009873554804934193349852946
+_silu_cutoff = by_type({"float32": 150.0, "float64": 1400.0})  # beyond it, x·exp(-|x|) is 0
 SELU_SCALE_ALPHA = 1.7580993408473768599402175208123  # times 1.6732632423543772848170429916717
 
 
@@ -139,11 +140,13 @@ def selu_vjp(g: Any, x: Any) -> Any:
 
 @formula
 def silu(x: Any) -> Any:
-    """x·σ(x) = max(x, 0) - a·σ(-a), a = |x|, σ(-a) = h²/(1 + h²)."""
+    """x·σ(x) = x/(1 + e) right of zero, x·e/(1 + e) left of it, e = exp(-|x|), whose factors come one by one."""
     number = type(x)
-    a = _capped(abs(x))
-    h = exp_minus(number(0.5) * a)
-    return max_0(x) - a * h / (number(1) + h * h) * h
+    one, lowest = number(1), -_silu_cutoff(x)
+    x = lowest if x < lowest else x
+    part, rest = exp_minus_parts(abs(x))
+    right = x >= number(0)
+    return x * (one if right else part) / (one + part * rest) * (one if right else rest)
 
 
 @formula

@@ -146,12 +146,14 @@ glu_vjp = along_axis(rows.glu_vjp)
 
 # --- activations along an axis --------------------------------------------------------------------------------
 
-softmax = along_axis_in_two_passes(rows.exp_sums, rows.softmax)
-softmax_vjp = along_axis_in_two_passes(rows.weighted_exp_sums, rows.softmax_vjp)
-log_softmax = along_axis_in_two_passes(rows.exp_sums, rows.log_softmax)
-log_softmax_vjp = along_axis_in_two_passes(rows.exp_sums_and_plain, rows.log_softmax_vjp)
-softmin = along_axis_in_two_passes(rows.falling_exp_sums, rows.softmin)
-softmin_vjp = along_axis_in_two_passes(rows.falling_weighted_exp_sums, rows.softmin_vjp)
+softmax = along_axis_in_two_passes(rows.exp_sums, rows.softmax_of_sums, rows.softmax)
+softmax_vjp = along_axis_in_two_passes(rows.weighted_exp_sums, rows.softmax_vjp_of_sums, rows.softmax_vjp)
+log_softmax = along_axis_in_two_passes(rows.exp_sums, rows.log_softmax_of_sums, rows.log_softmax)
+log_softmax_vjp = along_axis_in_two_passes(
+    rows.exp_sums_and_plain, rows.log_softmax_vjp_of_sums, rows.log_softmax_vjp
+)
+softmin = along_axis_in_two_passes(rows.falling_exp_sums, rows.softmin_of_sums, rows.softmin)
+softmin_vjp = along_axis_in_two_passes(rows.falling_weighted_exp_sums, rows.softmin_vjp_of_sums, rows.softmin_vjp)
 sparsemax = along_axis(rows.sparsemax)
 sparsemax_vjp = along_axis(rows.sparsemax_vjp)
 

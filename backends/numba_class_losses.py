@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from backends.numba_elementary import exp, log
-from backends.numba_intrinsics import maximum
+from backends.numba_elementary import log
+from backends.numba_intrinsics import from_order, larger, to_order
 from backends.numba_loops import formula, sum_of, total
 from backends.numba_losses import ratio
-from backends.numba_rows import exp_sums, product
+from backends.numba_rows import exp_sums, exps, product
 
 # --- cross entropies ------------------------------------------------------------------------------------------
 
@@ -48,8 +48,9 @@ def softmax_cross_entropy(x: Any, target: Any, label_smoothing: Any) -> Any:
     """Σ s · log(Σ exp(x - max)) - Σ s·(x - max), s = (1 - label_smoothing)·t + label_smoothing/n."""
     largest, exps, _, _ = exp_sums(x)
     log_sum = log(exps)
-    share, rest = label_smoothing / x.shape[0], 1 - label_smoothing
-    weight = rest * sum_of(target) + label_smoothing
+    number = type(x[0])
+    share, rest = number(label_smoothing / x.shape[0]), number(1 - label_smoothing)
+    weight = (1 - label_smoothing) * sum_of(target) + label_smoothing
     return weight * log_sum - total(_shifted_term, (x, target, largest, rest, share))
 
 
@@ -57,20 +58,20 @@ def softmax_cross_entropy(x: Any, target: Any, label_smoothing: Any) -> Any:
 def softmax_cross_entropy_vjp(out: Any, g: Any, x: Any, target: Any, label_smoothing: Any) -> None:
     """softmax(x)·Σ s - s."""
     number = type(x[0])
-    sums = exp_sums(x)
-    largest = number(sums[0])
     share, rest = number(label_smoothing / x.shape[0]), number(1 - label_smoothing)
-    weight = number(((1 - label_smoothing) * sum_of(target) + label_smoothing) / sums[1])
+    weight = number(((1 - label_smoothing) * sum_of(target) + label_smoothing) / exps(out, x, 1))
     for j in range(x.shape[0]):
-        out[j] = g * (exp(x[j] - largest) * weight - (rest * target[j] + share))
+        out[j] = g * (out[j] * weight - (rest * target[j] + share))
 
 
 @formula
 def _shifted_term(x: Any, target: Any, largest: Any, rest: Any, share: Any) -> Any:
     """s·(x - max), 0 where s = 0 even if x is -inf: the limit, and what masked classes need."""
-    shifted = x - largest
+    number = type(x)
+    shifted = x - number(largest)
     smoothed = rest * target + share
-    return 0.0 if smoothed == 0 and shifted == -np.inf else smoothed * shifted
+    nothing = (smoothed == number(0)) & (shifted == number(-np.inf))
+    return number(0) if nothing else smoothed * shifted
 
 
 @formula
@@ -95,12 +96,11 @@ def softmax_cross_entropy_with_integer_labels_vjp(
     if label < 0:
         out[:] = number(0)
         return
-    sums = exp_sums(x)
     share, at_label = label_smoothing / x.shape[0], (1 - label_smoothing) * weight[label]
     all_ = at_label + (share * sum_of(weight) if label_smoothing > 0 else 0.0)
-    largest, scale = number(sums[0]), number(all_ / sums[1])
+    scale = number(all_ / exps(out, x, 1))
     for j in range(x.shape[0]):
-        out[j] = exp(x[j] - largest) * scale
+        out[j] *= scale
     if label_smoothing > 0:
         for j in range(x.shape[0]):
             out[j] -= number(share) * weight[j]
@@ -184,9 +184,10 @@ def categorical_hinge_vjp(out: Any, g: Any, prediction: Any, target: Any) -> Non
 def _margin(prediction: Any, target: Any) -> Any:
     """Return 1 + max((1 - t)·p) - Σ t·p, and that maximum."""
     one = type(prediction[0])(1)
-    largest = (one - target[0]) * prediction[0]
+    order = to_order((one - target[0]) * prediction[0])
     for j in range(1, prediction.shape[0]):
-        largest = maximum(largest, (one - target[j]) * prediction[j])
+        order = larger(order, to_order((one - target[j]) * prediction[j]))
+    largest = from_order(order, prediction[0])
     return 1.0 + largest - total(product, (target, prediction)), largest
 
 
@@ -220,9 +221,10 @@ def _cosine(prediction: Any, target: Any, first: Any, second: Any, eps: Any) -> 
 @formula
 def _scale(x: Any) -> Any:
     """Return the power of two by which no square of an entry over- or underflows; 1 nearly always."""
-    largest = 0.0
-    for j in range(x.shape[0]):
-        largest = maximum(largest, abs(np.float64(x[j])))
+    order = to_order(abs(x[0]))
+    for j in range(1, x.shape[0]):
+        order = larger(order, to_order(abs(x[j])))
+    largest = np.float64(from_order(order, x[0]))
     if largest > 2.0**500:
         return 2.0**-600
     return 2.0**600 if 0.0 < largest < 2.0**-400 else 1.0

@@ -21,6 +21,8 @@ _LAYOUTS = {
     types.float64: (ir.IntType(64), 52, 1023),
 }
 
+_INTEGERS = {types.float32: types.int32, types.float64: types.int64}
+
 # --- arithmetic -----------------------------------------------------------------------------------------------
 
 
@@ -46,24 +48,6 @@ def copysign(typing: Any, size: Any, sign: Any) -> Any:
 def add(typing: Any, a: Any, b: Any) -> Any:
     """Add, in a sum whose terms LLVM may take in another order: several sums at a time make a vector."""
     return a(a, b), lambda context, builder, signature, arguments: builder.fadd(*arguments, flags=("reassoc",))
-
-
-@intrinsic
-def where(typing: Any, condition: Any, a: Any, b: Any) -> Any:
-    """Return a or b, both computed: a branch around a long formula would keep LLVM from making vectors."""
-    return a(condition, a, a), lambda context, builder, signature, arguments: builder.select(*arguments)
-
-
-@intrinsic
-def maximum(typing: Any, a: Any, b: Any) -> Any:
-    """Return the larger, and NaN for NaN: in a loop, LLVM takes the largest of several numbers at a time."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        number = arguments[0].type
-        binary = ir.FunctionType(number, [number, number])
-        return builder.call(builder.module.declare_intrinsic("llvm.maximum", [number], binary), arguments)
-
-    return a(a, b), generate
 
 
 # --- constants ------------------------------------------------------------------------------------------------
@@ -148,6 +132,43 @@ def split(typing: Any, x: Any) -> Any:
         )
 
     return types.UniTuple(x, 2)(x), generate
+
+
+@intrinsic
+def to_order(typing: Any, x: Any) -> Any:
+    """Return an integer that is the larger the larger x is; that of a NaN is beyond those of infinities."""
+    integer = _LAYOUTS[x][0]
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _flipped(builder, builder.bitcast(arguments[0], integer))
+
+    return _INTEGERS[x](x), generate
+
+
+@intrinsic
+def from_order(typing: Any, order: Any, like: Any) -> Any:
+    """Return the number of an order, of the type of `like`."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(_flipped(builder, arguments[0]), arguments[1].type)
+
+    return like(order, like), generate
+
+
+@intrinsic
+def larger(typing: Any, a: Any, b: Any) -> Any:
+    """Return the larger of two integers of the same type, which Numba would widen."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.select(builder.icmp_signed(">", *arguments), *arguments)
+
+    return a(a, a), generate
+
+
+def _flipped(builder: Any, bits: Any) -> Any:
+    """Flip all bits of a negative number but its sign: the larger its size, the smaller it is."""
+    last = ir.Constant(bits.type, bits.type.width - 1)
+    return builder.xor(bits, builder.lshr(builder.ashr(bits, last), ir.Constant(bits.type, 1)))
 
 
 # --- memory ---------------------------------------------------------------------------------------------------

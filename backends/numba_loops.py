@@ -26,7 +26,7 @@ import numpy as np
 from numba import njit, prange, types
 from numba.extending import overload, register_jitable
 
-from backends.numba_intrinsics import LINE, add, buffer, buffer_of_results, fence, maximum, store_line
+from backends.numba_intrinsics import LINE, add, buffer, buffer_of_results, fence, store_line
 
 
 def _allow_long_vectors() -> None:
@@ -47,6 +47,9 @@ CHUNK = 8192
 
 BLOCK = 512
 """Elements that are computed before they are summed or streamed: they stay in the first-level cache."""
+
+SHORT = 65_536
+"""Elements of a row, 256 KiB of float32, that stay in the second-level cache while it is read again."""
 
 SERIAL_BELOW = 30_000
 """Elements below which starting threads (3 to 5 us) costs more than it saves."""
@@ -167,21 +170,21 @@ def rowwise(row: Callable[..., None]) -> Kernels:
     return _compiled("rowwise", row, serial, parallel)
 
 
-def in_two_passes(reduce: Callable[..., Any], finish: Callable[..., None]) -> Kernels:
+def in_two_passes(reduce: Callable[..., Any], finish: Callable[..., None], short: Callable[..., None]) -> Kernels:
     """Return kernels for rows of which something is summed before `out` can be filled.
 
     `reduce(*row)` returns sums over a row, or a part of it, which `merged` adds up; `finish(out, sums, *row)`
-    fills as much of `out`.
+    fills as much of `out`. `short(out, *row)` does all for a row that stays in the cache.
     """
 
     def serial(out: Any, *operands: Any) -> None:
-        _whole_rows(reduce, finish, out, operands)
+        _whole_rows(reduce, finish, short, out, operands)
 
     def parallel(out: Any, chunk: int, *operands: Any) -> None:
         n = out.shape[0]
         for c in prange((n + chunk - 1) // chunk):
             start, stop = c * chunk, min((c + 1) * chunk, n)
-            _whole_rows(reduce, finish, out[start:stop], _cut(operands, start, stop))
+            _whole_rows(reduce, finish, short, out[start:stop], _cut(operands, start, stop))
 
     def split(out: Any, parts: int, *operands: Any) -> None:
         n = out.shape[1]
@@ -243,10 +246,13 @@ def total(scalar: Any, operands: Any) -> Any:
 
 
 @formula
-def _whole_rows(reduce: Any, finish: Any, out: Any, operands: Any) -> None:
+def _whole_rows(reduce: Any, finish: Any, short: Any, out: Any, operands: Any) -> None:
     for i in range(out.shape[0]):
         row = _at(operands, i)
-        finish(out[i], reduce(*row), *row)
+        if out.shape[1] <= SHORT:
+            short(out[i], *row)
+        else:
+            finish(out[i], reduce(*row), *row)
 
 
 @formula
@@ -263,7 +269,7 @@ def merged(sums: Any) -> Any:
     """
     largest = sums[0, 0]
     for p in range(1, sums.shape[0]):
-        largest = maximum(largest, sums[p, 0])
+        largest = sums[p, 0] if sums[p, 0] > largest else largest  # noqa: FURB136 - as in C
     first = second = plain = 0.0
     for p in range(sums.shape[0]):
         scale = math.exp(sums[p, 0] - largest)

@@ -50,9 +50,11 @@ def along_axis(row: Callable[..., None], shape: Callable[..., tuple[int, ...]] |
     return _along_axis(loops.rowwise(row), row, shape)
 
 
-def along_axis_in_two_passes(reduce: Callable[..., Any], finish: Callable[..., None]) -> Function:
-    """Turn `reduce(*rows)` and `finish(out, sums, *rows)` into an op with an axis."""
-    return _along_axis(loops.in_two_passes(reduce, finish), finish, None)
+def along_axis_in_two_passes(
+    reduce: Callable[..., Any], finish: Callable[..., None], short: Callable[..., None]
+) -> Function:
+    """Turn `reduce(*rows)` and `finish(out, sums, *rows)`, or `short(out, *rows)`, into an op with an axis."""
+    return _along_axis(loops.in_two_passes(reduce, finish, short), short, None)
 
 
 def _along_axis(

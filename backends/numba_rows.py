@@ -16,10 +16,98 @@ import numpy as np
 
 from backends.numba_activations import times_sigmoid, times_sigmoid_slope
 from backends.numba_elementary import exp, log
-from backends.numba_intrinsics import add, maximum
+from backends.numba_intrinsics import add, from_order, larger, to_order
 from backends.numba_loops import BLOCK, formula, numbers, subroutine, sum_of
 
-# --- softmax and its kin: what is summed, and how that fills the row ------------------------------------------
+# --- softmax and its kin: short rows --------------------------------------------------------------------------
+
+
+@formula
+def softmax(out: Any, x: Any) -> None:
+    """exp(x - max(x)), normalised. A row with +inf, or of -inf alone, is NaN, as in PyTorch and JAX."""
+    _scale(out, 1 / exps(out, x, 1))
+
+
+@formula
+def softmin(out: Any, x: Any) -> None:
+    """softmax(-x)."""
+    _scale(out, 1 / exps(out, x, -1))
+
+
+@formula
+def softmax_vjp(out: Any, g: Any, x: Any) -> None:
+    """y·(g - Σ g·y), y = softmax(x)."""
+    _turn(out, g, exps(out, x, 1), 1)
+
+
+@formula
+def softmin_vjp(out: Any, g: Any, x: Any) -> None:
+    """y·(Σ g·y - g), y = softmin(x)."""
+    _turn(out, g, exps(out, x, -1), -1)
+
+
+@formula
+def log_softmax(out: Any, x: Any) -> None:
+    """(x - max(x)) - log(Σ exp(x - max(x)))."""
+    log_softmax_of_sums(out, exp_sums(x), x)
+
+
+@formula
+def log_softmax_vjp(out: Any, g: Any, x: Any) -> None:
+    """g - softmax(x)·Σ g."""
+    weight = type(x[0])(sum_of(g) / exps(out, x, 1))
+    for j in range(x.shape[0]):
+        out[j] = g[j] - out[j] * weight
+
+
+@subroutine
+def exps(out: Any, x: Any, sign: Any) -> Any:
+    """Fill `out` with exp(sign·x - largest), and return their sum."""
+    scale, largest = type(x[0])(sign), largest_of(x, sign)
+    total = 0.0
+    for start in range(0, x.shape[0], BLOCK):
+        block, part = out[start : start + BLOCK], x[start : start + BLOCK]
+        for j in range(part.shape[0]):
+            block[j] = exp(scale * part[j] - largest)
+        total += sum_of(block)
+    return total
+
+
+@formula
+def _scale(out: Any, factor: Any) -> None:
+    scale = type(out[0])(factor)
+    for j in range(out.shape[0]):
+        out[j] *= scale
+
+
+@formula
+def _turn(y: Any, g: Any, total: Any, sign: Any) -> None:
+    """Turn y, exponentials with the sum `total`, into sign·y/total·(g - Σ g·y/total)."""
+    number = type(y[0])
+    scale, mean = number(sign / total), number(_dot(g, y) / total)
+    for j in range(y.shape[0]):
+        y[j] *= scale * (g[j] - mean)
+
+
+@subroutine
+def _dot(x: Any, y: Any) -> Any:
+    result = 0.0
+    for j in range(x.shape[0]):
+        result = add(result, np.float64(x[j]) * np.float64(y[j]))
+    return result
+
+
+@subroutine
+def largest_of(x: Any, sign: Any) -> Any:
+    """Return the largest of sign·x, by the order of their bits: LLVM vectorises a maximum of integers alone."""
+    scale = type(x[0])(sign)
+    largest = to_order(scale * x[0])
+    for j in range(1, x.shape[0]):
+        largest = larger(largest, to_order(scale * x[j]))
+    return from_order(largest, x[0])
+
+
+# --- softmax and its kin: what is summed of long rows, and how that fills the row -----------------------------
 
 
 @formula
@@ -55,34 +143,30 @@ def falling_weighted_exp_sums(g: Any, x: Any) -> Any:
 
 @subroutine
 def _exp_sums(g: Any, x: Any, sign: Any, weighted: Any) -> Any:
-    number = type(x[0])
+    number, scale = type(x[0]), type(x[0])(sign)
     largest, exps, weighted_exps = number(-math.inf), 0.0, 0.0
     block = numbers(x[0])
     for start in range(0, x.shape[0], BLOCK):
         part = x[start : start + BLOCK]
-        grown = largest
-        for j in range(part.shape[0]):
-            grown = maximum(grown, number(sign) * part[j])
-        if grown == number(-math.inf):  # masked so far
-            continue
-        if grown != largest:
+        grown = largest_of(part, sign)
+        if grown > largest:
             shrink = math.exp(np.float64(largest) - np.float64(grown))
             exps *= shrink
             weighted_exps *= shrink
             largest = grown
+        if largest == number(-math.inf) and grown == largest:  # masked so far
+            continue
         for j in range(part.shape[0]):
-            block[j] = exp(number(sign) * part[j] - largest)
+            block[j] = exp(scale * part[j] - largest)
         exps += sum_of(block[: part.shape[0]])
         if weighted:
-            for j in range(part.shape[0]):
-                block[j] *= g[start + j]
-            weighted_exps += sum_of(block[: part.shape[0]])
+            weighted_exps += _dot(g[start : start + BLOCK], block[: part.shape[0]])
     return np.float64(largest), exps, weighted_exps, 0.0
 
 
 @formula
-def softmax(out: Any, sums: Any, x: Any) -> None:
-    """exp(x - max(x)), normalised. A row with +inf, or of -inf alone, is NaN, as in PyTorch and JAX."""
+def softmax_of_sums(out: Any, sums: Any, x: Any) -> None:
+    """softmax(x)."""
     number = type(x[0])
     largest, scale = number(sums[0]), number(1 / sums[1])
     for j in range(x.shape[0]):
@@ -90,7 +174,7 @@ def softmax(out: Any, sums: Any, x: Any) -> None:
 
 
 @formula
-def softmax_vjp(out: Any, sums: Any, g: Any, x: Any) -> None:
+def softmax_vjp_of_sums(out: Any, sums: Any, g: Any, x: Any) -> None:
     """y·(g - Σ g·y), y = softmax(x)."""
     number = type(x[0])
     largest, scale, mean = number(sums[0]), number(1 / sums[1]), number(sums[2] / sums[1])
@@ -99,7 +183,7 @@ def softmax_vjp(out: Any, sums: Any, g: Any, x: Any) -> None:
 
 
 @formula
-def log_softmax(out: Any, sums: Any, x: Any) -> None:
+def log_softmax_of_sums(out: Any, sums: Any, x: Any) -> None:
     """(x - max(x)) - log(Σ exp(x - max(x)))."""
     number = type(x[0])
     largest, log_sum = number(sums[0]), number(log(sums[1]))
@@ -108,7 +192,7 @@ def log_softmax(out: Any, sums: Any, x: Any) -> None:
 
 
 @formula
-def log_softmax_vjp(out: Any, sums: Any, g: Any, x: Any) -> None:
+def log_softmax_vjp_of_sums(out: Any, sums: Any, g: Any, x: Any) -> None:
     """g - softmax(x)·Σ g."""
     number = type(x[0])
     largest, weight = number(sums[0]), number(sums[3] / sums[1])
@@ -117,7 +201,7 @@ def log_softmax_vjp(out: Any, sums: Any, g: Any, x: Any) -> None:
 
 
 @formula
-def softmin(out: Any, sums: Any, x: Any) -> None:
+def softmin_of_sums(out: Any, sums: Any, x: Any) -> None:
     """softmax(-x)."""
     number = type(x[0])
     largest, scale = number(sums[0]), number(1 / sums[1])
@@ -126,7 +210,7 @@ def softmin(out: Any, sums: Any, x: Any) -> None:
 
 
 @formula
-def softmin_vjp(out: Any, sums: Any, g: Any, x: Any) -> None:
+def softmin_vjp_of_sums(out: Any, sums: Any, g: Any, x: Any) -> None:
     """y·(Σ g·y - g), y = softmin(x)."""
     number = type(x[0])
     largest, scale, mean = number(sums[0]), number(1 / sums[1]), number(sums[2] / sums[1])
@@ -144,7 +228,7 @@ def sparsemax(out: Any, x: Any) -> None:
     Σ max(x - max(x) - tau, 0) - 1 is convex and falls in tau, so that Newton's steps from the left, -1, stay left
     of its zero; they end there after a few, where sorting takes more and a copy.
     """
-    largest = np.float64(largest_of(x))
+    largest = np.float64(largest_of(x, 1))
     tau = -1.0 if abs(largest) < np.inf else np.nan
     while True:
         count, above = 0.0, -1.0
@@ -192,15 +276,6 @@ def glu_vjp(out: Any, g: Any, x: Any) -> None:
         of_value[j] = times_sigmoid(g[j], gate[j])
     for j in range(half):
         of_gate[j] = g[j] * times_sigmoid_slope(value[j], gate[j])
-
-
-@subroutine
-def largest_of(x: Any) -> Any:
-    """Return the largest entry, or NaN if there is one."""
-    result = x[0]
-    for j in range(1, x.shape[0]):
-        result = maximum(result, x[j])
-    return result
 
 
 @formula

@@ -13,9 +13,9 @@ import pytest
 
 numba = pytest.importorskip("numba")
 
-import numpy as np
+import numpy as np  # noqa: E402
 
-from backends import numba_activations, numba_gelu, numba_loops, numba_losses
+from backends import numba_activations, numba_gelu, numba_loops, numba_losses  # noqa: E402
 
 COMPILED = """
 import sys, backends
