@@ -1,4 +1,6 @@
-"""JAX: the framework's own functions, jitted, differentiated by JAX.
+"""JAX: the framework's own functions, differentiated by JAX.
+
+`jax` compiles what it is asked for as a whole, `jax-eager` calls what a user without `jax.jit` would call.
 
 JAX fixes the size of its CPU thread pool when it first computes, from the environment variable NPROC.
 """
@@ -22,6 +24,7 @@ PACKAGE = "jax"
 EXTRA = "jax"
 DEVICES = ("cpu", "cuda")
 VARIANTS = ("jax",)
+ON_REQUEST = ("jax-eager",)
 
 _Items = tuple[tuple[str, Any], ...]  # parameters, in a form that can be hashed
 
@@ -38,14 +41,15 @@ def create(variant: str, device: str, threads: int | None) -> JaxBackend:
         chosen = jax.devices(device)[0]
     except RuntimeError as error:
         raise BackendUnavailable(f"{variant}: JAX finds no device {device!r}: {error}") from error
-    return JaxBackend(variant, device, pool, chosen)
+    backend = EagerJaxBackend if variant == "jax-eager" else JaxBackend
+    return backend(variant, device, pool, chosen)
 
 
 class JaxBackend(BaseBackend):
     """Jitted JAX functions on one device."""
 
     asynchronous = True  # on the CPU too: a call may return before its result is there
-    gaps = (Gap("XLA allocates every output", "upstream", allocations=("reuse",)),)
+    gaps: tuple[Gap, ...] = (Gap("XLA allocates every output", "upstream", allocations=("reuse",)),)
 
     _functions: Mapping[str, Callable[..., Any]] = {**vars(jax_activations), **vars(jax_losses)}
 
@@ -150,6 +154,36 @@ class JaxBackend(BaseBackend):
         return restorable(run, restore)
 
 
+class EagerJaxBackend(JaxBackend):
+    """The same functions, primitive by primitive where they are not compiled by themselves."""
+
+    gaps = (Gap("donating an input takes jax.jit", "never", allocations=("inplace",)), *JaxBackend.gaps)
+
+    def _forward(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
+        return partial(self._functions[op], **parameters)
+
+    def _vjp(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
+        return partial(_gradient, self._functions[op], tuple(parameters.items()))
+
+    def _bind(
+        self,
+        spec: OpSpec,
+        mode: Mode,
+        inputs: Sequence[Any],
+        cotangent: Any,
+        parameters: dict[str, Any],
+        allocation: Allocation,
+    ) -> Callable[[], Any]:
+        del allocation
+        function, items = self._functions[spec.name], tuple(parameters.items())
+        if mode == "forward":
+            return partial(function, *inputs, **parameters)
+        if mode == "backward":
+            pull = _residuals(function, items, *inputs)
+            return lambda: pull(cotangent)[0]
+        return partial(_both, function, items, cotangent, *inputs)
+
+
 def _split(function: Callable[..., Any], items: _Items, rest: Sequence[Any]) -> Callable[[Any], Any]:
     """Return the op as a function of its first input alone."""
     return lambda first: function(first, *rest, **dict(items))
@@ -167,27 +201,30 @@ def _jitted_donating(function: Callable[..., Any], items: _Items) -> Any:
 
 @cache
 def _jitted_vjp(function: Callable[..., Any], items: _Items) -> Any:
-    def gradient(g: Any, first: Any, *rest: Any) -> Any:
-        return jax.vjp(_split(function, items, rest), first)[1](g)[0]
-
-    return jax.jit(gradient)
+    return jax.jit(partial(_gradient, function, items))
 
 
 @cache
 def _jitted_residuals(function: Callable[..., Any], items: _Items) -> Any:
-    def residuals(first: Any, *rest: Any) -> Any:
-        return jax.vjp(_split(function, items, rest), first)[1]
-
-    return jax.jit(residuals)
+    return jax.jit(partial(_residuals, function, items))
 
 
 @cache
 def _jitted_both(function: Callable[..., Any], items: _Items) -> Any:
-    def both(g: Any, first: Any, *rest: Any) -> Any:
-        output, pull = jax.vjp(_split(function, items, rest), first)
-        return output, pull(g)[0]
+    return jax.jit(partial(_both, function, items))
 
-    return jax.jit(both)
+
+def _gradient(function: Callable[..., Any], items: _Items, g: Any, first: Any, *rest: Any) -> Any:
+    return _residuals(function, items, first, *rest)(g)[0]
+
+
+def _residuals(function: Callable[..., Any], items: _Items, first: Any, *rest: Any) -> Any:
+    return jax.vjp(_split(function, items, rest), first)[1]
+
+
+def _both(function: Callable[..., Any], items: _Items, g: Any, first: Any, *rest: Any) -> Any:
+    output, pull = jax.vjp(_split(function, items, rest), first)
+    return output, pull(g)[0]
 
 
 @jax.jit

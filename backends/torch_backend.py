@@ -1,4 +1,7 @@
-"""PyTorch: the framework's own functions, eager, differentiated by autograd."""
+"""PyTorch: the framework's own functions, differentiated by autograd.
+
+`torch` calls them one by one; `torch-compile` lets Inductor make one kernel of each, for the shape it is bound to.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ PACKAGE = "torch"
 EXTRA = "torch"
 DEVICES = ("cpu", "cuda")
 VARIANTS = ("torch",)
+ON_REQUEST = ("torch-compile",)  # each op takes it a second or more to compile, the first one ten
 
 SPIN_CYCLES = 100_000
 """Cycles that the device waits for each call to be queued: 50 us at 2 GHz, where a launch takes 5 to 20."""
@@ -33,7 +37,25 @@ def create(variant: str, device: str, threads: int | None) -> TorchBackend:
         raise BackendUnavailable(f"{variant}: PyTorch finds no CUDA device (built for {built})")
     if threads is not None:
         torch.set_num_threads(threads)
+    if variant == "torch-compile":
+        _prepare_to_compile(variant, device)
+        return CompiledTorchBackend(variant, device, torch.get_num_threads())
     return TorchBackend(variant, device, torch.get_num_threads())
+
+
+def _prepare_to_compile(variant: str, device: str) -> None:
+    """Set Dynamo up for many ops and shapes; raise BackendUnavailable where Inductor finds no compiler."""
+    from torch._dynamo import config as dynamo
+    from torch._functorch import config as functorch
+    from torch._inductor import cpp_builder, exc
+
+    if device == "cpu":
+        try:
+            cpp_builder.get_cpp_compiler()
+        except exc.InvalidCxxCompiler as error:
+            raise BackendUnavailable(f"{variant}: Inductor needs a C++ compiler on the CPU: {error}") from error
+    dynamo.fail_on_recompile_limit_hit = True  # it would go on without compiling
+    functorch.donated_buffer = False  # the vjp alone is called again and again with the same saved tensors
 
 
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {**vars(torch_activations), **vars(torch_losses)}
@@ -48,7 +70,7 @@ def _without(module: ModuleType, ops: Iterable[str]) -> tuple[str, ...]:
 class TorchBackend(BaseBackend):
     """Eager PyTorch functions on one device."""
 
-    gaps = (
+    gaps: tuple[Gap, ...] = (
         Gap("autograd allocates every gradient", "upstream", modes=MODES[1:], allocations=("reuse",)),
         Gap("PyTorch has no out= kernel of it", "upstream", ops=_without(torch_out, OPS), allocations=("reuse",)),
         Gap(
@@ -165,16 +187,20 @@ class TorchBackend(BaseBackend):
     ) -> Callable[[], Any]:
         if allocation == "reuse":  # a forward: see `gaps`
             out = inputs[0].new_empty(output_shape(spec, inputs, parameters))
-            return partial(getattr(torch_out, spec.name), *inputs, **parameters, out=out)
+            return partial(getattr(torch_out, spec.name), *_untracked(inputs), **parameters, out=out)
         forward = self._forward(spec.name, parameters)
         if mode == "forward":
-            return partial(forward, *inputs)
+            return partial(forward, *self._forward_only(inputs))
         if mode == "forward+backward":
             return partial(_forward_and_pull, forward, cotangent, *inputs, gradient_only=False)
         # The forward pass runs here, once; what is left to time is the vjp alone, from its saved tensors.
         first = inputs[0].detach().requires_grad_()
         output = forward(first, *inputs[1:])
         return lambda: torch.autograd.grad(output, first, cotangent, retain_graph=True)[0]
+
+    def _forward_only(self, inputs: Sequence[Any]) -> Sequence[Any]:
+        """Return inputs for calls without a gradient."""
+        return _untracked(inputs)
 
     def _bind_inplace(self, spec: OpSpec, inputs: Sequence[Any], parameters: dict[str, Any]) -> InPlace:
         x, pristine = (inputs[0].detach().clone(memory_format=torch.contiguous_format) for _ in range(2))
@@ -184,6 +210,32 @@ class TorchBackend(BaseBackend):
             self.synchronize()
 
         return restorable(partial(getattr(torch_inplace, spec.name), x, *inputs[1:], **parameters), restore)
+
+
+class CompiledTorchBackend(TorchBackend):
+    """The same functions, each compiled for the shapes that it is called with."""
+
+    gaps: tuple[Gap, ...] = (Gap("Inductor allocates every output", "upstream", allocations=("reuse", "inplace")),)
+
+    def _forward(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
+        function = self._functions[op]
+
+        def call(*inputs: torch.Tensor | None) -> torch.Tensor:
+            return function(*inputs, **parameters)
+
+        # A code object of its own: Dynamo keeps what it compiled there, and looks through it on each call.
+        call.__code__ = call.__code__.replace()
+        compiled: Callable[..., Any] = torch.compile(call, dynamic=False, fullgraph=True)
+        return compiled
+
+    def _forward_only(self, inputs: Sequence[Any]) -> Sequence[Any]:
+        return inputs  # compiled code takes longer to look at inference tensors
+
+
+def _untracked(inputs: Sequence[Any]) -> tuple[Any, ...]:
+    """Return copies that autograd knows nothing of: a call on them saves what a context would cost."""
+    with torch.inference_mode():
+        return tuple(a if a is None else a.clone() for a in inputs)
 
 
 def _forward_and_pull(

@@ -9,7 +9,8 @@ from backends.catalogue import OPS
 from benchmarks.deviations import ALL_DIGITS, INF, KnownDeviation
 
 _OURS = ("numpy", "numba", "numba-parallel")
-_TORCH, _JAX, _EITHER = ("torch",), ("jax",), ("torch", "jax")
+_TORCH, _JAX = ("torch", "torch-compile"), ("jax", "jax-eager")
+_EITHER = _TORCH + _JAX
 _FORWARD, _BACKWARD, _BOTH = ("forward",), ("backward",), ("forward", "backward")
 _F16, _F32, _F64 = ("float16",), ("float32",), ("float64",)
 _LIKE_F32 = ("bfloat16", "float32")

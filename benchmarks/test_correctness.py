@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import backends
 from backends.base import output_shape
 from backends.catalogue import OPS
 from backends.interface import REDUCTIONS, OpSpec
@@ -197,7 +198,8 @@ def _certify(
         dtype=dtype,
         first_input=first if first.shape == got.shape else None,
         n_summed=_n_summed(OPS[op], first, parameters),
-        complete=device == "cpu",  # where the known deviations were measured
+        # Where the known deviations were measured; what is on request shares those of its family, or has fewer.
+        complete=device == "cpu" and backend in backends.names(),
         promised=promised,
         n_sample=trial.n_sample,
     )
