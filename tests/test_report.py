@@ -44,7 +44,7 @@ FILES = {
     "speedups.md",
     "report.html",
 }
-EXTRAS = {"policies.csv", "policies.md", "costs.csv", "break_even.csv"}
+EXTRAS = {"limits.csv", "limits.md", "policies.csv", "policies.md", "costs.csv", "break_even.csv"}
 
 
 class Page(HTMLParser):
@@ -93,7 +93,7 @@ def test_all_files_are_written_and_no_others(written: dict[str, Path]) -> None:
 def test_what_a_run_has_nothing_to_say_of_does_not_remain_from_an_earlier_one(tmp_path: Path) -> None:
     write(synthetic.run(), tmp_path)
     write(Run(records=synthetic.single_policy()), tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == FILES | {"break_even.csv"}
+    assert {path.name for path in tmp_path.iterdir()} == FILES | {"break_even.csv", "limits.csv", "limits.md"}
 
 
 def test_writing_again_replaces_the_files_and_a_failure_leaves_them(
@@ -175,6 +175,7 @@ def test_sections_come_in_order(html: str) -> None:
         "The answer",
         "Who wins where",
         "Speed against size",
+        "How close to the limit",
         "Can the numbers be trusted",
         "What a call costs",
         "Memory",

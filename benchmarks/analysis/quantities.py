@@ -70,6 +70,11 @@ def times(ratio: float) -> str:
     return MISSING if math.isnan(ratio) else f"{number(ratio, 2 if ratio < 99.5 else 3)}×"
 
 
+def percent(share: float) -> str:
+    """Write a share as a percentage."""
+    return f"{100 * share:.0f} %"
+
+
 def span(values: list[float]) -> str:
     """Return the range of ratios, such as `2.10 to 5.31`; one number where both ends read the same."""
     low, high = number(min(values)), number(max(values))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.analysis.costs import break_even
+from benchmarks.analysis.limits import closeness
 from benchmarks.analysis.policies import side_by_side
 from benchmarks.analysis.records import ACCURACY_COLUMNS, to_frame
 from benchmarks.analysis.store import Run, best_samples
@@ -38,13 +39,15 @@ def write(run: Run, directory: Path) -> dict[str, Path]:
     return _write(contents | extras, directory)
 
 
-_EXTRAS = {"policies.csv", "policies.md", "costs.csv", "break_even.csv", "rounds.csv"}
+_EXTRAS = {"policies.csv", "policies.md", "limits.csv", "limits.md", "costs.csv", "break_even.csv", "rounds.csv"}
 
 
 def _extras(run: Run) -> dict[str, str]:
-    """Return what only some runs have: several policies, costs of a call, a baseline to pay back, kept rounds."""
-    policies, paid = side_by_side(run.records), break_even(run.records)
+    """Return what only some runs have: limits, several policies, costs, a baseline to pay back, kept rounds."""
+    policies, paid, shares = side_by_side(run.records), break_even(run.records), closeness(run.records)
     extras: dict[str, str] = {}
+    if len(shares):
+        extras |= {"limits.csv": _csv(shares), "limits.md": markdown.limits(shares)}
     if len(policies):
         extras |= {"policies.csv": _csv(policies), "policies.md": markdown.policies(run.records)}
     if len(run.costs):

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.analysis import quantities, tables
+from benchmarks.analysis.limits import FACTS, LARGE, means, sentences
 from benchmarks.analysis.policies import combinations, side_by_side
 
 
@@ -56,6 +57,49 @@ def policies(records: pd.DataFrame) -> str:
 def _time(row: Mapping[Hashable, Any], label: str) -> str:
     doubtful = isinstance(row[f"{label}_warning"], str) and row[f"{label}_warning"] != ""
     return "~" * doubtful + quantities.seconds(row[f"{label}_s"])
+
+
+def limits(shares: pd.DataFrame) -> str:
+    """Return how close each backend comes to the limit, from `limits.closeness`: means, then a table."""
+    names = [name for name in shares.columns if name not in {*tables.CASE, *FACTS}]
+    told = ["op", "mode", *tables.telling(shares, ("dtype", "device", "allocation", "cache", "timing", "shape"))]
+    rows = []
+    for row in shares.to_dict("records"):
+        ahead = "tie" if row["tie"] else quantities.times(row["ratio"])
+        rows.append(
+            [escape(str(row[key])) for key in told]
+            + [quantities.count(row["n_elements"]), quantities.number(row["limit_gigabytes_per_s"])]
+            + [f"{'~' * bool(row['doubtful'])}{row['first']}", "" if pd.isna(row["ratio"]) else ahead]
+            + [quantities.number(row["ns_per_element"])]
+            + ["" if pd.isna(row[name]) else quantities.percent(row[name]) for name in names]
+        )
+    headings = [*told, "elements", "limit, GB/s", "first", "ahead of the next", "ns an element", *names]
+    body = pd.DataFrame(rows, columns=pd.Index(map(escape, headings))).to_markdown(
+        index=False,
+        disable_numparse=True,
+        colalign=["left" if name in (*told, "first") else "right" for name in headings],
+    )
+    parts = ["# How close to the limit", _LIMITS_KEY, *sentences(shares)]
+    parts += [f"Geometric mean over {text}" for text in _mean_shares(shares)]
+    return "\n\n".join([*parts, f"{body}\n"])
+
+
+def _mean_shares(shares: pd.DataFrame) -> list[str]:
+    found = []
+    keys = ["dtype", "device", "allocation", "cache", "timing"]
+    for case, group in means(shares).groupby(keys, sort=False):
+        each = [f"{row['backend']} {quantities.percent(row['share'])}" for row in group.to_dict("records")]
+        n_cases = quantities.plural(int(group["n_cases"].iloc[0]), "case")
+        where = " ".join(str(value) for value in case if value)
+        found.append(f"{n_cases} of {LARGE:,} elements or more ({where}): {', '.join(each)}.")
+    return found
+
+
+_LIMITS_KEY = (
+    "Shares of the bandwidth that copies of as many bytes reach in this run, or reading alone for what writes next "
+    "to nothing. An op that computes much stays below. In the caches more than 100 % can be real: what a copy "
+    "measures there is its own loop, too."
+)
 
 
 def accuracy(rows: pd.DataFrame) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from benchmarks.analysis import quantities
 from benchmarks.analysis import tables as facts
+from benchmarks.analysis.limits import closeness, sentences
 from benchmarks.analysis.policies import side_by_side
 from benchmarks.analysis.store import Run
 from benchmarks.analysis.summary import summarise
@@ -31,6 +32,7 @@ def render(run: Run) -> str:
 def context(run: Run, speed: list[charts.Board], gallery: charts.Board) -> dict[str, Any]:
     """Return what the template lays out."""
     records, accuracy = run.records, run.accuracy
+    shares = closeness(records)
     rated = facts.rate(records, baseline_device="cpu")
     names = facts.backend_order(records)
     return {
@@ -55,6 +57,9 @@ def context(run: Run, speed: list[charts.Board], gallery: charts.Board) -> dict[
         "memory": costs.memory(records),
         "side": tables.side(records),
         "n_side": len(side_by_side(records)),
+        "shares": tables.limits(shares),
+        "n_shares": len(shares),
+        "share_sentences": sentences(shares),
         "limits": method.limits(run.bandwidth),
         "gallery": gallery,
         "problems": tables.problems(records, accuracy),

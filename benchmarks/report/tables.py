@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.analysis import quantities, tables
+from benchmarks.analysis.limits import FACTS, NEAR
 from benchmarks.analysis.policies import POLICIES, combinations, side_by_side
 from benchmarks.analysis.summary import ENDINGS, first_line
 
@@ -165,6 +166,31 @@ def side(records: pd.DataFrame) -> Table:
     return fill(columns, rows.head(MAX_ROWS), f"Median time per call under {quantities.listing(labels)}")
 
 
+def limits(shares: pd.DataFrame) -> Table:
+    """Return how close each backend comes to the limit, of `limits.closeness`, up to `MAX_ROWS`."""
+    told = ("op", "mode", *tables.telling(shares, ("dtype", "device", *POLICIES, "shape")))
+    names = [name for name in shares.columns if name not in {*tables.CASE, *FACTS}]
+    columns = [
+        *map(_named, told),
+        Column("elements", lambda row: whole(row["n_elements"])),
+        Column("limit, GB/s", lambda row: measure(row["limit_gigabytes_per_s"], quantities.number)),
+        Column("first", lambda row: doubted(Cell(text(row["first"])), "warned" * row["doubtful"]), numeric=False),
+        Column("ahead of the next", _ahead),
+        Column("ns an element", lambda row: measure(row["ns_per_element"], quantities.number)),
+        *(Column(name, partial(_share, name)) for name in names),
+    ]
+    return fill(columns, shares.head(MAX_ROWS), "Share of the limit that each backend reaches")
+
+
+def _ahead(row: Row) -> Cell:
+    return Cell("tie", 1.0) if row["tie"] else measure(row["ratio"], quantities.times)
+
+
+def _share(name: str, row: Row) -> Cell:
+    share = float(row[name])
+    return Cell("") if math.isnan(share) else Cell(quantities.percent(share), share, "good" * (share >= NEAR))
+
+
 def _combination(label: str, row: Row) -> Cell:
     return doubted(measure(row[f"{label}_s"], quantities.seconds), row[f"{label}_warning"])
 
@@ -193,7 +219,7 @@ def results(records: pd.DataFrame, rated: pd.DataFrame) -> Table:
         Column("95 % interval", _interval),
         *([_ON_DEVICE] if records["device_s"].notna().any() else []),
         Column("GB/s", lambda row: measure(row["gigabytes_per_s"], quantities.number)),
-        Column("of limit", lambda row: measure(row["fraction_of_bandwidth"], _percent)),
+        Column("of limit", lambda row: measure(row["fraction_of_bandwidth"], quantities.percent)),
         Column(f"× {tables.BASELINE}", speedup),
         Column("max ULP", lambda row: measure(row["max_ulp"], quantities.number)),
         Column("rounds", lambda row: whole(row["rounds"])),
@@ -219,10 +245,6 @@ def _status(row: Row) -> Cell:
     if row["status"] == "ok":
         return Cell("ok")
     return Cell(text(row["status"]), style="bad", tip=first_line(text(row["reason"])))
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
 
 
 def doubted(cell: Cell, warning: object) -> Cell:

@@ -1,0 +1,88 @@
+"""How close to the limit: who is first, and by how much, against numbers computed by hand."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from benchmarks.analysis.limits import closeness, means, sentences
+from benchmarks.analysis.records import to_frame
+from benchmarks.report import markdown, tables, write
+from tests import synthetic
+
+
+def row(backend, median_s, share, op="relu", n=1_000_000, **more):
+    spread = 0.01 * median_s
+    return synthetic.record(backend, op, n=n) | {
+        "median_s": median_s,
+        "ci95_low_s": median_s - spread,
+        "ci95_high_s": median_s + spread,
+        "gigabytes_per_s": 8e-9 * n / median_s,
+        "fraction_of_bandwidth": share,
+        "warning": None,
+        **more,
+    }
+
+
+def frame(*rows):
+    return to_frame(list(rows))
+
+
+def test_the_first_its_share_its_lead_and_the_limit():
+    found = closeness(frame(row("numpy", 400e-6, 0.25), row("numba", 100e-6, 1.0), row("torch", 125e-6, 0.8)))
+    (only,) = found.to_dict("records")
+    assert (only["first"], only["runner_up"], only["tie"]) == ("numba", "torch", False)
+    assert only["ratio"] == pytest.approx(1.25)
+    assert only["limit_gigabytes_per_s"] == pytest.approx(80)
+    assert only["ns_per_element"] == pytest.approx(0.1)
+    assert [only[name] for name in ("numpy", "numba", "torch")] == pytest.approx([0.25, 1.0, 0.8])
+
+
+def test_intervals_that_meet_are_a_tie():
+    found = closeness(frame(row("numpy", 100e-6, 0.5), row("torch", 100.5e-6, 0.49)))
+    assert found["tie"].tolist() == [True]
+    assert " tie |" in markdown.limits(found)
+
+
+def test_a_limit_that_was_rejected_or_not_measured_is_left_out():
+    assert closeness(frame(row("numpy", 1e-4, None), row("torch", 2e-4, None))).empty
+    assert sentences(closeness(frame(row("numpy", 1e-4, None)))) == []
+
+
+def test_one_backend_alone_is_first_before_nobody():
+    found = closeness(frame(row("numpy", 1e-4, 0.5)))
+    assert found["first"].tolist() == ["numpy"]
+    assert found["ratio"].isna().all()
+    assert tables.limits(found).rows[0][5].text == ""
+
+
+def test_means_are_over_what_all_have_and_large_cases():
+    found = closeness(
+        frame(
+            *(row(name, 1e-4, share) for name, share in (("numpy", 0.25), ("torch", 1.0))),
+            *(row(name, 1e-4, share, op="tanh") for name, share in (("numpy", 0.04), ("torch", 0.25))),
+            row("numpy", 1e-4, 0.9, n=1000),
+            row("torch", 1e-4, 0.9, n=1000),
+        )
+    )
+    shares = means(found).set_index("backend")
+    assert shares["share"].to_dict() == pytest.approx({"numpy": 0.1, "torch": 0.5})
+    assert shares["n_cases"].tolist() == [2, 2]
+
+
+def test_sentences_name_what_memory_limits_and_what_is_farthest_from_it():
+    found = closeness(
+        frame(row("numba", 1e-4, 0.96), row("torch", 2e-4, 0.48), row("numba", 4e-4, 0.3, op="tanh"))
+    )
+    (sentence,) = sentences(found)
+    assert "relu (numba, 96 %)" in sentence
+    assert "farthest from it: tanh (numba, 30 %)" in sentence
+
+
+def test_the_tables_are_written_beside_the_report_and_stand_in_it(tmp_path):
+    run = synthetic.run()
+    paths = write(run, tmp_path)
+    written = pd.read_csv(paths["limits.csv"])
+    assert len(written) == len(closeness(run.records)) > 0
+    assert paths["limits.md"].read_text().startswith("# How close to the limit")
+    assert 'id="limit"' in paths["report.html"].read_text()
