@@ -96,9 +96,9 @@ def _mean_shares(shares: pd.DataFrame) -> list[str]:
 
 
 _LIMITS_KEY = (
-    "Shares of the bandwidth that copies of as many bytes reach in this run, or reading alone for what writes next "
-    "to nothing. An op that computes much stays below. In the caches more than 100 % can be real: what a copy "
-    "measures there is its own loop, too."
+    "Shares of the bandwidth that copies of as many bytes reach in this run, or reading alone for what writes "
+    "next to nothing. An op that computes much stays below. In the caches more than 100 % can be real: what a "
+    "copy measures there is its own loop, too."
 )
 
 
