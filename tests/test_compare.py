@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -240,3 +241,13 @@ def test_json_holds_every_case_and_the_exit_status(comparison):
     assert {case["verdict"] for case in whole["cases"]} >= {"now failing", "slower", "same"}
     failed = next(case for case in whole["cases"] if case["verdict"] == "now failing")
     assert failed["ratio"] is None
+
+
+def test_the_heading_says_which_way_round_a_ratio_is(comparison):
+    shares = replace(comparison, shares=True)
+    assert "head / base" in to_markdown(comparison)
+    assert "base / head" in to_markdown(shares)
+    console = Console(width=200, no_color=True)
+    with console.capture() as captured:
+        render(shares, console)
+    assert "base / head" in captured.get()

@@ -156,7 +156,7 @@ def _terminal_table(comparison: Comparison, listed: pd.DataFrame) -> Table:
         ("case", "left"),
         ("base", "right"),
         ("head", "right"),
-        ("head / base", "left"),
+        (_ratio(comparison), "left"),
         ("verdict", "left"),
     ):
         table.add_column(heading, justify=justify, overflow="fold")  # type: ignore[arg-type]
@@ -169,7 +169,7 @@ def _terminal_table(comparison: Comparison, listed: pd.DataFrame) -> Table:
 
 
 def _markdown_table(comparison: Comparison, cases: pd.DataFrame) -> str:
-    columns = ("", "case", "base", "head", "head / base (interval)", "verdict")
+    columns = ("", "case", "base", "head", f"{_ratio(comparison)} (interval)", "verdict")
     rows = [
         (
             _MARKS.get(row["verdict"], ""),
@@ -180,6 +180,11 @@ def _markdown_table(comparison: Comparison, cases: pd.DataFrame) -> str:
         for row in cases.to_dict("records")
     ]
     return str(pd.DataFrame(rows, columns=list(columns)).to_markdown(index=False, disable_numparse=True))
+
+
+def _ratio(comparison: Comparison) -> str:
+    """Return what the ratio is of: above 1 is slower, which of shares is the smaller one."""
+    return "base / head" if comparison.shares else "head / base"
 
 
 def _name(row: dict[Any, Any]) -> str:
