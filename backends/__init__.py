@@ -9,6 +9,7 @@ literals, what this package must know without importing it::
     DEVICES = ("cpu", "cuda")
     VARIANTS = ("torch",)        # the names to load it by
     ON_REQUEST = ("torch-compile",)  # optional: more names, measured only where they are asked for
+    PEERS = ("scipy",)           # optional: names of other libraries, which `--peers` measures for comparison
 
 and which has a function `create(variant, device, threads)`.
 """
@@ -26,7 +27,7 @@ from pathlib import Path
 
 from backends.interface import Backend, BackendUnavailable, Declaration
 
-__all__ = ["Availability", "BackendUnavailable", "available", "declarations", "load", "missing", "names"]
+__all__ = ["Availability", "BackendUnavailable", "available", "declarations", "load", "missing", "names", "peers"]
 
 # Lets a backend live outside this repository: every `backends/` folder on sys.path is searched.
 __path__ = pkgutil.extend_path(__path__, __name__)
@@ -66,7 +67,9 @@ def declarations() -> dict[str, Declaration]:
     found = [_declaration(path, path.stat().st_mtime_ns) for _, path in sorted(modules.items())]
     found.sort(key=lambda declaration: (bool(declaration.extra), declaration.module))
     usual = {variant: declaration for declaration in found for variant in declaration.variants}
-    return usual | {variant: declaration for declaration in found for variant in declaration.on_request}
+    return usual | {
+        variant: declaration for declaration in found for variant in (*declaration.on_request, *declaration.peers)
+    }
 
 
 def names(*, on_request: bool = False) -> tuple[str, ...]:
@@ -74,6 +77,11 @@ def names(*, on_request: bool = False) -> tuple[str, ...]:
     return tuple(
         name for name, declaration in declarations().items() if on_request or name in declaration.variants
     )
+
+
+def peers() -> tuple[str, ...]:
+    """Return the names of other libraries, whose mistakes are news and no failure of ours."""
+    return tuple(name for name, declaration in declarations().items() if name in declaration.peers)
 
 
 def missing(name: str) -> str | None:

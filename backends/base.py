@@ -87,6 +87,10 @@ class BaseBackend(ABC):
         """Tell whether the backend has a function for an op of this name."""
         return self._functions is None or op in self._functions
 
+    def _absent(self, op: str) -> Gap:
+        """Return the gap that an op is which `implements` denies."""
+        return Gap(f"{self.name} does not implement {op} yet", "todo", ops=(op,))
+
     @abstractmethod
     def _forward(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
         """Return `f(*inputs)`."""
@@ -185,7 +189,7 @@ class BaseBackend(ABC):
         """Return True, or the Gap (which is falsy) that stands in the way."""
         spec = find(op)
         if not self.implements(spec.name):
-            return Gap(f"{self.name} does not implement {spec.name} yet", "todo", ops=(spec.name,))
+            return self._absent(spec.name)
         _choose("mode", mode, MODES)
         _choose("allocation", allocation, ALLOCATIONS)
         if dtype is not None:

@@ -224,6 +224,7 @@ class Declaration:
     devices: tuple[str, ...]
     variants: tuple[str, ...]
     on_request: tuple[str, ...] = ()
+    peers: tuple[str, ...] = ()
 
 
 class InPlace(Protocol):

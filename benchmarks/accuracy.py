@@ -15,12 +15,13 @@ from typing import Any, Literal
 import ml_dtypes
 import numpy as np
 
+import backends
 from backends.catalogue import OPS
 from benchmarks.known_deviations import KNOWN_DEVIATIONS
 from benchmarks.oracle import Expected
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Status = Literal["ok", "known_deviation", "failed"]
+Status = Literal["ok", "known_deviation", "failed", "inaccurate"]
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,8 @@ def judge(
         return _verdict(status, reason, errors, over & excused, got, expected, x, allowed, select, n_sample)
 
     if bad.any():
-        return verdict("failed", _describe(bad, errors, got, expected, x, allowed), bad)
+        wrong: Status = "inaccurate" if backend in backends.peers() else "failed"
+        return verdict(wrong, _describe(bad, errors, got, expected, x, allowed), bad)
     if vanished:
         return verdict("failed", f"known deviation no longer seen: {vanished[0].reason}")
     if over.any():

@@ -260,7 +260,7 @@ def judge(case: Case, references: Sequence[Reference], outputs: Sequence[Any]) -
             n_summed=reference.n_summed,
             complete=False,
         )
-        if verdict.status == "failed":
-            raise CaseError("failed", f"{reference.mode} cross-check: {verdict.reason}")
+        if verdict.status in ("failed", "inaccurate"):
+            raise CaseError(verdict.status, f"{reference.mode} cross-check: {verdict.reason}")
         verdicts.append(verdict)
     return verdicts

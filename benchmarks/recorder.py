@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from pytest_benchmark.utils import get_commit_info
 
+import backends
 from backends.catalogue import OPS
 from benchmarks import machine, oracle
 from benchmarks.accuracy import Verdict
@@ -73,6 +74,7 @@ class Recorder:
             "machine_id": self._machine["machine_id"],
             "kind": spec.kind,
             "variant": case.backend,
+            "peer": case.backend in backends.peers(),
             **asdict(case),
             "shape": case.shape_label,
             "n_elements": case.n_elements,

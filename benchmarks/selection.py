@@ -43,6 +43,11 @@ def add_options(add: Callable[..., Any]) -> None:
             help=f"run only these: {noun}; may be repeated",
         )
     add(
+        "--peers",
+        action="store_true",
+        help="also measure other libraries, to compare with; pip install 'activation-bench[peers]'",
+    )
+    add(
         "--threads",
         type=positive,
         metavar="N",
@@ -84,7 +89,7 @@ def chosen(option: argparse.Namespace) -> Selection:
     return Selection(
         preset=option.preset,
         ops=_unique(option.op),
-        backends=_unique(option.backend),
+        backends=_backends(option),
         devices=_unique(devices),
         dtypes=_unique(option.dtype),
         sizes=_unique(option.size),
@@ -93,6 +98,12 @@ def chosen(option: argparse.Namespace) -> Selection:
         caches=_unique(option.cache) or (Case.cache,),
         timings=_unique(option.timing) or (Case.timing,),
     )
+
+
+def _backends(option: argparse.Namespace) -> tuple[str, ...]:
+    """Return the backends that were named, or the usual ones, and all peers where they are asked for."""
+    named = _unique(option.backend)
+    return _unique([*(named or backends.names()), *backends.peers()]) if option.peers else named
 
 
 def threads(option: argparse.Namespace) -> int:

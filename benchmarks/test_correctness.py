@@ -177,7 +177,8 @@ def _certify(
 
     def evaluate(arrays: tuple[Array, ...], g: Array | None) -> Array:
         got: Array = harness.pool.call(backend, device, "evaluate", op, mode, arrays, g, parameters)
-        assert str(got.dtype) == dtype
+        if str(got.dtype) != dtype:
+            harness.settle("failed", f"the result is {got.dtype}", backend, device)
         return got
 
     try:
@@ -267,8 +268,8 @@ def _compare(
     trial = search.attempt(spec, mode, dtype, arrays, parameters)
     got = _evaluate(harness, spec, mode, backend, device, arrays, trial.cotangent, parameters, strided=strided)
     where = f"{spec.name} {mode} {dtype} shape {shape} {parameters} {'strided' if strided else ''}"
-    assert got.shape == trial.expected.high.shape, where
-    assert str(got.dtype) == dtype, where
+    if (got.shape, str(got.dtype)) != (trial.expected.high.shape, dtype):
+        harness.settle("failed", f"{where}: got {got.dtype} of shape {got.shape}", backend, device)
     verdict = accuracy.judge(
         got,
         trial.expected,
@@ -281,4 +282,5 @@ def _compare(
         n_summed=_n_summed(spec, arrays[0], parameters),
         complete=False,
     )
-    assert verdict.status != "failed", f"{where}: {verdict.reason}"
+    if verdict.status != "known_deviation":
+        harness.settle(verdict.status, f"{where}: {verdict.reason}", backend, device)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from benchmarks.analysis.costs import break_even
 from benchmarks.analysis.limits import closeness
+from benchmarks.analysis.peers import against_peers
 from benchmarks.analysis.policies import side_by_side
 from benchmarks.analysis.records import ACCURACY_COLUMNS, to_frame
 from benchmarks.analysis.store import Run, best_samples
@@ -39,7 +40,17 @@ def write(run: Run, directory: Path) -> dict[str, Path]:
     return _write(contents | extras, directory)
 
 
-_EXTRAS = {"policies.csv", "policies.md", "limits.csv", "limits.md", "costs.csv", "break_even.csv", "rounds.csv"}
+_EXTRAS = {
+    "policies.csv",
+    "policies.md",
+    "limits.csv",
+    "limits.md",
+    "peers.csv",
+    "peers.md",
+    "costs.csv",
+    "break_even.csv",
+    "rounds.csv",
+}
 
 
 def _extras(run: Run) -> dict[str, str]:
@@ -48,6 +59,9 @@ def _extras(run: Run) -> dict[str, str]:
     extras: dict[str, str] = {}
     if len(shares):
         extras |= {"limits.csv": _csv(shares), "limits.md": markdown.limits(shares)}
+    peers = against_peers(run.records)
+    if len(peers):
+        extras |= {"peers.csv": _csv(peers), "peers.md": markdown.peers(peers)}
     if len(policies):
         extras |= {"policies.csv": _csv(policies), "policies.md": markdown.policies(run.records)}
     if len(run.costs):

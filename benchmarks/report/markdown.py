@@ -11,6 +11,7 @@ import pandas as pd
 
 from benchmarks.analysis import quantities, tables
 from benchmarks.analysis.limits import FACTS, LARGE, means, sentences
+from benchmarks.analysis.peers import mean_lead
 from benchmarks.analysis.policies import combinations, side_by_side
 
 
@@ -99,6 +100,43 @@ _LIMITS_KEY = (
     "Shares of the bandwidth that copies of as many bytes reach in this run, or reading alone for what writes "
     "next to nothing. An op that computes much stays below. In the caches more than 100 % can be real: what a "
     "copy measures there is its own loop, too."
+)
+
+
+def peers(table: pd.DataFrame) -> str:
+    """Return the fastest backends beside the fastest peers, of `peers.against_peers`, as Markdown."""
+    told = ["op", "mode", *tables.telling(table, ("dtype", "device", "allocation", "cache", "timing", "shape"))]
+    rows = []
+    for row in table.to_dict("records"):
+        timed = not pd.isna(row["ratio"])
+        interval = f" ({row['ratio_low']:.2f} to {row['ratio_high']:.2f})" if timed else ""
+        rows.append(
+            [escape(str(row[key])) for key in told]
+            + [quantities.count(row["n_elements"]), str(row["backend"]), quantities.seconds(row["median_s"])]
+            + [str(row["peer"]), quantities.seconds(row["peer_median_s"]) if timed else ""]
+            + [f"{row['ratio']:.2f}{interval}" if timed else "", escape(str(row["inaccurate"]))]
+        )
+    headings = [
+        *told,
+        "elements",
+        "fastest",
+        "its time",
+        "fastest peer",
+        "its time ",
+        "peer / fastest",
+        "inaccurate",
+    ]
+    body = pd.DataFrame(rows, columns=pd.Index(map(escape, headings))).to_markdown(
+        index=False, disable_numparse=True
+    )
+    mean = mean_lead(table)
+    said = "" if math.isnan(mean) else f"Geometric mean of peer / fastest: {quantities.times(mean)}.\n\n"
+    return f"# Against other libraries\n\n{_PEERS_KEY}\n\n{said}{body}\n"
+
+
+_PEERS_KEY = (
+    "The fastest backend, and the fastest of the other libraries whose result passed the cross-check; above 1 the "
+    "backend is faster. What is inaccurate was not timed."
 )
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from benchmarks.analysis import quantities
 from benchmarks.analysis import tables as facts
 from benchmarks.analysis.limits import closeness, sentences
+from benchmarks.analysis.peers import against_peers, mean_lead
 from benchmarks.analysis.policies import side_by_side
 from benchmarks.analysis.store import Run
 from benchmarks.analysis.summary import summarise
@@ -32,7 +33,7 @@ def render(run: Run) -> str:
 def context(run: Run, speed: list[charts.Board], gallery: charts.Board) -> dict[str, Any]:
     """Return what the template lays out."""
     records, accuracy = run.records, run.accuracy
-    shares = closeness(records)
+    shares, beside_peers = closeness(records), against_peers(records)
     rated = facts.rate(records, baseline_device="cpu")
     names = facts.backend_order(records)
     return {
@@ -60,6 +61,8 @@ def context(run: Run, speed: list[charts.Board], gallery: charts.Board) -> dict[
         "shares": tables.limits(shares),
         "n_shares": len(shares),
         "share_sentences": sentences(shares),
+        "peers": tables.peers(beside_peers),
+        "peer_lead": quantities.times(mean_lead(beside_peers)) if beside_peers["ratio"].notna().any() else "",
         "limits": method.limits(run.bandwidth),
         "gallery": gallery,
         "problems": tables.problems(records, accuracy),

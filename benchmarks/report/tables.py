@@ -182,6 +182,22 @@ def limits(shares: pd.DataFrame) -> Table:
     return fill(columns, shares.head(MAX_ROWS), "Share of the limit that each backend reaches")
 
 
+def peers(table: pd.DataFrame) -> Table:
+    """Return the fastest backends beside the fastest peers, of `peers.against_peers`, up to `MAX_ROWS`."""
+    told = ("op", "mode", *tables.telling(table, ("dtype", "device", *POLICIES, "shape")))
+    columns = [
+        *map(_named, told),
+        Column("elements", lambda row: whole(row["n_elements"])),
+        Column("fastest", lambda row: Cell(text(row["backend"])), numeric=False),
+        Column("its time", lambda row: measure(row["median_s"], quantities.seconds)),
+        Column("fastest peer", lambda row: Cell(text(row["peer"])), numeric=False),
+        Column("peer's time", lambda row: measure(row["peer_median_s"], quantities.seconds)),
+        Column("peer / fastest", lambda row: measure(row["ratio"], quantities.times)),
+        Column("inaccurate, not timed", lambda row: Cell(text(row["inaccurate"])), numeric=False),
+    ]
+    return fill(columns, table.head(MAX_ROWS), "The fastest backend and the fastest other library")
+
+
 def _ahead(row: Row) -> Cell:
     return Cell("tie", 1.0) if row["tie"] else measure(row["ratio"], quantities.times)
 

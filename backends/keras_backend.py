@@ -1,0 +1,123 @@
+"""Keras, to compare with: `keras.ops` on each of its backends, called op by op.
+
+Keras chooses its backend when it is imported, from the environment variable KERAS_BACKEND.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from backends.base import NARROW, BaseBackend, known_dtype
+from backends.interface import MODES, BackendUnavailable, Gap
+
+PACKAGE = "keras"
+EXTRA = "peers"
+DEVICES = ("cpu",)
+VARIANTS = ()
+PEERS = ("keras-jax", "keras-torch", "keras-numpy")
+
+
+def create(variant: str, device: str, threads: int | None) -> KerasPeer:
+    """Return the backend; raise BackendUnavailable where Keras has started with another, or lacks this one."""
+    del device
+    wanted = variant.removeprefix("keras-")
+    if importlib.util.find_spec(wanted) is None:
+        raise BackendUnavailable(f"{variant}: the package {wanted!r} is not installed")
+    os.environ.setdefault("KERAS_BACKEND", wanted)
+    import keras
+
+    if keras.backend.backend() != wanted:
+        raise BackendUnavailable(f"{variant}: Keras has started with {keras.backend.backend()} in this process")
+    return KerasPeer(variant, threads or len(os.sched_getaffinity(0)), keras)
+
+
+class KerasPeer(BaseBackend):
+    """`keras.ops`: forwards alone, since their gradients are those of its backends."""
+
+    asynchronous = True
+    gaps = (
+        Gap("gradients are those of Keras's backend", "never", modes=MODES[1:]),
+        Gap("Keras allocates every output", "upstream", allocations=("reuse", "inplace")),
+        Gap("Keras computes in its floatx, float32 unless it is configured", "never", dtypes=(*NARROW, "float64")),
+    )
+
+    def __init__(self, name: str, threads: int, keras: Any) -> None:
+        super().__init__(name, "cpu", threads)
+        self._keras = keras
+        self._functions = _functions(keras.ops)
+
+    @property
+    def version(self) -> str:
+        """Version of Keras."""
+        return str(self._keras.__version__)
+
+    def asarray(self, array: Any, dtype: str | None = None) -> Any:
+        """Copy a host array to a tensor of Keras's backend."""
+        host = np.array(array, known_dtype(dtype), order="C")
+        return self._keras.ops.convert_to_tensor(host, dtype=host.dtype.name)
+
+    def to_numpy(self, array: Any) -> np.ndarray:
+        """Copy a tensor to the host."""
+        return np.array(self._keras.ops.convert_to_numpy(array))
+
+    def is_native(self, array: Any) -> bool:
+        """Tell whether `array` is a tensor of Keras's backend."""
+        return bool(self._keras.ops.is_tensor(array))
+
+    def synchronize(self, result: Any = None) -> None:
+        """Wait for `result`, where Keras's backend returns before it is there."""
+        if wait := getattr(result, "block_until_ready", None):
+            wait()
+
+    def _absent(self, op: str) -> Gap:
+        return Gap(f"keras.ops has no {op}", "upstream", ops=(op,))
+
+    def _forward(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
+        functions = self._functions or {}
+        return partial(functions[op], **parameters)
+
+    def _vjp(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
+        raise NotImplementedError(f"{self.name} has no gradients of its own, and `gaps` says so")
+
+
+def _functions(ops: Any) -> dict[str, Callable[..., Any]]:
+    """Return functions by the names of our ops, with our parameters by their names in `keras.ops`."""
+
+    def gelu(x: Any, *, approximate: str) -> Any:
+        return ops.gelu(x, approximate=approximate == "tanh")
+
+    return {
+        "relu": ops.relu,
+        "relu6": ops.relu6,
+        "leaky_relu": ops.leaky_relu,
+        "hard_sigmoid": ops.hard_sigmoid,
+        "hard_silu": ops.hard_silu,
+        "hard_tanh": ops.hard_tanh,
+        "soft_shrink": ops.soft_shrink,
+        "hard_shrink": ops.hard_shrink,
+        "sparse_plus": ops.sparse_plus,
+        "sparse_sigmoid": ops.sparse_sigmoid,
+        "sigmoid": ops.sigmoid,
+        "tanh": ops.tanh,
+        "elu": ops.elu,
+        "celu": ops.celu,
+        "selu": ops.selu,
+        "gelu": gelu,
+        "silu": ops.silu,
+        "mish": lambda x: x * ops.tanh(ops.softplus(x)),
+        "softplus": ops.softplus,
+        "softsign": ops.soft_sign if hasattr(ops, "soft_sign") else ops.softsign,
+        "log_sigmoid": ops.log_sigmoid,
+        "tanh_shrink": ops.tanh_shrink,
+        "squareplus": ops.squareplus,
+        "exponential": ops.exp,
+        "softmax": ops.softmax,
+        "log_softmax": ops.log_softmax,
+        "sparsemax": ops.sparsemax,
+    }

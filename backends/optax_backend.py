@@ -1,0 +1,51 @@
+"""Optax, to compare with: its losses, jitted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import optax
+
+from backends.jax_peer import JaxPeer
+
+PACKAGE = "optax"
+EXTRA = "peers"
+DEVICES = ("cpu",)
+VARIANTS = ()
+PEERS = ("optax",)
+
+
+def create(variant: str, device: str, threads: int | None) -> JaxPeer:
+    """Return the backend; JAX sizes its thread pool itself."""
+    del device, threads
+    return JaxPeer(variant, globals(), "Optax", optax.__version__)
+
+
+def _reduced(losses: Any, reduction: str) -> Any:
+    return losses if reduction == "none" else losses.mean() if reduction == "mean" else losses.sum()
+
+
+def mean_squared_error(prediction: Any, target: Any, *, reduction: str) -> Any:
+    """`squared_error`."""
+    return _reduced(optax.squared_error(prediction, target), reduction)
+
+
+def huber(prediction: Any, target: Any, *, delta: float, reduction: str) -> Any:
+    """`huber_loss`."""
+    return _reduced(optax.huber_loss(prediction, target, delta=delta), reduction)
+
+
+def log_cosh(prediction: Any, target: Any, *, reduction: str) -> Any:
+    """`log_cosh`."""
+    return _reduced(optax.log_cosh(prediction, target), reduction)
+
+
+def softmax_cross_entropy(x: Any, target: Any, *, axis: int, label_smoothing: float, reduction: str) -> Any:
+    """`softmax_cross_entropy`."""
+    smoothed = optax.smooth_labels(target, label_smoothing) if label_smoothing else target
+    return _reduced(optax.softmax_cross_entropy(x, smoothed, axis=axis), reduction)
+
+
+def kl_divergence(prediction: Any, target: Any, *, axis: int, reduction: str) -> Any:
+    """`kl_divergence`."""
+    return _reduced(optax.kl_divergence(prediction, target, axis=axis), reduction)

@@ -1,0 +1,92 @@
+"""What other libraries over NumPy arrays share, which are measured to compare with and not to be improved.
+
+Such a backend is a module of functions `<op>(*inputs, **parameters)`, each one call of the library as its users
+write it; one that takes `out` writes into it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from backends.base import NARROW, BaseBackend, known_dtype, output_shape
+from backends.interface import MODES, Allocation, Gap, Mode, OpSpec
+
+FORWARD_ALONE = Gap("the library has no gradients", "upstream", modes=MODES[1:])
+WIDE_ALONE = Gap("the library is compared in float32 and float64", "never", dtypes=NARROW)
+NOT_IN_PLACE = Gap("the library is not compared in place", "never", allocations=("inplace",))
+
+
+class HostPeer(BaseBackend):
+    """A library's functions over NumPy arrays: forwards alone."""
+
+    def __init__(self, name: str, threads: int, functions: Mapping[str, Any], library: str, version: str) -> None:
+        self.gaps = (FORWARD_ALONE, WIDE_ALONE, NOT_IN_PLACE)
+        super().__init__(name, "cpu", threads)
+        self._functions, self._library, self._version = functions, library, version
+
+    @property
+    def version(self) -> str:
+        """Version of the library."""
+        return self._version
+
+    def asarray(self, array: Any, dtype: str | None = None) -> np.ndarray:
+        """Copy a host array."""
+        return np.array(array, known_dtype(dtype), order="C")
+
+    def to_numpy(self, array: np.ndarray) -> np.ndarray:
+        """Copy an array."""
+        return np.array(array)
+
+    def is_native(self, array: Any) -> bool:
+        """Tell whether `array` is a `numpy.ndarray`."""
+        return isinstance(array, np.ndarray)
+
+    def supports(
+        self, op: str, *, dtype: str | None = None, mode: Mode = "forward", allocation: Allocation = "fresh"
+    ) -> Any:
+        """Return True, or the Gap that stands in the way: also that a function takes no `out`."""
+        answer = super().supports(op, dtype=dtype, mode=mode, allocation=allocation)
+        if answer and allocation == "reuse" and not self._writes_into(op):
+            return Gap(f"{self._library}'s function takes no out=", "upstream", ops=(op,), allocations=("reuse",))
+        return answer
+
+    def _writes_into(self, op: str) -> bool:
+        functions = self._functions or {}
+        return "out" in inspect.signature(functions[op]).parameters
+
+    def _absent(self, op: str) -> Gap:
+        return Gap(f"{self._library} has no {op}", "upstream", ops=(op,))
+
+    def _forward(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
+        functions = self._functions or {}
+        return partial(functions[op], **parameters)
+
+    def _vjp(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
+        raise NotImplementedError(f"{self.name} has no gradients, and `gaps` says so")
+
+    def _bind(
+        self,
+        spec: OpSpec,
+        mode: Mode,
+        inputs: Sequence[Any],
+        cotangent: Any,
+        parameters: dict[str, Any],
+        allocation: Allocation,
+    ) -> Callable[[], Any]:
+        del mode, cotangent  # a forward: see `gaps`
+        forward = partial(self._forward(spec.name, parameters), *inputs)
+        if allocation == "fresh":
+            return forward
+        return partial(forward, out=np.empty(output_shape(spec, inputs, parameters), inputs[0].dtype))
+
+
+def reduced(losses: np.ndarray, reduction: str) -> np.ndarray:
+    """Return losses, their mean or their sum, as an array of their dtype."""
+    if reduction == "none":
+        return losses
+    return np.asarray(losses.mean() if reduction == "mean" else losses.sum())

@@ -1,0 +1,60 @@
+"""Against other libraries: the fastest backend of each case beside the fastest peer whose numbers are right."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.analysis.ratios import ratio_interval
+from benchmarks.analysis.tables import CASE, measured
+
+FACTS = ("backend", "median_s", "peer", "peer_median_s", "ratio", "ratio_low", "ratio_high", "inaccurate")
+
+
+def against_peers(records: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per comparable case that a peer was measured in, or judged inaccurate.
+
+    The columns are the case's and `FACTS`: the fastest backend that is no peer and the fastest peer, the peer's
+    median over the backend's with its 95 % interval (NaN without an accurate peer), and the peers whose results
+    failed the cross-check, which were not timed.
+    """
+    is_peer = records["peer"].fillna(value=False).astype(bool)
+    rows = measured(records)
+    rows["peer"] = rows["peer"].fillna(value=False).astype(bool)
+    wrong = records[is_peer & (records["status"] == "inaccurate")].copy()
+    for key in CASE:
+        wrong[key] = wrong[key].fillna(0).astype("int64") if key == "n_elements" else wrong[key].fillna("")
+    keys, found = list(CASE), []
+    inaccurate = {case: list(group["backend"]) for case, group in wrong.groupby(keys, sort=False)}
+    for case, group in rows.groupby(keys, sort=False):
+        peers = group[group["peer"]].sort_values("median_s")
+        ours = group[~group["peer"]].sort_values("median_s")
+        if ours.empty or (peers.empty and case not in inaccurate):
+            continue
+        facts = _facts(ours.iloc[0], peers.iloc[0] if len(peers) else None)
+        listed = ", ".join(inaccurate.get(case, []))
+        found.append(dict(zip(keys, case, strict=True)) | facts | {"inaccurate": listed})
+    return pd.DataFrame(found, columns=[*keys, *FACTS])
+
+
+def mean_lead(table: pd.DataFrame) -> float:
+    """Return the geometric mean of `ratio` over the cases with an accurate peer; NaN of none."""
+    ratios = table["ratio"].dropna()
+    return float(np.exp(np.log(ratios).mean())) if len(ratios) else float("nan")
+
+
+def _facts(ours: pd.Series, peer: pd.Series | None) -> dict[str, object]:
+    facts: dict[str, object] = {"backend": ours["backend"], "median_s": ours["median_s"]}
+    if peer is None:
+        return facts | {"peer": "", "peer_median_s": np.nan, "ratio": np.nan}
+    low, high = ratio_interval(*(float(row[n]) for row in (peer, ours) for n in _INTERVAL))
+    return facts | {
+        "peer": peer["backend"],
+        "peer_median_s": peer["median_s"],
+        "ratio": peer["median_s"] / ours["median_s"],
+        "ratio_low": low,
+        "ratio_high": high,
+    }
+
+
+_INTERVAL = ("median_s", "ci95_low_s", "ci95_high_s")

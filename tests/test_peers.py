@@ -1,0 +1,103 @@
+"""Other libraries, to compare with: measured where they are asked for, judged alike, no failures of ours."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import backends
+from backends.interface import Gap
+from benchmarks import selection
+from benchmarks.analysis.peers import against_peers, mean_lead
+from benchmarks.analysis.records import to_frame
+from benchmarks.report import markdown
+from tests import synthetic
+from tests.job import Job
+
+
+def options(*arguments):
+    import argparse
+
+    parser = argparse.ArgumentParser()
+    selection.add_options(parser.add_argument)
+    return selection.chosen(parser.parse_args(arguments))
+
+
+def test_peers_join_what_is_measured_only_when_asked_for():
+    assert not set(backends.peers()) & set(options().resolve().backends)
+    assert set(options("--peers").backends) == {*backends.names(), *backends.peers()}
+    assert options("--peers", "--backend", "numpy").backends == ("numpy", *backends.peers())
+    assert options("--backend", "scipy").backends == ("scipy",)
+
+
+def test_what_a_library_lacks_is_a_gap_of_its_own():
+    scipy = backends.load("scipy")
+    assert scipy.supports("sigmoid", dtype="float32", allocation="reuse") is True
+    for op, mode, allocation, why in (
+        ("dice", "forward", "fresh", "scipy.special has no dice"),
+        ("sigmoid", "backward", "fresh", "no gradients"),
+        ("softmax", "forward", "reuse", "takes no out="),
+    ):
+        gap = scipy.supports(op, dtype="float32", mode=mode, allocation=allocation)
+        assert isinstance(gap, Gap)
+        assert why in gap.reason
+
+
+@pytest.mark.parametrize("name", backends.peers())
+def test_a_peer_computes_what_numpy_does(name):
+    if reason := backends.missing(name):
+        pytest.skip(reason)
+    try:
+        peer = backends.load(name, threads=1)
+    except backends.BackendUnavailable as error:
+        pytest.skip(str(error))
+    x = np.linspace(-3, 3, 12, dtype=np.float32).reshape(3, 4)
+    op = next(op for op in ("sigmoid", "mean_squared_error") if peer.implements(op))
+    arrays = (x,) if op == "sigmoid" else (x, x[::-1].copy())
+    got = peer.to_numpy(peer.bind(op, *arrays)())
+    np.testing.assert_allclose(got, backends.load("numpy").bind(op, *arrays)(), rtol=1e-5)
+
+
+def frame(*rows):
+    return to_frame([synthetic.record(*row[:1], n=1000) | row[1] for row in rows])
+
+
+def timed(median_s, *, peer=False):
+    return {"median_s": median_s, "ci95_low_s": 0.99 * median_s, "ci95_high_s": 1.01 * median_s, "peer": peer}
+
+
+def test_the_fastest_is_set_beside_the_fastest_accurate_peer():
+    wrong = timed(1e-7, peer=True) | {"status": "inaccurate", "reason": "300 ULP", "median_s": None}
+    table = against_peers(
+        frame(
+            ("numpy", timed(4e-6)),
+            ("torch", timed(2e-6)),
+            ("scipy", timed(6e-6, peer=True)),
+            ("numexpr", timed(8e-6, peer=True)),
+            ("onnxruntime", wrong),
+        )
+    )
+    (row,) = table.to_dict("records")
+    assert (row["backend"], row["peer"], row["inaccurate"]) == ("torch", "scipy", "onnxruntime")
+    assert row["ratio"] == pytest.approx(3)
+    assert row["ratio_low"] < 3 < row["ratio_high"]
+    assert mean_lead(table) == pytest.approx(3)
+    assert "| torch" in markdown.peers(table)
+
+
+def test_without_an_accurate_peer_there_is_no_ratio():
+    wrong = timed(1e-7, peer=True) | {"status": "inaccurate", "reason": "300 ULP", "median_s": None}
+    table = against_peers(frame(("numpy", timed(4e-6)), ("scipy", wrong)))
+    assert pd.isna(table["ratio"]).all()
+    assert against_peers(frame(("numpy", timed(4e-6)))).empty
+
+
+def test_a_peer_is_judged_and_timed_in_the_same_run(tmp_path):
+    arguments = ("--op", "sigmoid", "dice", "--size", "1000", "--mode", "forward", "--backend", "numpy")
+    job = Job(tmp_path, *arguments, "--backend", "scipy", "-k", "timing", check=0)
+    assert "scipy.special has no dice (upstream)" in job.output
+    records = job.records.set_index(["op", "backend"])
+    assert records.loc[("sigmoid", "scipy"), "status"] == "ok"
+    assert bool(records.loc[("sigmoid", "scipy"), "peer"])
+    assert (job.results / "latest" / "peers.md").exists()
