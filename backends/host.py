@@ -205,9 +205,9 @@ def reduced(
     Added in float64; the mean of nothing is NaN.
     """
     out = np.empty((), dtype) if out is None else out
-    with np.errstate(over="ignore", invalid="ignore"):  # as the losses themselves may: infinite, or inf - inf
-        total = parts if isinstance(parts, float) else float(np.sum(parts, dtype=np.float64))
-        if reduction == "mean":
-            total = total / losses if losses else math.nan
-        out[...] = total
+    if not isinstance(parts, float):
+        with np.errstate(over="ignore", invalid="ignore"):  # as the losses themselves may: infinite, or inf - inf
+            parts = float(np.sum(parts, dtype=np.float64))
+    total = parts if reduction == "sum" else parts / losses if losses else math.nan
+    out[()] = total if abs(total) <= FLOAT32_MAX or dtype != np.float32 else total * math.inf
     return out

@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from backends import numpy_parts as parts
-from backends.numpy_blocks import label_loss, label_loss_pullback, row_loss, row_loss_pullback
+from backends.numpy_blocks import Result
+from backends.numpy_row_blocks import label_loss, label_loss_pullback, row_loss, row_loss_pullback
 
 
-@row_loss
-def categorical_cross_entropy(prediction: np.ndarray, target: np.ndarray, *, eps: float) -> np.ndarray:
+@row_loss(wide=1)
+def categorical_cross_entropy(prediction: np.ndarray, target: np.ndarray, y: np.ndarray, *, eps: float) -> Result:
     """-Σ t·log(p + eps)."""
-    return -parts.dot(target, np.log(prediction + eps))
+    logs = np.log(np.add(prediction, eps, y) if eps else prediction, y)
+    return np.negative(parts.dot(target, logs))
 
 
 @row_loss_pullback
@@ -22,16 +24,19 @@ def categorical_cross_entropy_vjp(
     if eps == 0:
         parts.ratio(-target, prediction, out)
         return
-    np.add(prediction, eps, out=out)
-    np.divide(-target, out, out=out)
+    np.divide(target, np.add(prediction, eps, out), out)
+    np.negative(out, out)
 
 
-@row_loss
-def softmax_cross_entropy(logits: np.ndarray, target: np.ndarray, *, label_smoothing: float) -> np.ndarray:
+@row_loss(wide=2)
+def softmax_cross_entropy(
+    logits: np.ndarray, target: np.ndarray, z: np.ndarray, e: np.ndarray, *, label_smoothing: float
+) -> Result:
     """Σ t · log(Σ exp(x - max)) - Σ t·(x - max)."""
     target = _smoothed(target, label_smoothing)
-    shifted = parts.shifted(logits)
-    return np.asarray(target.sum(-1) * np.log(np.exp(shifted).sum(-1)) - parts.dot(target, shifted))
+    parts.shift(logits, None, z)
+    logs = np.log(np.add.reduce(np.exp(z, e), -1))
+    return np.add.reduce(target, -1) * logs - parts.dot(target, z)
 
 
 @row_loss_pullback
@@ -40,20 +45,25 @@ def softmax_cross_entropy_vjp(
 ) -> None:
     """softmax(x)·Σ t - t."""
     target = _smoothed(target, label_smoothing)
-    e = parts.shifted_exp(logits)
-    e *= target.sum(-1, keepdims=True) / e.sum(-1, keepdims=True)
-    np.subtract(e, target, out=out)
+    np.exp(parts.shift(logits, None, out), out)
+    np.multiply(out, parts.row_sum(target) / parts.row_sum(out), out)
+    np.subtract(out, target, out)
 
 
-@label_loss
+@label_loss(wide=1)
 def softmax_cross_entropy_with_integer_labels(
-    logits: np.ndarray, labels: np.ndarray, *, weight: np.ndarray | None, label_smoothing: float
-) -> np.ndarray:
+    logits: np.ndarray,
+    labels: np.ndarray,
+    shifted: np.ndarray,
+    *,
+    weight: np.ndarray | None,
+    label_smoothing: float,
+) -> Result:
     """w[label]·(log(Σ exp(x - max)) - (x - max)[label]); smoothed, a share of it over all classes."""
-    shifted = parts.shifted(logits)
-    chosen = np.take_along_axis(shifted, labels, -1)[..., 0]
+    parts.shift(logits, None, shifted)
+    chosen = parts.chosen(shifted, labels)
     if label_smoothing == 0:
-        losses = np.log(np.exp(shifted, out=shifted).sum(-1)) - chosen
+        losses = np.log(np.add.reduce(np.exp(shifted, shifted), -1)) - chosen
         return np.asarray(losses if weight is None else losses * weight[labels[..., 0]])
     logs = np.log(np.exp(shifted).sum(-1))
     weights = np.ones(logits.shape[-1], logits.dtype) if weight is None else weight
@@ -82,12 +92,10 @@ def softmax_cross_entropy_with_integer_labels_vjp(
     np.put_along_axis(out, labels, np.take_along_axis(out, labels, -1) - own, -1)
 
 
-@label_loss
-def negative_log_likelihood(
-    prediction: np.ndarray, labels: np.ndarray, *, weight: np.ndarray | None
-) -> np.ndarray:
+@label_loss(blocked=False)
+def negative_log_likelihood(prediction: np.ndarray, labels: np.ndarray, *, weight: np.ndarray | None) -> Result:
     """-w[label]·prediction[label]."""
-    chosen = np.take_along_axis(prediction, labels, -1)[..., 0]
+    chosen = parts.chosen(prediction, labels)
     return np.asarray(-chosen if weight is None else -chosen * weight[labels[..., 0]])
 
 
@@ -101,15 +109,14 @@ def negative_log_likelihood_vjp(
     np.put_along_axis(out, labels, -1 if weight is None else -weight[labels], -1)
 
 
-@row_loss
-def kl_divergence(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
+@row_loss(wide=1)
+def kl_divergence(prediction: np.ndarray, target: np.ndarray, logs: np.ndarray) -> Result:
     """Σ t·(log(t) - x), where t = 0 counts nothing."""
-    logs = np.log(target)
-    logs -= prediction
-    if not logs.min(initial=0) > -np.inf:
+    np.log(target, logs)
+    np.subtract(logs, prediction, logs)
+    if not parts.lowest(logs) > -np.inf:
         np.copyto(logs, 0, where=(target == 0) & ~np.isnan(prediction))
-    logs *= target
-    return np.asarray(logs.sum(-1))
+    return parts.row_dot(target, logs)
 
 
 @row_loss_pullback
@@ -119,8 +126,8 @@ def kl_divergence_vjp(prediction: np.ndarray, target: np.ndarray, out: np.ndarra
     np.negative(target, out=out)
 
 
-@row_loss
-def categorical_hinge(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
+@row_loss()
+def categorical_hinge(prediction: np.ndarray, target: np.ndarray) -> Result:
     """max(1 + max((1 - t)·p) - Σ t·p, 0)."""
     return np.asarray(np.maximum(_class_margin(_others(prediction, target), prediction, target)[..., 0], 0))
 
@@ -136,9 +143,14 @@ def categorical_hinge_vjp(prediction: np.ndarray, target: np.ndarray, out: np.nd
     np.multiply(best, _class_margin(others, prediction, target) > 0, out=out)
 
 
-@row_loss
-def cosine_similarity(prediction: np.ndarray, target: np.ndarray, *, eps: float) -> np.ndarray:
+@row_loss()
+def cosine_similarity(prediction: np.ndarray, target: np.ndarray, *, eps: float) -> Result:
     """Σ u·v, u and v prediction and target over max(norm, eps)."""
+    squares = [np.add.reduce(np.square(a, order="C"), -1) for a in (prediction, target)]
+    if all(parts.lowest(square) > 1e-20 and parts.highest(square) < 1e20 for square in squares):
+        norm, other = (np.maximum(np.sqrt(square), eps) for square in squares)
+        product = np.add.reduce(np.multiply(prediction, target, order="C"), -1)
+        return product / norm / other
     return np.asarray((_unit(prediction, eps)[0] * _unit(target, eps)[0]).sum(-1))
 
 
@@ -153,23 +165,23 @@ def cosine_similarity_vjp(prediction: np.ndarray, target: np.ndarray, out: np.nd
     np.divide(v, largest, out=out)
 
 
-@row_loss
-def dice(prediction: np.ndarray, target: np.ndarray, *, eps: float) -> np.ndarray:
+@row_loss(wide=1)
+def dice(prediction: np.ndarray, target: np.ndarray, y: np.ndarray, *, eps: float) -> Result:
     """1 - (2·Σ t·p + eps) / (Σ (t + p) + eps)."""
-    both, all_ = _dice_sums(prediction, target, eps)
+    both, all_ = _dice_sums(prediction, target, y, eps)
     return np.asarray(1 - (both / all_)[..., 0])
 
 
 @row_loss_pullback
 def dice_vjp(prediction: np.ndarray, target: np.ndarray, out: np.ndarray, *, eps: float) -> None:
     """(both/all - 2t) / all, both and all the sums of the quotient."""
-    both, all_ = _dice_sums(prediction, target, eps)
+    both, all_ = _dice_sums(prediction, target, out, eps)
     np.subtract(both / all_, 2 * target, out=out)
     out /= all_
 
 
-@row_loss
-def tversky(prediction: np.ndarray, target: np.ndarray, *, alpha: float, beta: float, eps: float) -> np.ndarray:
+@row_loss()
+def tversky(prediction: np.ndarray, target: np.ndarray, *, alpha: float, beta: float, eps: float) -> Result:
     """1 - both/all, both = Σ t·p + eps, all = both + Σ (alpha·(1 - t)·p + beta·t·(1 - p))."""
     both, all_ = _tversky_sums(prediction, target, alpha, beta, eps)
     return np.asarray(1 - (both / all_)[..., 0])
@@ -190,18 +202,18 @@ def tversky_vjp(
 # --- shared parts -------------------------------------------------------------------------------------------
 
 
-def _smoothed(target: np.ndarray, label_smoothing: float) -> np.ndarray:
+def _smoothed(target: np.ndarray, label_smoothing: float) -> Result:
     """Move a share of each target to all classes alike."""
     if label_smoothing == 0:
         return target
     return np.asarray((1 - label_smoothing) * target + label_smoothing / target.shape[-1])
 
 
-def _others(p: np.ndarray, t: np.ndarray) -> np.ndarray:
+def _others(p: np.ndarray, t: np.ndarray) -> Result:
     return np.asarray((1 - t) * p)
 
 
-def _class_margin(others: np.ndarray, p: np.ndarray, t: np.ndarray) -> np.ndarray:
+def _class_margin(others: np.ndarray, p: np.ndarray, t: np.ndarray) -> Result:
     return np.asarray(1 + others.max(-1, keepdims=True) - (t * p).sum(-1, keepdims=True))
 
 
@@ -220,8 +232,9 @@ def _unit(x: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray, np.ndarray
     return u, largest, root, is_long
 
 
-def _dice_sums(p: np.ndarray, t: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray]:
-    return 2 * (t * p).sum(-1, keepdims=True) + eps, (t + p).sum(-1, keepdims=True) + eps
+def _dice_sums(p: np.ndarray, t: np.ndarray, y: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray]:
+    both = parts.row_dot(t, p)[..., None]
+    return 2 * both + eps, parts.row_sum(np.add(t, p, y)) + eps
 
 
 def _tversky_sums(

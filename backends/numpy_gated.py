@@ -1,104 +1,79 @@
-"""NumPy: activations of two arrays. What is linear in x has a vjp that is the op itself, with g in place of x.
-
-`out` may be x; see `elementwise`.
-"""
+"""NumPy: activations of two arrays. What is linear in x has a vjp that is the op itself, with g in place of x."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from backends import numpy_parts as parts
-from backends.numpy_blocks import elementwise, pullback, silent
+from backends.host import Function, Run, bound_by
+from backends.numpy_blocks import Array, Out, Result, elementwise, pullback, quietly
 
 
-@elementwise(scratch=1, aside=True)
-def prelu(x: np.ndarray, weight: np.ndarray, out: np.ndarray, low: np.ndarray, zero: np.ndarray) -> None:
+@elementwise(scratch=3, numbers=(0,))
+def prelu(x: Array, weight: Array, low: Array, high: Array, y: Array, zero: Array, out: Out) -> Result:
     """max(x, 0) + weight·min(x, 0)."""
-    zero.fill(0)
     np.minimum(x, zero, out=low)
-    np.maximum(x, zero, out=out)
-    with silent():  # a weight above 1 may overflow, and one of 0 meet infinity
-        low *= weight
-    out += low
+    quietly(np.multiply, low, weight, y)  # a weight above 1 may overflow, and one of 0 meet infinity
+    return np.add(np.maximum(x, zero, out=high), y, out)
 
 
-@pullback(scratch=1)
-def prelu_vjp(x: np.ndarray, weight: np.ndarray, out: np.ndarray, right: np.ndarray) -> None:
+@pullback(scratch=3, numbers=(0, 1))
+def prelu_vjp(x: Array, weight: Array, y: Array, d: Array, z: Array, zero: Array, one: Array) -> Result:
     """1 where x > 0, else the weight."""
-    np.greater(x, 0, out=right)
-    np.subtract(1, right, out=out)
-    with silent():  # 0 may meet an infinite weight
-        out *= weight
-    out += right
-    parts.keep_nan(x, out)
+    right = parts.above_zero(x, y, zero)
+    np.subtract(one, right, out=d)
+    quietly(np.multiply, d, weight, z)  # 0 may meet an infinite weight
+    return np.add(z, right, d)
 
 
-@elementwise(scratch=2, aside=True)
-def swiglu(x: np.ndarray, gate: np.ndarray, out: np.ndarray, a: np.ndarray, e: np.ndarray, y: np.ndarray) -> None:
-    """x·gate·σ(gate)."""
-    with silent():  # the product may overflow, and 0 meet infinity
-        if parts.exp_is_finite(gate):
-            np.negative(gate, out=e)
-            np.exp(e, out=e)
-            e += 1
-            np.divide(gate, e, out=y)
-            np.multiply(x, y, out=out)
-            return
-        np.abs(gate, out=a)
-        tail = parts.exp_minus(a, e)
-        np.maximum(e, gate >= 0, out=y)  # exp(min(gate, 0))
-        e += 1
-        y /= e
-        y *= parts.no_less(gate)
-        y *= x
-        parts.left(gate, y, tail)
-        parts.keep_infinite(x, gate, y)
-        if y is not out:
-            np.copyto(out, y)
+@elementwise(scratch=3, numbers=(1,), quiet=True)
+def swiglu(x: Array, gate: Array, a: Array, e: Array, y: Array, one: Array, out: Out) -> Result:
+    """x·gate·σ(gate); the product may overflow, and 0 meet infinity."""
+    if parts.exp_is_finite(gate):
+        np.negative(gate, e)
+        np.exp(e, y)
+        np.add(y, one, e)
+        return np.multiply(x, np.divide(gate, e, y), out)
+    np.abs(gate, a)
+    tail = parts.left_tail(gate, parts.exp_minus(a, e))
+    np.maximum(e, gate >= 0, out=y)  # exp(min(gate, 0))
+    e += 1
+    y /= e
+    y *= parts.no_less(gate)
+    y *= x
+    if tail is not None:
+        y *= tail
+    return np.positive(parts.keep_infinite(x, gate, y), out)
 
 
-def swiglu_vjp(g: np.ndarray, x: np.ndarray, gate: np.ndarray, *, out: np.ndarray | None = None) -> np.ndarray:
-    """g·gate·σ(gate)."""
-    del x
-    return swiglu(g, gate, out=out)
+@elementwise(scratch=3, dtype=np.float64, quiet=True)
+def geglu(x: Array, gate: Array, a: Array, y: Array, right: Array, out: Array, *, approximate: str) -> Result:
+    """x·gelu(gate), in float64 as gelu, rounded once; the product may overflow, and 0 meet infinity."""
+    parts.gelu(gate, a, y, right, y, approximate=approximate)
+    np.multiply(x, y, y)
+    return np.add(parts.keep_infinite(x, gate, y), 0, out, casting="same_kind")
 
 
-@elementwise(scratch=3, dtype=np.float64)
-def geglu(
-    x: np.ndarray,
-    gate: np.ndarray,
-    out: np.ndarray,
-    a: np.ndarray,
-    y: np.ndarray,
-    right: np.ndarray,
-    *,
-    approximate: str,
-) -> None:
-    """x·gelu(gate), in float64 as gelu, rounded once for float32."""
-    parts.gelu(gate, y, a, y, right, approximate=approximate)
-    with silent():  # the product may overflow, and 0 meet infinity
-        np.multiply(x, y, out=y)
-        parts.keep_infinite(x, gate, y)
-        np.copyto(out, y, casting="same_kind")
+@elementwise(scratch=1, numbers=(0,), quiet=True)
+def reglu(x: Array, gate: Array, y: Array, zero: Array, out: Out) -> Result:
+    """x·max(gate, 0); the product may overflow, and 0 meet infinity."""
+    return np.multiply(x, np.maximum(gate, zero, out=y), out)
 
 
-def geglu_vjp(
-    g: np.ndarray, x: np.ndarray, gate: np.ndarray, *, approximate: str, out: np.ndarray | None = None
-) -> np.ndarray:
-    """g·gelu(gate)."""
-    del x
-    return geglu(g, gate, approximate=approximate, out=out)
+def _linear_in_x(op: Function, name: str, doc: str) -> Function:
+    """Return the vjp of an op that is linear in x: the op of the cotangent."""
+
+    def bind(g: Array, x: Array, gate: Array, *, out: Out = None, **parameters: Any) -> Run:
+        del x
+        return op.bind(g, gate, out=out, **parameters)
+
+    vjp = bound_by(bind)
+    vjp.__name__, vjp.__doc__ = name, doc
+    return vjp
 
 
-@elementwise(scratch=1, aside=True)
-def reglu(x: np.ndarray, gate: np.ndarray, out: np.ndarray, zero: np.ndarray, y: np.ndarray) -> None:
-    """x·max(gate, 0)."""
-    parts.rectify(gate, y, zero)
-    with silent():  # the product may overflow, and 0 meet infinity
-        np.multiply(x, y, out=out)
-
-
-def reglu_vjp(g: np.ndarray, x: np.ndarray, gate: np.ndarray, *, out: np.ndarray | None = None) -> np.ndarray:
-    """g·max(gate, 0)."""
-    del x
-    return reglu(g, gate, out=out)
+swiglu_vjp = _linear_in_x(swiglu, "swiglu_vjp", "g·gate·σ(gate).")
+geglu_vjp = _linear_in_x(geglu, "geglu_vjp", "g·gelu(gate).")
+reglu_vjp = _linear_in_x(reglu, "reglu_vjp", "g·max(gate, 0).")

@@ -5,122 +5,134 @@ Kernels run without warnings: infinite losses are for inputs to make.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from backends import numpy_parts as parts
-from backends.numpy_blocks import loss, loss_pullback
+from backends.numpy_blocks import Array, Out, Result, loss, loss_pullback
 
 
-@loss(scratch=1)
-def binary_cross_entropy(prediction: np.ndarray, target: np.ndarray, out: np.ndarray, no: np.ndarray) -> None:
+@loss(scratch=4, numbers=(1,))
+def binary_cross_entropy(
+    prediction: Array, target: Array, y: Array, yes: Array, no: Array, z: Array, one: Array, out: Out
+) -> Result:
     """-(t·log(p) + (1 - t)·log(1 - p)), where a factor of 0 counts nothing."""
-    _entropy(prediction, target, out, no)
+    return _entropy(prediction, target, y, yes, no, z, one, out)
 
 
-@loss_pullback(scratch=2, scale=256)
+@loss_pullback(scratch=2, numbers=(1, 256), scale=256)
 def binary_cross_entropy_vjp(
-    prediction: np.ndarray, target: np.ndarray, out: np.ndarray, rest: np.ndarray, falling: np.ndarray
-) -> None:
-    """(1 - t)/(1 - p) - t/p, where 0/0 is 0, over 256: 1/p may overflow."""
-    parts.ratio((1 - target) / 256, np.subtract(1, prediction, out=rest), out)
-    parts.ratio(target / 256, prediction, falling)
-    out -= falling
+    prediction: Array, target: Array, y: Array, z: Array, one: Array, factor: Array
+) -> Result:
+    """(p - t)/(256·p·(1 - p)), over 256 since 1/p may overflow: (1 - t)/(1 - p) - t/p, where 0/0 is 0."""
+    np.subtract(one, prediction, y)
+    np.multiply(y, prediction, z)
+    np.multiply(z, factor, y)
+    np.divide(np.subtract(prediction, target, z), y, z)
+    if parts.has_nan(z):
+        certain = (prediction == target) & ((prediction == 0) | (prediction == 1))
+        np.copyto(z, (1 - 2 * prediction) / 256, where=certain)
+    return z
 
 
-@loss(scratch=2)
+@loss(scratch=4, numbers=(0,))
 def binary_cross_entropy_with_logits(
-    logits: np.ndarray,
-    target: np.ndarray,
-    pos_weight: np.ndarray | None,
-    out: np.ndarray,
-    a: np.ndarray,
-    w: np.ndarray,
-) -> None:
+    logits: Array,
+    target: Array,
+    pos_weight: Array | None,
+    a: Array,
+    e: Array,
+    y: Array,
+    w: Array,
+    zero: Array,
+    out: Out,
+) -> Result:
     """log(1 + exp(-|x|)) + |x|·w, where w = 1 - t right of zero and t left of it.
 
     With a weight W: (1 - t + W·t)·log(1 + exp(-|x|)) + |x|·w, where w = W·t left of zero.
     """
-    parts.exp_minus_abs(logits, out)
-    np.log1p(out, out=out)
-    np.greater_equal(logits, 0, out=w)
+    np.abs(logits, a)
+    np.negative(a, y)
+    np.exp(y, e)
+    np.log1p(e, y)
+    right = np.greater_equal(logits, zero)
     if pos_weight is None:
-        w -= target
-        np.abs(w, out=w)
+        np.subtract(right, target, e)
+        np.abs(e, w)
     else:
         yes, no = pos_weight * target, 1 - target
-        out *= yes + no
-        no *= w
-        yes *= np.subtract(1, w, out=w)
-        np.add(yes, no, out=w)
-    np.abs(logits, out=a)
-    if not a.max() < np.inf:
+        y *= yes + no
+        no *= right
+        yes *= np.logical_not(right)
+        np.add(yes, no, w)
+    if not parts.highest(a) < np.inf:
         np.copyto(a, 0, where=(a == np.inf) & (w == 0))  # a certain and correct prediction costs nothing
-    a *= w
-    out += a
+    return np.add(np.multiply(a, w, e), y, out)
 
 
-@loss_pullback(scratch=2)
+@loss_pullback(scratch=3, numbers=(1,))
 def binary_cross_entropy_with_logits_vjp(
-    logits: np.ndarray,
-    target: np.ndarray,
-    pos_weight: np.ndarray | None,
-    out: np.ndarray,
-    e: np.ndarray,
-    yes: np.ndarray,
-) -> None:
+    logits: Array, target: Array, pos_weight: Array | None, y: Array, e: Array, s: Array, one: Array
+) -> Result:
     """σ(x) - t; with a weight W: (1 - t)·σ(x) - W·t·σ(-x)."""
-    parts.sigmoid(logits, out, e)
+    parts.sigmoid(logits, y, e, one, s)
     if pos_weight is None:
-        out -= target
-        return
-    out *= 1 - target
-    parts.sigmoid(-logits, yes, e)
+        return np.subtract(s, target, y)
+    s *= 1 - target
+    yes = parts.sigmoid(-logits, y, e, one, np.empty_like(s))
     yes *= target
     yes *= pos_weight
-    out -= yes
+    return np.subtract(s, yes, y)
 
 
-@loss(scratch=2)
+@loss(scratch=4, numbers=(1,))
 def binary_focal_cross_entropy(
-    prediction: np.ndarray,
-    target: np.ndarray,
-    out: np.ndarray,
-    wrong: np.ndarray,
-    factor: np.ndarray,
+    prediction: Array,
+    target: Array,
+    y: Array,
+    wrong: Array,
+    factor: Array,
+    z: Array,
+    one: Array,
+    out: Out,
     *,
     alpha: float | None,
     gamma: float,
-) -> None:
+) -> Result:
     """a·q**gamma·binary_cross_entropy, q = t·(1 - p) + (1 - t)·p, a = alpha·t + (1 - alpha)·(1 - t)."""
-    _entropy(prediction, target, out, factor)
+    entropy = _entropy(prediction, target, y, wrong, factor, z, one, z)
     _wrong(prediction, target, wrong, factor)
     _power(wrong, gamma, factor)
-    out *= factor
     if alpha is not None:
-        out *= _class_weight(target, alpha)
+        entropy *= factor
+        return np.multiply(entropy, _class_weight(target, alpha), out)
+    return np.multiply(entropy, factor, out)
 
 
-@loss_pullback(scratch=3)
+@loss_pullback(scratch=5, numbers=(1,))
 def binary_focal_cross_entropy_vjp(
-    prediction: np.ndarray,
-    target: np.ndarray,
-    out: np.ndarray,
-    wrong: np.ndarray,
-    slope: np.ndarray,
-    factor: np.ndarray,
+    prediction: Array,
+    target: Array,
+    y: Array,
+    wrong: Array,
+    slope: Array,
+    factor: Array,
+    z: Array,
+    one: Array,
     *,
     alpha: float | None,
     gamma: float,
-) -> None:
+) -> Result:
     """a·q**gamma·(gamma·(1 - 2t)·h/q + (1 - t)/(1 - p) - t/p), h the cross entropy; h/q is 0 at p = 0 and 1.
 
     There the logarithm is infinite, but its slope infinitely more so. A slope of 0 counts nothing.
     """
+    out = _entropy(prediction, target, y, slope, factor, z, one, z)
     _wrong(prediction, target, wrong, factor)
     _power(wrong, gamma, factor)
-    _entropy(prediction, target, out, slope)
     out /= wrong
-    parts.drop(out, (prediction == 0) | (prediction == 1))
+    parts.drop(out, lambda: (prediction == 0) | (prediction == 1))
     out *= gamma * (1 - 2 * target)
     out *= factor
     weight = out.dtype.type(1) if alpha is None else _class_weight(target, alpha)
@@ -129,104 +141,92 @@ def binary_focal_cross_entropy_vjp(
         parts.ratio(share * weight, of, slope)  # weighted before it may overflow
         slope *= factor
         slope *= sign
-        parts.drop(slope, share == 0)
+        parts.drop(slope, partial(np.equal, share, 0))
         out += slope
+    return out
 
 
-@loss(scratch=1)
-def poisson(
-    prediction: np.ndarray, target: np.ndarray, out: np.ndarray, share: np.ndarray, *, log_input: bool
-) -> None:
+@loss(scratch=2)
+def poisson(prediction: Array, target: Array, e: Array, share: Array, out: Out, *, log_input: bool) -> Result:
     """exp(x) - t·x, or x - t·log(x), where t = 0 counts nothing; an infinite rate outweighs the rest."""
     if log_input:
-        np.exp(prediction, out=out)
-        np.multiply(prediction, target, out=share)
+        rate = np.exp(prediction, e)
+        np.multiply(prediction, target, share)
     else:
-        np.copyto(out, prediction)
-        np.log(prediction, out=share)
-        share *= target
-    parts.drop(share, (target == 0) | (prediction == np.inf))
-    out -= share
+        rate = prediction
+        np.multiply(np.log(prediction, e), target, share)
+    parts.drop(share, lambda: (target == 0) | (prediction == np.inf))
+    return np.subtract(rate, share, out)
 
 
-@loss_pullback()
-def poisson_vjp(prediction: np.ndarray, target: np.ndarray, out: np.ndarray, *, log_input: bool) -> None:
+@loss_pullback(scratch=2, numbers=(1,))
+def poisson_vjp(prediction: Array, target: Array, y: Array, d: Array, one: Array, *, log_input: bool) -> Result:
     """exp(x) - t, or 1 - t/x."""
     if log_input:
-        np.exp(prediction, out=out)
-        out -= target
-    else:
-        parts.ratio(target, prediction, out)
-        np.subtract(1, out, out=out)
+        return np.subtract(np.exp(prediction, y), target, d)
+    return np.subtract(one, parts.ratio(target, prediction, y), d)
 
 
-@loss(scratch=1)
+@loss(scratch=4, numbers=lambda eps: (eps, 0.5))
 def gaussian_negative_log_likelihood(
-    prediction: np.ndarray,
-    target: np.ndarray,
-    variance: np.ndarray,
-    out: np.ndarray,
-    v: np.ndarray,
-    *,
-    eps: float,
-) -> None:
+    prediction: Array,
+    target: Array,
+    variance: Array,
+    v: Array,
+    d: Array,
+    y: Array,
+    z: Array,
+    eps: Array,
+    half: Array,
+    out: Out,
+) -> Result:
     """(log(v) + d·(d/v)) / 2, d = prediction - target, v = max(variance, eps): d² may overflow."""
     np.maximum(variance, eps, out=v)
-    difference = prediction - target
-    np.divide(difference, v, out=out)
-    out *= difference
-    np.log(v, out=v)
-    out += v
-    out *= 0.5
+    np.subtract(prediction, target, d)
+    np.divide(d, v, y)
+    np.multiply(y, d, z)
+    np.log(v, d)
+    return np.multiply(np.add(z, d, y), half, out)
 
 
-@loss_pullback(scratch=1)
+@loss_pullback(scratch=2, numbers=lambda eps: (eps,))
 def gaussian_negative_log_likelihood_vjp(
-    prediction: np.ndarray,
-    target: np.ndarray,
-    variance: np.ndarray,
-    out: np.ndarray,
-    v: np.ndarray,
-    *,
-    eps: float,
-) -> None:
+    prediction: Array, target: Array, variance: Array, v: Array, d: Array, eps: Array
+) -> Result:
     """(prediction - target) / max(variance, eps)."""
-    np.maximum(variance, eps, out=v)
-    np.subtract(prediction, target, out=out)
-    out /= v
+    np.subtract(prediction, target, d)
+    return np.divide(d, np.maximum(variance, eps, out=v), d)
 
 
 # --- shared parts -------------------------------------------------------------------------------------------
 
 
-def _entropy(p: np.ndarray, t: np.ndarray, out: np.ndarray, no: np.ndarray) -> None:
-    np.log(p, out=out)
-    out *= t
-    parts.drop(out, t == 0)
-    np.negative(p, out=no)
-    np.log1p(no, out=no)
-    no *= 1 - t
-    parts.drop(no, t == 1)
-    out += no
-    np.negative(out, out=out)
+def _entropy(p: Array, t: Array, y: Array, yes: Array, no: Array, z: Array, one: Array, out: Out) -> Result:
+    """Return -(t·log(p) + (1 - t)·log(1 - p)); `out` may be any of these but p and t."""
+    np.multiply(np.log(p, y), t, yes)
+    parts.drop(yes, lambda: t == 0)
+    np.log1p(np.negative(p, y), z)
+    np.multiply(z, np.subtract(one, t, y), no)
+    parts.drop(no, lambda: t == 1)
+    return np.negative(np.add(yes, no, y), out)
 
 
-def _wrong(p: np.ndarray, t: np.ndarray, out: np.ndarray, no: np.ndarray) -> None:
+def _wrong(p: Array, t: Array, out: Array, no: Array) -> None:
     """Fill `out` with the probability given to the wrong answer, t·(1 - p) + (1 - t)·p."""
-    np.subtract(1, p, out=out)
+    np.subtract(1, p, out)
     out *= t
-    np.subtract(1, t, out=no)
+    np.subtract(1, t, no)
     no *= p
     out += no
 
 
-def _power(x: np.ndarray, exponent: float, out: np.ndarray) -> None:
+def _power(x: Array, exponent: float, out: Array) -> None:
     """Fill `out` with x**exponent; `np.power` takes ten times as long as a square."""
     if exponent == 2:
-        np.square(x, out=out)
+        np.square(x, out)
     else:
-        np.power(x, exponent, out=out)
+        np.power(x, exponent, out)
 
 
-def _class_weight(t: np.ndarray, alpha: float) -> np.ndarray:
+def _class_weight(t: Array, alpha: float) -> Result:
     return np.asarray(alpha * t + (1 - alpha) * (1 - t))

@@ -5,105 +5,116 @@ from __future__ import annotations
 import numpy as np
 
 from backends import numpy_parts as parts
-from backends.host import output
-from backends.numpy_blocks import along_axis
+from backends.host import Function, Run, bound_by
+from backends.numpy_blocks import Array, Out, Result
+from backends.numpy_row_blocks import along_axis
 
 
-@along_axis
-def softmax(x: np.ndarray, out: np.ndarray) -> None:
+@along_axis(narrow=1)
+def softmax(x: Array, n: Array, out: Array) -> Result:
     """exp(x - max(x)), normalised. A row with +inf, or of -inf alone, is NaN, as in PyTorch and JAX."""
-    e = parts.shifted_exp(x)
-    np.divide(e, e.sum(-1, keepdims=True), out=out)
+    return np.divide(parts.exponentials(x, n, out), n, out)
 
 
-def softmax_vjp(g: np.ndarray, x: np.ndarray, *, axis: int, out: np.ndarray | None = None) -> np.ndarray:
-    """y·(g - Σ g·y), y = softmax(x)."""
-    return _softmax_vjp(x, g, axis=axis, out=out)
-
-
-@along_axis
-def log_softmax(x: np.ndarray, out: np.ndarray) -> None:
+@along_axis(wide=1, narrow=1)
+def log_softmax(x: Array, e: Array, n: Array, out: Array) -> Result:
     """(x - max(x)) - log(Σ exp(x - max(x)))."""
-    shifted = parts.shifted(x)
-    np.subtract(shifted, np.log(np.exp(shifted).sum(-1, keepdims=True)), out=out)
+    parts.shift(x, n, out)
+    np.add.reduce(np.exp(out, e), -1, out=n, keepdims=True)
+    return np.subtract(out, np.log(n), out)
 
 
-def log_softmax_vjp(g: np.ndarray, x: np.ndarray, *, axis: int, out: np.ndarray | None = None) -> np.ndarray:
-    """-softmax(x)·Σ g + g."""
-    return _log_softmax_vjp(x, g, axis=axis, out=out)
-
-
-@along_axis
-def softmin(x: np.ndarray, out: np.ndarray) -> None:
+@along_axis(narrow=1)
+def softmin(x: Array, n: Array, out: Array) -> Result:
     """softmax(-x)."""
-    e = parts.shifted_exp(-x)
-    np.divide(e, e.sum(-1, keepdims=True), out=out)
+    return np.divide(parts.exponentials(np.negative(x, out), n, out), n, out)
 
 
-def softmin_vjp(g: np.ndarray, x: np.ndarray, *, axis: int, out: np.ndarray | None = None) -> np.ndarray:
-    """y·(Σ g·y - g), y = softmin(x)."""
-    return _softmin_vjp(x, g, axis=axis, out=out)
-
-
-@along_axis
-def sparsemax(x: np.ndarray, out: np.ndarray) -> None:
+@along_axis()
+def sparsemax(x: Array, out: Array) -> Result:
     """max(x - tau, 0)."""
-    np.maximum(_above_threshold(x), 0, out=out)
+    return np.maximum(_above_threshold(x), 0, out=out, casting="same_kind")
 
 
-def sparsemax_vjp(g: np.ndarray, x: np.ndarray, *, axis: int, out: np.ndarray | None = None) -> np.ndarray:
-    """G less its mean, over the classes that sparsemax leaves above 0."""
-    return _sparsemax_vjp(x, g, axis=axis, out=out)
-
-
-def glu(x: np.ndarray, *, axis: int, out: np.ndarray | None = None) -> np.ndarray:
+def _glu(x: Array, *, axis: int, out: Out = None) -> Run:
     """value·σ(gate), of the halves of x."""
     value, gate = np.split(x, 2, axis)
-    return _gate(value, gate, axis=axis, out=out)
+    return _gate.bind(value, gate, axis=axis, out=out)
 
 
-def glu_vjp(g: np.ndarray, x: np.ndarray, *, axis: int, out: np.ndarray | None = None) -> np.ndarray:
+def _glu_vjp(g: Array, x: Array, *, axis: int, out: Out = None) -> Run:
     """g·σ(gate), and g·value·σ'(gate)."""
-    out = output(out, x)
-    value, gate = np.split(x, 2, axis)
-    d_value, d_gate = np.split(out, 2, axis)
-    _gate(g, gate, axis=axis, out=d_value)
-    _gate_vjp(g, value, gate, axis=axis, out=d_gate)
-    return out
+
+    def into(result: Array) -> Run:
+        (value, gate), (d_value, d_gate) = (np.split(a, 2, axis) for a in (x, result))
+        first = _gate.bind(g, gate, axis=axis, out=d_value)
+        second = _gate_vjp.bind(g, value, gate, axis=axis, out=d_gate)
+
+        def run() -> Result:
+            first()
+            second()
+            return result
+
+        return run
+
+    return into(out) if out is not None else lambda: into(np.empty(x.shape, x.dtype))()  # noqa: PLW0108 - a new one each time
+
+
+glu, glu_vjp = bound_by(_glu), bound_by(_glu_vjp)
 
 
 # --- kernels with x first, as `along_axis` wants it ------------------------------------------------------------
 
 
-@along_axis
-def _softmax_vjp(x: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
-    e = parts.shifted_exp(x)
-    e /= e.sum(-1, keepdims=True)
-    np.multiply(e, g - (g * e).sum(-1, keepdims=True), out=out)
+@along_axis(wide=1, narrow=1)
+def _softmax_vjp(x: Array, g: Array, y: Array, n: Array, out: Array) -> Result:
+    """y·(g - Σ g·y), y = softmax(x)."""
+    np.divide(parts.exponentials(x, n, y), n, y)
+    np.add.reduce(np.multiply(g, y, out), -1, out=n, keepdims=True)
+    return np.multiply(y, np.subtract(g, n, out), out)
 
 
-@along_axis
-def _log_softmax_vjp(x: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
-    e = parts.shifted_exp(x)
-    e *= g.sum(-1, keepdims=True) / e.sum(-1, keepdims=True)
-    np.subtract(g, e, out=out)
+@along_axis(narrow=1)
+def _log_softmax_vjp(x: Array, g: Array, n: Array, out: Array) -> Result:
+    """-softmax(x)·Σ g + g."""
+    parts.exponentials(x, n, out)
+    return np.subtract(g, np.multiply(out, parts.row_sum(g) / n, out), out)
 
 
-@along_axis
-def _softmin_vjp(x: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
-    e = parts.shifted_exp(-x)
-    e /= e.sum(-1, keepdims=True)
-    np.multiply(e, (g * e).sum(-1, keepdims=True) - g, out=out)
+@along_axis(wide=1, narrow=1)
+def _softmin_vjp(x: Array, g: Array, y: Array, n: Array, out: Array) -> Result:
+    """y·(Σ g·y - g), y = softmin(x)."""
+    np.divide(parts.exponentials(np.negative(x, y), n, y), n, y)
+    np.add.reduce(np.multiply(g, y, out), -1, out=n, keepdims=True)
+    return np.multiply(y, np.subtract(n, g, out), out)
 
 
-@along_axis
-def _sparsemax_vjp(x: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
+@along_axis()
+def _sparsemax_vjp(x: Array, g: Array, out: Array) -> Result:
+    """G less its mean, over the classes that sparsemax leaves above 0."""
     support = (_above_threshold(x) > 0).astype(x.dtype)
     mean = (support * g).sum(-1, keepdims=True) / support.sum(-1, keepdims=True)  # 0/0 in a row with NaN
-    np.multiply(support, g - mean, out=out)
+    return np.multiply(support, g - mean, out)
 
 
-def _above_threshold(x: np.ndarray) -> np.ndarray:
+def _x_first(kernel: Function, name: str) -> Function:
+    """Return the vjp, which takes the cotangent first."""
+
+    def bind(g: Array, x: Array, *, axis: int, out: Out = None) -> Run:
+        return kernel.bind(x, g, axis=axis, out=out)
+
+    vjp = bound_by(bind)
+    vjp.__name__, vjp.__doc__ = name, kernel.__doc__
+    return vjp
+
+
+softmax_vjp = _x_first(_softmax_vjp, "softmax_vjp")
+log_softmax_vjp = _x_first(_log_softmax_vjp, "log_softmax_vjp")
+softmin_vjp = _x_first(_softmin_vjp, "softmin_vjp")
+sparsemax_vjp = _x_first(_sparsemax_vjp, "sparsemax_vjp")
+
+
+def _above_threshold(x: Array) -> Result:
     """Return x - tau in float64, where float32 is exact: tau is the largest, over k, of (Σ k largest - 1)/k."""
     z = parts.shifted(x.astype(np.float64))
     sums = np.cumsum(np.sort(z, -1)[..., ::-1], -1)
@@ -113,20 +124,20 @@ def _above_threshold(x: np.ndarray) -> np.ndarray:
     return z
 
 
-@along_axis
-def _gate(value: np.ndarray, gate: np.ndarray, out: np.ndarray) -> None:
-    parts.times_sigmoid(value, gate, out, np.empty_like(gate), np.empty_like(gate))
+@along_axis(wide=2)
+def _gate(value: Array, gate: Array, a: Array, e: Array, out: Array) -> Result:
+    return parts.times_sigmoid(value, gate, a, e, np.ones((), gate.dtype), out)
 
 
-@along_axis
-def _gate_vjp(g: np.ndarray, value: np.ndarray, gate: np.ndarray, out: np.ndarray) -> None:
+@along_axis(wide=2)
+def _gate_vjp(g: Array, value: Array, gate: Array, e: Array, y: Array, out: Array) -> Result:
     """g·value·e/(1 + e)², e = exp(-|gate|)."""
-    e = np.empty_like(gate)
     tail = parts.exp_minus(np.abs(gate), e)
-    np.add(e, 1, out=out)
-    np.square(out, out=out)
-    np.divide(e, out, out=out)
-    out *= value
-    out *= g
-    if tail is not None:
-        out *= tail
+    np.add(e, 1, y)
+    np.square(y, y)
+    np.divide(e, y, y)
+    y *= value
+    if tail is None:
+        return np.multiply(y, g, out)
+    y *= g
+    return np.multiply(y, tail, out)

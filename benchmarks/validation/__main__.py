@@ -1,12 +1,13 @@
-"""Command line: `python -m benchmarks.validation agreement | coverage | efficiency | power`."""
+"""Command line: `python -m benchmarks.validation agreement | coverage | efficiency | naive | power`."""
 
 from __future__ import annotations
 
 import argparse
 
+from backends.interface import MODES
 from benchmarks.machine import default_threads
-from benchmarks.selection import fraction
-from benchmarks.validation import agreement, coverage, efficiency, power
+from benchmarks.selection import fraction, positive
+from benchmarks.validation import agreement, coverage, efficiency, naive, power
 
 
 def main() -> None:
@@ -24,6 +25,11 @@ def main() -> None:
     slower.add_argument("--same", type=int, default=20, help="runs with nothing slower, quiet and loaded (20)")
     slower.add_argument("--slowed", type=int, default=20, help="runs with each slow-down (20)")
     slower.add_argument("--shares", type=fraction, nargs="+", default=[0.03, 0.05, 0.1, 0.2], help="slow-downs")
+    written = commands.add_parser("naive", help="NumPy's ops beside one-liners and SciPy; about 15 minutes")
+    written.add_argument("--op", choices=naive.ONE_LINERS, nargs="+", default=list(naive.ONE_LINERS))
+    written.add_argument("--mode", choices=MODES[:2], nargs="+", default=MODES[:2])
+    written.add_argument("--dtype", choices=naive.DTYPES, nargs="+", default=naive.DTYPES)
+    written.add_argument("--size", type=positive, nargs="+", default=naive.SIZES, help="numbers of elements")
     options = parser.parse_args()
     if options.command == "agreement":
         frame = agreement.table(options.seed)
@@ -31,6 +37,8 @@ def main() -> None:
         frame = coverage.table(options.trials, default_threads(), options.seed)
     elif options.command == "power":
         frame = power.table(options.same, options.slowed, default_threads(), options.seed, options.shares)
+    elif options.command == "naive":
+        frame = naive.table(options.op, options.mode, options.dtype, options.size, options.seed)
     else:
         frame = efficiency.table(options.repeats, options.pyperf)
     print(frame.fillna("").to_markdown(index=False, disable_numparse=True))

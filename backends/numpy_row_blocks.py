@@ -1,0 +1,316 @@
+"""How NumPy kernels are run over rows: groups of whole rows, a block each, along any axis.
+
+As in `numpy_blocks`, a bound call keeps its scratch and runs quietly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from backends.host import Function, Run, output, reduced, share, total_weight
+from backends.numpy_blocks import Kernel, Result, block_size, given, op, silenced
+
+
+def along_axis(wide: int = 0, narrow: int = 0) -> Callable[[Kernel], Function]:
+    """Turn `kernel(*arrays, *wide, *narrow, out)`, for rows along the last axis, into an op with `axis`.
+
+    `wide` and `narrow` are how many scratch arrays it needs, with whole rows and with one entry a row. `out` may
+    be the first array, and the kernel returns it. Kernels run quietly.
+    """
+
+    def decorate(kernel: Kernel) -> Function:
+        def bind(*arrays: np.ndarray, axis: int, out: np.ndarray | None = None) -> Run:
+            moved = [np.moveaxis(a, axis, -1) for a in arrays]
+            return silenced(_over_rows(kernel, moved, arrays[0].shape, axis, out, wide, narrow))
+
+        return op(bind, kernel)
+
+    return decorate
+
+
+def row_loss(wide: int = 0) -> Callable[[Kernel], Function]:
+    """Turn `kernel(rows, targets, *wide, **parameters)`, which returns a loss per row, into the reduced loss.
+
+    `wide` is how many scratch arrays with whole rows it needs.
+    """
+
+    def decorate(kernel: Kernel) -> Function:
+        def bind(
+            rows: np.ndarray,
+            target: np.ndarray,
+            *,
+            reduction: str,
+            axis: int,
+            out: np.ndarray | None = None,
+            **parameters: Any,
+        ) -> Run:
+            rows, target = np.moveaxis(rows, axis, -1), np.moveaxis(target, axis, -1)
+            each = out if reduction == "none" else np.empty(rows.shape[:-1], rows.dtype)
+            losses = _row_losses(given(kernel, parameters), rows, target, each, wide)
+            if reduction == "none":
+                return silenced(losses)
+            return silenced(lambda: _reduced_rows(losses(), rows.shape[:-1], reduction, out))
+
+        return op(bind, kernel)
+
+    return decorate
+
+
+def row_loss_pullback(kernel: Callable[..., None]) -> Function:
+    """Turn `kernel(rows, targets, out, **parameters)`, the derivative of each row's loss, into the vjp."""
+
+    def bind(
+        g: np.ndarray,
+        rows: np.ndarray,
+        target: np.ndarray,
+        *,
+        reduction: str,
+        axis: int,
+        out: np.ndarray | None = None,
+        **parameters: Any,
+    ) -> Run:
+        moved = [np.moveaxis(a, axis, -1) for a in (rows, target)]
+        weight, set_weight = _row_weight(g, rows.dtype, reduction)
+        gradients = _row_gradients(given(kernel, parameters), weight, moved, rows.shape, axis, out)
+        n_losses = math.prod(moved[0].shape[:-1])
+
+        def run() -> np.ndarray:
+            set_weight(n_losses)
+            return gradients()
+
+        return silenced(run)
+
+    return op(bind, kernel)
+
+
+def label_loss(wide: int = 0, *, blocked: bool = True) -> Callable[[Kernel], Function]:
+    """Turn `kernel(rows, labels, *wide, weight=..., **parameters)`, a loss per row, into the reduced loss.
+
+    Labels come along an axis of length one. Rows whose label is `ignore_index` cost nothing, whatever they
+    hold; a mean divides by the weights of the others' labels, or by how many they are. A kernel that looks at few
+    entries takes all rows at once, not `blocked`.
+    """
+
+    def decorate(kernel: Kernel) -> Function:
+        def bind(
+            rows: np.ndarray,
+            labels: np.ndarray,
+            weight: np.ndarray | None,
+            *,
+            reduction: str,
+            axis: int,
+            ignore_index: int | None,
+            out: np.ndarray | None = None,
+            **parameters: Any,
+        ) -> Run:
+            rows = np.moveaxis(rows, axis, -1)
+            each = out if reduction == "none" else np.empty(rows.shape[:-1], rows.dtype)
+            kept, ignored, sift = _sifted(labels, ignore_index)
+            losses = _row_losses(
+                partial(kernel, weight=weight, **parameters), rows, kept, each, wide, blocked=blocked
+            )
+
+            def run() -> np.ndarray:
+                sift()
+                found = losses()
+                if ignored is not None:
+                    np.copyto(found, 0, where=ignored)
+                if reduction == "none":
+                    return found
+                count = total_weight(labels, weight, ignore_index)
+                return reduced(_total(found), count, rows.dtype, reduction, out)
+
+            return silenced(run)
+
+        return op(bind, kernel)
+
+    return decorate
+
+
+def label_loss_pullback(kernel: Callable[..., None]) -> Function:
+    """Turn `kernel(rows, labels, out, weight=..., **parameters)`, each row's derivative, into the vjp."""
+
+    def bind(
+        g: np.ndarray,
+        rows: np.ndarray,
+        labels: np.ndarray,
+        weight: np.ndarray | None,
+        *,
+        reduction: str,
+        axis: int,
+        ignore_index: int | None,
+        out: np.ndarray | None = None,
+        **parameters: Any,
+    ) -> Run:
+        kept, ignored, sift = _sifted(labels, ignore_index)
+        factor, set_factor = _row_weight(g, rows.dtype, reduction)
+        arrays = [np.moveaxis(rows, axis, -1), kept]
+        gradients = _row_gradients(
+            partial(kernel, weight=weight, **parameters), factor, arrays, rows.shape, axis, out
+        )
+
+        def run() -> np.ndarray:
+            sift()
+            set_factor(total_weight(labels, weight, ignore_index) if reduction == "mean" else 0)
+            result = gradients()
+            if ignored is not None:
+                np.copyto(np.moveaxis(result, axis, -1), 0, where=ignored[..., None])
+            return result
+
+        return silenced(run)
+
+    return op(bind, kernel)
+
+
+# --- private -------------------------------------------------------------------------------------------------
+
+
+def _over_rows(
+    kernel: Kernel,
+    arrays: Sequence[np.ndarray],
+    shape: tuple[int, ...],
+    axis: int,
+    out: np.ndarray | None,
+    wide: int = 0,
+    narrow: int = 0,
+) -> Run:
+    """Return what runs `kernel` over groups of rows along the last axis, and fills `out` with rows at `axis`."""
+    is_last = axis in (-1, len(shape) - 1)
+    is_flat = is_last and all(a.flags.c_contiguous for a in (*arrays, *(() if out is None else (out,))))
+    groups = [
+        (group, (*parts, *_row_scratch(parts, wide, narrow))) for group, parts in _row_groups(arrays, flat=is_flat)
+    ]
+    dtype = arrays[0].dtype
+    if len(groups) == 1 and is_last and len(shape) == 2:
+        arguments = groups[0][1]
+        return (
+            partial(kernel, *arguments, out)
+            if out is not None
+            else lambda: kernel(*arguments, np.empty(shape, dtype))
+        )
+
+    def run() -> np.ndarray:
+        result = np.empty(shape, dtype) if out is None else out
+        moved = result.reshape(-1, shape[-1]) if is_flat and groups else np.moveaxis(result, axis, -1)
+        for group, arguments in groups:
+            kernel(*arguments, moved[group])
+        return result
+
+    return run
+
+
+def _row_groups(
+    arrays: Sequence[np.ndarray], *, flat: bool, blocked: bool = True
+) -> Iterator[tuple[slice, list[np.ndarray]]]:
+    """Yield groups of whole rows, about a block each; all arrays have the same shape but for the last axis.
+
+    Where all are contiguous, rows are numbered as if there was one axis of them.
+    """
+    if any(a.size == 0 for a in arrays):
+        return
+    if flat:
+        arrays = [a.reshape(-1, a.shape[-1]) for a in arrays]
+    largest = max(arrays, key=lambda a: a.size)
+    if largest.ndim == 1 or not blocked:
+        yield slice(None), list(arrays)
+        return
+    step = max(1, block_size(largest.dtype) * largest.shape[0] // largest.size)
+    for start in range(0, largest.shape[0], step):
+        group = slice(start, start + step)
+        yield group, [a[group] for a in arrays]
+
+
+def _row_scratch(parts: Sequence[np.ndarray], wide: int, narrow: int = 0) -> Iterator[np.ndarray]:
+    shape, dtype = parts[0].shape, parts[0].dtype
+    for i in range(wide + narrow):
+        yield np.empty(shape if i < wide else (*shape[:-1], 1), dtype)
+
+
+def _row_losses(
+    kernel: Kernel,
+    rows: np.ndarray,
+    target: np.ndarray,
+    out: np.ndarray | None,
+    wide: int,
+    *,
+    blocked: bool = True,
+) -> Run:
+    """Return what computes the loss of each row, into `out` if given."""
+    is_flat = all(a.flags.c_contiguous for a in (rows, target, *(() if out is None else (out,))))
+    groups = [
+        (group, (*parts, *_row_scratch(parts, wide)))
+        for group, parts in _row_groups((rows, target), flat=is_flat, blocked=blocked)
+    ]
+
+    def run() -> np.ndarray:
+        losses = output(out, rows, rows.shape[:-1])
+        if not groups:
+            losses.fill(0)  # what rows without classes sum to
+        place = losses.reshape(-1) if is_flat else losses
+        for group, arguments in groups:
+            place[group if place.ndim else ...] = kernel(*arguments)
+        return losses
+
+    return run
+
+
+def _row_weight(g: np.ndarray, dtype: np.dtype, reduction: str) -> tuple[np.ndarray, Callable[[float], None]]:
+    """Return the cotangent of each row's loss, or of all, and what computes the latter for a number of losses."""
+    if reduction == "none":
+        return g[..., None], lambda _: None
+    weight = np.empty((), dtype)
+
+    def compute(n_losses: float) -> None:
+        weight[()] = share(g, n_losses, reduction)
+
+    return weight, compute
+
+
+def _row_gradients(
+    kernel: Kernel,
+    weight: np.ndarray,
+    arrays: Sequence[np.ndarray],
+    shape: tuple[int, ...],
+    axis: int,
+    out: np.ndarray | None,
+) -> Run:
+    """Return what fills `out` with the gradient of each row, times the weights: one for all, or one a row."""
+
+    def times(x: np.ndarray, t: np.ndarray, w: np.ndarray, out: np.ndarray) -> Result:
+        kernel(x, t, out)
+        return np.multiply(out, w, out)
+
+    if weight.ndim:
+        return _over_rows(times, (*arrays, weight), shape, axis, out)
+    return _over_rows(lambda x, t, out: times(x, t, weight, out), arrays, shape, axis, out)
+
+
+def _sifted(
+    labels: np.ndarray, ignore_index: int | None
+) -> tuple[np.ndarray, np.ndarray | None, Callable[[], None]]:
+    """Return labels with an axis for classes, 0 where ignored, where that is, and what updates the two."""
+    if ignore_index is None:
+        return labels[..., None], None, lambda: None
+    kept, ignored = np.empty_like(labels), np.empty(labels.shape, bool)
+
+    def update() -> None:
+        np.equal(labels, ignore_index, ignored)
+        np.copyto(kept, labels)
+        np.copyto(kept, 0, where=ignored)
+
+    return kept[..., None], ignored, update
+
+
+def _total(losses: np.ndarray) -> float:
+    return float(np.add.reduce(losses, None, np.float64))
+
+
+def _reduced_rows(
+    losses: np.ndarray, shape: tuple[int, ...], reduction: str, out: np.ndarray | None
+) -> np.ndarray:
+    return reduced(_total(losses), math.prod(shape), losses.dtype, reduction, out)
