@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,12 @@ def create(variant: str, device: str, threads: int | None) -> OnnxPeer:
     return OnnxPeer(variant, threads or 1, NODES, "ONNX", onnxruntime.__version__)
 
 
+def _run_bound(session: Any, binding: Any, out: np.ndarray, x: np.ndarray) -> np.ndarray:
+    del x  # an argument to be kept: the binding holds its address alone
+    session.run_with_iobinding(binding)
+    return out
+
+
 class OnnxPeer(HostPeer):
     """One-node graphs; a bound call binds its arrays once."""
 
@@ -88,11 +95,7 @@ class OnnxPeer(HostPeer):
         binding.bind_input("x", "cpu", 0, x.dtype, x.shape, x.ctypes.data)
         binding.bind_output("y", "cpu", 0, out.dtype, out.shape, out.ctypes.data)
 
-        def run() -> np.ndarray:
-            session.run_with_iobinding(binding)
-            return out
-
-        return run
+        return partial(_run_bound, session, binding, out, x)
 
     def _session(self, op: str, parameters: dict[str, Any], x: np.ndarray) -> Any:
         kind, named = NODES[op]

@@ -59,6 +59,14 @@ def test_a_peer_computes_what_numpy_does(name):
     np.testing.assert_allclose(got, backends.load("numpy").bind(op, *arrays)(), rtol=1e-5)
 
 
+@pytest.mark.skipif(backends.missing("onnxruntime") is not None, reason=str(backends.missing("onnxruntime")))
+def test_what_is_bound_by_its_address_lives_as_long_as_the_call():
+    run = backends.load("onnxruntime", threads=1).bind("tanh", np.full(10_000, 0.5), allocation="reuse")
+    others = [np.zeros(10_000) for _ in range(10)]
+    np.testing.assert_allclose(run(), np.tanh(0.5))
+    del others
+
+
 def frame(*rows):
     return to_frame([synthetic.record(*row[:1], n=1000) | row[1] for row in rows])
 
