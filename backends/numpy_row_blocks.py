@@ -182,9 +182,9 @@ def _over_rows(
     """Return what runs `kernel` over groups of rows along the last axis, and fills `out` with rows at `axis`."""
     is_last = axis in (-1, len(shape) - 1)
     is_flat = is_last and all(a.flags.c_contiguous for a in (*arrays, *(() if out is None else (out,))))
-    groups = [
-        (group, (*parts, *_row_scratch(parts, wide, narrow))) for group, parts in _row_groups(arrays, flat=is_flat)
-    ]
+    # Kernels sum what they have written, which is pairwise only in C order: rows along other axes get it, then
+    # a copy.
+    groups = _with_scratch(_row_groups(arrays, flat=is_flat), wide, narrow, n_outputs=not is_last)
     dtype = arrays[0].dtype
     if len(groups) == 1 and is_last and len(shape) == 2:
         arguments = groups[0][1]
@@ -198,7 +198,10 @@ def _over_rows(
         result = np.empty(shape, dtype) if out is None else out
         moved = result.reshape(-1, shape[-1]) if is_flat and groups else np.moveaxis(result, axis, -1)
         for group, arguments in groups:
-            kernel(*arguments, moved[group])
+            if is_last:
+                kernel(*arguments, moved[group])
+            else:
+                moved[group] = kernel(*arguments)
         return result
 
     return run
@@ -225,10 +228,19 @@ def _row_groups(
         yield group, [a[group] for a in arrays]
 
 
-def _row_scratch(parts: Sequence[np.ndarray], wide: int, narrow: int = 0) -> Iterator[np.ndarray]:
-    shape, dtype = parts[0].shape, parts[0].dtype
-    for i in range(wide + narrow):
-        yield np.empty(shape if i < wide else (*shape[:-1], 1), dtype)
+def _with_scratch(
+    groups: Iterator[tuple[slice, list[np.ndarray]]], wide: int, narrow: int = 0, n_outputs: int = 0
+) -> list[tuple[slice, tuple[np.ndarray, ...]]]:
+    """Return the groups with scratch after their arrays: the same for all, so that it stays in the cache."""
+    spare: list[np.ndarray] = []
+    result = []
+    for group, parts in groups:
+        rows = parts[0]
+        if not spare:  # the first group is the largest
+            shapes = [rows.shape] * wide + [(*rows.shape[:-1], 1)] * narrow + [rows.shape] * n_outputs
+            spare = [np.empty(shape, rows.dtype) for shape in shapes]
+        result.append((group, (*parts, *(a[: len(rows)] for a in spare))))
+    return result
 
 
 def _row_losses(
@@ -242,10 +254,7 @@ def _row_losses(
 ) -> Run:
     """Return what computes the loss of each row, into `out` if given."""
     is_flat = all(a.flags.c_contiguous for a in (rows, target, *(() if out is None else (out,))))
-    groups = [
-        (group, (*parts, *_row_scratch(parts, wide)))
-        for group, parts in _row_groups((rows, target), flat=is_flat, blocked=blocked)
-    ]
+    groups = _with_scratch(_row_groups((rows, target), flat=is_flat, blocked=blocked), wide)
 
     def run() -> np.ndarray:
         losses = output(out, rows, rows.shape[:-1])

@@ -47,3 +47,17 @@ def test_a_bound_call_that_reuses_its_output_allocates_no_block(op):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 2 * 8192 * 4, "more than the buffers in which NumPy reduces"
+
+
+@pytest.mark.parametrize("axis", [0, -1])
+@pytest.mark.parametrize("op", ["softmax", "log_softmax"])
+def test_scratch_is_as_large_as_a_block_whatever_the_input(op, axis):
+    x = np.zeros((1000, 1000), np.float32)
+    tracemalloc.start()
+    try:
+        run = NUMPY.bind(op, x, mode="backward", cotangent=x, allocation="reuse", axis=axis)
+        run()
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 1.3 * x.nbytes, "the output, and blocks of 256 KiB"
