@@ -15,6 +15,7 @@ from backends.base import output_shape
 from backends.catalogue import OPS
 from backends.numpy_blocks import BLOCK
 from benchmarks import inputs
+from tests.loops import SOME
 
 pytest.importorskip("numba")
 
@@ -25,22 +26,10 @@ FLAT = [name for name, spec in OPS.items() if not spec.along_axis]
 # reglu multiplies by 0 exactly, so that its product with infinity is undefined.
 REAL = [name for name in FLAT if OPS[name].inputs[0].domain == "real" and name != "reglu"]
 DTYPES = ("float32", "float64")
-SOME = (
-    *(
-        "relu",
-        "gelu",
-        "prelu",
-        "swiglu",
-        "softmax",
-        "glu",
-        "mean_squared_error",
-        "binary_cross_entropy_with_logits",
-    ),
-    *("gaussian_negative_log_likelihood", "softmax_cross_entropy_with_integer_labels", "cosine_similarity"),
-)
-"""One op of each way in which loops are put around formulas: to compile all in parallel takes minutes."""
-SMALL_AND_LARGE = [(name, op, (6, 8)) for name in ("numpy", "numba") for op in OPS] + [
-    (name, op, (300, 400)) for name in ("numpy", "numba-parallel") for op in SOME
+SMALL_AND_LARGE = [
+    *(("numpy", op, (6, 8)) for op in OPS),
+    *(("numba", op, (6, 8)) for op in SOME),
+    *((name, op, (300, 400)) for name in ("numpy", "numba-parallel") for op in SOME),
 ]
 SPECIAL = (math.nan, math.inf, -math.inf, 0.0, -0.0, 1e-40, -1e-40, -100.0, 100.0, -800.0, 1e30, -1e30)
 

@@ -32,6 +32,13 @@ def test_the_effect_is_found_without_bias(disturbance, slower):
     assert error < 0.02
 
 
+def test_a_side_that_is_far_slower_does_not_take_as_many_rounds_as_the_other_would():
+    machine = Machine(0, "none")
+    found = paired.sitting(machine.source(CALL_S), machine.source(CALL_S * 600), random.Random(0))
+    assert found.effect == pytest.approx(math.log(600), abs=0.01)
+    assert machine.now < 60, "four bursts a four of one round each, and not of thirty"
+
+
 def test_a_steady_drift_cancels_within_each_four():
     (found,) = effects("drift", 0.1, 1)
     # What is left is of second order in the drift over a four, 0.6 %.

@@ -1,0 +1,17 @@
+"""Which ops stand for all, where what is tested is how loops are put around formulas."""
+
+SOME = (
+    *(
+        "relu",
+        "gelu",
+        "prelu",
+        "swiglu",
+        "softmax",
+        "glu",
+        "mean_squared_error",
+        "binary_cross_entropy_with_logits",
+    ),
+    *("gaussian_negative_log_likelihood", "softmax_cross_entropy_with_integer_labels", "cosine_similarity"),
+)
+"""One op of each way in which loops are put around formulas: to compile all, in parallel or for every layout,
+takes minutes."""
