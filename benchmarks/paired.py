@@ -43,7 +43,7 @@ def sitting(
     iterations = _calls(sides, at_most, round_s)
     taken: tuple[list[float], list[float]] = ([], [])
     effects: list[float] = []
-    n_rounds, spent, latest = 1, 0.0, [0.0, 0.0]
+    n_rounds, spent = 1, 0.0
     while iterations and not _is_enough(effects, spent):
         outer, inner = order.sample([0, 1], 2)
         logs = [0.0, 0.0]
@@ -54,8 +54,8 @@ def sitting(
             taken[i].append(seconds / iterations)
             logs[i] += math.log(seconds) / 2
             spent += sum(rounds)
-            latest[i] = seconds
-            n_rounds = max(1, round(BURST_S / max(latest)))  # both alike, also where one is far slower
+            slower = iterations * max(side[-1] for side in taken if side)
+            n_rounds = max(1, round(BURST_S / slower))  # of both sides alike
         effects.append(logs[1] - logs[0])
     if not effects:
         return None

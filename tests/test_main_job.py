@@ -226,6 +226,7 @@ def test_missing_packages_are_reported_with_what_to_install(tmp_path):
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
+        ("--op", "sigmoidd", "did you mean 'sigmoid'?"),
         ("--backend", "tensorflow", "valid names: numpy, jax, numba, numba-parallel, torch"),
         ("--device", "tpu", "valid names: cpu, cuda"),
         ("--dtype", "int8", "valid names: float32, float64"),
@@ -256,6 +257,7 @@ def test_unknown_names_are_usage_errors_that_list_the_choices(option, value, mes
 def test_an_unknown_op_is_a_usage_error_that_names_the_one_meant(tmp_path):
     job = Job(tmp_path, "--op", "sigmoidd", check=4)
     assert "did you mean 'sigmoid'?" in job.output
+    assert "sigmoidd" in job.output
 
 
 def test_a_device_that_a_named_backend_lacks_is_a_usage_error(tmp_path):
