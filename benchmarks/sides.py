@@ -109,7 +109,9 @@ def _export(commit: str, folder: Path, repository: Path) -> None:
     if archive.returncode:
         raise ValueError(f"{commit[:12]}: {archive.stderr.decode().strip()}")
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
-        tar.extractall(folder, filter="data")
+        # An argument of extractall from Python 3.11.4 on alone; before, this is ignored.
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)
+        tar.extractall(folder)
 
 
 def _git(repository: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:

@@ -6,6 +6,7 @@ import importlib.metadata
 import shutil
 import subprocess
 import sys
+import tarfile
 import venv
 from pathlib import Path
 
@@ -53,6 +54,17 @@ def test_a_revision_is_exported_as_it_was_committed(repository, name, text):
         assert side.dependencies() == {"pyproject.toml": f"# {text}\n"}
         assert not (side.folder / "other.txt").exists()
     assert not side.folder.exists()
+
+
+def test_a_python_before_3_11_4_exports_too(repository, monkeypatch):
+    extract = tarfile.TarFile.extractall
+
+    def without_filter(tar, path):
+        extract(tar, path)
+
+    monkeypatch.setattr(tarfile.TarFile, "extractall", without_filter)
+    with sides.opened("HEAD", repository=repository) as side:
+        assert read(side) == "WHICH = 'new'\n"
 
 
 def test_a_folder_is_taken_as_it_is(repository):
