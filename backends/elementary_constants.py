@@ -77,3 +77,7 @@ LOWEST_EXPONENT = {"float32": -172.0, "float64": -1400.0}
 """exp is 0 here, by far: its factors are those of two normal numbers."""
 HIGHEST_EXPONENT = {"float32": 89.0, "float64": 710.0}
 """exp is infinite here."""
+LIFT = {"float32": 32, "float64": 64}
+"""How many powers of two exponentials are lifted by, so that what rounds to a subnormal number is a normal one."""
+LOWEST_LIFTED = {"float32": -104.0, "float64": -746.0}
+"""exp rounds to 0 here; lifted, it is a normal number yet."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from backends.numba_elementary import log
-from backends.numba_intrinsics import from_order, larger, to_order
+from backends.numba_intrinsics import from_bits, larger, smaller_unsigned, to_bits
 from backends.numba_loops import formula, sum_of, total
 from backends.numba_losses import ratio
 from backends.numba_rows import exp_sums, exps, product
@@ -184,10 +184,11 @@ def categorical_hinge_vjp(out: Any, g: Any, prediction: Any, target: Any) -> Non
 def _margin(prediction: Any, target: Any) -> Any:
     """Return 1 + max((1 - t)·p) - Σ t·p, and that maximum."""
     one = type(prediction[0])(1)
-    order = to_order((one - target[0]) * prediction[0])
+    above = below = to_bits((one - target[0]) * prediction[0])
     for j in range(1, prediction.shape[0]):
-        order = larger(order, to_order((one - target[j]) * prediction[j]))
-    largest = from_order(order, prediction[0])
+        bits = to_bits((one - target[j]) * prediction[j])
+        above, below = larger(above, bits), smaller_unsigned(below, bits)
+    largest = from_bits(above if above >= 0 else below, prediction[0])
     return 1.0 + largest - total(product, (target, prediction)), largest
 
 
@@ -221,10 +222,10 @@ def _cosine(prediction: Any, target: Any, first: Any, second: Any, eps: Any) -> 
 @formula
 def _scale(x: Any) -> Any:
     """Return the power of two by which no square of an entry over- or underflows; 1 nearly always."""
-    order = to_order(abs(x[0]))
+    bits = to_bits(abs(x[0]))
     for j in range(1, x.shape[0]):
-        order = larger(order, to_order(abs(x[j])))
-    largest = np.float64(from_order(order, x[0]))
+        bits = larger(bits, to_bits(abs(x[j])))
+    largest = np.float64(from_bits(bits, x[0]))
     if largest > 2.0**500:
         return 2.0**-600
     return 2.0**600 if 0.0 < largest < 2.0**-400 else 1.0

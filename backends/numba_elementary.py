@@ -15,7 +15,7 @@ import math
 from typing import Any
 
 from backends import elementary_constants as constants
-from backends.numba_intrinsics import by_type, copysign, fma, polynomial, split, two_powers
+from backends.numba_intrinsics import by_type, copysign, fma, lifted_power, polynomial, split, two_powers
 from backends.numba_loops import formula
 
 INFINITY = math.inf
@@ -28,6 +28,7 @@ _log_2_high = by_type(constants.LOG_2_HIGH)
 _log_2_low = by_type(constants.LOG_2_LOW)
 _lowest_exponent = by_type(constants.LOWEST_EXPONENT)
 _highest_exponent = by_type(constants.HIGHEST_EXPONENT)
+_lowest_lifted = by_type(constants.LOWEST_LIFTED)
 _large = by_type({"float32": 1.5 * 2.0**23, "float64": 1.5 * 2.0**52})
 _smallest_normal = by_type({"float32": 2.0**-126, "float64": 2.0**-1022})
 _subnormal_shift = by_type({"float32": 24, "float64": 53})
@@ -50,6 +51,15 @@ def exp_parts(x: Any) -> Any:
     """
     highest = _highest_exponent(x)
     return _exp_parts(highest if x > highest else x)  # noqa: FURB136 - NaN stays
+
+
+@formula
+def lifted_exp(x: Any) -> Any:
+    """2**LIFT·exp(x) for x <= 0, to be divided by a sum of such: three quarters of the instructions of exp."""
+    lowest = _lowest_lifted(x)
+    shifted, r = _reduce(lowest if x < lowest else x)  # noqa: FURB136 - NaN stays
+    one = type(x)(1)
+    return fma(fma(_exp_polynomial(r), r, one), r, one) * lifted_power(shifted)
 
 
 @formula
@@ -76,7 +86,8 @@ def expm1(x: Any) -> Any:
 @formula
 def half_expm1(x: Any) -> Any:
     """(exp(x) - 1) / 2 = 2**(n - 1)·(exp(r) - 1) + (2**(n - 1) - 1/2), x finite; each difference is exact."""
-    shifted, r = _reduce(x)
+    lowest = _lowest_exponent(x)
+    shifted, r = _reduce(lowest if x < lowest else x)  # noqa: FURB136 - NaN stays
     first, second = two_powers(shifted - type(x)(1))
     power = first * second
     return fma(power, fma(_exp_polynomial(r) * r, r, r), power - type(x)(0.5))
@@ -91,7 +102,8 @@ def tanh(x: Any) -> Any:
 
 @formula
 def _exp_parts(x: Any) -> Any:
-    shifted, r = _reduce(x)
+    lowest = _lowest_exponent(x)
+    shifted, r = _reduce(lowest if x < lowest else x)  # noqa: FURB136 - NaN stays
     one = type(x)(1)
     first, second = two_powers(shifted)
     return fma(fma(_exp_polynomial(r), r, one), r, one) * first, second
@@ -100,8 +112,7 @@ def _exp_parts(x: Any) -> Any:
 @formula
 def _reduce(x: Any) -> Any:
     """Return n + a large number, and r, with x = n·log(2) + r, n whole and |r| <= log(2)/2."""
-    lowest, large = _lowest_exponent(x), _large(x)
-    x = lowest if x < lowest else x  # noqa: FURB136 - NaN stays
+    large = _large(x)
     shifted = fma(x, type(x)(constants.LOG2_E), large)  # rounds to an integer
     n = shifted - large
     return shifted, fma(n, -_log_2_low(x), fma(n, -_log_2_high(x), x))

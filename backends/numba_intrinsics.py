@@ -12,6 +12,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from backends.elementary_constants import LIFT
+
 LINE = 64
 """Bytes of a cache line, and of the longest vectors."""
 
@@ -113,6 +115,22 @@ def two_powers(typing: Any, shifted: Any) -> Any:
 
 
 @intrinsic
+def lifted_power(typing: Any, shifted: Any) -> Any:
+    """Return 2**(n + LIFT), for n as `two_powers` takes it: a normal number even where 2**n is none.
+
+    It is one power where 2**n takes two, for factors that are brought down later.
+    """
+    integer, fraction, bias = _LAYOUTS[shifted]
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        whole = builder.shl(builder.bitcast(arguments[0], integer), ir.Constant(integer, fraction))
+        lifted = builder.add(whole, ir.Constant(integer, bias + LIFT[shifted.name] << fraction))
+        return builder.bitcast(lifted, arguments[0].type)
+
+    return shifted(shifted), generate
+
+
+@intrinsic
 def split(typing: Any, x: Any) -> Any:
     """Return m and n with x = m·2**n and √½ <= m < √2, for a positive normal x."""
     integer, fraction, bias = _LAYOUTS[x]
@@ -135,24 +153,24 @@ def split(typing: Any, x: Any) -> Any:
 
 
 @intrinsic
-def to_order(typing: Any, x: Any) -> Any:
-    """Return an integer that is the larger the larger x is; that of a NaN is beyond those of infinities."""
+def to_bits(typing: Any, x: Any) -> Any:
+    """Return the bits of a number as an integer.
+
+    Among numbers without a sign the largest has the largest. They are larger than those of numbers with a sign, of
+    which the largest has the smallest as an unsigned integer. NaN is beyond the infinity of its sign.
+    """
     integer = _LAYOUTS[x][0]
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return _flipped(builder, builder.bitcast(arguments[0], integer))
-
-    return _INTEGERS[x](x), generate
+    return _INTEGERS[x](x), lambda context, builder, signature, arguments: builder.bitcast(arguments[0], integer)
 
 
 @intrinsic
-def from_order(typing: Any, order: Any, like: Any) -> Any:
-    """Return the number of an order, of the type of `like`."""
+def from_bits(typing: Any, bits: Any, like: Any) -> Any:
+    """Return the number of these bits, of the type of `like`."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.bitcast(_flipped(builder, arguments[0]), arguments[1].type)
+        return builder.bitcast(arguments[0], arguments[1].type)
 
-    return like(order, like), generate
+    return like(bits, like), generate
 
 
 @intrinsic
@@ -165,10 +183,14 @@ def larger(typing: Any, a: Any, b: Any) -> Any:
     return a(a, a), generate
 
 
-def _flipped(builder: Any, bits: Any) -> Any:
-    """Flip all bits of a negative number but its sign: the larger its size, the smaller it is."""
-    last = ir.Constant(bits.type, bits.type.width - 1)
-    return builder.xor(bits, builder.lshr(builder.ashr(bits, last), ir.Constant(bits.type, 1)))
+@intrinsic
+def smaller_unsigned(typing: Any, a: Any, b: Any) -> Any:
+    """Return the smaller of two integers of the same type, of which the sign is a digit like the others."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.select(builder.icmp_unsigned("<", *arguments), *arguments)
+
+    return a(a, a), generate
 
 
 # --- memory ---------------------------------------------------------------------------------------------------

@@ -14,10 +14,16 @@ from typing import Any
 
 import numpy as np
 
+from backends.elementary_constants import LIFT
 from backends.numba_activations import times_sigmoid, times_sigmoid_slope
-from backends.numba_elementary import exp, log
-from backends.numba_intrinsics import add, from_order, larger, to_order
+from backends.numba_elementary import lifted_exp, log
+from backends.numba_intrinsics import add, by_type, from_bits, larger, smaller_unsigned, to_bits
 from backends.numba_loops import BLOCK, formula, numbers, subroutine, sum_of
+
+FOURS_FROM = 256
+"""Numbers from which on it pays to add up four at a time first."""
+
+_lowered = by_type({name: 2.0**-lift for name, lift in LIFT.items()})
 
 # --- softmax and its kin: short rows --------------------------------------------------------------------------
 
@@ -62,15 +68,29 @@ def log_softmax_vjp(out: Any, g: Any, x: Any) -> None:
 
 @subroutine
 def exps(out: Any, x: Any, sign: Any) -> Any:
-    """Fill `out` with exp(sign·x - largest), and return their sum."""
+    """Fill `out` with exp(sign·x - largest), lifted, and return their sum."""
     scale, largest = type(x[0])(sign), largest_of(x, sign)
     total = 0.0
     for start in range(0, x.shape[0], BLOCK):
         block, part = out[start : start + BLOCK], x[start : start + BLOCK]
         for j in range(part.shape[0]):
-            block[j] = exp(scale * part[j] - largest)
-        total += sum_of(block)
+            block[j] = lifted_exp(scale * part[j] - largest)
+        total += _sum_of_fours(block)
     return total
+
+
+@formula
+def _sum_of_fours(x: Any) -> Any:
+    """Sum an array in float64, four added up in its own type at a time: a third of the instructions of `sum_of`.
+
+    It is for sums that divide, not for those whose logarithm is taken: log(1 + tiny) would lose what is tiny.
+    """
+    n = x.shape[0] // 4 if x.shape[0] >= FOURS_FROM else 0
+    first, second, third, fourth = x[:n], x[n : 2 * n], x[2 * n : 3 * n], x[3 * n : 4 * n]
+    result = sum_of(x[4 * n :])
+    for j in range(n):
+        result = add(result, np.float64((first[j] + second[j]) + (third[j] + fourth[j])))
+    return result
 
 
 @formula
@@ -99,12 +119,13 @@ def _dot(x: Any, y: Any) -> Any:
 
 @subroutine
 def largest_of(x: Any, sign: Any) -> Any:
-    """Return the largest of sign·x, by the order of their bits: LLVM vectorises a maximum of integers alone."""
+    """Return the largest of sign·x, from their bits: LLVM vectorises a maximum of integers alone."""
     scale = type(x[0])(sign)
-    largest = to_order(scale * x[0])
-    for j in range(1, x.shape[0]):
-        largest = larger(largest, to_order(scale * x[j]))
-    return from_order(largest, x[0])
+    above = below = to_bits(scale * x[0])
+    for j in range(x.shape[0]):  # from 0, for whole vectors
+        bits = to_bits(scale * x[j])
+        above, below = larger(above, bits), smaller_unsigned(below, bits)
+    return from_bits(above if above >= 0 else below, x[0])
 
 
 # --- softmax and its kin: what is summed of long rows, and how that fills the row -----------------------------
@@ -150,36 +171,38 @@ def _exp_sums(g: Any, x: Any, sign: Any, weighted: Any) -> Any:
         part = x[start : start + BLOCK]
         grown = largest_of(part, sign)
         if grown > largest:
-            shrink = math.exp(np.float64(largest) - np.float64(grown))
-            exps *= shrink
-            weighted_exps *= shrink
+            if exps > 0:
+                shrink = math.exp(np.float64(largest) - np.float64(grown))
+                exps *= shrink
+                weighted_exps *= shrink
             largest = grown
         if largest == number(-math.inf) and grown == largest:  # masked so far
             continue
         for j in range(part.shape[0]):
-            block[j] = exp(scale * part[j] - largest)
+            block[j] = lifted_exp(scale * part[j] - largest)
         exps += sum_of(block[: part.shape[0]])
         if weighted:
             weighted_exps += _dot(g[start : start + BLOCK], block[: part.shape[0]])
-    return np.float64(largest), exps, weighted_exps, 0.0
+    lowered = np.float64(_lowered(largest))
+    return np.float64(largest), exps * lowered, weighted_exps * lowered, 0.0
 
 
 @formula
 def softmax_of_sums(out: Any, sums: Any, x: Any) -> None:
     """softmax(x)."""
     number = type(x[0])
-    largest, scale = number(sums[0]), number(1 / sums[1])
+    largest, scale = number(sums[0]), _lowered(x[0]) * number(1 / sums[1])
     for j in range(x.shape[0]):
-        out[j] = exp(x[j] - largest) * scale
+        out[j] = lifted_exp(x[j] - largest) * scale
 
 
 @formula
 def softmax_vjp_of_sums(out: Any, sums: Any, g: Any, x: Any) -> None:
     """y·(g - Σ g·y), y = softmax(x)."""
     number = type(x[0])
-    largest, scale, mean = number(sums[0]), number(1 / sums[1]), number(sums[2] / sums[1])
+    largest, scale, mean = number(sums[0]), _lowered(x[0]) * number(1 / sums[1]), number(sums[2] / sums[1])
     for j in range(x.shape[0]):
-        out[j] = exp(x[j] - largest) * scale * (g[j] - mean)
+        out[j] = lifted_exp(x[j] - largest) * scale * (g[j] - mean)
 
 
 @formula
@@ -195,27 +218,27 @@ def log_softmax_of_sums(out: Any, sums: Any, x: Any) -> None:
 def log_softmax_vjp_of_sums(out: Any, sums: Any, g: Any, x: Any) -> None:
     """g - softmax(x)·Σ g."""
     number = type(x[0])
-    largest, weight = number(sums[0]), number(sums[3] / sums[1])
+    largest, weight = number(sums[0]), _lowered(x[0]) * number(sums[3] / sums[1])
     for j in range(x.shape[0]):
-        out[j] = g[j] - exp(x[j] - largest) * weight
+        out[j] = g[j] - lifted_exp(x[j] - largest) * weight
 
 
 @formula
 def softmin_of_sums(out: Any, sums: Any, x: Any) -> None:
     """softmax(-x)."""
     number = type(x[0])
-    largest, scale = number(sums[0]), number(1 / sums[1])
+    largest, scale = number(sums[0]), _lowered(x[0]) * number(1 / sums[1])
     for j in range(x.shape[0]):
-        out[j] = exp(-x[j] - largest) * scale
+        out[j] = lifted_exp(-x[j] - largest) * scale
 
 
 @formula
 def softmin_vjp_of_sums(out: Any, sums: Any, g: Any, x: Any) -> None:
     """y·(Σ g·y - g), y = softmin(x)."""
     number = type(x[0])
-    largest, scale, mean = number(sums[0]), number(1 / sums[1]), number(sums[2] / sums[1])
+    largest, scale, mean = number(sums[0]), _lowered(x[0]) * number(1 / sums[1]), number(sums[2] / sums[1])
     for j in range(x.shape[0]):
-        out[j] = exp(-x[j] - largest) * scale * (mean - g[j])
+        out[j] = lifted_exp(-x[j] - largest) * scale * (mean - g[j])
 
 
 # --- others ---------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ numba = pytest.importorskip("numba")
 
 from backends import elementary_constants as constants  # noqa: E402
 from backends import numba_elementary as elementary  # noqa: E402
+from backends import numba_loops, numba_rows  # noqa: E402
 
 # The most that each is off, in ULP.
 BOUNDS = {"exp": 0.98, "expm1": 1.66, "log": 0.85, "log1p": 0.87, "tanh": 2.55}
@@ -110,6 +111,30 @@ def test_the_logarithm_of_one_plus_a_fraction_is_that_of_numpy(dtype):
     smallest = float(np.finfo(dtype).smallest_subnormal)
     x = np.concatenate([np.linspace(0, 1, 100_003), np.geomspace(smallest, 1, 1000), [math.nan]]).astype(dtype)
     assert errors(evaluate(x), np.log1p(x.astype(np.longdouble)), dtype).max() < 1.2
+
+
+@pytest.mark.parametrize(("dtype", "lowest"), [("float32", -110.0), ("float64", -750.0)])
+def test_lifted_exponentials_are_exact_where_exponentials_are_subnormal_and_vanish_beyond(dtype, lowest):
+    evaluate, _ = compiled("lifted_exp")
+    x = np.append(np.linspace(lowest, 0, 501), -math.inf).astype(dtype)
+    lift = 2.0 ** constants.LIFT[dtype]
+    with mp.workdps(40):
+        exact = np.array([float(mp.exp(mp.mpf(float(value))) * lift) for value in x])
+    lifted = evaluate(x)
+    inside = x >= constants.LOWEST_LIFTED[dtype]
+    assert np.abs(lifted[inside] / exact[inside] - 1).max() < 1.2 * np.finfo(dtype).eps
+    assert (lifted[~inside] / np.array(lift, dtype) == 0).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_largest_of_a_row_is_found_among_all_signs_and_zeros(dtype):
+    largest = numba.njit(**numba_loops.OPTIONS)(numba_rows.largest_of)
+    for row in ([-3, -1, -2], [-1, 0.0, 2, 1], [-0.0, -1], [-math.inf, -5], [math.inf, 1], [-math.inf] * 2):
+        for repeats in (1, 13):
+            x = np.array(row * repeats, dtype)
+            assert largest(x, 1) == x.max()
+            assert largest(x, -1) == (-x).max()
+    assert np.isnan(largest(np.array([1, math.nan, math.inf], dtype), 1))
 
 
 def test_llvm_vectorises_them():
