@@ -156,7 +156,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     results, recorder = session.config.option.results, harness.recorder
     if recorder.n_cases:
-        run = store.with_certificates(load_run(recorder.path), report.read_accuracy(results / "accuracy"))
+        run = store.with_certificates(load_run(recorder.path), store.read_accuracy(results / "accuracy"))
         written = report.write(run, results / "latest")
         if run.saved_as:
             try:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from benchmarks.analysis.quantities import listing
 from benchmarks.analysis.records import COLUMNS, to_frame
-from benchmarks.analysis.store import Run, burst_frame
+from benchmarks.analysis.store import Run, burst_frame, read_accuracy
 from benchmarks.recorder import JOURNALS, load_run
 
 
@@ -53,7 +53,8 @@ def _read(path: Path, results: Path) -> Run:
         return load_run(path)
     if path.suffix == ".csv":
         rows: list[Any] = pd.read_csv(path).to_dict("records")
-        return _from_records(to_frame(rows))
+        # A report's records lie beside the accuracy that goes with them.
+        return replace(_from_records(to_frame(rows)), accuracy=read_accuracy(path.parent))
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         records = [row["extra_info"] for row in content["benchmarks"] if "op" in row["extra_info"]]

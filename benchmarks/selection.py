@@ -24,11 +24,11 @@ def add_options(add: Callable[..., Any]) -> None:
     presets = "; ".join(f"{name}: {preset.summary}" for name, preset in PRESETS.items())
     add("--preset", default="quick", choices=tuple(PRESETS), help=f"what to run ({presets})")
     for option, parse, noun in (
-        ("--op", _op, "an op's name"),
+        ("--op", op_name, "an op's name"),
         ("--backend", _backend, "a backend's name"),
         ("--device", _one_of(DEVICES), " or ".join(DEVICES)),
         ("--dtype", _one_of(DTYPES), " or ".join(DTYPES)),
-        ("--size", _size, "a number of elements, such as 1000000 or 1e6"),
+        ("--size", size, "a number of elements, such as 1000000 or 1e6"),
         ("--mode", _one_of(MODES), " or ".join(MODES)),
         ("--allocation", _one_of(ALLOCATIONS), " or ".join(ALLOCATIONS)),
         ("--cache", _one_of(CACHES), " or ".join(CACHES)),
@@ -148,6 +148,17 @@ def fraction(text: str) -> float:
     return value
 
 
+def ulp(text: str) -> float:
+    """Parse an error in units of the last place, at least 0, or `inf`."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not value >= 0:
+        raise argparse.ArgumentTypeError(f"must be an error in ULP, at least 0, or inf; got {text!r}")
+    return value
+
+
 def _unique(values: list[Any] | None) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(values or ()))
 
@@ -161,7 +172,8 @@ def _one_of(choices: tuple[str, ...]) -> Any:
     return parse
 
 
-def _op(text: str) -> str:
+def op_name(text: str) -> str:
+    """Parse an op's name, any that it goes by; return the one in the catalogue."""
     try:
         return find(text).name
     except ValueError as error:
@@ -172,7 +184,8 @@ def _backend(text: str) -> str:
     return str(_one_of(backends.names(on_request=True))(text))
 
 
-def _size(text: str) -> int:
+def size(text: str) -> int:
+    """Parse a number of elements such as 1000000 or 1e6."""
     try:
         value = float(text)
     except ValueError:

@@ -18,7 +18,7 @@ import pytest
 from rich.console import Console
 
 from benchmarks.analysis.records import ACCURACY_COLUMNS, COLUMNS, COST_COLUMNS, to_frame
-from benchmarks.analysis.store import Run
+from benchmarks.analysis.store import Run, read_accuracy
 from benchmarks.report import (
     charts,
     fingerprint,
@@ -26,7 +26,6 @@ from benchmarks.report import (
     method,
     page,
     palette,
-    read_accuracy,
     write,
     write_accuracy,
 )

@@ -89,6 +89,14 @@ def with_certificates(run: Run, certified: pd.DataFrame) -> Run:
     return replace(run, accuracy=best_samples(pd.concat([run.accuracy, chosen], ignore_index=True)))
 
 
+def read_accuracy(directory: Path) -> pd.DataFrame:
+    """Return the accuracy table of a directory; without rows if there is none."""
+    path = directory / "accuracy.csv"
+    frame = pd.read_csv(path) if path.exists() else pd.DataFrame()
+    rows = [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+    return to_frame(rows, ACCURACY_COLUMNS)
+
+
 def write_journal_line(file: TextIO, record: Mapping[str, object]) -> None:
     """Append `record` to an open journal and wait until it is on disk."""
     file.write(json.dumps(plain(record), allow_nan=False) + "\n")

@@ -12,8 +12,7 @@ from benchmarks.analysis.costs import break_even
 from benchmarks.analysis.limits import closeness
 from benchmarks.analysis.peers import against_peers
 from benchmarks.analysis.policies import side_by_side
-from benchmarks.analysis.records import ACCURACY_COLUMNS, to_frame
-from benchmarks.analysis.store import Run, best_samples
+from benchmarks.analysis.store import Run, best_samples, read_accuracy
 from benchmarks.analysis.tables import medians, speedups
 from benchmarks.report import markdown, page
 
@@ -77,14 +76,6 @@ def write_accuracy(accuracy: pd.DataFrame, directory: Path) -> dict[str, Path]:
     """Write the accuracy table alone, over what an earlier search found of other ops and backends."""
     merged = best_samples(pd.concat([read_accuracy(directory), accuracy], ignore_index=True))
     return _write({"accuracy.csv": _csv(merged), "accuracy.md": markdown.accuracy(merged)}, directory)
-
-
-def read_accuracy(directory: Path) -> pd.DataFrame:
-    """Return the accuracy table of a directory; without rows if there is none."""
-    path = directory / "accuracy.csv"
-    frame = pd.read_csv(path) if path.exists() else pd.DataFrame()
-    rows = [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
-    return to_frame(rows, ACCURACY_COLUMNS)
 
 
 def replace(path: Path, text: str) -> Path:

@@ -1,0 +1,99 @@
+"""`python -m benchmarks recommend --op gelu --size 1e6`: which backend to use, by how much, and how sure that is.
+
+The fastest that is accurate enough: within the op's budget, or `--max-ulp`. Answers come from a run: the last one
+(results/latest/), or `--run`. `--table` answers for all that the run measured, as JSON that a program loads.
+Exit status: 0 answered, 2 the run cannot answer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from rich.console import Console
+
+from backends.interface import ALLOCATIONS, MODES
+from benchmarks import saved, selection
+from benchmarks.analysis.policies import DEFAULTS
+from benchmarks.analysis.recommend import Question, decision_table, recommend
+from benchmarks.analysis.store import Run
+from benchmarks.cases import CACHES, DEVICES, DTYPES, TIMINGS
+
+SUMMARY = "say which backend to use: the fastest that is accurate enough"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--op", type=selection.op_name, help="the op, by any of its names")
+    parser.add_argument("--size", type=selection.size, help="number of elements of the first input, such as 1e6")
+    parser.add_argument("--shape", help="its shape, such as 1024x32000, where several have as many elements")
+    for name, choices, usual in (
+        ("dtype", DTYPES, Question.dtype),
+        ("mode", MODES, Question.mode),
+        ("allocation", ALLOCATIONS, DEFAULTS["allocation"]),
+        ("cache", CACHES, DEFAULTS["cache"]),
+        ("timing", TIMINGS, DEFAULTS["timing"]),
+    ):
+        parser.add_argument(f"--{name}", choices=choices, default=usual, help=f"({usual})")
+    parser.add_argument("--device", choices=DEVICES, help="the device (the faster of all that were measured)")
+    parser.add_argument(
+        "--max-ulp",
+        type=selection.ulp,
+        metavar="ULP",
+        help="the largest error allowed (the op's budget); inf: any",
+    )
+    parser.add_argument(
+        "--transfer",
+        choices=("included", "excluded"),
+        default="excluded",
+        help="whether inputs start on the host and the output is wanted there (excluded)",
+    )
+    parser.add_argument("--run", metavar="RUN", help="a saved name, a number, or a file (the last run)")
+    parser.add_argument("--json", action="store_true", help="print the answer as JSON")
+    parser.add_argument(
+        "--table", action="store_true", help="print, as JSON, what to use for all that was measured"
+    )
+    parser.add_argument("--results", type=Path, default=Path("results"), help="the results folder (results/)")
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """Print the answer; return 0."""
+    transfer = options.transfer == "included"
+    if options.table:
+        table = decision_table(_run(options), max_ulp=options.max_ulp, transfer=transfer)
+        print(json.dumps(table, indent=1, allow_nan=False))
+        return 0
+    for name in ("op", "size"):
+        if getattr(options, name) is None:
+            raise ValueError(f"--{name}: must be given, unless --table is")
+    answer = recommend(
+        _run(options),
+        Question(
+            op=options.op,
+            size=options.size,
+            dtype=options.dtype,
+            mode=options.mode,
+            device=options.device,
+            shape=options.shape,
+            allocation=options.allocation,
+            cache=options.cache,
+            timing=options.timing,
+            max_ulp=options.max_ulp,
+            transfer=transfer,
+        ),
+    )
+    if options.json:
+        print(json.dumps(answer.as_dict(), indent=1, allow_nan=False))
+    else:
+        console.print(answer.sentence, highlight=False, markup=False, soft_wrap=True)
+    return 0
+
+
+def _run(options: argparse.Namespace) -> Run:
+    if options.run:
+        return saved.load(options.run, options.results)
+    latest = options.results / "latest" / "records.csv"
+    if not latest.is_file():
+        raise ValueError(f"--run: there is no last run in {latest.parent}; run `pytest benchmarks` first")
+    return saved.load(str(latest), options.results)

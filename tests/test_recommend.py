@@ -1,0 +1,170 @@
+"""Recommendations: the fastest that is accurate enough, by how much, how sure, and what was left out."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+import synthetic
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.__main__ import main
+from benchmarks.analysis.recommend import Question, decision_table, recommend
+from benchmarks.analysis.records import ACCURACY_COLUMNS, to_frame
+from benchmarks.analysis.store import Run
+from benchmarks.report import write
+
+SIZES = (1_000, 100_000)
+
+
+def timed(backend, seconds, n=1_000, width=0.02, **more):
+    """Make a record with a given median, and an interval of so much of it."""
+    ends = {"ci95_low_s": seconds * (1 - width / 2), "ci95_high_s": seconds * (1 + width / 2)}
+    return synthetic.record(backend, n=n, median_s=seconds, warning=None, **{**ends, **more})
+
+
+def checked(backend, max_ulp, status="ok", **more):
+    """Make the row of an accuracy check of sigmoid, with a budget of 4 ULP."""
+    case = {"op": "sigmoid", "mode": "forward", "device": "cpu", "dtype": "float32", "budget_ulp": 4.0}
+    return {**case, "backend": backend, "status": status, "max_ulp": max_ulp, **more}
+
+
+def a_run(records, checks=()):
+    return Run(records=to_frame(records), accuracy=to_frame(checks, ACCURACY_COLUMNS))
+
+
+SIMPLE = a_run(
+    [timed("numpy", 4e-6), timed("torch", 2e-6), timed("jax", 1e-6), timed("numpy", 8e-4, SIZES[1])],
+    [checked("numpy", 1.5), checked("torch", 2.5), checked("jax", 1e6, "known_deviation")],
+)
+
+
+def test_the_fastest_that_is_accurate_enough_is_named_and_who_was_left_out():
+    answer = recommend(SIMPLE, Question("sigmoid", 1_000))
+    assert (answer.best.backend, answer.best.max_ulp) == ("torch", 2.5)
+    assert answer.lead[0] == pytest.approx(2)
+    assert answer.lead[1] < 2 < answer.lead[2]
+    assert answer.sentence == (
+        "sigmoid forward, float32, 1,000 elements: torch (2.00 µs, 2.50 ULP at worst), 2.00 times as fast as "
+        "numpy (1.97 to 2.03). (jax would be 2.00 times as fast but errs by 1.00×10⁶ ULP, more than 4.00.)"
+    )
+    assert answer.as_dict()["sure"] is True
+
+
+@pytest.mark.parametrize(("max_ulp", "best"), [(1.5, "numpy"), (3, "torch"), (math.inf, "jax"), (None, "torch")])
+def test_more_error_allowed_lets_faster_backends_win(max_ulp, best):
+    assert recommend(SIMPLE, Question("sigmoid", 1_000, max_ulp=max_ulp)).best.backend == best
+
+
+def test_what_cannot_be_told_apart_is_a_tie_and_not_sure():
+    run = a_run([timed("numpy", 1.00e-6, width=0.1), timed("torch", 1.02e-6, width=0.1), timed("jax", 2e-6)])
+    answer = recommend(run, Question("sigmoid", 1_000))
+    assert [other.backend for other in answer.tied] == ["torch"]
+    assert "in a tie with torch" in answer.sentence
+    assert answer.as_dict()["sure"] is False
+
+
+def test_a_doubtful_time_is_not_sure_and_a_lone_backend_is_said_to_be_alone():
+    run = a_run([timed("torch", 1e-6) | {"warning": "the machine was 8% slower"}])
+    answer = recommend(run, Question("sigmoid", 1_000))
+    assert answer.sentence.endswith("ULP at worst; doubtful: the machine was 8% slower), the only one.")
+    assert answer.as_dict()["sure"] is False
+    assert answer.as_dict()["ratio"] is None
+
+
+def test_times_between_two_sizes_are_interpolated_on_logarithms():
+    answer = recommend(SIMPLE, Question("sigmoid", 10_000))
+    assert [candidate.backend for candidate in answer.ranking] == ["numpy"]  # the only one with larger sizes
+    assert answer.best.seconds == pytest.approx(math.sqrt(4e-6 * 8e-4))
+    assert not answer.best.measured
+    assert ", interpolated" in answer.sentence
+
+
+@given(st.integers(*SIZES))
+def test_interpolated_times_lie_between_those_measured(size):
+    best = recommend(SIMPLE, Question("sigmoid", size, device="cpu", max_ulp=1.5)).best
+    assert 4e-6 * (1 - 1e-9) <= best.seconds <= 8e-4 * (1 + 1e-9)
+    assert best.low < best.seconds < best.high
+
+
+def test_transfers_count_where_asked_for_and_only_beyond_the_host():
+    moved = {"device": "cuda", "host_to_device_s": 3e-6, "device_to_host_s": 1e-6}
+    run = a_run([timed("numpy", 4e-6), timed("torch", 1e-6, **moved), timed("jax", 5e-7, device="cuda")])
+    assert recommend(run, Question("sigmoid", 1_000)).best.backend == "jax"
+    answer = recommend(run, Question("sigmoid", 1_000, transfer=True))
+    assert (answer.best.backend, answer.best.device) == ("numpy", "cpu")
+    assert answer.ranking[1].seconds == pytest.approx(5e-6)
+    assert [candidate.excluded for candidate in answer.excluded] == ["has no measured transfers"]
+    assert "numpy on cpu" in answer.sentence
+
+
+def test_both_passes_of_a_training_step_must_be_accurate():
+    both = {"mode": "forward+backward"}
+    checks = [checked("torch", 1.0), checked("torch", 9.0, "known_deviation", mode="backward")]
+    run = a_run([timed("torch", 1e-6, **both), timed("numpy", 4e-6, **both)], checks)
+    assert recommend(run, Question("sigmoid", 1_000, mode="forward+backward")).best.backend == "numpy"
+
+
+@pytest.mark.parametrize(
+    ("question", "message"),
+    [
+        (Question("gelu", 1_000), "--op: the run has no 'gelu'.*measured are sigmoid"),
+        (Question("sigmoid", 1_000, dtype="float64"), "--dtype: the run has no 'float64'.*float32"),
+        (Question("sigmoid", 1_000, allocation="reuse"), "--allocation: .*fresh"),
+        (Question("sigmoid", 10**9), "--size: 1,000,000,000 lies outside .*: 1,000 and 100,000 elements"),
+        (Question("sigmoid", 1_000, max_ulp=0.5), "--max-ulp: no backend is accurate enough: jax errs by"),
+    ],
+)
+def test_what_a_run_cannot_answer_is_an_error_that_says_what_it_has(question, message):
+    with pytest.raises(ValueError, match=message):
+        recommend(SIMPLE, question)
+
+
+def test_shapes_of_one_size_must_be_told_apart():
+    rows = [timed("torch", 1e-6, shape=shape, op="softmax", n=1_000) for shape in ((10, 100), (100, 10))]
+    with pytest.raises(ValueError, match="--shape: must be one of 10"):
+        recommend(a_run(rows), Question("softmax", 1_000))
+    assert recommend(a_run(rows), Question("softmax", 1_000, shape="10x100")).best.backend == "torch"
+
+
+def test_the_decision_table_agrees_with_every_single_answer():
+    run = synthetic.run()
+    table = json.loads(json.dumps(decision_table(run), allow_nan=False))
+    assert table["backend_versions"]["torch"] == synthetic.VERSIONS["torch"]
+    for entry in table["entries"]:
+        question = Question(
+            **{name: entry[name] for name in ("op", "mode", "dtype", "allocation", "cache", "timing")},
+            device=None if entry["device"] == "any" else entry["device"],
+            size=0,
+        )
+        for size in synthetic.SIZES:
+            chosen = [choice for choice in entry["choices"] if choice["from_elements"] <= size][-1]
+            assert chosen["backend"] == recommend(run, replace(question, size=size)).best.backend
+
+
+def test_the_command_answers_from_the_last_report_in_words_and_as_json(tmp_path, capsys):
+    run = synthetic.run(records=synthetic.single_policy())
+    write(run, tmp_path / "latest")
+    asked = ["recommend", "--op", "logistic", "--size", "1e6", "--results", str(tmp_path)]
+    assert main(asked) == 0
+    words = capsys.readouterr().out
+    assert words.startswith("sigmoid forward, float32, 1,000,000 elements: ")
+    assert words.count("\n") == 1
+    assert main([*asked, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert f": {answer['backend']} (" in words
+    here = run.records[(run.records["op"] == "sigmoid") & (run.records["mode"] == "forward")]
+    at = here[here["n_elements"] == 1_048_576]
+    assert answer["backend"] == at.loc[at["median_s"].idxmin(), "backend"]
+    assert main(["recommend", "--table", "--results", str(tmp_path)]) == 0
+    assert json.loads(capsys.readouterr().out)["format"] == 1
+
+
+def test_the_command_says_what_is_missing(tmp_path, capsys):
+    assert main(["recommend", "--size", "1e3", "--results", str(tmp_path)]) == 2
+    assert "--op: must be given" in capsys.readouterr().err
+    assert main(["recommend", "--op", "relu", "--size", "1e3", "--results", str(tmp_path)]) == 2
+    assert "run `pytest benchmarks` first" in capsys.readouterr().err
