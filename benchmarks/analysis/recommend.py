@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from benchmarks.analysis import tables
+from benchmarks.analysis.errors import with_errors
 from benchmarks.analysis.policies import DEFAULTS
 from benchmarks.analysis.quantities import count, listing, number, plural, seconds
 from benchmarks.analysis.ratios import ratio_interval
 from benchmarks.analysis.store import Run
 
 Row = Mapping[Hashable, Any]
+Places = dict[tuple[str, str], list[Row]]
+"""What was measured on each backend and device, in ascending size."""
 _FACTS = ("op", "mode", "dtype", "device", "shape", *DEFAULTS)
 _TIMES = ("median_s", "ci95_low_s", "ci95_high_s")
 
@@ -113,16 +116,24 @@ def recommend(run: Run, question: Question) -> Answer:
     Between two sizes that were measured, times are interpolated on logarithms. Raises ValueError where the run
     cannot answer, with what it has.
     """
-    rows = _asked_for(tables.measured(run.records), question)
+    rows = _asked_for(with_errors(run.records, run.accuracy), question)
+    several = rows.loc[rows["n_elements"] == question.size, "shape"].unique()
+    if len(several) > 1:
+        raise ValueError(f"--shape: must be one of {listing(list(several), 20)}, all of that many elements")
+    return _answer(_by_place(rows), question)
+
+
+def _answer(places: Places, question: Question) -> Answer:
     found = [
-        _candidate(place, group, question, run)
-        for place, group in rows.groupby(["backend", "device"], sort=False)
-        if group["n_elements"].min() <= question.size <= group["n_elements"].max()
+        _candidate(place, rows, question)
+        for place, rows in places.items()
+        if rows[0]["n_elements"] <= question.size <= rows[-1]["n_elements"]
     ]
     if not found:
+        sizes = sorted({int(row["n_elements"]) for rows in places.values() for row in rows})
         raise ValueError(
             f"--size: {count(question.size)} lies outside of what was measured of {question.op}: "
-            f"{listing([count(n) for n in sorted(rows['n_elements'].unique())], 20)} elements"
+            f"{listing([count(n) for n in sizes], 20)} elements"
         )
     found.sort(key=lambda candidate: candidate.seconds)
     ranking = tuple(candidate for candidate in found if not candidate.excluded)
@@ -140,18 +151,17 @@ def decision_table(run: Run, *, max_ulp: float | None = None, transfer: bool = F
     size. The last whose `from_elements` is not above the size counts, below the first the first. What no backend
     is accurate enough for has no choice.
     """
-    rows = tables.measured(run.records)
+    rows = with_errors(run.records, run.accuracy)
     rows = rows[rows["shape"] == _usual_shapes(rows)]
     keys = ["op", "mode", "dtype", *DEFAULTS]
     entries: list[dict[str, object]] = []
     for values, group in rows.groupby(keys, sort=False):
         asked = dict(zip(keys, map(str, values), strict=True))
-        sizes = [int(n) for n in sorted(group["n_elements"].unique())]
+        places = _by_place(group)
         for device in ("any", *map(str, group["device"].unique())):
-            where = None if device == "any" else device
-            question = Question(**asked, size=0, device=where, max_ulp=max_ulp, transfer=transfer)  # type: ignore[arg-type]
-            choices = list(_choices(replace(run, records=group), question, sizes))
-            entries.append({**asked, "device": device, "choices": choices})
+            here = {place: rows for place, rows in places.items() if device in ("any", place[1])}
+            question = Question(**asked, size=0, max_ulp=max_ulp, transfer=transfer)
+            entries.append({**asked, "device": device, "choices": list(_choices(here, question))})
     return {
         "format": 1,
         "run_id": run.run_id,
@@ -168,13 +178,13 @@ def _usual_shapes(rows: pd.DataFrame) -> pd.Series:
     return rows.groupby(["op", "n_elements"], sort=False)["shape"].transform("first")
 
 
-def _choices(run: Run, question: Question, sizes: list[int]) -> Iterator[dict[str, object]]:
+def _choices(places: Places, question: Question) -> Iterator[dict[str, object]]:
     """Yield what to use from each size on at which that changes."""
     before: tuple[object, ...] = ()
-    for size in sizes:
+    for size in sorted({int(row["n_elements"]) for rows in places.values() for row in rows}):
         try:
-            answer = recommend(run, replace(question, size=size)).as_dict()
-        except ValueError:
+            answer = _answer(places, replace(question, size=size)).as_dict()
+        except ValueError:  # no backend is accurate enough
             continue
         now = (answer["backend"], answer["device"])
         if now != before:
@@ -194,75 +204,64 @@ def _asked_for(rows: pd.DataFrame, question: Question) -> pd.DataFrame:
         if rows.empty:
             known = f"measured are {listing(there, 70)}" if there else "nothing was measured"
             raise ValueError(f"--{name}: the run has no {wanted!r} of what was asked for before; {known}")
-    several = rows.loc[rows["n_elements"] == question.size, "shape"].unique()
-    if len(several) > 1:
-        raise ValueError(
-            f"--shape: must be one of {listing(list(several), 20)}, which all have that many elements"
-        )
-    return rows.drop_duplicates(["backend", "device", "n_elements"])
+    return rows
 
 
-def _candidate(place: Any, group: pd.DataFrame, question: Question, run: Run) -> Candidate:
-    backend, device = place
-    group = group.sort_values("n_elements")
-    known = group["n_elements"].to_numpy(float)
-    times = {name: group[name].to_numpy(float) for name in _TIMES}
-    reason = ""
-    if question.transfer and device != "cpu":
-        moved = (group["host_to_device_s"] + group["device_to_host_s"]).to_numpy(float)
-        times = {name: values + moved for name, values in times.items()}
-        reason = "" if np.isfinite(moved).all() else "has no measured transfers"
-    median, low, high = (_at(question.size, known, times[name]) for name in _TIMES)
-    neighbours = known[known <= question.size].max(), known[known >= question.size].min()
-    near = group[group["n_elements"].isin(neighbours)]
-    error, inaccurate = _accuracy(run.accuracy, near, question, backend, device)
+def _by_place(rows: pd.DataFrame) -> Places:
+    """Return the rows of each backend and device in ascending size, one of each size."""
+    rows = rows.sort_values("n_elements", kind="stable").drop_duplicates(["backend", "device", "n_elements"])
+    places: Places = {}
+    for row in rows.to_dict("records"):
+        places.setdefault((str(row["backend"]), str(row["device"])), []).append(row)
+    return places
+
+
+def _candidate(place: tuple[str, str], rows: list[Row], question: Question) -> Candidate:
+    sizes = [int(row["n_elements"]) for row in rows]
+    at = bisect_left(sizes, question.size)
+    near = rows[at : at + 1] if sizes[at] == question.size else rows[at - 1 : at + 1]
+    moved = [_transfer_s(row) if question.transfer else 0.0 for row in near]
+    median, low, high = (
+        _at(question.size, near, [float(row[name]) + s for row, s in zip(near, moved, strict=True)])
+        for name in _TIMES
+    )
+    error = max(float(row["error_ulp"]) for row in near)
+    allowed = float(near[-1]["budget_ulp"]) if question.max_ulp is None else question.max_ulp
+    unknown = "has no measured transfers" if any(map(math.isnan, moved)) else ""
     return Candidate(
-        backend,
-        device,
+        *place,
         median,
         low,
         high,
         error,
-        excluded=reason or inaccurate,
-        doubt="; ".join(dict.fromkeys(w for w in near["warning"] if w)),
-        measured=bool((known == question.size).any()),
+        excluded=unknown or _inaccurate(error, allowed),
+        doubt="; ".join(dict.fromkeys(str(row["warning"]) for row in near if row["warning"])),
+        measured=len(near) == 1,
     )
 
 
-def _at(size: int, sizes: np.ndarray, values: np.ndarray) -> float:
+def _transfer_s(row: Row) -> float:
+    return 0.0 if row["device"] == "cpu" else float(row["host_to_device_s"]) + float(row["device_to_host_s"])
+
+
+def _at(size: int, near: list[Row], seconds: list[float]) -> float:
     """Return a time at a size, on the line between its neighbours, both axes logarithmic."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return float(np.exp(np.interp(math.log(size), np.log(sizes), np.log(values))))
+    if len(near) == 1:
+        return seconds[0]
+    below, above = (math.log(row["n_elements"]) for row in near)
+    share = (math.log(size) - below) / (above - below)
+    if not all(0 < value < math.inf for value in seconds):
+        return math.nan
+    return math.exp((1 - share) * math.log(seconds[0]) + share * math.log(seconds[1]))
 
 
-def _accuracy(
-    accuracy: pd.DataFrame, timed: pd.DataFrame, question: Question, backend: str, device: str
-) -> tuple[float, str]:
-    """Return the largest error of a backend, known deviations included, and why that is too much, if it is.
-
-    Without an accuracy check of the op, the error is that of the outputs that were checked before timing.
-    """
-    mode = question.mode.split("+")
-    here = accuracy[
-        (accuracy["op"] == question.op)
-        & accuracy["mode"].isin(mode)
-        & (accuracy["dtype"] == question.dtype)
-        & (accuracy["backend"] == backend)
-        & (accuracy["device"] == device)
-        & accuracy["max_ulp"].notna()
-    ]
-    if here.empty:
-        error, allowed = float(timed["max_ulp"].max()), math.inf
-    else:
-        worst = here.loc[(here["max_ulp"] / here["budget_ulp"].clip(lower=0.5)).idxmax()]
-        error, allowed = float(worst["max_ulp"]), float(worst["budget_ulp"])
-    if question.max_ulp is not None:
-        allowed = question.max_ulp
-    if error <= allowed or (math.isinf(error) and math.isinf(allowed)):
-        return error, ""
-    if math.isnan(error):
-        return error, "" if question.max_ulp is None else "has no known accuracy"
-    return error, f"errs by {number(error)} ULP, more than {number(allowed)}"
+def _inaccurate(error: float, allowed: float) -> str:
+    """Return why an error is too large; empty where it is not."""
+    if error <= allowed or math.isinf(allowed):
+        return ""
+    return (
+        f"errs by {number(error)} ULP, more than {number(allowed)}" if error > allowed else "has no known accuracy"
+    )
 
 
 def _over(slower: Candidate, faster: Candidate) -> tuple[float, float, float]:

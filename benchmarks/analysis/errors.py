@@ -1,0 +1,88 @@
+"""Speed with its accuracy: how far each measured backend errs at worst, beside what its op allows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from benchmarks.analysis import tables
+
+_PLACE = ["op", "mode", "dtype", "backend", "device"]
+BOTH = "forward+backward"
+
+
+def with_errors(records: pd.DataFrame, accuracy: pd.DataFrame) -> pd.DataFrame:
+    """Return the measured rows with `error_ulp` and `budget_ulp`, those of the accuracy checks.
+
+    The error is the largest, known deviations included; of a forward and backward pass together, that of the one
+    which exceeds its budget by more. Where an op was not checked in this run, it is that of the outputs checked
+    before timing, which were within what is allowed: the budget is infinite.
+    """
+    rows = tables.measured(records)
+    known = pd.DataFrame(_judged(accuracy), columns=[*_PLACE, "error_ulp", "budget_ulp"])
+    rows = rows.merge(known, on=_PLACE, how="left")
+    rows["error_ulp"] = rows["error_ulp"].astype("float64").fillna(rows["max_ulp"])
+    rows["budget_ulp"] = rows["budget_ulp"].astype("float64").fillna(math.inf)
+    return rows
+
+
+def accurate(rows: pd.DataFrame) -> pd.Series:
+    """Return which of `with_errors`' rows stay within their budget."""
+    return ~(rows["error_ulp"] > rows["budget_ulp"])
+
+
+def front(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return those of one case's rows that no other beats in both speed and accuracy, the fastest first.
+
+    This is the Pareto front: whoever wants fewer ULP than one of these must wait longer.
+    """
+    ordered = rows.sort_values(["median_s", "error_ulp"], kind="stable")
+    least = ordered["error_ulp"].cummin().shift()
+    return ordered[least.isna() | (ordered["error_ulp"] < least)]
+
+
+def prices(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return what accuracy costs: the cases whose fastest backend exceeds its budget, and the fastest within.
+
+    `price` is the accurate one's median over the fastest's; without an accurate one, `accurate` is empty.
+    """
+    found = []
+    for case, group in rows.groupby(list(tables.CASE), sort=False):
+        ordered = group.sort_values("median_s", kind="stable")
+        first = ordered.iloc[0]
+        within = ordered[accurate(ordered)]
+        if len(within) and within.index[0] == ordered.index[0]:
+            continue
+        other = within.iloc[0] if len(within) else None
+        found.append(
+            dict(zip(tables.CASE, case, strict=True))
+            | {
+                "fastest": first["backend"],
+                "fastest_ulp": first["error_ulp"],
+                "budget_ulp": first["budget_ulp"],
+                "accurate": "" if other is None else other["backend"],
+                "accurate_ulp": math.nan if other is None else other["error_ulp"],
+                "price": math.nan if other is None else other["median_s"] / first["median_s"],
+            }
+        )
+    return pd.DataFrame(found, columns=[*tables.CASE, *_PRICE])
+
+
+_PRICE = ("fastest", "fastest_ulp", "budget_ulp", "accurate", "accurate_ulp", "price")
+
+
+def _judged(accuracy: pd.DataFrame) -> Iterator[Sequence[object]]:
+    """Yield the error and budget of each place, and of both passes together where both were checked."""
+    known = accuracy[accuracy["max_ulp"].notna()]
+    by_pass: dict[tuple[str, ...], dict[str, tuple[float, float]]] = {}
+    for row in known.to_dict("records"):
+        place = (row["op"], row["dtype"], row["backend"], row["device"])
+        by_pass.setdefault(place, {})[row["mode"]] = (float(row["max_ulp"]), float(row["budget_ulp"]))
+    for (op, dtype, backend, device), passes in by_pass.items():
+        if len(passes) > 1:
+            # A budget of 0 ULP allows nothing; what exceeds it exceeds it by far.
+            passes[BOTH] = max(passes.values(), key=lambda error: error[0] / max(error[1], 0.5))
+        for mode, (error, budget) in passes.items():
+            yield op, mode, dtype, backend, device, error, budget
