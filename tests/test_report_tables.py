@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -17,14 +18,15 @@ from tests.synthetic import record
 
 
 def cells(view: views.View, records: pd.DataFrame) -> dict[tuple[str, str, str], heatmap.Cell]:
-    table = heatmap.build(view, tables.rate(records, baseline_device="cpu"))
-    columns = [(size, name) for size in table.sizes for name, _ in table.contestants]
-    return {
-        (f"{op} {mode}", *column): cell
-        for mode, rows in table.groups
-        for op, line in rows
-        for column, cell in zip(columns, line, strict=True)
-    }
+    """Return the cells of the maps of all modes of a view, by op with mode, size and contestant."""
+    found = {}
+    for part in views.split(view.records, ("mode",)):
+        one_mode = replace(part, across_devices=view.across_devices)
+        table = heatmap.build(one_mode, tables.rate(records, baseline_device="cpu"))
+        columns = [(size, name) for size in table.sizes for name, _ in table.contestants]
+        for op, line in table.rows:
+            found |= {(f"{op} {part.label}", *column): cell for column, cell in zip(columns, line, strict=True)}
+    return found
 
 
 def test_the_map_marks_winners_and_explains_what_is_missing() -> None:

@@ -9,16 +9,18 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
 from benchmarks.analysis import quantities, tables
+from benchmarks.analysis.crossovers import crossovers
 from benchmarks.analysis.policies import POLICIES
 from benchmarks.analysis.roofline import READ_ONLY
+from benchmarks.report.command import restated
 from benchmarks.report.palette import Style
-from benchmarks.report.views import split
+from benchmarks.report.views import Facets, split
 
 Figure = dict[str, Any]
 MARGIN = {"l": 44, "r": 10, "t": 8, "b": 38}
@@ -28,18 +30,20 @@ _SPEED_HOVER = (
 )
 # Every other column would be copied and sorted with each line, which is most of a large report's time.
 _SPEED_COLUMNS = [
-    "op", "backend", "device", "n_elements", "bytes_moved", "bytes_written", "gigabytes_per_s", "median_s",
-    "ci95_low_s", "ci95_high_s", "warning",
+    "op", "mode", "dtype", "backend", "device", "n_elements", *POLICIES, "bytes_moved", "bytes_written",
+    "gigabytes_per_s", "median_s", "ci95_low_s", "ci95_high_s", "warning",
 ]  # fmt: skip
 _CURVES = (("y", "f(x)", "#0072B2", "solid"), ("derivative", "f′(x)", "#D55E00", "6px,3px"))
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One small chart and its heading."""
+    """One small chart and its heading, what it shows in words, and the command that measures it again."""
 
     title: str
     figure: Figure
+    note: str = ""
+    command: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class Board:
 
     label: str
     panels: tuple[Panel, ...]
+    facets: Facets = field(default_factory=dict)
 
 
 def speed_boards(records: pd.DataFrame, bandwidth: pd.DataFrame, styles: Mapping[str, Style]) -> list[Board]:
@@ -56,17 +61,18 @@ def speed_boards(records: pd.DataFrame, bandwidth: pd.DataFrame, styles: Mapping
     `bandwidth` is that of a run; sizes at which it was rejected are left out.
     """
     bandwidth = bandwidth[~bandwidth["rejected"].fillna(value=False).astype(bool)]
-    boards = []
+    boards, leads = [], crossovers(records)
     for view in split(records, ("mode", "dtype", *POLICIES)):
         rows = tables.measured(view.records)
         rows = rows[rows["gigabytes_per_s"].gt(0) & rows["bytes_moved"].gt(0)][_SPEED_COLUMNS]
         axes = _axes(rows, bandwidth)
+        here = _of_view(leads, view.facets)
         panels = [
-            Panel(str(op), speed_figure(group, bandwidth, styles, axes))
+            speed_panel(str(op), group, here[here["op"] == op], speed_figure(group, bandwidth, styles, axes))
             for op, group in rows.groupby("op", sort=False)
         ]
         if panels:
-            boards.append(Board(view.label, tuple(panels)))
+            boards.append(Board(view.label, tuple(panels), view.facets))
     return boards
 
 
@@ -84,6 +90,32 @@ def speed_figure(rows: pd.DataFrame, bandwidth: pd.DataFrame, styles: Mapping[st
                 name = tables.label(backend, device, across_devices=len(devices) > 1)
                 traces.append(_backend_line(lines[backend, device], name, styles[backend], dashed=device != "cpu"))
     return {"data": traces, "layout": {"margin": MARGIN, "hovermode": "closest", "showlegend": False, **axes}}
+
+
+def speed_panel(op: str, rows: pd.DataFrame, leads: pd.DataFrame, figure: Figure) -> Panel:
+    """Return the panel of one op, with a line where the lead changes, and what changes there."""
+    several = len(leads["device"].unique()) > 1
+    notes, shapes = [], []
+    for lead in leads.to_dict("records"):
+        at = rows[(rows["n_elements"] == lead["n_elements"]) & (rows["device"] == lead["device"])]
+        where = f" on {lead['device']}" if several else ""
+        about = ", doubtful" if lead["doubtful"] else ""
+        elements = quantities.plural(lead["n_elements"], "element")
+        notes.append(f"From {elements} on{where}, {lead['winner']} beats {lead['beaten']}{about}.")
+        shapes += [_upright(float(moved)) for moved in at["bytes_moved"].dropna().unique()[:1]]
+    figure["layout"]["shapes"] = shapes
+    return Panel(op, figure, " ".join(notes), restated(rows))
+
+
+def _upright(x: float) -> Figure:
+    line = {"color": "#8a8a8a", "width": 1, "dash": "4px,4px"}
+    return {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "paper", "line": line}
+
+
+def _of_view(rows: pd.DataFrame, facets: Facets) -> pd.DataFrame:
+    for name, value in facets.items():
+        rows = rows[rows[name] == value]
+    return rows
 
 
 def curve_figure(curve: pd.DataFrame, y_range: tuple[float, float]) -> Figure:

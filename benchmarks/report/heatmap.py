@@ -11,7 +11,7 @@ import pandas as pd
 
 from benchmarks.analysis import quantities, tables
 from benchmarks.analysis.summary import ENDINGS, first_line
-from benchmarks.report.views import View
+from benchmarks.report.views import Facets, View
 
 FULL_SHADE = 4.0
 """Doublings at which a cell has its full colour: 16 times faster or slower."""
@@ -20,8 +20,8 @@ NOISY = 0.1
 """Half a 95 % interval's width over the median, from which on a cell says that its number is uncertain."""
 
 Row = Mapping[Hashable, Any]
-Place = tuple[str, str, object, str]
-"""Op, mode, size and contestant."""
+Place = tuple[str, object, str]
+"""Op, size and contestant."""
 
 
 @dataclass(frozen=True)
@@ -45,44 +45,42 @@ class Cell:
 
 @dataclass(frozen=True)
 class Heatmap:
-    """A table of cells: groups of (mode, rows of (op, cells)), a column per size and contestant."""
+    """A table of cells: rows of (op, cells), a column per size and contestant."""
 
     label: str
+    facets: Facets
     sizes: tuple[str, ...]
     contestants: tuple[tuple[str, str], ...]
-    groups: tuple[tuple[str, tuple[tuple[str, tuple[Cell, ...]], ...]], ...]
+    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
     absent: tuple[str, ...]
 
 
 def build(view: View, rated: pd.DataFrame) -> Heatmap:
-    """Return the map of one view; `rated` are all rows with their speed-ups (`tables.rate`)."""
+    """Return the map of a view of one mode; `rated` are all rows with their speed-ups (`tables.rate`)."""
     rows = tables.measured(view.records)
     sizes = _sizes(rows)
     contestants = _contestants(view, rows)
     ops = list(view.records["op"].dropna().unique())
-    modes = [mode for mode in tables.MODES if mode in set(view.records["mode"])]
     cells = _cells(view, rated, "shape" if isinstance(sizes[0][0], str) else "n_elements")
-    groups = []
-    for mode in modes:
-        lines = []
-        for op in ops:
-            places = [(op, mode, size, name) for size, _ in sizes for name, _ in contestants]
-            line = tuple(cells.get(place, Cell("", "not part of this run", status="none")) for place in places)
-            if any(cell.status != "none" for cell in line):
-                lines.append((op, line))
-        groups.append((mode, tuple(lines)))
+    lines = []
+    for op in ops:
+        places = [(op, size, name) for size, _ in sizes for name, _ in contestants]
+        line = tuple(cells.get(place, Cell("", "not part of this run", status="none")) for place in places)
+        if any(cell.status != "none" for cell in line):
+            lines.append((op, line))
     return Heatmap(
         view.label,
+        view.facets,
         tuple(name for _, name in sizes),
         tuple(contestants),
-        tuple(groups),
+        tuple(lines),
         tuple(_absent(view.records, rows)),
     )
 
 
 def _sizes(rows: pd.DataFrame) -> list[tuple[object, str]]:
     """Return sizes and their names; shapes where one op has several of the same size."""
-    if rows.duplicated(["op", "mode", "device", "backend", "n_elements"]).any():
+    if rows.duplicated(["op", "device", "backend", "n_elements"]).any():
         shapes = rows.sort_values("n_elements", kind="stable")["shape"].unique()
         return [(str(shape), str(shape)) for shape in shapes]
     return [(int(n), quantities.count(int(n))) for n in sorted(rows["n_elements"].unique())]
@@ -100,7 +98,7 @@ def _cells(view: View, rated: pd.DataFrame, size: str) -> dict[Place, Cell]:
 
     def place(row: Row) -> Place:
         name = tables.label(str(row["backend"]), str(row["device"]), across_devices=across)
-        return str(row["op"]), str(row["mode"]), _plain(row[size]), name
+        return str(row["op"]), _plain(row[size]), name
 
     cells = {
         place(row): Cell(
@@ -112,13 +110,13 @@ def _cells(view: View, rated: pd.DataFrame, size: str) -> dict[Place, Cell]:
     }
     winners = {}
     for row in tables.best(view.records, across_devices=across).to_dict("records"):
-        winners[(row["op"], row["mode"], row[size])] = (set(row["contenders"].split(", ")), bool(row["tie"]))
+        winners[(row["op"], row[size])] = (set(row["contenders"].split(", ")), bool(row["tie"]))
     keys = [*tables.CASE, "backend"]
     shown = tables.measured(view.records)[keys].merge(rated, on=keys, how="left")
     for row in shown.to_dict("records"):
         where = place(row)
-        contenders, tie = winners[where[:3]]
-        mark = "" if where[3] not in contenders else "☆" if tie else "★"
+        contenders, tie = winners[where[:2]]
+        mark = "" if where[2] not in contenders else "☆" if tie else "★"
         cells[where] = _measured_cell(row, mark)
     return cells
 

@@ -110,7 +110,8 @@ def limits(bandwidth: pd.DataFrame) -> list[Table]:
             stores = text(levels[0]["stores"]) if levels[0] else ""
             lines.append((Cell(quantities.size(n_bytes), n_bytes), Cell(stores), *cells))
         headings = ("bytes moved", "stores", *(name for kind in kinds for name in (f"{kind}, GB/s", "changed by")))
-        found.append(Table(headings, tuple(lines), (True, False, *(True,) * 2 * len(kinds)), str(device)))
+        numeric = (True, False, *(True,) * 2 * len(kinds))
+        found.append(Table(headings, tuple(lines), numeric, str(device), {"device": str(device)}))
     return found
 
 

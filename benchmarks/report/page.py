@@ -46,7 +46,7 @@ def context(run: Run, speed: list[charts.Board], gallery: charts.Board) -> dict[
         "looks": _looks(run),
         "devices": sorted(rated["device"].unique(), key=lambda device: device != "cpu"),
         "baseline": facts.BASELINE,
-        "heatmaps": [heatmap.build(view, rated) for view in by_device(records)],
+        "heatmaps": [heatmap.build(view, rated) for view in by_device(records, "mode")],
         "full_shade": f"{2**heatmap.FULL_SHADE:.0f}",
         "noisy_percent": f"{100 * heatmap.NOISY:.0f}",
         "speed": speed,

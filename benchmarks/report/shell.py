@@ -15,6 +15,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from benchmarks.report.charts import Figure
+from benchmarks.report.views import dimensions
 
 
 def fill(template: str, context: Mapping[str, Any], figures: Mapping[str, Figure]) -> str:
@@ -27,7 +28,7 @@ def fill(template: str, context: Mapping[str, Any], figures: Mapping[str, Figure
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"breakable": _breakable, "coded": _coded}
+    environment.filters |= {"breakable": _breakable, "coded": _coded, "dimensions": dimensions}
     return environment.get_template(template).render(
         **context,
         figures=_packed(json.dumps(figures, allow_nan=False, separators=(",", ":"))),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from benchmarks.analysis import quantities, tables
 from benchmarks.analysis.limits import FACTS, NEAR
 from benchmarks.analysis.policies import POLICIES, combinations, side_by_side
 from benchmarks.analysis.summary import ENDINGS, first_line
+from benchmarks.report.views import Facets
 
 MAX_ROWS = 1000
 """Rows of the full tables in the page; the CSV files always hold all."""
@@ -39,6 +40,7 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     numeric: tuple[bool, ...] = ()
     label: str = ""
+    facets: Facets = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,8 @@ def accuracy(rows: pd.DataFrame) -> list[Table]:
         if lines:
             numeric = (False, False, *(True for _ in range(len(backends) + 1)))
             headings = ("op", "mode", "budget", *backends)
-            found.append(Table(headings, tuple(lines), numeric, f"{text(dtype)} on {text(device)}"))
+            facets = {"dtype": text(dtype), "device": text(device)}
+            found.append(Table(headings, tuple(lines), numeric, f"{text(dtype)} on {text(device)}", facets))
     return found
 
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pandas as pd
 
 from benchmarks.analysis import tables
 from benchmarks.analysis.policies import POLICIES
 
+Facets = Mapping[str, str]
+"""What a view shows, by the name of what a reader may choose: `{"dtype": "float32", "device": "cpu"}`."""
+
 
 @dataclass(frozen=True)
 class View:
-    """Records that agree in all of `keys`, under a label that says in what."""
+    """Records that agree in all of `facets`, under a label that says in what."""
 
     label: str
     records: pd.DataFrame
+    facets: Facets = field(default_factory=dict)
     across_devices: bool = False
 
 
@@ -34,24 +38,28 @@ def split(records: pd.DataFrame, keys: Sequence[str]) -> list[View]:
         for key, value in zip(keys, values, strict=True):
             silent = part[key].isna() & ((part["status"] != "ok") | (value == ""))
             part = part[(part[key] == value) | silent]
-        names = [str(value) for key, value in zip(keys, values, strict=True) if key in varied and value]
-        views.append(View(", ".join(names), part))
+        facets = {key: str(value) for key, value in zip(keys, values, strict=True)}
+        names = [facets[key] for key in keys if key in varied and facets[key]]
+        views.append(View(", ".join(names), part, facets))
     return views
 
 
-def by_precision(records: pd.DataFrame) -> list[View]:
-    """Return a view per dtype and set of policies, all devices together."""
-    return split(records, ("dtype", *POLICIES))
-
-
-def by_device(records: pd.DataFrame) -> list[View]:
-    """Return a view per dtype, device and set of policies; where there are several devices, also one of all."""
+def by_device(records: pd.DataFrame, *keys: str) -> list[View]:
+    """Return a view per `keys`, dtype, device and set of policies; of several devices also one of all."""
     views = []
-    for view in by_precision(records):
+    for view in split(records, (*keys, "dtype", *POLICIES)):
         devices = list(tables.measured(view.records)["device"].unique())
         for device in devices:
             part = view.records[view.records["device"] == device]
-            views.append(View(f"{view.label} on {device}", part))
+            views.append(View(f"{view.label} on {device}", part, {**view.facets, "device": device}))
         if len(devices) > 1:
-            views.append(View(f"{view.label} on all devices", view.records, across_devices=True))
+            everywhere = {**view.facets, "device": "all devices"}
+            views.append(View(f"{view.label} on all devices", view.records, everywhere, across_devices=True))
     return views
+
+
+def dimensions(views: Sequence[Facets]) -> list[tuple[str, list[str]]]:
+    """Return what a reader can choose among views: each name with its values, where there are several."""
+    names = list(dict.fromkeys(name for facets in views for name in facets))
+    values = {name: list(dict.fromkeys(facets[name] for facets in views if name in facets)) for name in names}
+    return [(name, values[name]) for name in names if len(values[name]) > 1]

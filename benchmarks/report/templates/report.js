@@ -58,14 +58,26 @@
   if (innerWidth < 600) document.querySelectorAll("details").forEach((details) => { details.open = false; });
 
   // Views: one of several tables or boards at a time.
-  document.querySelectorAll("[data-chooser]").forEach((chooser) => {
-    const views = document.querySelectorAll(`[data-view="${chooser.dataset.chooser}"]`);
-    const show = () => {
-      const chosen = chooser.querySelector(":checked").value;
-      views.forEach((view) => { view.hidden = view.dataset.index !== chosen; });
+  // Of several choices, the one just made holds; where nothing shows all of them, the others give way.
+  document.querySelectorAll(".choosers").forEach((chooser) => {
+    const views = [...document.querySelectorAll(`[data-view="${chooser.dataset.chooser}"]`)]
+      .map((view) => [view, JSON.parse(view.dataset.facets)]);
+    const facets = [...chooser.querySelectorAll("[data-facet]")].map((field) => field.dataset.facet);
+    const field = (facet) => chooser.querySelector(`[data-facet="${CSS.escape(facet)}"]`);
+    const show = (latest) => {
+      const chosen = Object.fromEntries(facets.map((facet) => [facet, field(facet).querySelector(":checked").value]));
+      const score = ([, shown]) => facets.filter((facet) => shown[facet] === chosen[facet])
+        .reduce((sum, facet) => sum + (facet === latest ? facets.length : 1), 0);
+      const best = views.reduce((a, b) => (score(b) > score(a) ? b : a));
+      views.forEach(([view]) => { view.hidden = view !== best[0]; });
+      for (const facet of facets) {
+        for (const choice of field(facet).querySelectorAll("input, option")) {
+          choice[choice.tagName === "OPTION" ? "selected" : "checked"] = choice.value === best[1][facet];
+        }
+      }
     };
-    chooser.addEventListener("change", show);
-    show(); // a reloaded page may remember another choice
+    chooser.addEventListener("change", (event) => show(event.target.closest("[data-facet]").dataset.facet));
+    show(""); // a reloaded page may remember another choice
   });
 
   // Tips: on hover, and on tap where nothing hovers.
@@ -76,9 +88,7 @@
     const [sizes, names] = [...table.tHead.rows].map((row) => [...row.cells].map((heading) => heading.textContent.trim()));
     const column = cell.cellIndex - 1;
     const size = sizes[1 + Math.floor(column / (names.length / (sizes.length - 1)))];
-    const op = cell.parentNode.cells[0].textContent;
-    const mode = cell.closest("tbody").rows[0].cells[0].textContent;
-    return `${names[column]}: ${op} ${mode}, ${size} elements\n`;
+    return `${names[column]}: ${cell.parentNode.cells[0].textContent}, ${size} elements\n`;
   }
   function point(event) {
     const cell = event.target.closest?.("[data-tip]");
