@@ -174,6 +174,7 @@ def test_sections_come_in_order(html: str) -> None:
         "The answer",
         "Who wins where",
         "Speed against size",
+        "CPU against GPU",
         "How close to the limit",
         "Can the numbers be trusted",
         "What a call costs",
@@ -247,7 +248,8 @@ def test_a_record_of_almost_nothing_can_be_shown(tmp_path: Path) -> None:
 
 def test_every_figure_is_valid_to_plotly(html: str) -> None:
     figures = json.loads(unpacked(html, "figures"))
-    assert len(figures) == 2 * len(synthetic.OPS) + 2 + 4
+    # Speed, and accuracy beside it: of each op and mode, and of two under another policy; then the functions.
+    assert len(figures) == 2 * (2 * len(synthetic.OPS) + 2) + 4
     for figure in figures.values():
         go.Figure(figure)
 

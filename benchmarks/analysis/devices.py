@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable, Mapping
+from typing import Any
 
 import pandas as pd
 
 from benchmarks.analysis import tables
 from benchmarks.analysis.ratios import ratio_interval
 
+Row = Mapping[Hashable, Any]
 HOST = "cpu"
 _INTERVAL = ("median_s", "ci95_low_s", "ci95_high_s")
 KEYS = tuple(key for key in tables.CASE if key != "device")
@@ -35,13 +38,12 @@ def against_host(records: pd.DataFrame) -> pd.DataFrame:
     and fetching the output, as measured apart; NaN where it was not.
     """
     found = []
-    for case, group in tables.measured(records).groupby(list(KEYS), sort=False):
-        fastest = group.sort_values("median_s", kind="stable").drop_duplicates("device").set_index("device")
-        if HOST not in fastest.index:
+    for case, group in tables.grouped(tables.measured(records), KEYS).items():
+        fastest = {row["device"]: row for row in sorted(group, key=_median, reverse=True)}
+        host = fastest.pop(HOST, None)
+        if host is None:
             continue
-        rows = fastest.to_dict("index")
-        host = rows.pop(HOST)
-        for device, there in rows.items():
+        for device, there in fastest.items():
             low, high = ratio_interval(*(float(row[name]) for row in (host, there) for name in _INTERVAL))
             moved = float(there["host_to_device_s"]) + float(there["device_to_host_s"])
             found.append(
@@ -61,6 +63,10 @@ def against_host(records: pd.DataFrame) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(found, columns=[*KEYS, *FACTS])
+
+
+def _median(row: Row) -> float:
+    return float(row["median_s"])
 
 
 def pays_from(beside: pd.DataFrame) -> pd.DataFrame:

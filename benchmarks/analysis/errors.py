@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
 from benchmarks.analysis import tables
 
 _PLACE = ["op", "mode", "dtype", "backend", "device"]
+Row = Mapping[Hashable, Any]
 BOTH = "forward+backward"
 
 
@@ -33,14 +35,16 @@ def accurate(rows: pd.DataFrame) -> pd.Series:
     return ~(rows["error_ulp"] > rows["budget_ulp"])
 
 
-def front(rows: pd.DataFrame) -> pd.DataFrame:
+def front(rows: Sequence[Row]) -> list[Row]:
     """Return those of one case's rows that no other beats in both speed and accuracy, the fastest first.
 
     This is the Pareto front: whoever wants fewer ULP than one of these must wait longer.
     """
-    ordered = rows.sort_values(["median_s", "error_ulp"], kind="stable")
-    least = ordered["error_ulp"].cummin().shift()
-    return ordered[least.isna() | (ordered["error_ulp"] < least)]
+    found: list[Row] = []
+    for row in sorted(rows, key=lambda row: (float(row["median_s"]), float(row["error_ulp"]))):
+        if not found or row["error_ulp"] < found[-1]["error_ulp"]:
+            found.append(row)
+    return found
 
 
 def prices(rows: pd.DataFrame) -> pd.DataFrame:
@@ -49,13 +53,11 @@ def prices(rows: pd.DataFrame) -> pd.DataFrame:
     `price` is the accurate one's median over the fastest's; without an accurate one, `accurate` is empty.
     """
     found = []
-    for case, group in rows.groupby(list(tables.CASE), sort=False):
-        ordered = group.sort_values("median_s", kind="stable")
-        first = ordered.iloc[0]
-        within = ordered[accurate(ordered)]
-        if len(within) and within.index[0] == ordered.index[0]:
+    for case, group in tables.grouped(rows.assign(accurate=accurate(rows)), tables.CASE).items():
+        ordered = sorted(group, key=lambda row: float(row["median_s"]))
+        first, other = ordered[0], next((row for row in ordered if row["accurate"]), None)
+        if other is first:
             continue
-        other = within.iloc[0] if len(within) else None
         found.append(
             dict(zip(tables.CASE, case, strict=True))
             | {

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from benchmarks.analysis.ratios import ratio_interval
-from benchmarks.analysis.tables import CASE, measured
+from benchmarks.analysis.tables import CASE, grouped, measured
 
+Row = Mapping[Hashable, Any]
 FACTS = ("backend", "median_s", "peer", "peer_median_s", "ratio", "ratio_low", "ratio_high", "inaccurate")
 
 
@@ -19,21 +23,23 @@ def against_peers(records: pd.DataFrame) -> pd.DataFrame:
     failed the cross-check, which were not timed.
     """
     is_peer = records["peer"].fillna(value=False).astype(bool)
+    if not is_peer.any():
+        return pd.DataFrame(columns=[*CASE, *FACTS])
     rows = measured(records)
     rows["peer"] = rows["peer"].fillna(value=False).astype(bool)
     wrong = records[is_peer & (records["status"] == "inaccurate")].copy()
     for key in CASE:
         wrong[key] = wrong[key].fillna(0).astype("int64") if key == "n_elements" else wrong[key].fillna("")
     keys, found = list(CASE), []
-    inaccurate = {case: list(group["backend"]) for case, group in wrong.groupby(keys, sort=False)}
-    for case, group in rows.groupby(keys, sort=False):
-        peers = group[group["peer"]].sort_values("median_s")
-        ours = group[~group["peer"]].sort_values("median_s")
-        if ours.empty or (peers.empty and case not in inaccurate):
+    inaccurate = {case: [str(row["backend"]) for row in group] for case, group in grouped(wrong, keys).items()}
+    for case, group in grouped(rows, keys).items():
+        ordered = sorted(group, key=lambda row: float(row["median_s"]))
+        peer = next((row for row in ordered if row["peer"]), None)
+        ours = next((row for row in ordered if not row["peer"]), None)
+        if ours is None or (peer is None and case not in inaccurate):
             continue
-        facts = _facts(ours.iloc[0], peers.iloc[0] if len(peers) else None)
         listed = ", ".join(inaccurate.get(case, []))
-        found.append(dict(zip(keys, case, strict=True)) | facts | {"inaccurate": listed})
+        found.append(dict(zip(keys, case, strict=True)) | _facts(ours, peer) | {"inaccurate": listed})
     return pd.DataFrame(found, columns=[*keys, *FACTS])
 
 
@@ -43,7 +49,7 @@ def mean_lead(table: pd.DataFrame) -> float:
     return float(np.exp(np.log(ratios).mean())) if len(ratios) else float("nan")
 
 
-def _facts(ours: pd.Series, peer: pd.Series | None) -> dict[str, object]:
+def _facts(ours: Row, peer: Row | None) -> dict[str, object]:
     facts: dict[str, object] = {"backend": ours["backend"], "median_s": ours["median_s"]}
     if peer is None:
         return facts | {"peer": "", "peer_median_s": np.nan, "ratio": np.nan}

@@ -104,7 +104,7 @@ def speed_panel(op: str, rows: pd.DataFrame, leads: pd.DataFrame, figure: Figure
         notes.append(f"From {elements} on{where}, {lead['winner']} beats {lead['beaten']}{about}.")
         shapes += [_upright(float(moved)) for moved in at["bytes_moved"].dropna().unique()[:1]]
     figure["layout"]["shapes"] = shapes
-    return Panel(op, figure, " ".join(notes), restated(rows))
+    return Panel(op, figure, " ".join(notes), restated(rows.to_dict("records")))
 
 
 def _upright(x: float) -> Figure:

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import shlex
-
-import pandas as pd
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any
 
 from benchmarks.analysis.policies import DEFAULTS
-from benchmarks.analysis.tables import backend_order
 
-_OPTIONS = {"op": "op", "mode": "mode", "dtype": "dtype", "device": "device", "size": "n_elements"}
+_OPTIONS = {
+    "op": "op",
+    "mode": "mode",
+    "dtype": "dtype",
+    "device": "device",
+    "size": "n_elements",
+    "backend": "backend",
+} | {policy: policy for policy in DEFAULTS}
 
 
-def restated(records: pd.DataFrame) -> str:
+def restated(rows: Iterable[Mapping[Hashable, Any]]) -> str:
     """Return the command that measures these records' cases: what they have in common, and what varies."""
+    options: dict[str, dict[object, None]] = {}
+    for row in rows:
+        for option, column in _OPTIONS.items():
+            options.setdefault(option, {})[row[column]] = None
     words = ["pytest", "benchmarks/test_timing.py"]
-    options = {option: list(records[column].dropna().unique()) for option, column in _OPTIONS.items()}
-    options["size"] = sorted(options["size"])
-    options["backend"] = backend_order(records)
-    for policy, usual in DEFAULTS.items():
-        values = list(records[policy].dropna().unique())
-        if values != [usual]:
-            options[policy] = values
-    for option, values in options.items():
-        if values:
+    for option, found in options.items():
+        values = sorted(found) if option == "size" else list(found)  # type: ignore[type-var]
+        if values not in ([DEFAULTS.get(option)], [""]):
             words += [f"--{option}", *map(str, values)]
     return shlex.join(words)

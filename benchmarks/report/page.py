@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import base64
 import gzip
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from benchmarks.analysis import quantities
 from benchmarks.analysis import tables as facts
+from benchmarks.analysis.devices import against_host
+from benchmarks.analysis.errors import with_errors
 from benchmarks.analysis.limits import closeness, sentences
 from benchmarks.analysis.peers import against_peers, mean_lead
 from benchmarks.analysis.policies import side_by_side
 from benchmarks.analysis.store import Run
-from benchmarks.analysis.summary import summarise
-from benchmarks.report import charts, costs, fingerprint, heatmap, method, shell, tables
+from benchmarks.analysis.summary import first_line, summarise
+from benchmarks.report import charts, costs, devices, fingerprint, frontier, heatmap, method, shell, tables
 from benchmarks.report.palette import Style, styles
 from benchmarks.report.views import by_device
 
@@ -26,13 +29,23 @@ _PLAIN_CSV_BYTES = 1_000_000
 def render(run: Run) -> str:
     """Return the report of `run` as a web page."""
     speed = charts.speed_boards(run.records, run.bandwidth, _looks(run))
+    judged = with_errors(run.records, run.accuracy)
+    fronts = frontier.boards(judged, _looks(run))
     gallery = charts.curve_board(run.curves)
-    return shell.fill("report.html.j2", context(run, speed, gallery), _figures(speed, gallery))
+    figures = _figures({"speed": speed, "front": fronts, "curve": [gallery]})
+    return shell.fill("report.html.j2", context(run, judged, speed, fronts, gallery), figures)
 
 
-def context(run: Run, speed: list[charts.Board], gallery: charts.Board) -> dict[str, Any]:
-    """Return what the template lays out."""
+def context(
+    run: Run,
+    judged: pd.DataFrame,
+    speed: list[charts.Board],
+    fronts: list[charts.Board],
+    gallery: charts.Board,
+) -> dict[str, Any]:
+    """Return what the template lays out; `judged` are the measured rows with their errors."""
     records, accuracy = run.records, run.accuracy
+    beside = against_host(records)
     shares, beside_peers = closeness(records), against_peers(records)
     rated = facts.rate(records, baseline_device="cpu")
     names = facts.backend_order(records)
@@ -50,6 +63,12 @@ def context(run: Run, speed: list[charts.Board], gallery: charts.Board) -> dict[
         "full_shade": f"{2**heatmap.FULL_SHADE:.0f}",
         "noisy_percent": f"{100 * heatmap.NOISY:.0f}",
         "speed": speed,
+        "break_even": devices.break_even(beside),
+        "beside_host": devices.beside_host(beside),
+        "no_device": _no_device(records),
+        "fronts": fronts,
+        "open_dots": frontier.legend(fronts),
+        "prices": frontier.price_table(judged),
         "accuracy": tables.accuracy(accuracy),
         "known": tables.known_deviations(accuracy),
         "doubts": tables.doubts(records),
@@ -80,11 +99,20 @@ def _looks(run: Run) -> dict[str, Style]:
     return styles(facts.backend_order(pd.concat([run.records[["backend"]], run.accuracy[["backend"]]])))
 
 
-def _figures(speed: list[charts.Board], gallery: charts.Board) -> dict[str, charts.Figure]:
-    figures = {
-        f"speed-{i}-{j}": panel.figure for i, board in enumerate(speed) for j, panel in enumerate(board.panels)
+def _figures(boards: Mapping[str, list[charts.Board]]) -> dict[str, charts.Figure]:
+    return {
+        f"{name}-{i}-{j}": panel.figure
+        for name, several in boards.items()
+        for i, board in enumerate(several)
+        for j, panel in enumerate(board.panels)
     }
-    return figures | {f"curve-{i}": panel.figure for i, panel in enumerate(gallery.panels)}
+
+
+def _no_device(records: pd.DataFrame) -> str:
+    """Return why there is nothing beside the CPU."""
+    elsewhere = records[records["device"].ne("cpu") & records["status"].ne("ok")]
+    reasons = [first_line(str(reason)) for reason in elsewhere["reason"].dropna().unique()]
+    return quantities.listing(reasons, 3) if reasons else "this run measured the CPU alone"
 
 
 def _download(records: pd.DataFrame, name: str) -> dict[str, str]:

@@ -1,0 +1,177 @@
+"""Crossovers, devices and the price of accuracy: what a reader decides by."""
+
+from __future__ import annotations
+
+import math
+import shlex
+
+import pandas as pd
+import pytest
+import synthetic
+from synthetic import record
+
+from benchmarks.analysis.crossovers import crossovers
+from benchmarks.analysis.devices import against_host, pays_from
+from benchmarks.analysis.errors import BOTH, accurate, front, prices, with_errors
+from benchmarks.analysis.records import ACCURACY_COLUMNS, to_frame
+from benchmarks.report import charts, devices, frontier
+from benchmarks.report.command import restated
+from benchmarks.report.palette import styles
+
+
+def timed(backend, n, seconds, width=0.02, **more):
+    ends = {"ci95_low_s": seconds * (1 - width / 2), "ci95_high_s": seconds * (1 + width / 2)}
+    facts = {"warning": None, "elements_per_s": n / seconds, **ends}
+    return record(backend, n=n, median_s=seconds, **{**facts, **more})
+
+
+# --- crossovers -----------------------------------------------------------------------------------------------
+
+
+def test_the_lead_changes_where_another_is_clearly_faster_and_not_at_ties():
+    rows = [
+        *(timed("numpy", n, s) for n, s in ((10, 1e-6), (100, 2e-6), (1000, 9e-6), (10000, 9e-5))),
+        *(timed("torch", n, s) for n, s in ((10, 3e-6), (100, 2.01e-6), (1000, 4e-6), (10000, 9e-6))),
+    ]
+    found = crossovers(to_frame(rows))
+    assert found[["n_elements", "winner", "beaten"]].to_numpy().tolist() == [[1000, "torch", "numpy"]]
+    assert crossovers(to_frame(rows[:4])).empty
+
+
+def test_a_lead_may_change_twice_and_each_policy_has_its_own():
+    rows = [
+        timed(backend, n, seconds, allocation=allocation)
+        for allocation, backends in (("fresh", ("numpy", "torch")), ("reuse", ("torch", "numpy")))
+        for n, times in ((10, (1e-6, 2e-6)), (100, (2e-6, 1e-6)), (1000, (1e-6, 2e-6)))
+        for backend, seconds in zip(backends, times, strict=True)
+    ]
+    found = crossovers(to_frame(rows))
+    assert list(found["winner"]) == ["torch", "numpy", "numpy", "torch"]
+    assert list(found["allocation"]) == ["fresh", "fresh", "reuse", "reuse"]
+
+
+def test_a_chart_marks_the_crossover_says_it_and_restates_its_command():
+    records = to_frame([timed(b, n, s) for n in (1024, 4096) for b, s in (("numpy", n * 1e-9), ("torch", 2e-6))])
+    (board,) = charts.speed_boards(records, synthetic.bandwidth(), styles(["numpy", "torch"]))
+    (panel,) = board.panels
+    assert panel.note == "From 4,096 elements on, torch beats numpy."
+    (line,) = panel.figure["layout"]["shapes"]
+    assert line["x0"] == line["x1"] == 4096 * 4 * 2
+    assert "--op sigmoid --mode forward --dtype float32 --device cpu --size 1024 4096" in panel.command
+
+
+def test_a_restated_command_selects_the_cases_it_was_made_from():
+    rows = to_frame([timed("torch", 64, 1e-6, op="relu", allocation=a) for a in ("fresh", "reuse")])
+    words = shlex.split(restated(rows.to_dict("records")))
+    assert words[:2] == ["pytest", "benchmarks/test_timing.py"]
+    assert words[words.index("--allocation") + 1 :] == ["fresh", "reuse"]
+    assert "--cache" not in words
+
+
+# --- devices --------------------------------------------------------------------------------------------------
+
+
+def on_gpu(n, seconds, moved=(1e-5, 1e-5)):
+    return timed("jax", n, seconds, device="cuda", host_to_device_s=moved[0], device_to_host_s=moved[1])
+
+
+def test_a_device_is_compared_with_the_fastest_on_the_host_with_and_without_transfers():
+    rows = [timed("numpy", 100, 4e-5), timed("torch", 100, 2e-5), on_gpu(100, 1e-5), on_gpu(7, 1e-5)]
+    (found,) = against_host(to_frame(rows)).to_dict("records")
+    assert (found["host_backend"], found["backend"], found["n_elements"]) == ("torch", "jax", 100)
+    assert found["ratio"] == pytest.approx(2)
+    assert found["ratio_low"] < 2 < found["ratio_high"]
+    assert found["ratio_with_transfers"] == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "elements", "with_transfers"),
+    [
+        ((2e-6, 1e-5, 1e-4), 100, 1000),  # of 1, 10 and 100 us on the host
+        ((5e-7, 2e-5, 1e-6), 1000, 1000),  # a small size at which it is faster too does not count
+        ((2e-6, 2e-5, 2e-3), math.inf, math.inf),
+    ],
+)
+def test_a_device_pays_from_the_size_on_from_which_it_stays_faster(seconds, elements, with_transfers):
+    sizes, host = (10, 100, 1000), (1e-6, 1.7e-5, 1.7e-4)
+    moved = (0.0, 0.0) if elements == with_transfers else (1e-5, 1e-5)
+    rows = [timed("numpy", n, s) for n, s in zip(sizes, host, strict=True)]
+    rows += [on_gpu(n, s, moved) for n, s in zip(sizes, seconds, strict=True)]
+    (found,) = pays_from(against_host(to_frame(rows))).to_dict("records")
+    assert (found["elements"], found["elements_with_transfers"]) == (elements, with_transfers)
+    assert found["largest"] == 1000
+
+
+def test_unmeasured_transfers_are_unknown_and_a_host_alone_has_no_table():
+    rows = to_frame([timed("numpy", 10, 1e-5), timed("jax", 10, 1e-6, device="cuda")])
+    beside = against_host(rows)
+    assert math.isnan(pays_from(beside)["elements_with_transfers"].iloc[0])
+    shown = devices.break_even(beside)
+    assert "not measured" in [cell.text for cell in shown.rows[0]]
+    assert not devices.beside_host(against_host(to_frame([timed("numpy", 10, 1e-5)]))).rows
+
+
+# --- accuracy beside speed ------------------------------------------------------------------------------------
+
+
+def judged(*errors):
+    """Return rows of backends a, b, c.., the fastest first, with such errors where 4 ULP are allowed."""
+    names = "abcdef"[: len(errors)]
+    rows = [timed(name, 100, (1 + i) * 1e-6) for i, name in enumerate(names)]
+    checks = [
+        {"op": "sigmoid", "mode": "forward", "dtype": "float32", "device": "cpu", "backend": name,
+         "status": "ok", "max_ulp": error, "budget_ulp": 4.0}
+        for name, error in zip(names, errors, strict=True)
+    ]  # fmt: skip
+    return with_errors(to_frame(rows), to_frame(checks, ACCURACY_COLUMNS))
+
+
+@pytest.mark.parametrize(
+    ("errors", "expected"),
+    [((3, 2, 1), "abc"), ((1, 2, 3), "a"), ((3, 5, 1), "ac"), ((math.inf, math.inf, 2), "ac"), ((2, 2), "a")],
+)
+def test_the_front_holds_whom_none_beats_in_speed_and_accuracy(errors, expected):
+    assert "".join(row["backend"] for row in front(judged(*errors).to_dict("records"))) == expected
+
+
+def test_accuracy_has_a_price_only_where_the_fastest_exceeds_the_budget():
+    (found,) = prices(judged(1e6, 9, 2, 1)).to_dict("records")
+    assert (found["fastest"], found["accurate"], found["price"]) == ("a", "c", pytest.approx(3))
+    assert prices(judged(4, 1)).empty
+    (none,) = prices(judged(9, math.inf)).to_dict("records")
+    assert none["accurate"] == ""
+    assert [cell.text for cell in frontier.price_table(judged(9, math.inf)).rows[0]][-3] == "none"
+
+
+def test_errors_of_both_passes_are_those_of_the_worse_and_unchecked_ops_have_those_of_their_outputs():
+    rows = to_frame([timed("torch", 10, 1e-6, mode=BOTH), timed("torch", 10, 1e-6, op="relu", max_ulp=1.5)])
+    case = {"op": "sigmoid", "dtype": "float32", "device": "cpu", "backend": "torch", "status": "ok"}
+    checks = [
+        {**case, "mode": "forward", "max_ulp": 5.0, "budget_ulp": 8.0},
+        {**case, "mode": "backward", "max_ulp": 3.0, "budget_ulp": 2.0},
+    ]
+    found = with_errors(rows, to_frame(checks, ACCURACY_COLUMNS)).set_index("op")
+    assert (found.loc["sigmoid", "error_ulp"], found.loc["sigmoid", "budget_ulp"]) == (3, 2)
+    assert (found.loc["relu", "error_ulp"], found.loc["relu", "budget_ulp"]) == (1.5, math.inf)
+    assert accurate(found).to_dict() == {"sigmoid": False, "relu": True}
+
+
+def test_the_front_is_drawn_with_open_dots_beyond_the_budget_and_endless_errors_at_the_edge():
+    rows = judged(math.inf, 0.0)
+    (board,) = frontier.boards(rows, styles(["a", "b"]))
+    line, wrong, right = board.panels[0].figure["data"]
+    assert line["y"] == [frontier.MOST_ULP, frontier.LEAST_ULP]
+    assert wrong["marker"]["symbol"].endswith("-open")
+    assert not right["marker"]["symbol"].endswith("-open")
+    assert "beyond its budget of 4" in wrong["customdata"][0][3]
+    assert frontier.legend([board])
+    assert board.panels[0].note == "From the fastest to the most accurate: a and b."
+    assert not frontier.boards(rows.iloc[:0], {})
+
+
+def test_without_any_records_there_is_nothing_to_say():
+    empty = with_errors(to_frame([]), to_frame([], ACCURACY_COLUMNS))
+    assert isinstance(empty, pd.DataFrame)
+    assert prices(empty).empty
+    assert crossovers(to_frame([])).empty
+    assert against_host(to_frame([])).empty
