@@ -38,7 +38,7 @@ def context(run: Run, speed: list[charts.Board], gallery: charts.Board) -> dict[
     names = facts.backend_order(records)
     return {
         "title": run.saved_as or "unnamed run",
-        "subtitle": _subtitle(records),
+        "subtitle": subtitle(records),
         "warnings": run.warnings,
         "machine_line": fingerprint.line(run.machine),
         "summary": summarise(records, accuracy),
@@ -72,7 +72,7 @@ def context(run: Run, speed: list[charts.Board], gallery: charts.Board) -> dict[
         "machine": fingerprint.entries(run.machine),
         "results": tables.results(records, rated),
         "n_records": len(records),
-        "download": _download(records, run.saved_as or "records"),
+        "download": download(records, run.saved_as or "records"),
     }
 
 
@@ -87,7 +87,8 @@ def _figures(speed: list[charts.Board], gallery: charts.Board) -> dict[str, char
     return figures | {f"curve-{i}": panel.figure for i, panel in enumerate(gallery.panels)}
 
 
-def _download(records: pd.DataFrame, name: str) -> dict[str, str]:
+def download(records: pd.DataFrame, name: str) -> dict[str, str]:
+    """Return a table as a link that needs no file, and the name to keep it under."""
     data, kind, ending = records.to_csv(index=False, lineterminator="\n").encode(), "text/csv", "csv"
     if len(data) > _PLAIN_CSV_BYTES:
         data, kind, ending = gzip.compress(data, mtime=0), "application/gzip", "csv.gz"
@@ -97,7 +98,7 @@ def _download(records: pd.DataFrame, name: str) -> dict[str, str]:
     }
 
 
-def _subtitle(records: pd.DataFrame) -> list[str]:
+def subtitle(records: pd.DataFrame) -> list[str]:
     """Return the date, the commit and what was measured."""
     parts = []
     times = sorted(records["timestamp"].dropna())

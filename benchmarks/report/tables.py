@@ -158,7 +158,7 @@ def side(records: pd.DataFrame) -> Table:
     """
     rows, labels = side_by_side(records), combinations(records)
     names = ("op", "mode", "backend", *tables.telling(rows, ("dtype", "device", "shape")))
-    columns = [*map(_named, names), Column("elements", lambda row: whole(row["n_elements"]))]
+    columns = [*map(named, names), Column("elements", lambda row: whole(row["n_elements"]))]
     for i, label in enumerate(labels):
         columns.append(Column(label, partial(_combination, label)))
         if i > 0:
@@ -171,7 +171,7 @@ def limits(shares: pd.DataFrame) -> Table:
     told = ("op", "mode", *tables.telling(shares, ("dtype", "device", *POLICIES, "shape")))
     names = [name for name in shares.columns if name not in {*tables.CASE, *FACTS}]
     columns = [
-        *map(_named, told),
+        *map(named, told),
         Column("elements", lambda row: whole(row["n_elements"])),
         Column("limit, GB/s", lambda row: measure(row["limit_gigabytes_per_s"], quantities.number)),
         Column("first", lambda row: doubted(Cell(text(row["first"])), "warned" * row["doubtful"]), numeric=False),
@@ -186,7 +186,7 @@ def peers(table: pd.DataFrame) -> Table:
     """Return the fastest backends beside the fastest peers, of `peers.against_peers`, up to `MAX_ROWS`."""
     told = ("op", "mode", *tables.telling(table, ("dtype", "device", *POLICIES, "shape")))
     columns = [
-        *map(_named, told),
+        *map(named, told),
         Column("elements", lambda row: whole(row["n_elements"])),
         Column("fastest", lambda row: Cell(text(row["backend"])), numeric=False),
         Column("its time", lambda row: measure(row["median_s"], quantities.seconds)),
@@ -229,7 +229,7 @@ def results(records: pd.DataFrame, rated: pd.DataFrame) -> Table:
         return doubted(measure(rating["speedup"], quantities.number), rating["doubt"])
 
     columns = [
-        *map(_named, ("op", "mode", "backend", *varied)),
+        *map(named, ("op", "mode", "backend", *varied)),
         Column("elements", lambda row: whole(row["n_elements"])),
         Column("median", lambda row: doubted(measure(row["median_s"], quantities.seconds), row["warning"])),
         Column("95 % interval", _interval),
@@ -240,12 +240,13 @@ def results(records: pd.DataFrame, rated: pd.DataFrame) -> Table:
         Column("max ULP", lambda row: measure(row["max_ulp"], quantities.number)),
         Column("rounds", lambda row: whole(row["rounds"])),
         Column("status", _status, numeric=False),
-        *([_named("warning")] if records["warning"].notna().any() else []),
+        *([named("warning")] if records["warning"].notna().any() else []),
     ]
     return fill(columns, records.head(MAX_ROWS), ", ".join(["Every case", *shared]))
 
 
-def _named(name: str) -> Column:
+def named(name: str) -> Column:
+    """Return the column of a text that rows hold under `name`."""
     return Column(name, lambda row: Cell(text(row[name])), numeric=False)
 
 

@@ -20,6 +20,23 @@ class View:
     across_devices: bool = False
 
 
+@dataclass(frozen=True)
+class Choice:
+    """Something to choose a view by, such as the dtype, and what there is."""
+
+    name: str
+    options: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The view that one value of each choice gives: `index` holds their places, such as `0 2`."""
+
+    index: str
+    label: str
+    records: pd.DataFrame
+
+
 def split(records: pd.DataFrame, keys: Sequence[str]) -> list[View]:
     """Return a view for each combination of `keys` that has a measured row, in the records' order.
 
@@ -55,3 +72,22 @@ def by_device(records: pd.DataFrame) -> list[View]:
         if len(devices) > 1:
             views.append(View(f"{view.label} on all devices", view.records, across_devices=True))
     return views
+
+
+def choices(rows: pd.DataFrame, keys: Sequence[str]) -> tuple[Choice, ...]:
+    """Return those of `keys` that take several values in measured rows, which come in the rows' order."""
+    found = (Choice(key, tuple(map(str, rows[key].unique()))) for key in keys)
+    return tuple(choice for choice in found if len(choice.options) > 1)
+
+
+def choose(rows: pd.DataFrame, keys: Sequence[str]) -> list[Chosen]:
+    """Return the view of each combination of `choices` that has rows, the first values first."""
+    offered = choices(rows, keys)
+    if not offered:
+        return [Chosen("", "", rows)]
+    names = [choice.name for choice in offered]
+    found = []
+    for values, part in rows.groupby(names, sort=False):
+        places = [choice.options.index(str(value)) for choice, value in zip(offered, values, strict=True)]
+        found.append(Chosen(" ".join(map(str, places)), ", ".join(str(v) for v in values if v), part))
+    return sorted(found, key=lambda view: [int(place) for place in view.index.split()])

@@ -59,10 +59,12 @@
 
   // Views: one of several tables or boards at a time.
   document.querySelectorAll("[data-chooser]").forEach((chooser) => {
-    const views = document.querySelectorAll(`[data-view="${chooser.dataset.chooser}"]`);
+    const views = [...document.querySelectorAll(`[data-view="${chooser.dataset.chooser}"]`)];
+    const without = document.querySelector(`[data-without="${chooser.dataset.chooser}"]`);
     const show = () => {
-      const chosen = chooser.querySelector(":checked").value;
+      const chosen = [...chooser.querySelectorAll(":checked")].map((choice) => choice.value).join(" ");
       views.forEach((view) => { view.hidden = view.dataset.index !== chosen; });
+      if (without) without.hidden = views.some((view) => !view.hidden);
     };
     chooser.addEventListener("change", show);
     show(); // a reloaded page may remember another choice
