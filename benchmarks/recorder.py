@@ -140,7 +140,7 @@ def load_run(journal: Path) -> Run:
     """Read a journal, complete or cut short, as one run; raise ValueError if it lacks its first line."""
     by_type: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for line in read_journal(journal):
-        by_type[str(line.pop("type"))].append(line)
+        by_type[str(line.pop("type", ""))].append(line)
     if not by_type["run"]:
         raise ValueError(f"journal: {journal} does not begin with a run; is it one of `results/{JOURNALS}`?")
     run = by_type["run"][0]

@@ -52,9 +52,7 @@ def _read(path: Path, results: Path) -> Run:
     if path.suffix == ".jsonl":
         return load_run(path)
     if path.suffix == ".csv":
-        rows: list[Any] = pd.read_csv(path).to_dict("records")
-        # A report's records lie beside the accuracy that goes with them.
-        return replace(_from_records(to_frame(rows)), accuracy=read_accuracy(path.parent))
+        return _from_table(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         records = [row["extra_info"] for row in content["benchmarks"] if "op" in row["extra_info"]]
@@ -64,6 +62,15 @@ def _read(path: Path, results: Path) -> Run:
         raise ValueError(f"{path}: holds no case that was timed here")
     journal = results / JOURNALS / f"{records[0]['run_id']}.jsonl"
     return load_run(journal) if journal.is_file() else _from_extra_info(records)
+
+
+def _from_table(path: Path) -> Run:
+    try:
+        rows: list[Any] = pd.read_csv(path).to_dict("records")
+        # A report's records lie beside the accuracy that goes with them.
+        return replace(_from_records(to_frame(rows)), accuracy=read_accuracy(path.parent))
+    except ValueError as error:  # pandas' own among them
+        raise ValueError(f"{path}: is not a report's records.csv: {error}") from error
 
 
 def _from_extra_info(records: list[dict[str, Any]]) -> Run:
@@ -80,4 +87,10 @@ def _from_records(records: pd.DataFrame) -> Run:
     if records.empty:
         raise ValueError("records: there are none")
     first = records.iloc[0]
-    return Run(records=records, machine={"machine_id": first["machine_id"]}, run_id=first["run_id"])
+    saved_as = "" if pd.isna(first["saved_as"]) else first["saved_as"]
+    return Run(
+        records=records,
+        machine={"machine_id": first["machine_id"]},
+        saved_as=saved_as,
+        run_id=first["run_id"],
+    )

@@ -348,13 +348,49 @@ def large_run() -> Run:
     for op, mode, n, backend, dtype in itertools.product(names, MODES, sizes, COSTS, ("float32", "float64")):
         rows.append(record(backend, op, mode, n, dtype=dtype))
         if backend in ("jax", "torch"):
-            quick = {"device": "cuda", "device_name": "NVIDIA H100"}
-            scale = (8e-6 + n * 3e-12) / float(str(rows[-1]["median_s"]))
-            times = {name: float(str(rows[-1][name])) * scale for name in TIMES}
-            rates = {name: float(str(rows[-1][name])) / scale for name in RATES}
-            rates["fraction_of_bandwidth"] /= 20
-            rows.append({**rows[-1], **quick, **times, **rates, "device_s": max(times["median_s"] - 5e-6, 2e-6)})
+            rows.append(on_gpu(rows[-1]))
     return run(records=to_frame(rows), bandwidth=bandwidth("cpu", "cuda"))
+
+
+def on_gpu(row: dict[str, object]) -> dict[str, object]:
+    """Return what a record becomes on a GPU: slow to start, quick at large sizes."""
+    scale = (8e-6 + int(str(row["n_elements"])) * 3e-12) / float(str(row["median_s"]))
+    found = scaled(row, scale) | {"device": "cuda", "device_name": 'NVIDIA "H100" <80 GB>'}
+    found["fraction_of_bandwidth"] = float(str(found["fraction_of_bandwidth"])) / 20
+    return found | {"device_s": max(float(str(found["median_s"])) - 5e-6, 2e-6)}
+
+
+def scaled(row: dict[str, object], factor: float) -> dict[str, object]:
+    """Return a record whose times are `factor` times as long, if it has any."""
+    if row["status"] != "ok":
+        return row
+    times = {name: float(str(row[name])) * factor for name in TIMES}
+    return row | times | {name: float(str(row[name])) / factor for name in RATES}
+
+
+def server(factor: float = 0.5, **about: object) -> Run:
+    """Return the made-up run on another machine, where all takes `factor` times as long, and torch is newer.
+
+    Its relu in numpy is slower all the same, jax has no relu there, and torch and jax have a GPU beside.
+    """
+    place = {
+        "run_id": "20260401T101500Z", "saved_as": "server", "timestamp": "2026-04-01T10:15:00Z",
+        "git_commit": "9" * 40, "git_dirty": False, "machine_id": "ffff00001111",
+        "device_name": "Intel Xeon 8480+",
+    }  # fmt: skip
+    rows = []
+    for row in records():
+        if (row["backend"], row["op"]) == ("jax", "relu"):
+            continue
+        slower = 1.5 if (row["backend"], row["op"]) == ("numpy", "relu") else factor
+        row = scaled(row, slower) | place
+        if row["backend"] == "torch":
+            row |= {"backend_version": "2.13.0", "settings": "TF32=False"}
+        rows.append(row | about)
+        if row["backend"] in ("torch", "jax") and row["status"] == "ok":
+            rows.append(on_gpu(row) | about)
+    machine = {**MACHINE, "machine_id": "ffff00001111", "cpu": "Intel Xeon 8480+", "cores": 56}
+    return run(records=to_frame(rows), machine=machine, saved_as="server", run_id="20260401T101500Z")
 
 
 if __name__ == "__main__":

@@ -121,6 +121,23 @@ def test_a_file_of_another_kind_is_named(tmp_path, content):
         saved.load(str(path), tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("other.csv", "", "is not a report's records"),
+        ("other.csv", "a,b\n1,2\n", "is not a report's records"),
+        ("other.csv", "op,mode\n", "there are none"),
+        ("other.jsonl", '{"a": 1}\n', "does not begin with a run"),
+        ("other.jsonl", "", "does not begin with a run"),
+    ],
+)
+def test_a_table_or_journal_of_another_kind_is_named(tmp_path, name, content, words):
+    path = tmp_path / name
+    path.write_text(content)
+    with pytest.raises(ValueError, match=rf"{name}.* {words}"):
+        saved.load(str(path), tmp_path)
+
+
 def test_a_file_without_cases_is_named(tmp_path):
     path = tmp_path / "none.json"
     path.write_text('{"benchmarks": []}')

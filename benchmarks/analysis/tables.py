@@ -60,7 +60,21 @@ def measured(records: pd.DataFrame) -> pd.DataFrame:
         rows[key] = rows[key].fillna(0).astype("int64") if key == "n_elements" else rows[key].fillna("")
     rows["warning"] = rows["warning"].fillna("")
     rows = rows.drop_duplicates([*CASE, "backend"], keep="last")
-    return _ordered(rows, records)
+    return ordered(rows, records)
+
+
+def ordered(rows: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
+    """Return `rows` by op as `records` have them, mode, dtype, device and size."""
+    ops = {op: rank for rank, op in enumerate(records["op"].dropna().unique())}
+    modes = {mode: rank for rank, mode in enumerate(MODES)}
+
+    def rank(column: pd.Series) -> pd.Series:
+        known = {"op": ops, "mode": modes}.get(str(column.name))
+        return column if known is None else column.map(known).astype("float64")
+
+    # Shapes are text, so sizes come first.
+    keys = ["op", "mode", "dtype", "device", "n_elements", "shape", "allocation", "cache", "timing"]
+    return rows.sort_values(keys, key=rank, kind="stable", ignore_index=True)
 
 
 def medians(records: pd.DataFrame) -> pd.DataFrame:
@@ -259,16 +273,3 @@ def _wide(rows: pd.DataFrame, records: pd.DataFrame, values: str) -> pd.DataFram
     wide = wide.reindex(index=order, columns=[name for name in backend_order(records) if name in present])
     wide.columns.name = None
     return wide
-
-
-def _ordered(rows: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
-    ops = {op: rank for rank, op in enumerate(records["op"].dropna().unique())}
-    modes = {mode: rank for rank, mode in enumerate(MODES)}
-
-    def rank(column: pd.Series) -> pd.Series:
-        known = {"op": ops, "mode": modes}.get(str(column.name))
-        return column if known is None else column.map(known).astype("float64")
-
-    # Shapes are text, so sizes come first.
-    keys = ["op", "mode", "dtype", "device", "n_elements", "shape", "allocation", "cache", "timing"]
-    return rows.sort_values(keys, key=rank, kind="stable", ignore_index=True)

@@ -1,30 +1,52 @@
-"""`python -m benchmarks report`: the report of a run that is over, finished or cut short."""
+"""`python -m benchmarks report`: the report of a run that is over, or of several runs side by side.
+
+A RUN is a name given with --benchmark-save, a number that pytest-benchmark gave, or a file: a journal, a saved
+.json, a report's records.csv. One run, finished or cut short, gets the report that it would have had at its end.
+With several, machines or versions stand side by side: the first is what the others are compared with.
+"""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
-from benchmarks import report
-from benchmarks.analysis.store import read_journal
+from benchmarks import report, saved
+from benchmarks.analysis import runs
+from benchmarks.analysis.store import Run, read_journal
 from benchmarks.recorder import JOURNALS, load_run
+from benchmarks.report import runs_page
 from benchmarks.report.terminal import render_summary
 
-SUMMARY = "write the report of a run, finished or cut short"
+SUMMARY = "write the report of a run, finished or cut short, or of several side by side"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("journal", type=Path, nargs="?", help="a run's journal (default: the newest)")
+    parser.add_argument(
+        "runs",
+        nargs="*",
+        metavar="RUN",
+        help="a saved name, a number such as 0001, or a file (default: the newest)",
+    )
     parser.add_argument("--results", type=Path, default=Path("results"), help="the results folder (results/)")
-    parser.add_argument("--output", type=Path, help="where to write (default: latest/ in the results folder)")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        help="where to write (default: latest/ in the results folder; of several runs, that folder itself)",
+    )
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Write the report and print its summary; return 0."""
-    measured = load_run(options.journal or newest_journal(options.results))
+    found = [saved.load(name, options.results) for name in options.runs]
+    if len(found) > 1:
+        _write_beside(options.runs, found, options.output or options.results, console)
+        return 0
+    measured = found[0] if found else load_run(newest_journal(options.results))
     written = report.write(measured, options.output or options.results / "latest")
     render_summary(measured, written["report.html"], console)
     return 0
@@ -36,3 +58,13 @@ def newest_journal(results: Path) -> Path:
         if any(line.get("type") == "case" and line.get("median_s") for line in read_journal(journal)):
             return journal
     raise ValueError(f"results: no run in {results / JOURNALS} has timed anything; run `pytest benchmarks` first")
+
+
+def _write_beside(names: Sequence[str], found: Sequence[Run], folder: Path, console: Console) -> None:
+    beside = runs_page.beside(runs.label(list(zip(names, found, strict=True))))
+    for sentence in beside.sentences:
+        console.print(Text(sentence))
+    for warning in beside.warnings:
+        console.print(Text(f"Warning: {warning}", style="bold yellow"))
+    for path in runs_page.write(beside, folder):
+        console.print(Text(f"Written: {path}"), soft_wrap=True)

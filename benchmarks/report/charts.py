@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,16 +23,17 @@ from benchmarks.report.palette import Style
 from benchmarks.report.views import Facets, split
 
 Figure = dict[str, Any]
+Row = Mapping[Hashable, Any]
 MARGIN = {"l": 44, "r": 10, "t": 8, "b": 38}
 _SPEED_HOVER = (
     "<b>%{customdata[0]}</b><br>%{customdata[1]}, %{customdata[2]} moved<br>%{y:.3s} GB/s<br>"
     "median %{customdata[3]}<br>95 % interval %{customdata[4]}%{customdata[5]}<extra></extra>"
 )
-# Every other column would be copied and sorted with each line, which is most of a large report's time.
-_SPEED_COLUMNS = [
+SPEED_COLUMNS = [
     "op", "mode", "dtype", "backend", "device", "n_elements", *POLICIES, "bytes_moved", "bytes_written",
     "gigabytes_per_s", "median_s", "ci95_low_s", "ci95_high_s", "warning",
 ]  # fmt: skip
+"""What a line is made of: any other column would be sorted with each, which is most of a large report's time."""
 _CURVES = (("y", "f(x)", "#0072B2", "solid"), ("derivative", "f′(x)", "#D55E00", "6px,3px"))
 
 
@@ -64,11 +65,11 @@ def speed_boards(records: pd.DataFrame, bandwidth: pd.DataFrame, styles: Mapping
     boards, leads = [], crossovers(records)
     for view in split(records, ("mode", "dtype", *POLICIES)):
         rows = tables.measured(view.records)
-        rows = rows[rows["gigabytes_per_s"].gt(0) & rows["bytes_moved"].gt(0)][_SPEED_COLUMNS]
-        axes = _axes(rows, bandwidth)
+        rows = rows[rows["gigabytes_per_s"].gt(0) & rows["bytes_moved"].gt(0)][SPEED_COLUMNS]
+        shared = axes(rows, bandwidth)
         here = _of_view(leads, view.facets)
         panels = [
-            speed_panel(str(op), group, here[here["op"] == op], speed_figure(group, bandwidth, styles, axes))
+            speed_panel(str(op), group, here[here["op"] == op], speed_figure(group, bandwidth, styles, shared))
             for op, group in rows.groupby("op", sort=False)
         ]
         if panels:
@@ -76,20 +77,24 @@ def speed_boards(records: pd.DataFrame, bandwidth: pd.DataFrame, styles: Mapping
     return boards
 
 
-def speed_figure(rows: pd.DataFrame, bandwidth: pd.DataFrame, styles: Mapping[str, Style], axes: Figure) -> Figure:
+def speed_figure(
+    rows: pd.DataFrame, bandwidth: pd.DataFrame, styles: Mapping[str, Style], shared: Figure
+) -> Figure:
     """Return one op's throughput in GB/s against bytes moved per call, a line per backend and device.
 
     The limit that applies is dotted: a copy or, where next to nothing is written, reading.
     """
     devices = [str(device) for device in rows["device"].unique()]
-    lines = dict(list(rows.groupby(["backend", "device"], sort=False)))
+    lines: dict[tuple[object, object], list[Row]] = {}
+    for row in rows.to_dict("records"):
+        lines.setdefault((row["backend"], row["device"]), []).append(row)
     traces = [_limit_line(bandwidth, device, reads=_only_reads(rows)) for device in devices]
     for backend in tables.backend_order(rows):
         for device in devices:
             if (backend, device) in lines:
                 name = tables.label(backend, device, across_devices=len(devices) > 1)
-                traces.append(_backend_line(lines[backend, device], name, styles[backend], dashed=device != "cpu"))
-    return {"data": traces, "layout": {"margin": MARGIN, "hovermode": "closest", "showlegend": False, **axes}}
+                traces.append(speed_line(lines[backend, device], name, styles[backend], dashed=device != "cpu"))
+    return {"data": traces, "layout": {"margin": MARGIN, "hovermode": "closest", "showlegend": False, **shared}}
 
 
 def speed_panel(op: str, rows: pd.DataFrame, leads: pd.DataFrame, figure: Figure) -> Panel:
@@ -155,7 +160,7 @@ def curve_board(curves: pd.DataFrame) -> Board:
     return Board("", tuple(panels))
 
 
-def _axes(rows: pd.DataFrame, bandwidth: pd.DataFrame) -> Figure:
+def axes(rows: pd.DataFrame, bandwidth: pd.DataFrame) -> Figure:
     """Return axes that all panels of a board share, so that they can be compared at a glance."""
     if rows.empty:
         return {}
@@ -205,17 +210,20 @@ def _limit_line(bandwidth: pd.DataFrame, device: str, *, reads: bool) -> Figure:
     }
 
 
-def _backend_line(rows: pd.DataFrame, name: str, style: Style, *, dashed: bool) -> Figure:
-    rows = rows.sort_values("bytes_moved")
-    rate, moved = rows["gigabytes_per_s"], rows["bytes_moved"].astype("float64") / 1e9
+def speed_line(rows: Iterable[Row], name: str, style: Style, *, dashed: bool) -> Figure:
+    """Return a line of throughput in GB/s against bytes moved, of rows with `SPEED_COLUMNS`.
+
+    It is `name` where one points at it, unless its rows tell more of themselves under `told`.
+    """
+    points = sorted(rows, key=lambda row: float(row["bytes_moved"]))
     return {
         "type": "scatter",
-        "x": _numbers(rows["bytes_moved"]),
-        "y": _numbers(rate),
+        "x": [_number(float(row["bytes_moved"])) for row in points],
+        "y": [_number(row["gigabytes_per_s"]) for row in points],
         "error_y": {
             "type": "data",
-            "array": _numbers(moved / rows["ci95_low_s"] - rate),
-            "arrayminus": _numbers(rate - moved / rows["ci95_high_s"]),
+            "array": [_number(_rate(row, "ci95_low_s") - row["gigabytes_per_s"]) for row in points],
+            "arrayminus": [_number(row["gigabytes_per_s"] - _rate(row, "ci95_high_s")) for row in points],
             "thickness": 1.2,
             "width": 3,
         },
@@ -223,15 +231,20 @@ def _backend_line(rows: pd.DataFrame, name: str, style: Style, *, dashed: bool) 
         "mode": "lines+markers",
         "line": {"color": style.colour, "width": 1.8, "dash": "6px,3px" if dashed else "solid"},
         "marker": {"symbol": style.symbol + ("-open" if dashed else ""), "size": 8, "color": style.colour},
-        "customdata": [_hover(row, name) for row in rows.to_dict("records")],
+        "customdata": [_hover(row, name) for row in points],
         "hovertemplate": _SPEED_HOVER,
     }
 
 
-def _hover(row: Mapping[Hashable, Any], name: str) -> list[str]:
+def _rate(row: Row, seconds: str) -> float:
+    """Return the throughput in GB/s that a call of so many seconds would have."""
+    return float(row["bytes_moved"]) / 1e9 / row[seconds] if row[seconds] else math.inf
+
+
+def _hover(row: Row, name: str) -> list[str]:
     # plotly reads tags in texts, so names are escaped here; the page escapes nothing inside its figures.
     return [
-        html.escape(name, quote=False),
+        html.escape(str(row.get("told") or name), quote=False),
         quantities.plural(int(row["n_elements"]), "element"),
         quantities.size(float(row["bytes_moved"])),
         quantities.seconds(float(row["median_s"])),
@@ -241,5 +254,9 @@ def _hover(row: Mapping[Hashable, Any], name: str) -> list[str]:
 
 
 def _numbers(values: pd.Series) -> list[float | None]:
-    """Return six digits of each number, which is more than a chart shows; what is not finite leaves a gap."""
-    return [float(f"{v:.6g}") if math.isfinite(v) else None for v in values.astype("float64")]
+    return [_number(value) for value in values.astype("float64")]
+
+
+def _number(value: float) -> float | None:
+    """Return six digits of a number, which is more than a chart shows; what is not finite leaves a gap."""
+    return float(f"{value:.6g}") if math.isfinite(value) else None

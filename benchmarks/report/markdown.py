@@ -13,11 +13,22 @@ from benchmarks.analysis import quantities, tables
 from benchmarks.analysis.limits import FACTS, LARGE, means, sentences
 from benchmarks.analysis.peers import mean_lead
 from benchmarks.analysis.policies import combinations, side_by_side
+from benchmarks.report.tables import Table
 
 
 def escape(text: str) -> str:
     """Return text that Markdown shows as it is, in a table too."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("\n", " ")
+
+
+def from_table(table: Table) -> str:
+    """Return a table of the page as Markdown: texts and marks, without tips."""
+    rows = [[escape(cell.text) for cell in row] for row in table.rows]
+    return pd.DataFrame(rows, columns=pd.Index(map(escape, table.headings))).to_markdown(
+        index=False,
+        disable_numparse=True,
+        colalign=["right" if numeric else "left" for numeric in table.numeric],
+    )
 
 
 def medians(records: pd.DataFrame) -> str:

@@ -51,7 +51,7 @@ def context(
     names = facts.backend_order(records)
     return {
         "title": run.saved_as or "unnamed run",
-        "subtitle": _subtitle(records),
+        "subtitle": subtitle(records),
         "warnings": run.warnings,
         "machine_line": fingerprint.line(run.machine),
         "summary": summarise(records, accuracy),
@@ -91,7 +91,7 @@ def context(
         "machine": fingerprint.entries(run.machine),
         "results": tables.results(records, rated),
         "n_records": len(records),
-        "download": _download(records, run.saved_as or "records"),
+        "download": download(records, run.saved_as or "records"),
     }
 
 
@@ -115,7 +115,8 @@ def _no_device(records: pd.DataFrame) -> str:
     return quantities.listing(reasons, 3) if reasons else "this run measured the CPU alone"
 
 
-def _download(records: pd.DataFrame, name: str) -> dict[str, str]:
+def download(records: pd.DataFrame, name: str) -> dict[str, str]:
+    """Return a table as a link that needs no file, and the name to keep it under."""
     data, kind, ending = records.to_csv(index=False, lineterminator="\n").encode(), "text/csv", "csv"
     if len(data) > _PLAIN_CSV_BYTES:
         data, kind, ending = gzip.compress(data, mtime=0), "application/gzip", "csv.gz"
@@ -125,7 +126,7 @@ def _download(records: pd.DataFrame, name: str) -> dict[str, str]:
     }
 
 
-def _subtitle(records: pd.DataFrame) -> list[str]:
+def subtitle(records: pd.DataFrame) -> list[str]:
     """Return the date, the commit and what was measured."""
     parts = []
     times = sorted(records["timestamp"].dropna())

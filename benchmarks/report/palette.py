@@ -1,4 +1,4 @@
-"""One colour and one marker per backend, the same in every chart and table.
+"""One colour and one marker per backend, the same in every chart and table; or per run, where runs are compared.
 
 Colours are Okabe and Ito's, which remain distinct for colour-blind readers (Okabe and Ito 2008, "Color universal
 design"); black is left out, as it vanishes on a dark page, and yellow comes last, as it does on a light one.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Style:
-    """How a backend is drawn: `symbol` is plotly's name, `path` the same shape in an SVG box of 16 by 16."""
+    """How a backend or a run is drawn: `symbol` is plotly's name, `path` that shape in an SVG box of 16 by 16."""
 
     colour: str
     symbol: str
@@ -38,6 +38,7 @@ _KNOWN = {
     "torch": ("#0072B2", "cross"),
     "torch-compile": ("#CC79A7", "star"),
 }
+_IN_TURN = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8a8a8a")
 _OTHERS = ("#CC79A7", "#56B4E9", "#F0E442")
 
 
@@ -54,3 +55,13 @@ def styles(backends: Sequence[str]) -> dict[str, Style]:
             colour, symbol = _OTHERS[turn % len(_OTHERS)], list(_PATHS)[-1 - turn % len(_PATHS)]
         found[name] = Style(colour, symbol, _PATHS[symbol])
     return found
+
+
+def in_turn(names: Sequence[str]) -> dict[str, Style]:
+    """Return a style for each name by its place: for what is no backend, such as runs."""
+    symbols = list(_PATHS)
+    return {
+        # Seven colours and eight symbols: only after 56 names does a pair of them come again.
+        name: Style(_IN_TURN[i % len(_IN_TURN)], symbols[i % len(symbols)], _PATHS[symbols[i % len(symbols)]])
+        for i, name in enumerate(names)
+    }

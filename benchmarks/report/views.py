@@ -63,3 +63,16 @@ def dimensions(views: Sequence[Facets]) -> list[tuple[str, list[str]]]:
     names = list(dict.fromkeys(name for facets in views for name in facets))
     values = {name: list(dict.fromkeys(facets[name] for facets in views if name in facets)) for name in names}
     return [(name, values[name]) for name in names if len(values[name]) > 1]
+
+
+def choose(rows: pd.DataFrame, keys: Sequence[str]) -> list[View]:
+    """Return a view for each combination of those `keys` that vary among measured rows, the first values first."""
+    varied = [key for key in keys if len(rows[key].unique()) > 1]
+    if not varied:
+        return [View("", rows)]
+    order = {key: {str(value): i for i, value in enumerate(rows[key].unique())} for key in varied}
+    found = []
+    for values, part in rows.groupby(varied, sort=False):
+        facets = dict(zip(varied, map(str, values), strict=True))
+        found.append(View(", ".join(value for value in facets.values() if value), part, facets))
+    return sorted(found, key=lambda view: [order[key][value] for key, value in view.facets.items()])

@@ -1,0 +1,233 @@
+"""Several runs side by side, machines or versions: every result against the first run's, and what only some have.
+
+Cases are the same whatever the machine: `KEYS`. Ratios are the first run's median over the other's, so that above
+1 is faster than the first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.analysis import tables
+from benchmarks.analysis.policies import POLICIES
+from benchmarks.analysis.ratios import ratio_interval
+from benchmarks.analysis.store import Run
+from benchmarks.analysis.summary import ENDINGS, first_line
+
+KEYS: tuple[str, ...] = (*tables.CASE, "backend")
+"""What two runs' results must share to be compared."""
+OPEN_KEYS: tuple[str, ...] = tuple(key for key in tables.CASE if key != "device")
+"""What they share where each run answers with the fastest of its backends, on any of its devices."""
+MEASURED = "measured"
+CSV_COLUMNS = (
+    "run", "run_id", "timestamp", "git_commit", "machine_id", "device_name", *KEYS, "backend_version", "threads",
+    "settings", "status", "reason", "warning", "median_s", "ci95_low_s", "ci95_high_s", "ratio", "ratio_low",
+    "ratio_high", "overlap",
+)  # fmt: skip
+
+_INTERVAL = ("median_s", "ci95_low_s", "ci95_high_s")
+_LONGEST_LABEL = 40
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """A run, and what it is called beside the others."""
+
+    label: str
+    run: Run
+
+
+def label(runs: Sequence[tuple[str, Run]]) -> tuple[Labelled, ...]:
+    """Return runs, each given with the name or file that was asked for, under labels that tell them apart.
+
+    A label is the name that a run was saved under, or its file's; where runs share it, also the first of file,
+    machine, date and id that differs between them, or else their turn.
+    """
+    plain = [first_line(run.saved_as, _LONGEST_LABEL) or _stem(name) for name, run in runs]
+    labels = list(plain)
+    for name in {name for name in plain if plain.count(name) > 1}:
+        places = [i for i, other in enumerate(plain) if other == name]
+        for i, detail in zip(places, _details([runs[i] for i in places]), strict=True):
+            labels[i] = f"{name} ({detail})"
+    if len(set(labels)) < len(labels):  # a run was saved as what another came to be called
+        labels = [f"{i}. {name}" for i, name in enumerate(labels, start=1)]
+    return tuple(Labelled(name, run) for name, (_, run) in zip(labels, runs, strict=True))
+
+
+def started(run: Run) -> str:
+    """Return when the first case of a run ended, to the minute; empty where that is not known."""
+    times = run.records["timestamp"].dropna()
+    return str(min(times))[:16].replace("T", " ") if len(times) else ""
+
+
+def gather(runs: Sequence[Labelled]) -> pd.DataFrame:
+    """Return the measured rows of all runs with their `run` and how they compare with the first run's.
+
+    `ratio`, with `ratio_low` and `ratio_high`, its 95 % interval, is NaN where the first run lacks the case.
+    `overlap` says that the two 95 % intervals overlap or are not known, so that nothing can be claimed; `doubt`
+    what makes either of the two doubtful.
+    """
+    rows = pd.concat([tables.measured(each.run.records).assign(run=each.label) for each in runs])
+    return _against_first(tables.ordered(rows, rows), KEYS, runs[0].label)
+
+
+def fastest(runs: Sequence[Labelled]) -> pd.DataFrame:
+    """Return the fastest result of each run and case on any backend and device, with the columns of `gather`.
+
+    `contenders` are the backends that tie with it within its run.
+    """
+    found = [rows for each in runs if len(rows := _fastest_of(each))]
+    if not found:
+        return gather(runs).assign(contenders="")
+    rows = pd.concat(found)
+    # Devices are part of the answer here, and must not part the sizes of an op.
+    rows = tables.ordered(rows.assign(place=rows["device"], device=""), rows)
+    return _against_first(rows.assign(device=rows.pop("place")), OPEN_KEYS, runs[0].label)
+
+
+def shared_times(rows: pd.DataFrame, keys: Sequence[str], labels: Sequence[str]) -> pd.DataFrame:
+    """Return the medians of the cases that all runs have: a row per case, a column per run."""
+    wide = rows.pivot(  # noqa: PD010 - nothing to aggregate: one row per case and run
+        index=list(keys), columns="run", values="median_s"
+    )
+    return wide.reindex(columns=list(labels)).dropna()
+
+
+def geometric_mean(values: pd.Series) -> float:
+    """Return the geometric mean of positive numbers; NaN of none."""
+    return float(np.exp(np.log(values).mean())) if len(values) else math.nan
+
+
+def gaps(runs: Sequence[Labelled]) -> pd.DataFrame:
+    """Return what is not measured in every run, and why.
+
+    A row per combination of what became of a case in each run: `fates`, run by run, are `measured`, how it ended
+    and why, or what of it the run has not; with `backends`, `devices`, `ops` and `n_cases`. What was measured in
+    some run comes first.
+    """
+    ends = [_ends(each.run.records) for each in runs]
+    known = [{key: set(each.run.records[key].dropna()) for key in _TOLD} for each in runs]
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for case in dict.fromkeys(case for each in ends for case in each):
+        about = dict(zip(KEYS, case, strict=True))
+        fates = tuple(each.get(case) or _absence(about, has) for each, has in zip(ends, known, strict=True))
+        if set(fates) != {MEASURED}:
+            groups.setdefault(fates, []).append(about)
+    found = [
+        {"fates": fates} | _about(cases)
+        for fates, cases in sorted(groups.items(), key=lambda item: MEASURED not in item[0])
+    ]
+    return pd.DataFrame(found, columns=["fates", "backends", "devices", "ops", "n_cases"])
+
+
+def flat(runs: Sequence[Labelled], rows: pd.DataFrame) -> pd.DataFrame:
+    """Return every case of every run (CSV_COLUMNS), with the comparisons that `gather` found in `rows`."""
+    every = pd.concat([each.run.records.assign(run=each.label) for each in runs])
+    compared = [*(key for key in KEYS), "run", "ratio", "ratio_low", "ratio_high", "overlap"]
+    every = _keyed(every).drop_duplicates([*KEYS, "run"], keep="last")
+    every = every.merge(rows[compared], on=[*KEYS, "run"], how="left")
+    # Beside itself, or beside nothing, a result neither overlaps nor stands apart.
+    beside = every["ratio"].notna() & (every["run"] != runs[0].label)
+    every["overlap"] = every["overlap"].where(beside)
+    return every[list(CSV_COLUMNS)]
+
+
+def _stem(name: str) -> str:
+    path = Path(name)
+    # Every report's table is called records.csv: its folder says more.
+    told = path.resolve().parent.name if path.name == "records.csv" else path.stem
+    return first_line(told, _LONGEST_LABEL) or "run"
+
+
+def _details(runs: Sequence[tuple[str, Run]]) -> list[str]:
+    """Return what tells runs of one name apart."""
+    candidates = (
+        [_stem(name) for name, _ in runs],
+        [str(run.machine.get("machine_id") or "unknown machine") for _, run in runs],
+        [started(run) for _, run in runs],
+        [run.run_id for _, run in runs],
+    )
+    numbers = [str(i) for i, _ in enumerate(runs, start=1)]
+    return next((found for found in candidates if len(set(found)) == len(runs) and all(found)), numbers)
+
+
+def _against_first(rows: pd.DataFrame, keys: Sequence[str], first: str) -> pd.DataFrame:
+    taken = {name: f"first_{name}" for name in (*_INTERVAL, "warning")}
+    reference = rows.loc[rows["run"] == first, [*keys, *taken]].rename(columns=taken)
+    rows = rows.merge(reference, on=list(keys), how="left")
+    rows["ratio"] = rows["first_median_s"] / rows["median_s"]
+    ends = rows[[*(taken[name] for name in _INTERVAL), *_INTERVAL]].astype("float64")
+    bounds = [ratio_interval(*values) for values in ends.itertuples(index=False, name=None)]
+    rows["ratio_low"] = pd.Series([low for low, _ in bounds], dtype="float64")
+    rows["ratio_high"] = pd.Series([high for _, high in bounds], dtype="float64")
+    itself = rows["run"] == first
+    rows.loc[itself, ["ratio_low", "ratio_high"]] = 1.0
+    apart = (rows["ci95_low_s"] > rows["first_ci95_high_s"]) | (rows["ci95_high_s"] < rows["first_ci95_low_s"])
+    rows["overlap"] = ~apart  # an unknown end, NaN, separates nothing
+    theirs = rows["first_warning"].fillna("").mask(itself, "")
+    rows["doubt"] = [
+        "; ".join([own] * bool(own) + [f"{first}: {other}"] * bool(other))
+        for own, other in zip(rows["warning"], theirs, strict=True)
+    ]
+    return rows
+
+
+def _fastest_of(each: Labelled) -> pd.DataFrame:
+    rows = tables.measured(each.run.records)
+    if rows.empty:
+        return rows
+    places = {"fastest": "backend", "fastest_device": "device"}
+    winners = tables.best(each.run.records, across_devices=True).rename(columns=places)
+    keys = [*OPEN_KEYS, *places.values()]
+    return rows.merge(winners[[*keys, "contenders"]], on=keys).assign(run=each.label)
+
+
+_TOLD = ("backend", "device", "op", "mode", "dtype", *POLICIES, "shape")
+"""What a run may lack of a case, in the order in which that is said."""
+
+
+def _absence(case: Mapping[str, Any], known: Mapping[str, set[Any]]) -> str:
+    missing = next((key for key in _TOLD if case[key] and case[key] not in known[key]), "case")
+    return f"no such {missing} in this run"
+
+
+def _keyed(records: pd.DataFrame) -> pd.DataFrame:
+    """Return records whose keys have no gaps, as those of `tables.measured`."""
+    filled = {key: records[key].fillna("") for key in KEYS if key != "n_elements"}
+    return records.assign(**filled, n_elements=records["n_elements"].fillna(0).astype("int64"))
+
+
+def _ends(records: pd.DataFrame) -> dict[tuple[Any, ...], str]:
+    """Return how each case ended: `measured`, or its status and reason."""
+    rows = _keyed(records).fillna({"status": "unknown", "reason": ""})
+    ends = dict(zip(_cases(rows), map(_ending, rows["status"], rows["reason"]), strict=True))
+    return ends | dict.fromkeys(_cases(tables.measured(records)), MEASURED)
+
+
+def _cases(rows: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
+    return rows[list(KEYS)].itertuples(index=False, name=None)
+
+
+def _ending(status: str, reason: str) -> str:
+    if status == "ok":
+        return "ended without a time"
+    return f"{ENDINGS.get(status, status)}: {first_line(reason) or 'no reason given'}"
+
+
+def _about(cases: Sequence[Mapping[str, Any]]) -> dict[str, object]:
+    def distinct(key: str) -> list[str]:
+        return list(dict.fromkeys(str(case[key]) for case in cases if case[key]))
+
+    return {
+        "backends": distinct("backend"),
+        "devices": distinct("device"),
+        "ops": distinct("op"),
+        "n_cases": len(cases),
+    }

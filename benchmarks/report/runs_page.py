@@ -1,0 +1,185 @@
+"""Several runs side by side, as one web page, as Markdown and as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.analysis import quantities, runs_summary, tables
+from benchmarks.analysis.policies import POLICIES
+from benchmarks.analysis.runs import Labelled, fastest, flat, gather
+from benchmarks.analysis.store import Run
+from benchmarks.report import fingerprint, page, replace, runs_tables, shell
+from benchmarks.report.charts import MARGIN, SPEED_COLUMNS, Board, Figure, Panel, axes, speed_line
+from benchmarks.report.markdown import escape, from_table
+from benchmarks.report.palette import Style, in_turn
+from benchmarks.report.tables import Row, Table
+from benchmarks.report.views import Facets, View, choose
+
+FILES = ("runs.html", "runs.md", "runs.csv")
+SPEED_BY = ("backend", "mode", "dtype", *POLICIES)
+"""What a chart is chosen by; a line per run and device is in it."""
+_FASTEST = "the fastest of each run"
+
+
+@dataclass(frozen=True, eq=False)
+class Beside:
+    """Runs side by side: what all representations show.
+
+    `rows` are of `runs.gather`, `fastest` of `runs.fastest`; `differing` and `same` of `runs_tables.differences`.
+    """
+
+    runs: tuple[Labelled, ...]
+    rows: pd.DataFrame
+    fastest: pd.DataFrame
+    differing: Table
+    same: Table
+    missing: Table
+    sentences: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def labels(self) -> list[str]:
+        """What the runs are called."""
+        return [each.label for each in self.runs]
+
+
+def beside(runs: Sequence[Labelled]) -> Beside:
+    """Return runs side by side; the first is what the others are compared with."""
+    rows, won = gather(runs), fastest(runs)
+    differing, same = runs_tables.differences(runs)
+    found = runs_summary.summarise(rows, won, [each.label for each in runs])
+    return Beside(
+        runs=tuple(runs),
+        rows=rows,
+        fastest=won,
+        differing=differing,
+        same=same,
+        missing=runs_tables.missing(runs),
+        sentences=(*found, *_contrast(differing)),
+        warnings=tuple(f"{each.label}: {text}" for each in runs for text in _warnings(each.run)),
+    )
+
+
+def _contrast(differing: Table) -> list[str]:
+    terms = [row[0].text for row in differing.rows if row[0].text not in runs_tables.NO_NEWS]
+    return [f"The runs differ in {quantities.listing(terms, 8)}."] if terms else []
+
+
+def _warnings(run: Run) -> Iterator[str]:
+    """Yield what makes a run doubtful as a whole."""
+    if not run.complete:
+        yield "The run was cut short."
+    if run.regression:
+        yield f"It failed a comparison: {run.regression}."
+    yield from run.warnings
+
+
+def write(found: Beside, directory: Path) -> list[Path]:
+    """Write `FILES` into `directory`, each as a whole, and return their paths."""
+    directory.mkdir(parents=True, exist_ok=True)
+    csv = flat(found.runs, found.rows)
+    texts = (render(found, csv), to_markdown(found), csv.to_csv(index=False, lineterminator="\n"))
+    return [replace(directory / name, text) for name, text in zip(FILES, texts, strict=True)]
+
+
+def render(found: Beside, csv: pd.DataFrame) -> str:
+    """Return the web page, with `csv` to download."""
+    labels, rows, won = found.labels, found.rows, found.fastest
+    looks = in_turn(labels)
+    drawn = _drawable(rows, won)
+    speed = [(view.facets, _board(view, looks)) for view in choose(drawn, SPEED_BY)] if len(drawn) else []
+    context = {
+        "title": quantities.listing(labels),
+        "runs": [(each.label, looks[each.label], _about(each.run)) for each in found.runs],
+        "first": labels[0],
+        "sentences": found.sentences,
+        "warnings": found.warnings,
+        "fastest": _views(won, labels, runs_tables.FASTEST_BY, runs_tables.fastest),
+        "cases": _views(rows, labels, runs_tables.CASES_BY, runs_tables.cases),
+        "speed": speed,
+        "devices": sorted(map(str, drawn["device"].unique()), key=lambda device: device != "cpu"),
+        "differing": found.differing,
+        "same": found.same,
+        "missing": found.missing,
+        "download": page.download(csv, "runs"),
+    }
+    figures = {
+        f"speed-{i}-{j}": panel.figure
+        for i, (_, board) in enumerate(speed)
+        for j, panel in enumerate(board.panels)
+    }
+    return shell.fill("runs.html.j2", context, figures)
+
+
+def to_markdown(found: Beside) -> str:
+    """Return the same as Markdown: the answer, then the tables, each in one."""
+    labels = found.labels
+    fastest_told = tables.telling(found.fastest, runs_tables.FASTEST_BY[1:])
+    cases_told = tables.telling(found.rows, runs_tables.CASES_BY[1:-1])
+    sections = {
+        "The fastest backend of each run": runs_tables.fastest(found.fastest, labels, ("mode", *fastest_told)),
+        "Case by case": runs_tables.cases(found.rows, labels, ("mode", *cases_told, "backend")),
+        "What differs": found.differing,
+        "Not measured in every run": found.missing,
+    }
+    parts = [f"# {escape(quantities.listing(labels))}"]
+    parts.append("\n".join(f"- {escape(sentence)}" for sentence in (*found.sentences, *found.warnings)))
+    parts.append(escape(f"×: times as fast as {labels[0]}. {_MARKS}"))
+    for title, table in sections.items():
+        if table.rows:
+            parts += [f"## {title}", from_table(table)]
+    return "\n\n".join(parts) + "\n"
+
+
+_MARKS = "≈: the 95 % intervals overlap, no claim. ~: doubtful; see `warning` in runs.csv. –: not measured."
+
+
+def _views(
+    rows: pd.DataFrame, labels: Sequence[str], keys: Sequence[str], table: Callable[..., Table]
+) -> list[tuple[Facets, str, Table]]:
+    """Return a table per view, with its facets and label."""
+    views = choose(rows, keys) if len(rows) else []
+    return [(view.facets, view.label, table(view.records, labels)) for view in views]
+
+
+def _about(run: Run) -> list[str]:
+    """Return the machine, and what was measured on it and when."""
+    machine = fingerprint.line(run.machine)
+    cpus = run.records.loc[run.records["device"] == "cpu", "device_name"].dropna().unique()
+    return [machine or quantities.listing(list(map(str, cpus))), *page.subtitle(run.records)]
+
+
+def _drawable(rows: pd.DataFrame, won: pd.DataFrame) -> pd.DataFrame:
+    """Return what has a throughput: the fastest of each run, as if it were a backend, and then every backend."""
+    told = won["run"] + ": " + won["backend"] + " on " + won["device"]
+    # Its lines may change their device from point to point, which only pointing at them tells.
+    both = pd.concat([won.assign(backend=_FASTEST, device="cpu", told=told), rows.assign(told="")])
+    known = both["gigabytes_per_s"].gt(0) & both["bytes_moved"].gt(0)
+    return both.loc[known, ["run", *SPEED_COLUMNS, "told"]]
+
+
+def _board(view: View, looks: dict[str, Style]) -> Board:
+    shared = axes(view.records, Run().bandwidth)
+    panels = [
+        Panel(str(op), _figure(group, looks, shared)) for op, group in view.records.groupby("op", sort=False)
+    ]
+    return Board(view.label, tuple(panels))
+
+
+def _figure(rows: pd.DataFrame, looks: dict[str, Style], shared: Figure) -> Figure:
+    """Return one op's throughput, a line per run and device."""
+    several = len(rows["device"].unique()) > 1
+    lines: dict[tuple[str, str], list[Row]] = {}
+    for row in rows.to_dict("records"):
+        lines.setdefault((row["run"], row["device"]), []).append(row)
+    traces = [
+        speed_line(
+            points, tables.label(label, device, across_devices=several), looks[label], dashed=device != "cpu"
+        )
+        for (label, device), points in lines.items()
+    ]
+    return {"data": traces, "layout": {"margin": MARGIN, "hovermode": "closest", "showlegend": False, **shared}}
