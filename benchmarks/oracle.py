@@ -196,6 +196,10 @@ def backward(
     return _split(_mask(value, undefined), np.asarray(abs(scale)))
 
 
+COURSE_NOTES_X = np.arange(-5.0, 5.0, 0.1)
+"""Where the course notes draw their functions: [-5, 5) in steps of 0.1."""
+
+
 def curve(op: str, x: Array) -> tuple[Array, Array]:
     """Return f(x) and f'(x) of an elementwise activation at its default parameters, rounded to float64."""
     parameters = OPS[op].defaults

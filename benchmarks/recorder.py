@@ -1,8 +1,8 @@
 """The run's journal: every result is on disk before the next case starts, and the report is made from it.
 
-One JSON object a line, its `type` first: `run` (machine and command), `bandwidth`, `cost`, `accuracy`, `case`,
-`bursts`, `rounds`, `warning`, `end` and `regressed`. A run that is killed loses nothing it measured: `python -m
-benchmarks report` makes the report from what there is.
+One JSON object a line, its `type` first: `run` (machine and command), `bandwidth`, `cost`, `accuracy`, `curve`,
+`case`, `bursts`, `rounds`, `warning`, `end` and `regressed`. A run that is killed loses nothing it measured:
+`python -m benchmarks report` makes the report from what there is.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from benchmarks.accuracy import Verdict
 from benchmarks.analysis import roofline
 from benchmarks.analysis.records import ACCURACY_COLUMNS, COST_COLUMNS, to_frame
 from benchmarks.analysis.store import (
+    CURVE_ERROR_COLUMNS,
     ROUND_COLUMNS,
     Run,
     best_samples,
@@ -91,6 +92,10 @@ class Recorder:
         self._write("accuracy", {**place, "kind": OPS[place["op"]].kind, **found})
         self.n_searched += place["sample"] == "searched"
 
+    def curve(self, place: Mapping[str, Any], x: np.ndarray[Any, Any], ulp: np.ndarray[Any, Any]) -> None:
+        """Write a backend's errors along a curve: three digits are more than its drawing shows."""
+        self._write("curve", {**place, "x": x.tolist(), "ulp": [float(f"{error:.3g}") for error in ulp]})
+
     def unavailable(self, place: Mapping[str, Any], status: str, reason: str) -> None:
         """Write that an accuracy could not be found out, and why."""
         self._write("accuracy", {**place, "kind": OPS[place["op"]].kind, "status": status, "reason": reason})
@@ -155,6 +160,7 @@ def load_run(journal: Path) -> Run:
         machine=run["machine"],
         bandwidth=measured,
         curves=gallery(),
+        curve_errors=_curve_errors(by_type["curve"]),
         costs=to_frame(by_type["cost"], COST_COLUMNS),
         bursts=burst_frame((line, line["processes"]) for line in by_type["bursts"]),
         rounds=_rounds(by_type["rounds"]),
@@ -188,10 +194,20 @@ def _rounds(lines: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(ROUND_COLUMNS))
 
 
+def _curve_errors(lines: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    names = [name for name in CURVE_ERROR_COLUMNS if name not in {"x", "ulp"}]
+    rows = [
+        {name: line[name] for name in names} | {"x": float(x), "ulp": float(ulp)}
+        for line in lines
+        for x, ulp in zip(line["x"], line["ulp"], strict=True)
+    ]
+    return pd.DataFrame(rows, columns=list(CURVE_ERROR_COLUMNS))
+
+
 @cache
 def gallery() -> pd.DataFrame:
-    """Return each elementwise activation and its derivative over [-5, 5), in the course notes' steps of 0.1."""
-    x = np.arange(-5.0, 5.0, 0.1)
+    """Return each elementwise activation and its derivative over the course notes' x."""
+    x = oracle.COURSE_NOTES_X
     frames = []
     for name, spec in OPS.items():
         if spec.derivative is not None:

@@ -78,6 +78,16 @@ def dense(op: str, mode: str, dtype: str) -> Trial:
     return attempt(spec, mode, dtype, arrays)
 
 
+@lru_cache(maxsize=4)
+def along_curve(op: str, mode: str, dtype: str) -> Trial:
+    """Return an elementwise activation along the course notes' curve, for a cotangent of ones."""
+    x = oracle.COURSE_NOTES_X.astype(dtype)
+    if mode == "forward":
+        return Trial((x,), None, oracle.forward(op, [x], {}, dtype), len(x))
+    g = np.ones_like(x)
+    return Trial((x,), g, oracle.backward(op, g, [x], {}, dtype), len(x))
+
+
 def attempt(
     spec: OpSpec, mode: str, dtype: str, arrays: Sequence[Any], parameters: Mapping[str, Any] | None = None
 ) -> Trial:

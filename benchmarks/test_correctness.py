@@ -24,6 +24,9 @@ PREDICTION = np.array([0.1, 0.05, 0.6, 0.0, 0.05, 0.1, 0.0, 0.1, 0.0, 0.0])
 
 Places = list[tuple[str, str]]
 
+CURVES = "float32"
+"""The type whose errors the report draws under the functions."""
+
 PRECISIONS = ("float64", "float16")
 """Parameters are tried in the widest and the narrowest type: a parameter must not widen the result."""
 
@@ -36,6 +39,8 @@ def test_accuracy(harness: Harness, op: str, mode: str, dtype: str, backend: str
         trial = search.designed(op, mode, dtype)
         return evaluate(trial.arrays, trial.cotangent), trial
 
+    if dtype == CURVES and OPS[op].derivative is not None:
+        _trace(harness, op, mode, backend, device)
     _certify(harness, judge, op, mode, dtype, backend, device)
 
 
@@ -159,6 +164,15 @@ def test_course_notes_examples(
     arrays = (PREDICTION, TARGET)
     got = _evaluate(harness, OPS[loss], "forward", backend, device, arrays, None, {"reduction": reduction})
     assert float(got) == pytest.approx(golden, abs=tolerance)
+
+
+def _trace(harness: Harness, op: str, mode: str, backend: str, device: str) -> None:
+    """Record a backend's errors along the function's curve, whatever they are: judged are other points."""
+    trial = search.along_curve(op, mode, CURVES)
+    with suppress(CaseError):  # what cannot be evaluated says so where it is judged
+        got = harness.pool.call(backend, device, "evaluate", op, mode, trial.arrays, trial.cotangent, {})
+        place = {"op": op, "mode": mode, "backend": backend, "device": device, "dtype": CURVES}
+        harness.recorder.curve(place, trial.arrays[0], accuracy.ulp_error(got, trial.expected))
 
 
 def _certify(

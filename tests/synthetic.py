@@ -222,6 +222,19 @@ def curves() -> pd.DataFrame:
     )
 
 
+def curve_errors() -> pd.DataFrame:
+    """Return made-up errors along those curves; those of jax's tanh grow beyond all bounds."""
+    x = np.arange(-5, 5, 0.1)
+    frames = []
+    for op, mode, backend in itertools.product(("sigmoid", "tanh"), MODES, COSTS):
+        ulp = np.random.default_rng(_seed(op, mode, backend)).uniform(0, 3, x.size)
+        if (op, backend) == ("tanh", "jax"):
+            ulp[-1] = math.inf
+        case = {"op": op, "mode": mode, "backend": backend, "device": "cpu"}
+        frames.append(pd.DataFrame({**case, "x": x, "ulp": ulp}))
+    return pd.concat(frames, ignore_index=True)
+
+
 def bandwidth(*devices: str) -> pd.DataFrame:
     """Return a made-up measurement of how fast bytes are copied and, on the host, read."""
     ladder = [4**k for k in range(6, 15)]
@@ -284,6 +297,7 @@ def run(**changes: object) -> Run:
         "machine": MACHINE,
         "bandwidth": bandwidth(),
         "curves": curves(),
+        "curve_errors": curve_errors(),
         "costs": to_frame(costs(), COST_COLUMNS),
         "seed": 20260321,
         "time_s": {

@@ -249,7 +249,7 @@ def test_a_record_of_almost_nothing_can_be_shown(tmp_path: Path) -> None:
 def test_every_figure_is_valid_to_plotly(html: str) -> None:
     figures = json.loads(unpacked(html, "figures"))
     # Speed, and accuracy beside it: of each op and mode, and of two under another policy; then the functions.
-    assert len(figures) == 2 * (2 * len(synthetic.OPS) + 2) + 4
+    assert len(figures) == 2 * (2 * len(synthetic.OPS) + 2) + 2 * 4
     for figure in figures.values():
         go.Figure(figure)
 

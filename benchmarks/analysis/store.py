@@ -23,6 +23,7 @@ from benchmarks.analysis.roofline import BANDWIDTH
 ROUND_COLUMNS = (*CASE_KEYS, "process", "burst", "round", "iterations", "seconds_per_call")
 BURST_COLUMNS = (*CASE_KEYS, "process", "burst", "seconds_per_call")
 CURVE_COLUMNS = ("op", "x", "y", "derivative")
+CURVE_ERROR_COLUMNS = ("op", "mode", "backend", "device", "x", "ulp")
 
 
 def _no_rows(names: tuple[str, ...]) -> pd.DataFrame:
@@ -34,7 +35,8 @@ class Run:
     """One run: what was measured, on which machine, by which command.
 
     `records`, `accuracy` and `costs` follow `COLUMNS`, `ACCURACY_COLUMNS` and `COST_COLUMNS`. `bandwidth` holds
-    how fast bytes are copied and read, at each number of them; `curves` the functions and derivatives to draw;
+    how fast bytes are copied and read, at each number of them; `curves` the functions and derivatives to draw,
+    `curve_errors` each backend's errors along them;
     `bursts` the median of each burst of rounds, `rounds` every round, where they were kept. `warnings` say what
     makes the numbers doubtful; `seed` is that of the order in which backends took turns, `time_s` what the run
     spent its time on, in seconds, `reference_s` how long a round of the reference kernel took. A run that was cut
@@ -46,6 +48,7 @@ class Run:
     machine: Mapping[str, Any] = field(default_factory=dict)
     bandwidth: pd.DataFrame = field(default_factory=lambda: _no_rows(BANDWIDTH))
     curves: pd.DataFrame = field(default_factory=lambda: _no_rows(CURVE_COLUMNS))
+    curve_errors: pd.DataFrame = field(default_factory=lambda: _no_rows(CURVE_ERROR_COLUMNS))
     costs: pd.DataFrame = field(default_factory=lambda: to_frame([], COST_COLUMNS))
     bursts: pd.DataFrame = field(default_factory=lambda: _no_rows(BURST_COLUMNS))
     rounds: pd.DataFrame = field(default_factory=lambda: _no_rows(ROUND_COLUMNS))

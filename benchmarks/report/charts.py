@@ -1,4 +1,4 @@
-"""Charts: throughput against size, and the functions themselves, as plotly figures.
+"""Charts: throughput against size, as plotly figures; and what all charts are made of.
 
 Figures are plain dictionaries: plotly's own classes check every value, which takes ten seconds for a large run, so
 a test does it once. Colours of text, axes and backgrounds are left to the page, which follows the reader's scheme.
@@ -34,7 +34,6 @@ SPEED_COLUMNS = [
     "gigabytes_per_s", "median_s", "ci95_low_s", "ci95_high_s", "warning",
 ]  # fmt: skip
 """What a line is made of: any other column would be sorted with each, which is most of a large report's time."""
-_CURVES = (("y", "f(x)", "#0072B2", "solid"), ("derivative", "f′(x)", "#D55E00", "6px,3px"))
 
 
 @dataclass(frozen=True)
@@ -123,43 +122,6 @@ def _of_view(rows: pd.DataFrame, facets: Facets) -> pd.DataFrame:
     return rows
 
 
-def curve_figure(curve: pd.DataFrame, y_range: tuple[float, float]) -> Figure:
-    """Return a function (solid) and its derivative (dashed) over x."""
-    x = _numbers(curve["x"])
-    traces = [
-        {
-            "type": "scatter",
-            "x": x,
-            "y": _numbers(curve[column]),
-            "name": name,
-            "mode": "lines",
-            "line": {"color": colour, "width": 2.2, "dash": dash},
-            "hovertemplate": f"{name} = %{{y:.3}}<extra></extra>",
-        }
-        for column, name, colour, dash in _CURVES
-    ]
-    layout = {
-        "margin": {**MARGIN, "l": 30, "b": 26},
-        "hovermode": "x unified",
-        "showlegend": False,
-        "xaxis": {"range": [x[0], x[-1]], "zeroline": True, "nticks": 6, "hoverformat": ".3"},
-        "yaxis": {"range": list(y_range), "zeroline": True, "nticks": 6},
-    }
-    return {"data": traces, "layout": layout}
-
-
-def curve_board(curves: pd.DataFrame) -> Board:
-    """Return a panel per function of `curves`, all on the same axes as far as most of them fit."""
-    panels = []
-    for op, curve in curves.groupby("op", sort=False):
-        values = pd.concat([curve["y"], curve["derivative"]]).dropna()
-        # Between ±1 and the course notes' ±5: bounded functions fill their panel, the others stay comparable.
-        low, high = max(-5.0, values.min()), min(5.0, values.max())
-        pad = 0.06 * max(high - low, 1.0)
-        panels.append(Panel(str(op), curve_figure(curve, (low - pad, high + pad))))
-    return Board("", tuple(panels))
-
-
 def axes(rows: pd.DataFrame, bandwidth: pd.DataFrame) -> Figure:
     """Return axes that all panels of a board share, so that they can be compared at a glance."""
     if rows.empty:
@@ -201,8 +163,8 @@ def _limit_line(bandwidth: pd.DataFrame, device: str, *, reads: bool) -> Figure:
     name = f"{kind} on {html.escape(device, quote=False)}"
     return {
         "type": "scatter",
-        "x": _numbers(known["n_bytes"]),
-        "y": _numbers(known["gigabytes_per_s"]),
+        "x": numbers(known["n_bytes"]),
+        "y": numbers(known["gigabytes_per_s"]),
         "name": name,
         "mode": "lines",
         "line": {"color": "#8a8a8a", "width": 1.5, "dash": "2px,3px"},
@@ -253,7 +215,8 @@ def _hover(row: Row, name: str) -> list[str]:
     ]
 
 
-def _numbers(values: pd.Series) -> list[float | None]:
+def numbers(values: pd.Series) -> list[float | None]:
+    """Return what a figure holds of numbers: what is not finite leaves a gap."""
     return [_number(value) for value in values.astype("float64")]
 
 

@@ -18,7 +18,18 @@ from benchmarks.analysis.peers import against_peers, mean_lead
 from benchmarks.analysis.policies import side_by_side
 from benchmarks.analysis.store import Run
 from benchmarks.analysis.summary import first_line, summarise
-from benchmarks.report import charts, costs, devices, fingerprint, frontier, heatmap, method, shell, tables
+from benchmarks.report import (
+    charts,
+    costs,
+    devices,
+    fingerprint,
+    frontier,
+    gallery,
+    heatmap,
+    method,
+    shell,
+    tables,
+)
 from benchmarks.report.palette import Style, styles
 from benchmarks.report.views import by_device
 
@@ -31,9 +42,9 @@ def render(run: Run) -> str:
     speed = charts.speed_boards(run.records, run.bandwidth, _looks(run))
     judged = with_errors(run.records, run.accuracy)
     fronts = frontier.boards(judged, _looks(run))
-    gallery = charts.curve_board(run.curves)
-    figures = _figures({"speed": speed, "front": fronts, "curve": [gallery]})
-    return shell.fill("report.html.j2", context(run, judged, speed, fronts, gallery), figures)
+    functions = gallery.boards(run.curves, run.curve_errors, _looks(run))
+    figures = _figures({"speed": speed, "front": fronts, "curve": functions})
+    return shell.fill("report.html.j2", context(run, judged, speed, fronts, functions), figures)
 
 
 def context(
@@ -41,7 +52,7 @@ def context(
     judged: pd.DataFrame,
     speed: list[charts.Board],
     fronts: list[charts.Board],
-    gallery: charts.Board,
+    functions: list[charts.Board],
 ) -> dict[str, Any]:
     """Return what the template lays out; `judged` are the measured rows with their errors."""
     records, accuracy = run.records, run.accuracy
@@ -83,7 +94,7 @@ def context(
         "peers": tables.peers(beside_peers),
         "peer_lead": quantities.times(mean_lead(beside_peers)) if beside_peers["ratio"].notna().any() else "",
         "limits": method.limits(run.bandwidth),
-        "gallery": gallery,
+        "functions": functions,
         "problems": tables.problems(records, accuracy),
         "policies": method.policies(records),
         "sampling": method.sentences(run),

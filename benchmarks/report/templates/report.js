@@ -14,13 +14,14 @@
     const style = getComputedStyle(document.documentElement);
     const colour = (name) => style.getPropertyValue(`--${name}`).trim();
     const colours = { grid: colour("grid"), soft: colour("soft") };
+    const axes = new Set(["xaxis", "yaxis", ...Object.keys(layout).filter((name) => /^[xy]axis\d+$/.test(name))]);
     return {
       ...layout,
       autosize: true, dragmode: false,
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour("ink") },
       hoverlabel: { bgcolor: colour("page"), bordercolor: colours.soft, font: { color: colour("ink") }, align: "left" },
-      xaxis: axis(colours, layout.xaxis), yaxis: axis(colours, layout.yaxis),
+      ...Object.fromEntries([...axes].map((name) => [name, axis(colours, layout[name])])),
     };
   }
   function draw(chart) {

@@ -1,4 +1,4 @@
-"""Crossovers, devices and the price of accuracy: what a reader decides by."""
+"""What a reader decides by: crossovers, devices, accuracy beside speed, and errors along the functions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.analysis.crossovers import crossovers
 from benchmarks.analysis.devices import against_host, pays_from
 from benchmarks.analysis.errors import BOTH, accurate, front, prices, with_errors
 from benchmarks.analysis.records import ACCURACY_COLUMNS, to_frame
-from benchmarks.report import charts, devices, frontier
+from benchmarks.report import charts, devices, frontier, gallery
 from benchmarks.report.command import restated
 from benchmarks.report.palette import styles
 
@@ -167,6 +167,26 @@ def test_the_front_is_drawn_with_open_dots_beyond_the_budget_and_endless_errors_
     assert frontier.legend([board])
     assert board.panels[0].note == "From the fastest to the most accurate: a and b."
     assert not frontier.boards(rows.iloc[:0], {})
+
+
+# --- errors along the functions -------------------------------------------------------------------------------
+
+
+def test_the_gallery_draws_errors_under_their_functions_and_says_the_largest():
+    run = synthetic.run()
+    looks = styles(list(synthetic.COSTS))
+    forward, backward = gallery.boards(run.curves, run.curve_errors, looks)
+    assert [board.facets["errors of"] for board in (forward, backward)] == ["f(x)", "f′(x)"]
+    panels = {panel.title: panel for panel in forward.panels}
+    lines = [trace for trace in panels["tanh"].figure["data"] if trace.get("yaxis") == "y2"]
+    assert [line["name"] for line in lines] == list(synthetic.COSTS)
+    assert max(lines[3]["y"]) == 1e4
+    assert lines[3]["customdata"][-1] == "inf"
+    assert "jax inf" in panels["tanh"].note
+    assert panels["relu"].note == ""
+    assert "yaxis2" not in panels["relu"].figure["layout"]
+    (alone,) = gallery.boards(run.curves, run.curve_errors.iloc[:0], looks)
+    assert alone.facets == {}
 
 
 def test_without_any_records_there_is_nothing_to_say():
