@@ -28,8 +28,9 @@ Status = Literal["ok", "known_deviation", "failed", "inaccurate"]
 class Verdict:
     """How far a result is from exact, in ULP, and whether that is allowed.
 
-    `max_ulp_elsewhere` and `mean_ulp` are the largest and the mean error outside known deviations, `worst_input`
-    the first input at the worst point (NaN where that has no meaning). `reason` explains every status but `ok`.
+    `max_ulp_elsewhere` and `mean_ulp` are the largest and the mean error outside known deviations,
+    `max_ulp_finite` the largest, known deviations included, where input and exact result are finite; `worst_input`
+    is the first input at the worst point (NaN where that has no meaning). `reason` explains every status but `ok`.
     """
 
     status: Status
@@ -37,6 +38,7 @@ class Verdict:
     n_points: int
     max_ulp: float
     max_ulp_elsewhere: float
+    max_ulp_finite: float
     mean_ulp: float
     max_abs_error: float
     worst_input: float
@@ -151,7 +153,7 @@ def _verdict(
     n_sample: int | None,
 ) -> Verdict:
     if errors.size == 0:
-        return Verdict(status, reason, 0, 0.0, 0.0, 0.0, 0.0, float("nan"), allowed)
+        return Verdict(status, reason, 0, 0.0, 0.0, 0.0, 0.0, 0.0, float("nan"), allowed)
     worst = int(np.argmax(errors if select is None else np.where(select, errors, -1.0)))
     finite = np.isfinite(errors) & np.isfinite(expected.high) & np.isfinite(got)
     ordinary = finite & ~deviating
@@ -164,6 +166,7 @@ def _verdict(
         int(errors.size),
         float(errors.flat[worst]),
         float(errors[~deviating].max(initial=0.0)),
+        float(errors[np.isfinite(expected.high) & ~np.isinf(x)].max(initial=0.0)),
         float(errors[ordinary].mean()) if ordinary.any() else float("nan"),
         float(absolute.max()),
         float(x.flat[worst]),

@@ -156,6 +156,13 @@ def test_errors_of_both_passes_are_those_of_the_worse_and_unchecked_ops_have_tho
     assert accurate(found).to_dict() == {"sigmoid": False, "relu": True}
 
 
+def test_what_is_wrong_at_infinities_alone_does_not_count():
+    case = {"op": "sigmoid", "mode": "forward", "dtype": "float32", "device": "cpu", "backend": "torch"}
+    check = {**case, "status": "known_deviation", "max_ulp": math.inf, "max_ulp_finite": 2.0, "budget_ulp": 4.0}
+    found = with_errors(to_frame([timed("torch", 10, 1e-6)]), to_frame([check], ACCURACY_COLUMNS))
+    assert found["error_ulp"].item() == 2
+
+
 def test_the_front_is_drawn_with_open_dots_beyond_the_budget_and_endless_errors_at_the_edge():
     rows = judged(math.inf, 0.0)
     (board,) = frontier.boards(rows, styles(["a", "b"]))

@@ -31,7 +31,17 @@ def record(n, median_s, fraction=0.9):
 
 def verdict(status="ok"):
     numbers = dict.fromkeys(
-        ("n_points", "max_ulp", "max_ulp_elsewhere", "mean_ulp", "max_abs_error", "worst_input", "budget_ulp"), 0
+        (
+            "n_points",
+            "max_ulp",
+            "max_ulp_elsewhere",
+            "max_ulp_finite",
+            "mean_ulp",
+            "max_abs_error",
+            "worst_input",
+            "budget_ulp",
+        ),
+        0,
     )
     return Verdict(status=status, reason="", **numbers)
 

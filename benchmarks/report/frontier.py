@@ -75,7 +75,7 @@ def _panel(op: str, rows: list[Row], styles: Mapping[str, Style], axes: Figure) 
         names = quantities.listing([str(row["backend"]) for row in best], 8)
         note = f"From the fastest to the most accurate: {names}."
     traces = [_line(best), *(_dot(row, styles[row["backend"]]) for row in rows)]
-    layout = {"margin": MARGIN, "hovermode": "closest", "showlegend": False, **axes}
+    layout = {"margin": {**MARGIN, "l": 58}, "hovermode": "closest", "showlegend": False, **axes}
     return Panel(op, {"data": traces, "layout": layout}, note, restated(rows))
 
 
@@ -122,7 +122,8 @@ def _axes(rows: list[Row]) -> Figure:
     rates = [_rate(row) for row in rows]
     errors = [_drawn(row["error_ulp"]) for row in rows]
     low, high = math.log10(min(errors)), math.log10(max(errors))
-    ticks = [10.0**k for k in range(math.floor(low), math.ceil(high) + 1)]
+    step = 2 if high - low > 4 else 1
+    ticks = [10.0**k for k in range(math.floor(low), math.ceil(high) + 1, step)]
     return {
         "xaxis": {
             "type": "log",
@@ -143,7 +144,9 @@ def _axes(rows: list[Row]) -> Figure:
 def _tick(error: float) -> str:
     if error <= LEAST_ULP:
         return "≤ 0.1"
-    return "≥ 10⁸" if error >= MOST_ULP else quantities.number(error, 1)
+    power = round(math.log10(error))
+    written = f"{error:g}" if power < 3 else f"10{'⁰¹²³⁴⁵⁶⁷⁸'[power]}"
+    return f"≥ {written}" if error >= MOST_ULP else written
 
 
 def legend(found: Sequence[Board]) -> bool:

@@ -60,7 +60,7 @@ def _figure(
         for column, name, colour, dash in _CURVES
     ]
     layout: Figure = {
-        "margin": {**MARGIN, "l": 34, "b": 26},
+        "margin": {**MARGIN, "l": 48 if len(errors) else 34, "b": 26},
         "hovermode": "x unified",
         "showlegend": False,
         "xaxis": {"range": [x[0], x[-1]], "zeroline": True, "nticks": 6, "hoverformat": ".3"},
@@ -76,7 +76,7 @@ def _figure(
             "range": [-2.1, 4.1],
             "tickvals": [_LEAST, 1, 100, _MOST],
             "ticktext": ["0", "1", "100", "≥ 10⁴"],
-            "title": {"text": "ULP", "standoff": 2},
+            "title": {"text": "ULP", "standoff": 4},
         }
     return {"data": traces, "layout": layout}
 
