@@ -9,7 +9,7 @@ from typing import Protocol
 
 from rich.console import Console
 
-from benchmarks.commands import ab, compare, report, trend
+from benchmarks.commands import ab, compare, export, report, trend
 
 
 class Command(Protocol):
@@ -25,7 +25,13 @@ class Command(Protocol):
         ...
 
 
-COMMANDS: Mapping[str, Command] = {"report": report, "compare": compare, "ab": ab, "trend": trend}
+COMMANDS: Mapping[str, Command] = {
+    "report": report,
+    "compare": compare,
+    "ab": ab,
+    "trend": trend,
+    "export": export,
+}
 
 
 def make_parser() -> argparse.ArgumentParser:
