@@ -326,10 +326,11 @@ def _mark(name: str, style: Style) -> dict[str, Any]:
 
 
 def _doubt(panel: Axes, points: Iterator[tuple[float, float, str]]) -> None:
-    """Write `~` over the points that have a warning."""
+    """Write `~` beside the points that have a warning, in front of whatever else lies there."""
+    style: dict[str, Any] = {"fontsize": 8, "fontweight": "bold", "va": "center", "zorder": 5}
     for x, y, warning in points:
         if warning:
-            panel.annotate("~", (x, y), xytext=(0, 2), textcoords="offset points", fontsize=8, ha="center")
+            panel.annotate("~", (x, y), xytext=(2.5, 0), textcoords="offset points", **style)
 
 
 def _logarithmic(panel: Axes, side: Literal["x", "y"], values: pd.Series, form: Callable[[float], str]) -> None:
