@@ -9,7 +9,7 @@ from typing import Protocol
 
 from rich.console import Console
 
-from benchmarks.commands import ab, compare, recommend, report, trend
+from benchmarks.commands import ab, compare, export, recommend, report, trend
 
 
 class Command(Protocol):
@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, Command] = {
     "compare": compare,
     "ab": ab,
     "trend": trend,
+    "export": export,
 }
 
 

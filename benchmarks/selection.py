@@ -14,6 +14,7 @@ from typing import Any
 import backends
 from backends.catalogue import find
 from backends.interface import ALLOCATIONS, MODES
+from benchmarks.analysis.records import CASE_KEYS
 from benchmarks.analysis.verdicts import Criteria
 from benchmarks.cases import CACHES, DEVICES, DTYPES, PRESETS, TIMINGS, Case, Selection
 from benchmarks.machine import cuda_driver_present, default_threads
@@ -71,6 +72,22 @@ def add_threshold(add: Callable[..., Any]) -> None:
         metavar="SHARE",
         help="the least change that matters, such as 5%% or 0.05 (5%%)",
     )
+
+
+def add_filters(add: Callable[..., Any]) -> None:
+    """Declare the options that choose among records: any value that some record has."""
+    for name in CASE_KEYS:
+        add_filter(add, name, f"only these, by {name}; may be repeated")
+
+
+def add_filter(add: Callable[..., Any], name: str, text: str) -> None:
+    """Declare one option that takes any number of values."""
+    add(f"--{name}", action="extend", nargs="+", metavar=name.upper(), help=text)
+
+
+def filters(option: argparse.Namespace) -> dict[str, list[Any]]:
+    """Return the values that were asked for, by column, as `records.only_with` takes them."""
+    return {name: chosen for name in CASE_KEYS if (chosen := getattr(option, name))}
 
 
 def contradiction(option: argparse.Namespace) -> str | None:

@@ -117,7 +117,7 @@ def test_an_unknown_metric_is_refused_with_the_ones_there_are(saved):
 
 
 def test_a_name_that_no_run_has_is_refused_with_the_ones_there_are(saved):
-    with pytest.raises(ValueError, match="op: no saved run has tanh; there are relu, sigmoid"):
+    with pytest.raises(ValueError, match="op: no record has tanh; there are relu, sigmoid"):
         trend.trends(saved, only={"op": ["tanh"]})
 
 
@@ -326,7 +326,7 @@ def test_only_changed_cases_are_shown_on_demand(results):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--op", "tanh"], "op: no saved run has tanh; there are relu, sigmoid"),
+        (["--op", "tanh"], "op: no record has tanh; there are relu, sigmoid"),
         (["--machine", "ffff"], "--machine: none begins with 'ffff'; there are a1b2c3d4e5f6"),
     ],
 )

@@ -14,6 +14,16 @@ from benchmarks.analysis.tables import CASE, grouped, measured
 Row = Mapping[Hashable, Any]
 FACTS = ("backend", "median_s", "peer", "peer_median_s", "ratio", "ratio_low", "ratio_high", "inaccurate")
 
+MARK = "†"
+"""What follows a peer's name where it stands among the backends."""
+KEY = f"{MARK}: another library, measured to compare with."
+
+
+def marked(records: pd.DataFrame) -> pd.DataFrame:
+    """Return the records with `MARK` after the name of every peer."""
+    is_peer = records["peer"].fillna(value=False).astype(bool)
+    return records.assign(backend=records["backend"].mask(is_peer, records["backend"] + MARK))
+
 
 def against_peers(records: pd.DataFrame) -> pd.DataFrame:
     """Return one row per comparable case that a peer was measured in, or judged inaccurate.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -134,6 +134,21 @@ def to_frame(records: Iterable[Mapping[str, object]], columns: Sequence[Column] 
     if unknown:
         raise ValueError(f"records: unknown columns {', '.join(unknown)}; allowed are {', '.join(allowed)}")
     return pd.DataFrame({c.name: _series(c, [row.get(c.name) for row in rows]) for c in columns})
+
+
+def only_with(records: pd.DataFrame, only: Mapping[str, Collection[object]]) -> pd.DataFrame:
+    """Return the records whose columns have one of the values that `only` gives for them.
+
+    Raises ValueError for a value that no record has.
+    """
+    for name, values in only.items():
+        known = list(records[name].dropna().unique())
+        if missing := [str(value) for value in values if value not in known]:
+            choices = ", ".join(sorted(map(str, known))) or "none"
+            raise ValueError(f"{name}: no record has {', '.join(missing)}; there are {choices}")
+    for name, values in only.items():
+        records = records[records[name].isin(list(values))]
+    return records
 
 
 def _series(column: Column, values: Sequence[object]) -> pd.Series:

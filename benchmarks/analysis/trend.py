@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.analysis import quantities
-from benchmarks.analysis.records import CASE_KEYS
+from benchmarks.analysis.records import CASE_KEYS, only_with
 from benchmarks.analysis.shifts import shifts
 
 SERIES_KEYS = (*CASE_KEYS, "threads", "machine_id")
@@ -185,7 +185,7 @@ def trends(
     """
     if metric not in METRICS:
         raise ValueError(f"metric: must be one of {', '.join(METRICS)}; got {metric!r}")
-    rows = _selected(_with_starts(records), only or {})
+    rows = only_with(_with_starts(records), only or {})
     rows = rows.drop_duplicates([*SERIES_KEYS, "run_id"], keep="last").sort_values(
         ["start", "run_id"], kind="stable"
     )
@@ -218,17 +218,6 @@ def _with_starts(records: pd.DataFrame) -> pd.DataFrame:
     times = pd.to_datetime(records["timestamp"], utc=True, errors="coerce", format="ISO8601")
     starts = times.groupby([records["machine_id"], records["run_id"]], dropna=False).transform("min")
     return records.assign(start=starts)
-
-
-def _selected(rows: pd.DataFrame, only: Mapping[str, Collection[object]]) -> pd.DataFrame:
-    for name, values in only.items():
-        known = list(rows[name].dropna().unique())
-        if missing := [str(value) for value in values if value not in known]:
-            choices = ", ".join(sorted(map(str, known))) or "none"
-            raise ValueError(f"{name}: no saved run has {', '.join(missing)}; there are {choices}")
-    for name, values in only.items():
-        rows = rows[rows[name].isin(list(values))]
-    return rows
 
 
 def _with_failures(rows: pd.DataFrame) -> pd.DataFrame:

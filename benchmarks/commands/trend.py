@@ -23,14 +23,13 @@ from benchmarks.report.trend import render, to_json, to_markdown
 
 SUMMARY = "show a metric over the commits of all saved runs, and where it changed"
 
-_FILTERS = ("op", "mode", "dtype", "backend", "device", "allocation", "cache", "timing", "shape")
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    for name in _FILTERS:
-        _add_filter(parser, name, f"show only these, by {name}; may be repeated")
-    _add_filter(parser, "machine", "show only these machines: how their ids begin; may be repeated")
+    selection.add_filters(parser.add_argument)
+    selection.add_filter(
+        parser.add_argument, "machine", "only these machines: how their ids begin; may be repeated"
+    )
     parser.add_argument(
         "--metric", default="median_s", choices=tuple(trend.METRICS), help="what to show (median_s)"
     )
@@ -44,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, console: Console) -> int:
     """Print the trends and write their page; return 0."""
     records = history.read(options.results)
-    only = {name: chosen for name in _FILTERS if (chosen := getattr(options, name))}
+    only = selection.filters(options)
     if options.machine:
         only["machine_id"] = _machines(records, options.machine)
     found = trend.trends(records, options.metric, threshold=options.threshold, only=only)
@@ -62,10 +61,6 @@ def run(options: argparse.Namespace, console: Console) -> int:
     if options.format == "table":
         console.print(Text(f"Page: {page}"), soft_wrap=True)
     return 0
-
-
-def _add_filter(parser: argparse.ArgumentParser, name: str, text: str) -> None:
-    parser.add_argument(f"--{name}", action="extend", nargs="+", metavar=name.upper(), help=text)
 
 
 def _machines(records: pd.DataFrame, beginnings: list[str]) -> list[Any]:

@@ -78,11 +78,11 @@ def write_accuracy(accuracy: pd.DataFrame, directory: Path) -> dict[str, Path]:
     return _write({"accuracy.csv": _csv(merged), "accuracy.md": markdown.accuracy(merged)}, directory)
 
 
-def replace(path: Path, text: str) -> Path:
-    """Write a text file as a whole, so that a reader never sees half of it; return its path."""
+def replace(path: Path, content: str | bytes) -> Path:
+    """Write a file as a whole, text in UTF-8, so that a reader never sees half of it; return its path."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -33,15 +33,15 @@ def from_table(table: Table) -> str:
 
 def medians(records: pd.DataFrame) -> str:
     """Return the medians as a Markdown table, the fastest in bold."""
-    doubtful = _doubtful(records, "warning")
-    return _table(tables.medians(records), doubtful, "Median time per call", quantities.seconds, fastest=min)
+    doubts = doubtful(records, "warning")
+    return _table(tables.medians(records), doubts, "Median time per call", quantities.seconds, fastest=min)
 
 
 def speedups(records: pd.DataFrame) -> str:
     """Return the speed-ups over the baseline as a Markdown table, the fastest in bold."""
     wide = tables.speedups(records, baseline_device="cpu")
     title = f"Speed-up over {tables.BASELINE} on cpu (above 1 is faster)"
-    return _table(wide, _doubtful(records, "doubt"), title, lambda r: f"{quantities.number(r)}×", fastest=max)
+    return _table(wide, doubtful(records, "doubt"), title, lambda r: f"{quantities.number(r)}×", fastest=max)
 
 
 def policies(records: pd.DataFrame) -> str:
@@ -183,7 +183,7 @@ def _error(row: pd.Series) -> str:
     return f"✕ {largest}"
 
 
-def _doubtful(records: pd.DataFrame, column: str) -> set[tuple[object, ...]]:
+def doubtful(records: pd.DataFrame, column: str) -> set[tuple[object, ...]]:
     """Return the case and backend of every row whose `column`, of `tables.rate`, says something."""
     rows = tables.rate(records, baseline_device="cpu")
     return set(rows.loc[rows[column] != "", [*tables.CASE, "backend"]].itertuples(index=False, name=None))

@@ -1,0 +1,148 @@
+"""`python -m benchmarks export [RUN] --format FORMAT ...`: tables and pictures, for papers and pull requests.
+
+RUN is a name given with --benchmark-save, a number that pytest-benchmark gave, or a file; by default the last run.
+Options narrow it down before anything is computed: speed-ups over the baseline need the baseline among the rest.
+Exit status: 0, or 2 where nothing is left, or where pictures are asked for and matplotlib is not installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+
+from benchmarks import saved, selection
+from benchmarks.analysis import peers, tables
+from benchmarks.analysis.limits import closeness
+from benchmarks.analysis.records import only_with
+from benchmarks.analysis.store import Run
+from benchmarks.report import figures, latex, markdown, replace
+from benchmarks.report.palette import Style, styles
+
+SUMMARY = "write tables and pictures of a run, for papers and pull requests"
+
+Files = Mapping[str, str | bytes]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "run", metavar="RUN", nargs="?", help="a saved name, a number such as 0001, or a file (the last run)"
+    )
+    parser.add_argument(
+        "--format",
+        required=True,
+        action="extend",
+        nargs="+",
+        choices=(*_TABLES, *figures.FORMATS),
+        help=f"what to write: {', '.join(_TABLES)} for tables, {', '.join(figures.FORMATS)} for pictures",
+    )
+    selection.add_filters(parser.add_argument)
+    parser.add_argument("--results", type=Path, default=Path("results"), help="the results folder (results/)")
+    parser.add_argument("--output", type=Path, help="where to write (default: export/ in the results folder)")
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """Write the files and print their paths; return 0."""
+    measured = _load(options.run, options.results)
+    records = only_with(measured.records, selection.filters(options))
+    if tables.measured(records).empty:
+        raise ValueError("export: nothing of what was asked for was measured successfully")
+    output = options.output or options.results / "export"
+    for name, table in _TABLES.items():
+        if name in options.format:
+            _write(table(records), output, console)
+    pictures = [name for name in figures.FORMATS if name in options.format]
+    if pictures:
+        if reason := figures.missing():
+            raise ValueError(f"--format: {', '.join(pictures)}: {reason}")
+        _write(figures.draw(peers.marked(records), _looks(measured), pictures), output, console)
+    return 0
+
+
+def _load(name: str | None, results: Path) -> Run:
+    """Return a run, the last one where none is named."""
+    if name is not None:
+        return saved.load(name, results)
+    latest = results / "latest" / "records.csv"
+    if not latest.is_file():
+        raise ValueError(f"results: no run has left {latest}; run `pytest benchmarks` first, or name a saved run")
+    return saved.load(str(latest), results)
+
+
+def _looks(measured: Run) -> dict[str, Style]:
+    """Return the style of each backend as marked, by all that the run has, as in its report."""
+    names = tables.backend_order(pd.concat([measured.records[["backend"]], measured.accuracy[["backend"]]]))
+    marked = dict(zip(measured.records["backend"], peers.marked(measured.records)["backend"], strict=True))
+    return {marked.get(name, name): style for name, style in styles(names).items()}
+
+
+def _write(files: Files, output: Path, console: Console) -> None:
+    output.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        console.print(f"Written: {replace(output / name, content)}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _markdown(records: pd.DataFrame) -> Files:
+    marked = peers.marked(records)
+    shares, against = closeness(marked), peers.against_peers(marked)
+    files = {"medians.md": markdown.medians(marked)}
+    if _has_baseline(records):
+        files["speedups.md"] = markdown.speedups(marked)
+    if len(shares):
+        files["limits.md"] = markdown.limits(shares)
+    if len(against):
+        files["peers.md"] = markdown.peers(against)
+    return {name: f"{text}\n{peers.KEY}\n" if peers.MARK in text else text for name, text in files.items()}
+
+
+def _latex(records: pd.DataFrame) -> Files:
+    marked = peers.marked(records)
+    shares = closeness(marked)
+    files = {"medians.tex": latex.medians(marked)}
+    if _has_baseline(records):
+        files["speedups.tex"] = latex.speedups(marked)
+    if len(shares):
+        files["limits.tex"] = latex.limits(marked, shares)
+    return files
+
+
+def _csv(records: pd.DataFrame) -> Files:
+    return {
+        f"{name}.csv": frame.to_csv(index=False, lineterminator="\n") for name, frame in _frames(records).items()
+    }
+
+
+def _parquet(records: pd.DataFrame) -> Files:
+    return {f"{name}.parquet": _parquet_bytes(frame) for name, frame in _frames(records).items()}
+
+
+def _parquet_bytes(frame: pd.DataFrame) -> bytes:
+    file = io.BytesIO()
+    frame.to_parquet(file, engine="pyarrow", index=False)
+    return file.getvalue()
+
+
+def _frames(records: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the tables as numbers, with every record among them."""
+    frames = {"records": records, "medians": tables.medians(records).reset_index()}
+    if _has_baseline(records):
+        frames["speedups"] = tables.speedups(records, baseline_device="cpu").reset_index()
+    shares = closeness(records)
+    return frames | ({"limits": shares} if len(shares) else {})
+
+
+def _has_baseline(records: pd.DataFrame) -> bool:
+    return bool(tables.rate(records, baseline_device="cpu")["speedup"].notna().any())
+
+
+_TABLES: Mapping[str, Callable[[pd.DataFrame], Files]] = {
+    "md": _markdown,
+    "csv": _csv,
+    "parquet": _parquet,
+    "latex": _latex,
+}
