@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import math
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -28,7 +29,12 @@ def fill(template: str, context: Mapping[str, Any], figures: Mapping[str, Figure
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"breakable": _breakable, "coded": _coded, "dimensions": dimensions}
+    environment.filters |= {
+        "breakable": _breakable,
+        "coded": _coded,
+        "dimensions": dimensions,
+        "plainly": _plainly,
+    }
     return environment.get_template(template).render(
         **context,
         figures=_packed(json.dumps(figures, allow_nan=False, separators=(",", ":"))),
@@ -41,6 +47,11 @@ def fill(template: str, context: Mapping[str, Any], figures: Mapping[str, Figure
 def _breakable(name: str) -> Markup:
     """Return a name that may break after its underscores, where a column is narrow."""
     return Markup("_<wbr>").join(name.split("_"))
+
+
+def _plainly(value: float) -> str:
+    """Return a number as programs read it: six digits, or all of a whole one."""
+    return str(int(value)) if math.isfinite(value) and value == int(value) else f"{value:.6g}"
 
 
 def _coded(sentence: str) -> Markup:

@@ -130,6 +130,38 @@
     });
   });
 
+  // Every table as a file: a single number as such, in seconds or bytes; intervals and remarks as they read.
+  const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  const several = /\d *\D?–| to |!/;
+  const plain = (cell) => {
+    const text = cell.innerText.trim();
+    return "sort" in cell.dataset && !several.test(text) ? cell.dataset.sort : text;
+  };
+  function headings(table) {
+    const rows = [...table.tHead.rows].map((row) => [...row.cells]);
+    const names = rows.at(-1).map((cell) => (cell.querySelector("button") ?? cell).textContent.trim());
+    if (rows.length === 1) return names;
+    const [corner, ...groups] = rows[0]; // the map: sizes over contestants
+    return [corner.innerText, ...groups.flatMap((group) => names.splice(0, group.colSpan).map((name) => `${group.innerText.trim()} ${name}`))];
+  }
+  document.querySelectorAll(".scroll > table").forEach((table) => {
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", className: "csv", textContent: "CSV" });
+    const title = table.caption.textContent.trim();
+    button.title = "times in seconds, sizes in bytes";
+    button.setAttribute("aria-label", `Download as CSV: ${title}`);
+    button.addEventListener("click", () => {
+      const lines = [headings(table), ...[...table.tBodies].flatMap((body) => [...body.rows]).map((row) => [...row.cells].map(plain))];
+      const text = lines.map((line) => line.map(quoted).join(",") + "\n").join("");
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+      link.download = `${title.split(/[;,]/)[0].toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "")}.csv`;
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+    });
+    table.caption.firstElementChild.append(" ", button);
+  });
+
   // The filter: rows that hold every word.
   const filter = document.getElementById("filter");
   if (filter) {
