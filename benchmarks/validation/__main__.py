@@ -1,4 +1,4 @@
-"""Command line: `python -m benchmarks.validation agreement | coverage | efficiency | naive | power`."""
+"""Command line: `python -m benchmarks.validation agreement | coverage | efficiency | goals | naive | power`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import argparse
 from backends.interface import MODES
 from benchmarks.machine import default_threads
 from benchmarks.selection import fraction, positive
-from benchmarks.validation import agreement, coverage, efficiency, naive, power
+from benchmarks.validation import agreement, coverage, efficiency, goals, naive, power
 
 
 def main() -> None:
@@ -30,6 +30,9 @@ def main() -> None:
     written.add_argument("--mode", choices=MODES[:2], nargs="+", default=MODES[:2])
     written.add_argument("--dtype", choices=naive.DTYPES, nargs="+", default=naive.DTYPES)
     written.add_argument("--size", type=positive, nargs="+", default=naive.SIZES, help="numbers of elements")
+    ahead = commands.add_parser("goals", help="how far our kernels are ahead of the fastest accurate other one")
+    ahead.add_argument("runs", nargs="+", metavar="RUN", help="saved runs, or files such as records.csv")
+    ahead.add_argument("--means", action="store_true", help="geometric means by size alone")
     options = parser.parse_args()
     if options.command == "agreement":
         frame = agreement.table(options.seed)
@@ -37,6 +40,8 @@ def main() -> None:
         frame = coverage.table(options.trials, default_threads(), options.seed)
     elif options.command == "power":
         frame = power.table(options.same, options.slowed, default_threads(), options.seed, options.shares)
+    elif options.command == "goals":
+        frame = goals.means(goals.leads(options.runs)) if options.means else goals.table(options.runs)
     elif options.command == "naive":
         frame = naive.table(options.op, options.mode, options.dtype, options.size, options.seed)
     else:

@@ -1,0 +1,54 @@
+"""The table of goals: whom our kernels are compared with, and who does not count."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import synthetic
+
+from benchmarks.analysis.records import ACCURACY_COLUMNS, to_frame
+from benchmarks.analysis.store import Run
+from benchmarks.report import write
+from benchmarks.validation import goals
+
+
+def timed(backend, seconds, **more):
+    ends = {"ci95_low_s": seconds * 0.99, "ci95_high_s": seconds * 1.01}
+    return synthetic.record(backend, median_s=seconds, n=10_000, **{**ends, **more})
+
+
+@pytest.fixture
+def run(tmp_path):
+    rows = [
+        timed("numba", 4e-6),
+        timed("numba", 1e-6, allocation="reuse", fraction_of_bandwidth=0.7),
+        timed("numba-parallel", 2e-6, allocation="reuse"),
+        timed("torch", 1.5e-6),
+        timed("jax", 2e-6),
+        timed("numpy", 3e-6, op="relu"),
+        timed("numba", 3.01e-6, op="relu"),
+        timed("numpy", 3e-6, op="tanh"),
+    ]
+    check = {"op": "sigmoid", "mode": "forward", "dtype": "float32", "device": "cpu", "status": "known_deviation"}
+    checks = [{**check, "backend": "torch", "max_ulp": 1e6, "budget_ulp": 4.0}]
+    write(Run(to_frame(rows), to_frame(checks, ACCURACY_COLUMNS)), tmp_path)
+    return str(tmp_path / "records.csv")
+
+
+def test_the_fastest_accurate_other_is_the_one_to_beat_whatever_its_policy(run):
+    found = goals.leads([run]).set_index("op")
+    assert list(found.index) == ["sigmoid", "relu"]
+    assert (found.loc["sigmoid", "other"], found.loc["sigmoid", "inaccurate"]) == ("jax", "torch")
+    assert found.loc["sigmoid", "ratio"] == pytest.approx(2)
+    assert found.loc["sigmoid", "low"] < 2 < found.loc["sigmoid", "high"]
+
+
+def test_the_tables_name_leads_ties_and_means(run):
+    table = goals.table([run]).set_index("op")
+    assert table.loc["sigmoid", "about 10^4"] == "2.0× jax, not torch"
+    assert table.loc["sigmoid", "of the limit"] == "70 %"
+    assert "≈ numpy" in table.loc["relu", "about 10^4"]
+    (means,) = goals.means(goals.leads([run])).to_dict("records")
+    assert (means["ops"], means["ahead"], means["level"], means["behind"]) == (2, 1, 1, 0)
+    assert float(means["geometric mean"].rstrip("×")) == pytest.approx(math.sqrt(2 * 3 / 3.01), rel=0.05)
