@@ -60,6 +60,11 @@ class Range:
             return "all sizes" if last == len(names) - 1 else f"up to {names[last]}"
         return f"from {names[first]}" if last == len(names) - 1 else f"{names[first]} to {names[last]}"
 
+    def singly(self) -> Iterator[Range]:
+        """Yield each size as a range of its own."""
+        for i, case in enumerate(self.cases):
+            yield Range(self.winners, (case,), self.names, self.first + i)
+
 
 def by_group(records: pd.DataFrame, winners: pd.DataFrame) -> Iterator[tuple[dict[str, str], list[Range]]]:
     """Yield what each group of `winners` (rows of `tables.best`) shares, and its ranges, in the records' order."""

@@ -49,7 +49,16 @@ def headline_sentences(records: pd.DataFrame) -> list[str]:
         if records.empty:
             return ["Nothing was measured: the run has no records."]
         return [f"Nothing was measured successfully: all {len(records)} cases ended without a result."]
-    return [*_tallies(winners, varied(records)), *_overall_sentences(records), *_device_sentences(records)]
+    return [*tally_sentences(records), *_overall_sentences(records), *_device_sentences(records)]
+
+
+def tally_sentences(records: pd.DataFrame) -> list[str]:
+    """Say who wins how often, for each set of policies: a sum would count a case as often as it was measured."""
+    winners, named = tables.best(records), varied(records)
+    if not named:
+        return [_tally(winners, "")]
+    groups = winners.groupby(named, sort=False)
+    return [_tally(group, f" under {', '.join(map(str, policies))}") for policies, group in groups]
 
 
 def speed_sentences(records: pd.DataFrame) -> list[str]:
@@ -92,13 +101,32 @@ def doubt_sentences(records: pd.DataFrame) -> list[str]:
     ]
 
 
-def problem_sentences(rows: pd.DataFrame) -> list[str]:
-    """Say what has no result, each reason once."""
+def unstable_sentences(records: pd.DataFrame, precision: float) -> list[str]:
+    """Say how many medians are known less precisely than `precision` (a share of them), and which least."""
+    rows = tables.measured(records)
+    rows["half_width"] = (rows["ci95_high_s"] - rows["ci95_low_s"]) / 2 / rows["median_s"]
+    # An interval without an end, of too few rounds, is as wide as can be; one that is not known says nothing.
+    wide = rows[rows["half_width"] > precision].sort_values("half_width", ascending=False, kind="stable")
+    if wide.empty:
+        return []
+    worst = wide.iloc[0]
+    by = "too few rounds" if math.isinf(worst["half_width"]) else f"±{quantities.percent(worst['half_width'])}"
+    case = f"{worst['backend']} {worst['op']} {worst['mode']} at {quantities.count(worst['n_elements'])}"
+    n_wide = quantities.count(len(wide))
+    sentence = (
+        f"Unstable: {n_wide} of {quantities.plural(len(rows), 'time')} have a 95 % interval wider than "
+        f"±{quantities.percent(precision)}; the widest: {case} ({by})."
+    )
+    return [sentence]
+
+
+def problem_sentences(rows: pd.DataFrame, *, alike: bool = False) -> list[str]:
+    """Say what has no result, each reason once; of those that are `alike` (see `tables.problems`), one."""
     return [
         f"{quantities.listing(row['backends'])}: {quantities.plural(row['n_cases'], 'case')} "
         f"{ENDINGS.get(row['status'], row['status'])} ({quantities.listing(row['ops'], 4)})"
-        f": {first_line(row['reason']) or 'no reason given'}."
-        for row in tables.problems(rows).to_dict("records")
+        f": {'for example, ' * (row['n_reasons'] > 1)}{first_line(row['reason']) or 'no reason given'}."
+        for row in tables.problems(rows, alike=alike).to_dict("records")
     ]
 
 
@@ -106,14 +134,6 @@ def first_line(reason: str, width: int = 200) -> str:
     """Return the first line of a reason, cut at `width` and without its full stop."""
     line = next(iter(reason.strip().splitlines()), "").rstrip(".")
     return line if len(line) <= width else line[: width - 1] + "…"
-
-
-def _tallies(winners: pd.DataFrame, named: list[str]) -> list[str]:
-    """Count for each set of policies: a sum over them would count a case as often as it was measured."""
-    if not named:
-        return [_tally(winners, "")]
-    groups = winners.groupby(named, sort=False)
-    return [_tally(group, f" under {', '.join(map(str, policies))}") for policies, group in groups]
 
 
 def _tally(winners: pd.DataFrame, policies: str) -> str:
