@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import secrets
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields, replace
 from typing import Any
 
 import pytest
 from pytest_benchmark.session import PerformanceRegression
-from rich.console import Console
 
 from backends.interface import Allocation, Mode
 from benchmarks import cases, machine, report, selection
@@ -21,7 +19,7 @@ from benchmarks.measure import Rule, least_bursts
 from benchmarks.pool import Pool
 from benchmarks.progress import Progress
 from benchmarks.recorder import Recorder, load_run
-from benchmarks.report.terminal import render_summary
+from benchmarks.report.terminal import open_console, render_summary
 
 HARNESS = pytest.StashKey[Harness]()
 REPORT = pytest.StashKey[Any]()
@@ -77,6 +75,7 @@ def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
         command=" ".join(["pytest", *config.invocation_params.args]),
         threads=threads,
         seed=seed,
+        precision=float(option.benchmark_precision),
     )
     pool = Pool(threads, timeout_s=option.case_timeout, in_process=option.in_process)
     harness = Harness(
@@ -182,4 +181,5 @@ def pytest_terminal_summary(config: pytest.Config) -> Iterator[None]:
     finally:
         if REPORT in config.stash:
             run, path = config.stash[REPORT]
-            render_summary(run, path, Console(file=sys.stdout))
+            print()  # pytest-benchmark's tables end without a line between
+            render_summary(run, path, open_console(colour=config.get_terminal_writer().hasmarkup))

@@ -10,6 +10,7 @@ from typing import Protocol
 from rich.console import Console
 
 from benchmarks.commands import ab, compare, export, recommend, report, trend
+from benchmarks.report.terminal import open_console
 
 
 class Command(Protocol):
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status: 2 for a command that could not do what was asked."""
     options = make_parser().parse_args(arguments)
     try:
-        return COMMANDS[options.command].run(options, Console())
+        return COMMANDS[options.command].run(options, open_console())
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -1,88 +1,243 @@
-"""Progress: which case runs, how far the run is, and the time left.
+"""Progress: which group of tests runs, how far the run is, the time left, and what came out last.
 
-On a terminal one line that is redrawn (Rich); elsewhere a plain line now and then.
+On a terminal a few lines that are redrawn (Rich); elsewhere, and in continuous integration, a plain line for each
+group when it ends: the cases that are compared with each other, or what one test function checks of an op.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections import Counter, defaultdict, deque
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any, Protocol
 
 import pytest
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-from rich.progress import Progress as Bar
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
 
-EVERY_S = 15.0
-"""Seconds between plain lines."""
+from benchmarks import cases
+from benchmarks.analysis import quantities
+from benchmarks.cases import Case
+from benchmarks.report.glyphs import spelled
+from benchmarks.report.terminal import open_console
+
 TYPICAL_S = 0.4
 """Seconds of a typical timing case, until there are some to go by."""
+N_LAST = 3
+"""So many results stay in view."""
+BAR_WIDTH = 20
+"""Columns of the bar, where there is room."""
+
+Status = tuple[str, str, str | tuple[str, Mapping[str, bool]]]
+"""A test's category, and the letter and the word that pytest prints."""
+
+_OUTCOMES = {"skipped": "unavailable"}
+"""What it means in these suites that a test ended so."""
+
+
+class Display(Protocol):
+    """Where progress is shown."""
+
+    def now(self, group: str) -> None:
+        """Show that a test of `group` begins."""
+
+    def ended(self, line: str) -> None:
+        """Show what came out of a group."""
+
+    def stop(self) -> None:
+        """Leave the terminal to others."""
 
 
 class Progress:
-    """pytest plugin that shows the progress of the tests under `benchmarks/`; other tests keep pytest's own."""
+    """pytest plugin that shows the progress of the tests under `benchmarks/`; other tests keep pytest's own.
+
+    With `-q` there is pytest's own alone, and with `-v` its line for each test.
+    """
 
     def __init__(self, config: pytest.Config) -> None:
+        self._config = config
         self._quiet = config.option.verbose != 0 or config.option.collectonly
         self._pace = Pace()
-        self._last = 0.0
-        self._bar: Bar | None = None
+        self._groups: dict[str, str] = {}
+        self._results = Results()
+        self._display: Display | None = None
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Count what there is to do."""
-        suites = [_suite(item.nodeid) for item in session.items if _is_ours(item.nodeid)]
-        self._pace = Pace(Counter(suites))
-        self._quiet |= not suites or len(suites) < len(session.items)
-        self._last = time.monotonic()
-        if not self._quiet and sys.stdout.isatty():
-            self._bar = Bar(
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=20),
-                MofNCompleteColumn(),
-                TextColumn("about {task.fields[left]} left"),
-                console=Console(),
-                # pytest captures output while a test runs: draw between tests only, never from a thread.
-                auto_refresh=False,
-                transient=True,
-            )
-            self._bar.add_task("", total=self._pace.total, left=self._pace.left())
+        ours = [item for item in session.items if _is_ours(item.nodeid)]
+        self._pace = Pace(Counter(_suite(item.nodeid) for item in ours))
+        if self._quiet or not ours or len(ours) < len(session.items):
+            return
+        self._groups = {item.nodeid: _group(item) for item in ours}
+        self._display = open_display(self._config, self._pace)
+        # pytest would write the names of the files in between.
+        self._config.pluginmanager.getplugin("terminalreporter").showfspath = False
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Say what runs now."""
-        if self._quiet:
-            return
-        name = nodeid.partition("[")[2].rstrip("]") or nodeid.rpartition("::")[2]
-        done, total, left = self._pace.done, self._pace.total, self._pace.left()
-        if self._bar:
-            self._bar.start()
-            self._bar.update(self._bar.task_ids[0], description=name[:60], completed=done, left=left)
-            self._bar.refresh()
-        elif time.monotonic() - self._last >= EVERY_S:
-            self._last = time.monotonic()
-            print(f"\n{done:5d}/{total} {name}, about {left} left", end="", flush=True)
+        """Say what runs now, and what came out of the group before."""
+        if self._display:
+            if self._results.group != self._groups[nodeid]:
+                self._flush()
+                self._results = Results(self._groups[nodeid])
+            self._display.now(self._results.group)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Keep what a test measured, or how it ended."""
+        report = yield
+        # What is skipped in its set-up was not asked for, as by --benchmark-only.
+        if self._display and (report.when == "call" or report.failed):
+            self._results.add(item, report)
+        return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count, and learn how long a test of this suite takes."""
         if _is_ours(report.nodeid):
             self._pace.learn(_suite(report.nodeid), report.duration, finished=report.when == "teardown")
-            if self._bar and self._pace.done == self._pace.total:
-                self._bar.stop()
 
-    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
-        """Leave out the dots where the progress line says more; failures and skips keep their letters."""
-        if not self._quiet and report.passed and report.when == "call" and _is_ours(report.nodeid):
-            return "passed", "", "PASSED"
-        return None
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> Generator[None, Status, Status]:
+        """Leave out the letters, where lines say more; the counts stay."""
+        status = yield
+        return (status[0], "", "") if self._display and _is_ours(report.nodeid) else status
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """Say how the last group ended, and show the cursor again, also after an interruption."""
+        if self._display:
+            self._flush()
+            self._display.stop()
+            self._display = None
+
+    def _flush(self) -> None:
+        if self._display and self._results.told:
+            self._display.ended(str(self._results))
+
+
+def open_display(config: pytest.Config, pace: Pace) -> Display:
+    """Return lines that are redrawn where nothing else writes to a terminal, else plain ones."""
+    console = open_console(colour=config.get_terminal_writer().hasmarkup)
+    alone = config.option.capture != "no" and not config.option.usepdb
+    live = sys.stdout.isatty() and not console.is_dumb_terminal and not on_ci(os.environ)
+    return LiveLines(console, pace) if live and alone else PlainLines(console, pace)
+
+
+def on_ci(environment: Mapping[str, str]) -> bool:
+    """Tell whether this is continuous integration, whose logs keep what a terminal would overwrite."""
+    return environment.get("CI", "").lower() not in ("", "0", "false")
+
+
+@dataclass
+class Results:
+    """What came out of a group so far: times by backend, and how many tests ended in which way."""
+
+    group: str = ""
+    times_s: dict[str, float] = field(default_factory=dict)
+    outcomes: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    @property
+    def told(self) -> bool:
+        """Whether there is anything to tell."""
+        return bool(self.times_s or self.outcomes)
+
+    def add(self, item: pytest.Item, report: pytest.TestReport) -> None:
+        """Add a test's time, where it measured one, else its outcome."""
+        params = _params(item)
+        device = params.get("device", "cpu")
+        member = params.get("backend", "") + (f" on {device}" if device != "cpu" else "")
+        benchmark = getattr(item, "funcargs", {}).get("benchmark")
+        median_s = benchmark.extra_info.get("median_s") if benchmark and report.passed else None
+        if median_s:
+            self.times_s[member] = median_s
+        else:
+            outcome = "xfailed" if hasattr(report, "wasxfail") else report.outcome
+            self.outcomes[_OUTCOMES.get(outcome, outcome)].append(member)
+
+    def __str__(self) -> str:
+        ranked = sorted(self.times_s, key=lambda name: self.times_s[name])
+        parts = [f"{name} {quantities.seconds(self.times_s[name])}" for name in ranked]
+        for outcome, members in self.outcomes.items():
+            distinct = list(dict.fromkeys(filter(None, members)))
+            whose = f" ({', '.join(distinct)})" if outcome != "passed" and distinct else ""
+            parts.append(f"{len(members)} {outcome}{whose}")
+        return f"{self.group}: {', '.join(parts)}"
+
+
+class PlainLines:
+    """A line for each group: nothing is redrawn, so that logs stay readable."""
+
+    def __init__(self, console: Console, pace: Pace) -> None:
+        self._stream, self._encoding, self._pace = console.file, console.encoding, pace
+
+    def now(self, group: str) -> None:
+        """Print nothing before there is a result."""
+
+    def ended(self, line: str) -> None:
+        """Print what came out."""
+        pace = self._pace
+        about = f"{pace.done:{len(str(pace.total))}d}/{pace.total}  {pace.elapsed()}, about {pace.left()} left  "
+        print(spelled(about + line, self._encoding), file=self._stream, flush=True)
+
+    def stop(self) -> None:
+        """Nothing is to be undone."""
+
+
+class LiveLines:
+    """A bar with the time spent and left, the group that runs, and the last results, redrawn in place.
+
+    They are drawn between tests only, never from a thread: pytest captures output while a test runs, and a thread
+    would take time from the kernels. They are gone in the end.
+    """
+
+    def __init__(self, console: Console, pace: Pace) -> None:
+        self._console, self._pace = console, pace
+        self._last: deque[str] = deque(maxlen=N_LAST)
+        self._live = Live(
+            console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
+        )
+
+    def now(self, group: str) -> None:
+        """Redraw."""
+        self._live.start()
+        lines = [self._line(f"  {line}") for line in self._last]
+        self._live.update(Group(*lines, self._line(f"> {group}"), self._bar()), refresh=True)
+
+    def ended(self, line: str) -> None:
+        """Keep what came out in view."""
+        self._last.append(line)
+
+    def stop(self) -> None:
+        """Remove the lines and show the cursor again."""
+        self._live.stop()
+
+    def _bar(self) -> Table:
+        """Return how far the run is, in figures and as a bar of what room they leave."""
+        pace = self._pace
+        figures = f" {pace.done}/{pace.total}  {pace.elapsed()} elapsed, about {pace.left()} left"
+        width = max(1, min(BAR_WIDTH, self._console.width - len(figures)))
+        line = Table.grid()
+        line.add_row(ProgressBar(pace.total, pace.done, width), self._line(figures))
+        return line
+
+    def _line(self, text: str) -> Text:
+        return Text(spelled(text, self._console.encoding), no_wrap=True, overflow="crop")
 
 
 class Pace:
     """How many tests are done, and how long the others will take: each suite has a pace of its own."""
 
     def __init__(self, counts: Mapping[str, int] | None = None) -> None:
+        self._begun = time.monotonic()
         self._counts = dict(counts or {})
         self._done: Counter[str] = Counter()
         self._spent_s: defaultdict[str, float] = defaultdict(float)
@@ -102,6 +257,10 @@ class Pace:
         self._spent_s[suite] += seconds
         self._done[suite] += finished
 
+    def elapsed(self) -> timedelta:
+        """Return the time since the tests were counted."""
+        return timedelta(seconds=round(time.monotonic() - self._begun))
+
     def left(self) -> timedelta:
         """Return the time left; a suite that has not begun is taken to be as slow as a typical one."""
         seconds = 0.0
@@ -109,6 +268,19 @@ class Pace:
             done = self._done[suite]
             seconds += (count - done) * (self._spent_s[suite] / done if done else TYPICAL_S)
         return timedelta(seconds=round(seconds))
+
+
+def _params(item: pytest.Item) -> dict[str, Any]:
+    return dict(item.callspec.params) if hasattr(item, "callspec") else {}
+
+
+def _group(item: pytest.Item) -> str:
+    """Return the name of what the item is a part of: cases that are compared, or a function's tests of an op."""
+    params = _params(item)
+    if "shape" in params:
+        return Case(**{**params, "shape": cases.parse_shape(params["shape"])}).group
+    function = getattr(item, "originalname", item.name).removeprefix("test_").replace("_", " ")
+    return ", ".join(filter(None, [params.get("op", ""), function]))
 
 
 def _suite(nodeid: str) -> str:

@@ -7,6 +7,7 @@ One JSON object a line, its `type` first: `run` (machine and command), `bandwidt
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -42,10 +43,23 @@ JOURNALS = "runs/journals"
 
 
 class Recorder:
-    """Appends a run's results to its journal. Opening one fingerprints the machine."""
+    """Appends a run's results to its journal. Opening one fingerprints the machine.
 
-    def __init__(self, results: Path, *, saved_as: str, command: str, threads: int, seed: int = 0) -> None:
+    `precision` is what intervals are to be narrowed to (see `measure.Rule`).
+    """
+
+    def __init__(
+        self,
+        results: Path,
+        *,
+        saved_as: str,
+        command: str,
+        threads: int,
+        seed: int = 0,
+        precision: float | None = None,
+    ) -> None:
         now = datetime.now(UTC)
+        self._begun = time.monotonic()
         commit = get_commit_info()
         self._run = {
             "run_id": now.strftime("%Y%m%dT%H%M%S.%f")[:-3] + "Z",
@@ -59,7 +73,7 @@ class Recorder:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self.path.open("a", encoding="utf-8")
         opening = {"command": command, "started": now.isoformat(), "machine": self._machine, "seed": seed}
-        self._write("run", self._run | opening)
+        self._write("run", self._run | opening | {"precision": precision})
         self._warned: set[str] = set()
         for warning in machine.warnings(machine.busy_share(), threads=threads):
             self.warn(warning)
@@ -131,7 +145,8 @@ class Recorder:
         """Write what the run spent its time on, the reference kernel's time, what happened to the machine."""
         for warning in self._watch.finish():
             self.warn(warning)
-        self._write("end", {"time_s": time_s, "reference_s": reference_s})
+        elapsed_s = time.monotonic() - self._begun
+        self._write("end", {"time_s": time_s, "elapsed_s": elapsed_s, "reference_s": reference_s})
 
     def close(self) -> None:
         """Close the journal."""
@@ -169,6 +184,8 @@ def load_run(journal: Path) -> Run:
         warnings=(*(line["text"] for line in by_type["warning"]), *roofline.doubts(measured)),
         seed=run["seed"],
         time_s=end.get("time_s", {}),
+        elapsed_s=end.get("elapsed_s"),
+        precision=run.get("precision"),
         reference_s=end.get("reference_s"),
         run_id=run["run_id"],
         complete=bool(end),

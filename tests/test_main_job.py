@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -38,7 +39,15 @@ def test_everything_is_written(numpy_job):
         "report.html",
     }
     assert numpy_job.saved == ["0001_first.json"]
-    assert str(latest / "report.html") in numpy_job.output.replace("\n", "")
+    assert f"Report: {os.path.relpath(latest / 'report.html', ROOT)}\n" in numpy_job.output
+
+
+def test_the_run_ends_with_a_summary_and_writes_no_control_characters(numpy_job):
+    assert re.search(r"^\d+/\d+ .* left  sigmoid-forward-float32-1000: numpy \d", numpy_job.output, re.MULTILINE)
+    assert re.search(r"sigmoid +1,000 +numpy +~?\d\.\d\d µs", numpy_job.output)
+    assert "Accuracy: 8 of 8 checks within budget, 0 known deviations, 0 unavailable.\n" in numpy_job.output
+    assert re.search(r"^1 case measured in \d+ s\.$", numpy_job.output, re.MULTILINE)
+    assert not set(numpy_job.output) & {"\x1b", "\r", "\b"}
 
 
 def test_records_agree_with_pytest_benchmark(numpy_job):

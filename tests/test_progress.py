@@ -1,10 +1,16 @@
-"""The time left is reckoned suite by suite."""
+"""Progress: plain lines or redrawn ones, results by group, and the time left, reckoned suite by suite."""
 
 from __future__ import annotations
 
+import io
+import sys
 from datetime import timedelta
+from types import SimpleNamespace
 
-from benchmarks.progress import TYPICAL_S, Pace
+import pytest
+from rich.console import Console
+
+from benchmarks.progress import N_LAST, TYPICAL_S, LiveLines, Pace, PlainLines, Progress, on_ci, open_display
 
 
 def test_each_suite_has_its_own_pace():
@@ -20,3 +26,137 @@ def test_each_suite_has_its_own_pace():
 
 def test_nothing_to_do_takes_no_time():
     assert Pace().left() == timedelta(0)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def config(**options):
+    option = {"verbose": 0, "collectonly": False, "capture": "fd", "usepdb": False, **options}
+    reporter = SimpleNamespace(showfspath=True)
+    return SimpleNamespace(
+        option=SimpleNamespace(**option),
+        pluginmanager=SimpleNamespace(getplugin=lambda name: reporter),
+        get_terminal_writer=lambda: SimpleNamespace(hasmarkup=False),
+    )
+
+
+def case(backend, device="cpu", median_s=None, size=1000):
+    params = {
+        "op": "relu", "mode": "forward", "dtype": "float32", "shape": str(size), "backend": backend,
+        "device": device, "allocation": "fresh", "cache": "hot", "timing": "latency",
+    }  # fmt: skip
+    benchmark = SimpleNamespace(extra_info={"median_s": median_s} if median_s else {})
+    return SimpleNamespace(
+        nodeid=f"benchmarks/test_timing.py::test_timing[{size}-{backend}-{device}]",
+        callspec=SimpleNamespace(params=params),
+        funcargs={"benchmark": benchmark},
+        name="test_timing",
+    )
+
+
+def report(item, outcome="passed", when="call"):
+    flags = {"passed": outcome == "passed", "failed": outcome == "failed"}
+    return SimpleNamespace(nodeid=item.nodeid, when=when, outcome=outcome, duration=1.0, **flags)
+
+
+def run(progress, tests):
+    """Take a plugin through tests as pytest would; `tests` are items with their reports."""
+    progress.pytest_collection_finish(SimpleNamespace(items=[item for item, _ in tests]))
+    for item, told in tests:
+        progress.pytest_runtest_logstart(item.nodeid)
+        for each in (told, report(item, when="teardown")):
+            hook = progress.pytest_runtest_makereport(item)
+            next(hook)
+            with pytest.raises(StopIteration):
+                hook.send(each)
+            progress.pytest_runtest_logreport(each)
+    progress.pytest_sessionfinish()
+
+
+def measured():
+    items = [case("numpy", median_s=3e-6), case("torch", median_s=1e-6), case("torch", "cuda"), case("jax")]
+    outcomes = ["passed", "passed", "failed", "skipped"]
+    tests = [(item, report(item, outcome)) for item, outcome in zip(items, outcomes, strict=True)]
+    larger = case("numpy", median_s=2e-3, size=10**6)
+    return [*tests, (larger, report(larger))]
+
+
+def test_a_group_is_a_line_with_the_fastest_first(monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", stream)
+    run(Progress(config()), measured())
+    first, second = stream.getvalue().splitlines()
+    told = "torch 1.00 µs, numpy 3.00 µs, 1 failed (torch on cuda), 1 unavailable (jax)"
+    assert first == f"4/5  0:00:00, about 0:00:02 left  relu-forward-float32-1000: {told}"
+    assert second.endswith("relu-forward-float32-1000000: numpy 2.00 ms")
+
+
+def test_lines_are_redrawn_on_a_terminal_and_gone_in_the_end(monkeypatch):
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("CI", raising=False)
+    run(Progress(config()), measured())
+    text = stream.getvalue()
+    assert "> relu-forward-float32-1000000" in text
+    assert "elapsed, about" in text
+    assert text.index("\x1b[?25l") < text.rindex("\x1b[?25h"), "the cursor is shown again"
+    assert text.endswith("\x1b[2K"), "the last line is erased"
+
+
+@pytest.mark.parametrize(
+    ("stream", "environment", "options"),
+    [
+        (io.StringIO, {}, {}),
+        (Terminal, {"CI": "true"}, {}),
+        (Terminal, {"TERM": "dumb"}, {}),
+        (Terminal, {}, {"capture": "no"}),
+        (Terminal, {}, {"usepdb": True}),
+    ],
+)
+def test_logs_and_shared_terminals_get_plain_lines(stream, environment, options, monkeypatch):
+    for name, value in {"CI": "", "TERM": "xterm", **environment}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "stdout", stream())
+    assert isinstance(open_display(config(**options), Pace()), PlainLines)
+
+
+@pytest.mark.parametrize("options", [{"verbose": -1}, {"verbose": 1}, {"collectonly": True}])
+def test_quiet_and_verbose_runs_have_pytest_s_own_output_alone(options, monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", stream)
+    run(Progress(config(**options)), measured())
+    assert not stream.getvalue()
+
+
+def test_other_tests_keep_pytest_s_own(monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", stream)
+    other = SimpleNamespace(nodeid="tests/test_x.py::test_y")
+    run(Progress(config()), [*measured(), (other, report(other))])
+    assert not stream.getvalue()
+
+
+def test_a_stream_without_the_signs_gets_others():
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    PlainLines(Console(file=stream), Pace()).ended("relu: numpy 1.20 µs")
+    live = LiveLines(Console(file=stream, force_terminal=True, width=40), Pace({"a": 3}))
+    for i in range(N_LAST + 1):
+        live.ended(f"relu {i}: numpy 1.20 µs")
+    live.now("tanh")
+    live.stop()
+    stream.seek(0)
+    text = stream.read()
+    assert "relu: numpy 1.20 us" in text
+    assert "relu 1: numpy 1.20 us" in text
+    assert "relu 0" not in text, "the last few alone stay in view"
+
+
+def test_continuous_integration_is_told_by_its_variable():
+    assert on_ci({"CI": "true"})
+    assert on_ci({"CI": "1"})
+    assert not on_ci({"CI": "false"})
+    assert not on_ci({})

@@ -1,10 +1,9 @@
-"""The reports: files, the page, its charts, and the closing lines at the terminal."""
+"""The reports: files, the page, its charts."""
 
 from __future__ import annotations
 
 import base64
 import gzip
-import io
 import json
 import math
 import re
@@ -15,7 +14,6 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
-from rich.console import Console
 
 from benchmarks.analysis.records import ACCURACY_COLUMNS, COLUMNS, COST_COLUMNS, to_frame
 from benchmarks.analysis.store import Run, read_accuracy
@@ -29,7 +27,6 @@ from benchmarks.report import (
     write,
     write_accuracy,
 )
-from benchmarks.report.terminal import render_summary
 from tests import synthetic
 from tests.synthetic import HOSTILE, failure, record
 
@@ -313,45 +310,6 @@ def test_any_machine_can_be_shown() -> None:
     ]
     assert shown[4].below[0].below[0].value == "unknown"
     assert fingerprint.line({}) == ""
-
-
-def terminal(run: Run, width: int) -> str:
-    console = Console(file=io.StringIO(), width=width)
-    render_summary(run, Path("results/latest/report.html"), console)
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
-
-
-@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
-def test_the_terminal_summary_fits_its_width(width: int) -> None:
-    text = terminal(synthetic.run(), width)
-    assert max(map(len, text.splitlines())) <= width
-    assert "\x1b" not in text
-    assert "report.html" in text
-    assert "8,388,608" in text
-
-
-def test_the_terminal_summary_names_winners_gaps_and_accuracy() -> None:
-    text = terminal(synthetic.run(records=synthetic.single_policy()), 160)
-    assert re.search(r"sigmoid +forward +numba 3.7× +torch 8.4×", text)
-    assert re.search(r"tanh +forward +numba ~3.2×", text)
-    assert "Doubtful: 3 results of numpy, jax and torch (tanh and relu), since the machine was 8% slower" in text
-    assert "jax: 1 case invalid (mean_squared_error): the result of a round" in text
-    assert "torch-compile: 6 cases unavailable" in text
-    assert "53 of 60 checks within budget, 6 known deviations, 1 failed." in text
-
-
-def test_the_terminal_summary_keeps_policies_apart() -> None:
-    text = terminal(synthetic.run(), 160)
-    assert re.search(r"sigmoid +forward +fresh +numba 3.7× +torch 8.4×", text)
-    assert re.search(r"sigmoid +forward +reuse +numba 3.7× +torch 8.4×", text)
-
-
-def test_brackets_in_reasons_reach_the_terminal_as_they_are() -> None:
-    run = Run(records=to_frame([failure("jax", "failed", "expected [red]float32[/red]")]))
-    text = terminal(run, 120)
-    assert "[red]float32[/red]" in text
-    assert "No case was measured successfully." in text
 
 
 def test_infinite_errors_are_shown_and_sort_last(html: str) -> None:

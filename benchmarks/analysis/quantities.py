@@ -39,6 +39,15 @@ def seconds(value: float) -> str:
     return f"{number(value / factor)} {unit}"
 
 
+def duration(value: float) -> str:
+    """Return how long people wait, to the second: `9 s`, `2 min 51 s`, `1 h 5 min`."""
+    minutes, rest = divmod(round(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
 def interval(low: float, high: float) -> str:
     """Return a confidence interval of a duration, both ends in one unit: `12.1–12.6 µs`."""
     if math.isnan(low) or math.isnan(high):

@@ -39,8 +39,9 @@ class Run:
     `curve_errors` each backend's errors along them;
     `bursts` the median of each burst of rounds, `rounds` every round, where they were kept. `warnings` say what
     makes the numbers doubtful; `seed` is that of the order in which backends took turns, `time_s` what the run
-    spent its time on, in seconds, `reference_s` how long a round of the reference kernel took. A run that was cut
-    short is not `complete`; `regression` says what comparison it failed.
+    spent its time on, in seconds, `elapsed_s` how long it took in all, `reference_s` how long a round of the
+    reference kernel took. `precision` is the goal, half an interval's width over its median, where it is known. A
+    run that was cut short is not `complete`; `regression` says what comparison it failed.
     """
 
     records: pd.DataFrame = field(default_factory=lambda: to_frame([], COLUMNS))
@@ -57,6 +58,8 @@ class Run:
     warnings: tuple[str, ...] = ()
     seed: int | None = None
     time_s: Mapping[str, float] = field(default_factory=dict)
+    elapsed_s: float | None = None
+    precision: float | None = None
     reference_s: float | None = None
     run_id: str = ""
     complete: bool = True

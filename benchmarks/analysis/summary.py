@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from typing import Any
 
 import pandas as pd
 
 from benchmarks.analysis import quantities, tables
 from benchmarks.analysis.policies import POLICIES, varied
+from benchmarks.analysis.ranges import Range, Row, by_group
 
 ENDINGS = {"timeout": "timed out", "out_of_memory": "out of memory"}
-_GROUP = ("op", "mode", "dtype", "device", *POLICIES)
-
-Row = Mapping[Hashable, Any]
 
 
 @dataclass(frozen=True)
@@ -53,20 +49,27 @@ def headline_sentences(records: pd.DataFrame) -> list[str]:
         if records.empty:
             return ["Nothing was measured: the run has no records."]
         return [f"Nothing was measured successfully: all {len(records)} cases ended without a result."]
-    return [*_tallies(winners, varied(records)), *_overall_sentences(records), *_device_sentences(records)]
+    return [*tally_sentences(records), *_overall_sentences(records), *_device_sentences(records)]
+
+
+def tally_sentences(records: pd.DataFrame) -> list[str]:
+    """Say who wins how often, for each set of policies: a sum would count a case as often as it was measured."""
+    winners, named = tables.best(records), varied(records)
+    if not named:
+        return [_tally(winners, "")]
+    groups = winners.groupby(named, sort=False)
+    return [_tally(group, f" under {', '.join(map(str, policies))}") for policies, group in groups]
 
 
 def speed_sentences(records: pd.DataFrame) -> list[str]:
     """Say for each op and mode which backend is fastest at which sizes, and how much faster than the baseline."""
-    winners = tables.best(records).sort_values(["n_elements"], kind="stable")
     named = varied(records)
     rows = tables.rate(records, baseline_device="cpu").to_dict("records")
     rated: Mapping[tuple[object, ...], Row] = {_key(row, row["backend"]): row for row in rows}
     sentences = []
-    for values, group in _in_record_order(records, winners):
-        case = dict(zip(_GROUP, values, strict=True))
+    for case, found in by_group(records, tables.best(records)):
         policies = "".join(f", {case[policy]}" for policy in named)
-        clauses = _clauses(group, rated)
+        clauses = _clauses(found, rated)
         sentences.append(
             f"{case['op']} {case['mode']}, {case['dtype']} on {case['device']}{policies}: {'; '.join(clauses)}."
         )
@@ -98,13 +101,32 @@ def doubt_sentences(records: pd.DataFrame) -> list[str]:
     ]
 
 
-def problem_sentences(rows: pd.DataFrame) -> list[str]:
-    """Say what has no result, each reason once."""
+def unstable_sentences(records: pd.DataFrame, precision: float) -> list[str]:
+    """Say how many medians are known less precisely than `precision` (a share of them), and which least."""
+    rows = tables.measured(records)
+    rows["half_width"] = (rows["ci95_high_s"] - rows["ci95_low_s"]) / 2 / rows["median_s"]
+    # An interval without an end, of too few rounds, is as wide as can be; one that is not known says nothing.
+    wide = rows[rows["half_width"] > precision].sort_values("half_width", ascending=False, kind="stable")
+    if wide.empty:
+        return []
+    worst = wide.iloc[0]
+    by = "too few rounds" if math.isinf(worst["half_width"]) else f"±{quantities.percent(worst['half_width'])}"
+    case = f"{worst['backend']} {worst['op']} {worst['mode']} at {quantities.count(worst['n_elements'])}"
+    n_wide = quantities.count(len(wide))
+    sentence = (
+        f"Unstable: {n_wide} of {quantities.plural(len(rows), 'time')} have a 95 % interval wider than "
+        f"±{quantities.percent(precision)}; the widest: {case} ({by})."
+    )
+    return [sentence]
+
+
+def problem_sentences(rows: pd.DataFrame, *, alike: bool = False) -> list[str]:
+    """Say what has no result, each reason once; of those that are `alike` (see `tables.problems`), one."""
     return [
         f"{quantities.listing(row['backends'])}: {quantities.plural(row['n_cases'], 'case')} "
         f"{ENDINGS.get(row['status'], row['status'])} ({quantities.listing(row['ops'], 4)})"
-        f": {first_line(row['reason']) or 'no reason given'}."
-        for row in tables.problems(rows).to_dict("records")
+        f": {'for example, ' * (row['n_reasons'] > 1)}{first_line(row['reason']) or 'no reason given'}."
+        for row in tables.problems(rows, alike=alike).to_dict("records")
     ]
 
 
@@ -112,14 +134,6 @@ def first_line(reason: str, width: int = 200) -> str:
     """Return the first line of a reason, cut at `width` and without its full stop."""
     line = next(iter(reason.strip().splitlines()), "").rstrip(".")
     return line if len(line) <= width else line[: width - 1] + "…"
-
-
-def _tallies(winners: pd.DataFrame, named: list[str]) -> list[str]:
-    """Count for each set of policies: a sum over them would count a case as often as it was measured."""
-    if not named:
-        return [_tally(winners, "")]
-    groups = winners.groupby(named, sort=False)
-    return [_tally(group, f" under {', '.join(map(str, policies))}") for policies, group in groups]
 
 
 def _tally(winners: pd.DataFrame, policies: str) -> str:
@@ -177,26 +191,13 @@ def _device_sentences(records: pd.DataFrame) -> list[str]:
     return sentences
 
 
-def _in_record_order(records: pd.DataFrame, winners: pd.DataFrame) -> list[tuple[tuple[str, ...], list[Row]]]:
-    grouped: dict[tuple[str, ...], list[Row]] = {
-        tuple(map(str, values)): list(group.to_dict("records"))
-        for values, group in winners.groupby(list(_GROUP), sort=False)
-    }
-    order = tables.measured(records)[list(_GROUP)].drop_duplicates().itertuples(index=False)
-    return [(key, grouped[key]) for key in (tuple(map(str, row)) for row in order)]
-
-
-def _clauses(cases: Sequence[Row], rated: Mapping[tuple[object, ...], Row]) -> list[str]:
-    """Return a clause for each contiguous range of sizes with the same winners; `cases` ascend in size."""
-    runs = [(winners, list(run)) for winners, run in groupby(cases, key=_winners)]
-    names = _size_names(cases)
+def _clauses(found: Sequence[Range], rated: Mapping[tuple[object, ...], Row]) -> list[str]:
+    """Return a clause for each range of sizes with the same winners."""
     clauses: list[str] = []
-    start = 0
-    for winners, run in runs:
-        where = _where(names, start, start + len(run) - 1)
-        start += len(run)
-        detail = _detail(run, winners, rated)
-        if any(case["doubtful"] or rated[_key(case, case["fastest"])]["doubt"] for case in run):
+    for each in found:
+        winners, where = each.winners, each.where
+        detail = _detail(each.cases, winners, rated)
+        if any(case["doubtful"] or rated[_key(case, case["fastest"])]["doubt"] for case in each.cases):
             detail += ", doubtful"
         if clauses:  # what the first clause said is understood in the others
             verb, where = "" if len(winners) == 1 else " tie", where.replace(" elements", "")
@@ -204,30 +205,6 @@ def _clauses(cases: Sequence[Row], rated: Mapping[tuple[object, ...], Row]) -> l
             verb = " is fastest" if len(winners) == 1 else " tie for fastest"
         clauses.append(f"{quantities.listing(list(winners))}{verb} {where}{detail}")
     return clauses
-
-
-def _winners(case: Row) -> tuple[str, ...]:
-    return tuple(sorted(case["contenders"].split(", "))) if case["tie"] else (case["fastest"],)
-
-
-def _size_names(cases: Sequence[Row]) -> list[str]:
-    sizes = [int(case["n_elements"]) for case in cases]
-    if len(set(sizes)) < len(sizes):
-        return [f"shape {case['shape']}" for case in cases]
-    return [quantities.plural(n, "element") for n in sizes]
-
-
-def _where(names: Sequence[str], first: int, last: int) -> str:
-    whole = first == 0 and last == len(names) - 1
-    if whole:
-        return f"at {names[0]}, the only size" if len(names) == 1 else "at every size"
-    if first == last:
-        return f"at {names[first]}"
-    if first == 0:
-        return f"up to {names[last]}"
-    if last == len(names) - 1:
-        return f"from {names[first]} on"
-    return f"from {names[first].removesuffix(' elements')} to {names[last]}"
 
 
 def _detail(run: Sequence[Row], winners: tuple[str, ...], rated: Mapping[tuple[object, ...], Row]) -> str:

@@ -202,26 +202,34 @@ def overall(records: pd.DataFrame, baseline: str = BASELINE) -> pd.DataFrame:
     return pd.DataFrame(found, columns=[*keys, "backend", "speedup", "n_cases"])
 
 
-def problems(rows: pd.DataFrame) -> pd.DataFrame:
+def problems(rows: pd.DataFrame, *, alike: bool = False) -> pd.DataFrame:
     """Return what has no result and why, from records or accuracy rows; one row per status and reason.
 
-    Known deviations are results, and so do not appear here.
+    Reasons that are `alike`, differing in numbers and the op's name alone, can be taken together: the first speaks
+    for all. `n_reasons` says for how many. Known deviations are results, and so do not appear here.
     """
     bad = rows[~rows["status"].isin(["ok", "known_deviation"])]
     bad = bad.assign(status=bad["status"].fillna("unknown"), reason=bad["reason"].fillna(""))
-    found = [
+    bad["kind"] = bad["reason"]
+    if alike:
+        pairs = zip(bad["reason"], bad["op"].fillna(""), strict=True)
+        bad["kind"] = [_NUMBER.sub("#", re.sub(rf"\b{re.escape(op)}\b", "op", text)) for text, op in pairs]
+    found: list[dict[str, Any]] = [
         {
             "status": str(status),
-            "reason": str(reason),
+            "reason": str(group["reason"].iloc[0]),
+            "n_reasons": group["reason"].nunique(),
             "backends": backend_order(group),
             "devices": _distinct(group["device"]),
             "ops": _distinct(group["op"]),
             "n_cases": len(group),
         }
-        for (status, reason), group in bad.groupby(["status", "reason"], sort=False)
+        for (status, _), group in bad.groupby(["status", "kind"], sort=False)
     ]
-    found.sort(key=lambda row: row["status"] == "unavailable")  # what is broken first
-    return pd.DataFrame(found, columns=["status", "reason", "backends", "devices", "ops", "n_cases"])
+    # What is broken first; of what was taken together, the most frequent.
+    found.sort(key=lambda row: (row["status"] == "unavailable", -row["n_cases"] if alike else 0))
+    columns = ["status", "reason", "n_reasons", "backends", "devices", "ops", "n_cases"]
+    return pd.DataFrame(found, columns=columns)
 
 
 def doubts(records: pd.DataFrame) -> pd.DataFrame:

@@ -1,112 +1,163 @@
-"""The closing lines at the terminal: who is fastest, what is missing, where the report lies."""
+"""The closing lines at the terminal: who wins, what surprises, what is missing, where the report lies."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TextIO
 
 import pandas as pd
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from benchmarks.analysis import quantities, tables
-from benchmarks.analysis.policies import POLICIES
 from benchmarks.analysis.store import Run
-from benchmarks.analysis.summary import doubt_sentences, problem_sentences
+from benchmarks.analysis.summary import doubt_sentences, problem_sentences, unstable_sentences
+from benchmarks.analysis.surprises import surprises
+from benchmarks.report.glyphs import spelled
+from benchmarks.report.winners import Hanging, views
 
-_KEYS = ("op", "mode", "dtype", "device", *POLICIES)
+MOST_LINES = 39
+"""A summary's lines at 80 columns and wider: 40 with the empty one before it; more where they are shorter."""
+MOST_SURPRISES = 5
+_ROOMS = {"surprise": 7, "failure": 6, "doubt": 4, "gap": 4, "warning": 4}
+"""Lines that a kind of sentence may take. What they leave belongs to the winners."""
+_NARROWEST = 20
+_UNBOUNDED = 10_000
+
+
+def open_console(stream: TextIO | None = None, *, colour: bool = True) -> Console:
+    """Return a console on `stream`, or on stdout, that writes no escapes without `colour` or with NO_COLOR set."""
+    colour = colour and not os.environ.get("NO_COLOR")
+    console = Console(file=stream or sys.stdout, color_system="auto" if colour else None, highlight=False)
+    console.width = max(console.width, _NARROWEST)  # COLUMNS=0 is a terminal's that does not know
+    return console
 
 
 def render_summary(run: Run, report_path: Path | None, console: Console) -> None:
-    """Print the summary of `run` on `console`, fitted to its width."""
-    winners = tables.best(run.records)
-    if run.records.empty:
-        pass  # a run that only checked
-    elif winners.empty:
-        console.print(Text("No case was measured successfully.", style="bold red"))
-    else:
-        console.print(_winners_table(run.records, winners, console.width))
-    for sentence in doubt_sentences(run.records) + problem_sentences(run.records):
-        console.print(Text(sentence, style="yellow"))
-    _print_accuracy(run.accuracy, console)
-    for warning in run.warnings:
-        console.print(Text(f"Warning: {warning}", style="bold yellow"))
+    """Print the summary of `run` on `console`, fitted to its width and to `MOST_LINES`.
+
+    `report_path` is printed relative to the working directory.
+    """
+    page = _Page(console)
+    notes = [*_notes(run, page), *page.texts(_closing(run))]
+    below = [line for part in (_surprises(run, page), notes) if part for line in (Text(), *part)]
+    room = page.most_lines - 1 - sum(map(page.height, below))
+    for part in [*_winners(run.records, page, room), *below]:
+        console.print(part)
     if report_path is not None:
-        console.print(Text(f"Report: {report_path}"), soft_wrap=True)
+        console.print(page.text(f"Report: {os.path.relpath(report_path)}"), soft_wrap=True)  # copied as a whole
 
 
-def _print_accuracy(accuracy: pd.DataFrame, console: Console) -> None:
-    if accuracy.empty:
-        return
-    n_known = int((accuracy["status"] == "known_deviation").sum())
-    n_failed = int((accuracy["status"].isin(["failed", "crashed", "timeout"])).sum())
-    n_ok = int((accuracy["status"] == "ok").sum())
-    checks = quantities.plural(len(accuracy), "check")
-    text = f"Accuracy: {n_ok} of {checks} within budget, {n_known} known deviations, {n_failed} failed."
-    console.print(Text(text, style="red" if n_failed else ""))
+class _Page:
+    """A console's width and signs."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self.width = console.width
+        self.most_lines = max(MOST_LINES, MOST_LINES * 80 // console.width)
+
+    def text(self, sentence: str, style: str = "") -> Text:
+        return Text(spelled(sentence, self._console.encoding), style)
+
+    def texts(self, sentences: Iterable[str], style: str = "") -> list[RenderableType]:
+        return [Hanging(self.text(sentence, style)) for sentence in sentences]
+
+    def height(self, part: RenderableType) -> int:
+        return len(self._console.render_lines(part, pad=False))
+
+    def fits(self, parts: Sequence[RenderableType], room: int) -> bool:
+        """Tell whether all parts take at most `room` lines, and no table is squeezed."""
+        free = self._console.options.update_width(_UNBOUNDED)  # a measure never exceeds the width it is given
+        for table in (part for part in parts if isinstance(part, Table)):
+            needed = self._console.measure(table, options=free)
+            may_wrap = not all(column.no_wrap for column in table.columns)
+            if table.row_count > room or (needed.minimum if may_wrap else needed.maximum) > self.width:
+                return False
+        return sum(map(self.height, parts)) <= room
+
+    def fitted(self, sentences: Iterable[str], kind: str, style: str = "") -> list[RenderableType]:
+        """Return as many sentences as there is room for their kind, and at least one."""
+        room = _ROOMS[kind] * self.most_lines // MOST_LINES
+        shown: list[RenderableType] = []
+        for part in self.texts(sentences, style):
+            room -= self.height(part)
+            if shown and room < 0:
+                break
+            shown.append(part)
+        return shown
+
+    def listed(self, sentences: Sequence[str], kind: str, style: str) -> list[RenderableType]:
+        """Return as many sentences as there is room for, and how many more are in the report."""
+        shown = self.fitted(sentences, kind, style)
+        more = quantities.plural(len(sentences) - len(shown), f"more {kind}")
+        return [*shown, self.text(f"  and {more}: see the report")] if len(shown) < len(sentences) else shown
 
 
-def _winners_table(records: pd.DataFrame, winners: pd.DataFrame, width: int) -> Table:
-    """Return a row per op and mode, a column per size; in two lines or of fewer sizes where narrow."""
-    keys = ["op", "mode", *(key for key in _KEYS[2:] if len(winners[key].unique()) > 1)]
-    lines = _lines(records, winners, keys)
-    sizes = sorted({size for line in lines.values() for size in line})
-    stacked = _needed(lines, sizes, stacked=False) > width
-    shown = sizes
-    while stacked and len(shown) > 1 and _needed(lines, shown, stacked=True) > width:
-        # The ends tell most: sizes go from the middle.
-        shown = [size for i, size in enumerate(shown) if i != len(shown) // 2] if len(shown) > 2 else shown[-1:]
-    table = Table(
-        title=f"Fastest backend, and its speed-up over {tables.BASELINE}", title_justify="left", box=None
-    )
-    for key in keys if not stacked else [" ".join(keys)]:
-        table.add_column(key, overflow="fold")
-    for size in shown:
-        table.add_column(quantities.count(size), justify="right", overflow="fold")
-    for names, line in lines.items():
-        heads = [names[0] + "\n  " + " ".join(names[1:])] if stacked else list(names)
-        cells = [("\n" if stacked else " ").join(line.get(size, [quantities.MISSING])) for size in shown]
-        table.add_row(*map(Text, heads), *map(Text, cells))
-    if len(shown) < len(sizes):
-        table.caption = (
-            f"{len(sizes) - len(shown)} of {len(sizes)} sizes left out: widen the terminal or see the report"
-        )
-        table.caption_justify = "left"
-    return table
+def _winners(records: pd.DataFrame, page: _Page, room: int) -> list[RenderableType]:
+    if records.empty:
+        return []  # a run that only checked
+    if tables.measured(records).empty:
+        return [page.text("No case was measured successfully.", "bold red")]
+    parts: list[RenderableType] = []
+    for parts in views(records, page.text):
+        if page.fits(parts, room):
+            break
+    return parts
 
 
-def _lines(
-    records: pd.DataFrame, winners: pd.DataFrame, keys: Sequence[str]
-) -> dict[tuple[str, ...], dict[int, list[str]]]:
-    rated = tables.rate(records, baseline_device="cpu").to_dict("records")
-    by_case = {tuple(row[key] for key in (*tables.CASE, "backend")): row for row in rated}
-    lines: dict[tuple[str, ...], dict[int, list[str]]] = {}
-    for row in winners.to_dict("records"):
-        fastest = by_case[tuple(row[key] for key in (*tables.CASE, "fastest"))]
-        about = "~" if row["doubtful"] or fastest["doubt"] else ""
-        others = [name for name in row["contenders"].split(", ") if name != row["fastest"]] if row["tie"] else []
-        rival = f" ≈ {others[0] if len(others) == 1 else f'{len(others)} others'}" if others else ""
-        line = lines.setdefault(tuple(str(row[key]) for key in keys), {})
-        line[int(row["n_elements"])] = [
-            f"{row['fastest']}{rival}",
-            about + quantities.times(float(fastest["speedup"])),
-        ]
-    return lines
+def _surprises(run: Run, page: _Page) -> list[RenderableType]:
+    found = surprises(run.records, run.costs)
+    if not found:
+        return []
+    shown = page.fitted([f"  {surprise.sentence}" for surprise in found[:MOST_SURPRISES]], "surprise")
+    which = f", the worst {len(shown)} of {len(found)}" if len(shown) < len(found) else ""
+    return [page.text(f"Slower than expected{which}:", "bold"), *shown]
 
 
-def _needed(
-    lines: Mapping[tuple[str, ...], Mapping[int, Sequence[str]]], sizes: Sequence[int], *, stacked: bool
-) -> int:
-    """Return the columns of the terminal that the table takes."""
-    gap, join = 2, max if stacked else sum
-    heads = [
-        [len(names[0]), 2 + len(" ".join(names[1:]))] if stacked else [len(n) + gap for n in names]
-        for names in lines
+def _notes(run: Run, page: _Page) -> Iterator[RenderableType]:
+    """Yield what is wrong with the results: failures, doubts, gaps, and warnings about the run as a whole."""
+    missing = run.records["status"] == "unavailable"
+    unchecked = run.accuracy["status"] == "unavailable"
+    failures = problem_sentences(run.records[~missing], alike=True)
+    failures += [f"Accuracy, {sentence}" for sentence in problem_sentences(run.accuracy[~unchecked], alike=True)]
+    doubts = doubt_sentences(run.records)
+    if run.precision:
+        doubts = [*unstable_sentences(run.records, run.precision), *doubts]
+    yield from page.listed(failures, "failure", "red")
+    yield from page.listed(doubts, "doubt", "yellow")
+    yield from page.listed(problem_sentences(run.records[missing], alike=True), "gap", "yellow")
+    yield from page.listed([f"Warning: {warning}" for warning in run.warnings], "warning", "bold yellow")
+
+
+def _closing(run: Run) -> Iterator[str]:
+    if len(run.accuracy):
+        yield _accuracy_sentence(run.accuracy["status"])
+    if sentence := _extent(run):
+        yield f"{sentence}."
+
+
+def _extent(run: Run) -> str:
+    """Say how many cases there were, and how long they took."""
+    n, n_measured = len(run.records), len(tables.measured(run.records))
+    few = f", {quantities.count(n_measured)} of them" if n_measured < n else ""
+    cases = [f"{quantities.plural(n, 'case')}{few} measured"] if n else []
+    took = [] if run.elapsed_s is None else [f"{'in' if n else 'Took'} {quantities.duration(run.elapsed_s)}"]
+    short = [] if run.complete else ["(cut short)"]
+    return " ".join(cases + took + short)
+
+
+def _accuracy_sentence(statuses: pd.Series) -> str:
+    counts = Counter(statuses)
+    n_ok, n_known, n_missing = (counts.pop(status, 0) for status in ("ok", "known_deviation", "unavailable"))
+    parts = [
+        f"{quantities.count(n_ok)} of {quantities.plural(len(statuses), 'check')} within budget",
+        quantities.plural(n_known, "known deviation"),
+        *(f"{n} {status.replace('_', ' ')}" for status, n in counts.items()),
+        f"{n_missing} unavailable",
     ]
-    needed = gap + max(map(join, heads))
-    for size in sizes:
-        cells = [[len(part) for part in line[size]] for line in lines.values() if size in line]
-        widest = max(max(cell) if stacked else sum(cell) + 1 for cell in cells)
-        needed += gap + max(len(quantities.count(size)), widest)
-    return needed
+    return f"Accuracy: {', '.join(parts)}."
