@@ -223,7 +223,7 @@ class LiveLines:
     def _bar(self) -> Table:
         """Return how far the run is, in figures and as a bar of what room they leave."""
         pace = self._pace
-        figures = f" {pace.done}/{pace.total}  {pace.elapsed()} elapsed, about {pace.left()} left"
+        figures = f" {pace.done}/{pace.total}  {pace.elapsed()} elapsed, {pace.left()} left"
         width = max(1, min(BAR_WIDTH, self._console.width - len(figures)))
         line = Table.grid()
         line.add_row(ProgressBar(pace.total, pace.done, width), self._line(figures))
