@@ -11,9 +11,14 @@ from backends.catalogue import OPS
 from backends.host import HostBackend
 from backends.interface import ALLOCATIONS, MODES, NotSupported
 from benchmarks import inputs
+from tests.loops import SOME
 
-SLOW_TO_COMPILE = {"numba-parallel": ("relu", "leaky_relu", "sigmoid", "gelu", "softmax", "mean_squared_error")}
-"""A handful of ops for backends that take a third of a second for each; the formulas are those of a quick one."""
+ROWS = tuple(name for name, spec in OPS.items() if spec.along_axis and spec.kind != "loss")
+SLOW_TO_COMPILE = {
+    "numba": tuple(dict.fromkeys((*SOME, *ROWS))),
+    "numba-parallel": ("relu", "leaky_relu", "sigmoid", "gelu", "softmax", "mean_squared_error"),
+}
+"""A handful of ops for backends that compile each: all those that read a row again after they wrote to it."""
 
 CASES = [(name, op) for name in backends.names() for op in SLOW_TO_COMPILE.get(name, OPS)]
 OVERWRITING = [(name, op) for name, op in CASES if OPS[op].kind != "loss" and OPS[op].shape is None]
