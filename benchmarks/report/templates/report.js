@@ -30,6 +30,9 @@
     const options = { displayModeBar: false, responsive: true, scrollZoom: false };
     Plotly.react(chart, figure.data, themed(figure.layout), options);
     chart.dataset.drawn = "";
+    // The chart has a name; what plotly puts into the page has none.
+    document.querySelectorAll("#js-plotly-tester").forEach((svg) => svg.setAttribute("aria-hidden", "true"));
+    chart.querySelectorAll("svg").forEach((svg) => svg.setAttribute("aria-hidden", "true"));
   }
   // What is large lies in the page compressed.
   async function unpack(id) {
@@ -70,7 +73,11 @@
       const score = ([, shown]) => facets.filter((facet) => shown[facet] === chosen[facet])
         .reduce((sum, facet) => sum + (facet === latest ? facets.length : 1), 0);
       const best = views.reduce((a, b) => (score(b) > score(a) ? b : a));
-      views.forEach(([view]) => { view.hidden = view !== best[0]; });
+      views.forEach(([view]) => {
+        view.hidden = view !== best[0];
+        // Until it is shown again, the width of the window and the colours may change.
+        if (view.hidden) view.querySelectorAll(".chart").forEach((chart) => { delete chart.dataset.drawn; });
+      });
       for (const facet of facets) {
         for (const choice of field(facet).querySelectorAll("input, option")) {
           choice[choice.tagName === "OPTION" ? "selected" : "checked"] = choice.value === best[1][facet];
