@@ -1,17 +1,19 @@
-"""Command line: `python -m benchmarks.validation agreement | coverage | efficiency | goals | naive | power`."""
+"""Command line: `python -m benchmarks.validation COMMAND`: is our measurement right, and are our kernels fast."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from pathlib import Path
 
 from backends.interface import MODES
 from benchmarks.machine import default_threads
 from benchmarks.selection import fraction, positive
-from benchmarks.validation import agreement, coverage, efficiency, goals, naive, power
+from benchmarks.validation import agreement, coverage, efficiency, goals, naive, picture, power
 
 
-def main() -> None:
-    """Measure, and print a Markdown table."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print a Markdown table, or take the picture and print its path."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.validation", description=__doc__)
     parser.add_argument("--seed", type=int, default=0, help="of the order in which lanes take turns (0)")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -33,7 +35,18 @@ def main() -> None:
     ahead = commands.add_parser("goals", help="how far our kernels are ahead of the fastest accurate other one")
     ahead.add_argument("runs", nargs="+", metavar="RUN", help="saved runs, or files such as records.csv")
     ahead.add_argument("--means", action="store_true", help="geometric means by size alone")
-    options = parser.parse_args()
+    taken = commands.add_parser("picture", help="the report's head and map, as in the README; 5 seconds")
+    taken.add_argument("report", metavar="REPORT.html", nargs="?", type=Path, default=picture.REPORT)
+    taken.add_argument("--output", metavar="PNG", type=Path, help="where it goes (default: beside the report)")
+    taken.add_argument("--width", type=positive, default=picture.WIDTH, help="of the window in pixels (1280)")
+    taken.add_argument("--dark", action="store_true", help="as for a reader who prefers dark pages")
+    options = parser.parse_args(arguments)
+    if options.command == "picture":
+        try:
+            print(picture.save(options.report, options.output, width=options.width, dark=options.dark))
+        except (OSError, ValueError) as error:
+            parser.error(str(error))
+        return
     if options.command == "agreement":
         frame = agreement.table(options.seed)
     elif options.command == "coverage":
