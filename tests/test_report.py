@@ -27,7 +27,7 @@ from benchmarks.report import (
     write,
     write_accuracy,
 )
-from tests import synthetic
+from tests import pages, synthetic
 from tests.synthetic import HOSTILE, failure, record
 
 FILES = {
@@ -157,7 +157,7 @@ def test_the_page_loads_nothing(html: str) -> None:
 
 def test_pages_are_small(html: str) -> None:
     assert len(html.encode()) < 3e6
-    assert len(page.render(synthetic.large_run()).encode()) < 8e6
+    assert len(pages.of_a_large_run().encode()) < 8e6
 
 
 def test_plotly_is_embedded_once(html: str) -> None:
