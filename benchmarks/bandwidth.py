@@ -67,6 +67,16 @@ class Bandwidth:
         return float(np.exp(np.interp(np.log(max(n_bytes, 1)), np.log(self.n_bytes), np.log(rates))))
 
 
+def fastest(measured: Sequence[Bandwidth]) -> Bandwidth:
+    """Return the fastest of several measurements at the same sizes: what disturbs one makes it slower."""
+    first = measured[0]
+    copy, read = (
+        tuple(map(max, zip(*rates, strict=True)))
+        for rates in ([m.copy for m in measured], [m.read for m in measured])
+    )
+    return Bandwidth(first.n_bytes, copy, read, first.stores)
+
+
 def kind(n_bytes: int, bytes_written: int) -> Kind:
     """Return which bandwidth limits a call that moves `n_bytes` and writes `bytes_written` of them."""
     from benchmarks.analysis.roofline import READ_ONLY  # brings pandas, which the measuring process does without

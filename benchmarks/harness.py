@@ -173,7 +173,7 @@ class Harness:
             if entry.sampling:
                 facts |= timed(entry.case, entry.sampling, facts, limit)
                 seen = {**asdict(entry.case), "n_elements": entry.case.n_elements, **facts}
-                reason = self._too_fast(seen, limit, entry.verdicts) or plausibility.too_flat(
+                reason = self._too_fast(seen, entry.verdicts) or plausibility.too_flat(
                     seen, self._records[entry.case.op]
                 )
                 if reason:
@@ -192,17 +192,19 @@ class Harness:
             self.recorder.rounds(entry.case, entry.sampling)
         return Outcome(record, entry.sampling, entry.error)
 
-    def _too_fast(
-        self, seen: Mapping[str, Any], limit: Bandwidth | None, verdicts: Sequence[Verdict]
-    ) -> str | None:
+    def _too_fast(self, seen: Mapping[str, Any], verdicts: Sequence[Verdict]) -> str | None:
         """Return why a case is faster than its device, whose bandwidth is measured again before it is believed.
 
-        Another program may have disturbed the first measurement.
+        Another program may have disturbed the measurements so far: the fastest of them counts.
         """
-        reason, device = plausibility.too_fast(seen, limit, verdicts), seen["device"]
-        if reason and len(self._bandwidths[device]) < MOST_BANDWIDTHS:
+        device = seen["device"]
+        known = self._bandwidths[device]
+        if not known:
+            return None
+        reason = plausibility.too_fast(seen, bandwidth.fastest(known), verdicts)
+        if reason and len(known) < MOST_BANDWIDTHS:
             self._measure_bandwidth(device)
-            reason = plausibility.too_fast(seen, self._bandwidths[device][-1], verdicts)
+            reason = plausibility.too_fast(seen, bandwidth.fastest(known), verdicts)
         return reason
 
     def _one_element(self, backend: str, device: str, rule: Rule) -> dict[str, Any]:

@@ -189,7 +189,7 @@ def test_the_gallery_draws_errors_under_their_functions_and_says_the_largest():
     assert [line["name"] for line in lines] == list(synthetic.COSTS)
     assert max(lines[3]["y"]) == 1e4
     assert lines[3]["customdata"][-1] == "inf"
-    assert "jax inf" in panels["tanh"].note
+    assert "jax ∞" in panels["tanh"].note
     assert panels["relu"].note == ""
     assert "yaxis2" not in panels["relu"].figure["layout"]
     (alone,) = gallery.boards(run.curves, run.curve_errors.iloc[:0], looks)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from benchmarks.analysis import tables
+from benchmarks.analysis import quantities, tables
 from benchmarks.report.charts import MARGIN, Board, Figure, Panel, numbers
 from benchmarks.report.palette import Style
 
@@ -111,5 +111,5 @@ def _worst(errors: pd.DataFrame) -> str:
     if errors.empty:
         return ""
     largest = errors.groupby("backend", sort=False)["ulp"].max()
-    told = ", ".join(f"{backend} {error:.2g}" for backend, error in largest.items())
+    told = ", ".join(f"{backend} {quantities.number(error, 2)}" for backend, error in largest.items())
     return f"At most {told} ULP on [−5, 5)."
