@@ -165,8 +165,9 @@ class OpSpec:
     `shape(first, **parameters)` is the output's shape (before a reduction), where that is not the first input's;
     it raises ValueError for a first input that will not do. `mean_weight(m, *inputs, **parameters)` is how much
     each loss counts in a mean, where that is not 1. `linear` says that the gradient does not depend on the first
-    input. `alternatives` are parameters worth a test beside the defaults. `choice` says which convention this op
-    follows where the field disagrees, `elsewhere` what others do.
+    input, `gathers` that the op reads one element of each row of it. `alternatives` are parameters worth a test
+    beside the defaults. `choice` says which convention this op follows where the field disagrees, `elsewhere` what
+    others do.
     """
 
     name: str
@@ -189,6 +190,7 @@ class OpSpec:
     shape: Callable[..., tuple[int, ...]] | None = None
     mean_weight: Formula | None = None
     linear: bool = False
+    gathers: bool = False
     alternatives: tuple[Mapping[str, Any], ...] = ()
     choice: str = ""
     elsewhere: str = ""

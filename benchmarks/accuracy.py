@@ -29,8 +29,9 @@ class Verdict:
     """How far a result is from exact, in ULP, and whether that is allowed.
 
     `max_ulp_elsewhere` and `mean_ulp` are the largest and the mean error outside known deviations,
-    `max_ulp_finite` the largest, known deviations included, where input and exact result are finite; `worst_input`
-    is the first input at the worst point (NaN where that has no meaning). `reason` explains every status but `ok`.
+    `max_ulp_normal` the largest, known deviations included, where the input is finite and the exact result neither
+    infinite nor subnormal; `worst_input` is the first input at the worst point (NaN where that has no meaning).
+    `reason` explains every status but `ok`.
     """
 
     status: Status
@@ -38,7 +39,7 @@ class Verdict:
     n_points: int
     max_ulp: float
     max_ulp_elsewhere: float
-    max_ulp_finite: float
+    max_ulp_normal: float
     mean_ulp: float
     max_abs_error: float
     worst_input: float
@@ -132,6 +133,13 @@ def judge(
     return verdict("ok", "")
 
 
+def _is_normal(values: Array, dtype: np.dtype[Any]) -> Array:
+    """Return which values a dtype holds to its full precision: 0 and what is neither infinite nor subnormal."""
+    size = np.abs(values)
+    normal: Array = (size == 0) | (size >= float(ml_dtypes.finfo(dtype).smallest_normal))
+    return np.isfinite(values) & normal
+
+
 def _describe(bad: Array, errors: Array, got: Array, expected: Expected, x: Array, allowed: float) -> str:
     worst = int(np.argmax(np.where(bad, errors, -1.0)))
     return (
@@ -166,7 +174,7 @@ def _verdict(
         int(errors.size),
         float(errors.flat[worst]),
         float(errors[~deviating].max(initial=0.0)),
-        float(errors[np.isfinite(expected.high) & ~np.isinf(x)].max(initial=0.0)),
+        float(errors[_is_normal(expected.high, got.dtype) & ~np.isinf(x)].max(initial=0.0)),
         float(errors[ordinary].mean()) if ordinary.any() else float("nan"),
         float(absolute.max()),
         float(x.flat[worst]),

@@ -258,10 +258,12 @@ def bytes_moved(case: Case, host: Sequence[Array], shape: Sequence[int]) -> tupl
 
     Each input is read once, each output (of `shape`) written once. The backward pass reads a cotangent like the
     output and writes a gradient like the first input, which it need not read where the gradient does not depend on
-    it.
+    it. Of a first input from which an op gathers, one element of each row is read.
     """
     item = np.dtype(case.dtype).itemsize
     every = sum(array.nbytes for array in host if array is not None)
+    if OPS[case.op].gathers and case.mode != "backward":
+        every -= host[0].nbytes - host[0].nbytes // host[0].shape[-1]
     output, gradient = prod(shape) * item, host[0].nbytes
     read, written = {
         "forward": (every, output),

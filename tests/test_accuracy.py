@@ -85,14 +85,20 @@ def test_within_budget_is_ok(monkeypatch):
 def test_known_deviation_is_reported_with_its_reason(known):
     verdict = judge([1.0, 1 + 50 * 2**-23], [1.0, 1.0], [0.0, 6.0])
     assert (verdict.status, verdict.reason, verdict.worst_input) == ("known_deviation", "cancels", 6.0)
-    assert (verdict.max_ulp, verdict.max_ulp_elsewhere, verdict.max_ulp_finite) == (50, 0, 50)
+    assert (verdict.max_ulp, verdict.max_ulp_elsewhere, verdict.max_ulp_normal) == (50, 0, 50)
 
 
 def test_errors_at_infinities_and_nan_are_none_at_finite_inputs(known):
     verdict = judge(
         [1.0, np.nan, np.nan, 1 + 2**-23], [1.0, 1.0, np.nan, 1.0], [6.0, np.inf, np.nan, 7.0], complete=False
     )
-    assert (verdict.max_ulp, verdict.max_ulp_finite) == (np.inf, 1)
+    assert (verdict.max_ulp, verdict.max_ulp_normal) == (np.inf, 1)
+
+
+def test_a_subnormal_result_flushed_to_zero_is_no_error_among_normal_ones(known):
+    verdict = judge([0.0, 1 + 2**-23], [1e-40, 1.0], [6.0, 7.0], complete=False)
+    assert verdict.max_ulp > 1e4
+    assert verdict.max_ulp_normal == 1
 
 
 def test_known_deviation_that_grows_fails(known):

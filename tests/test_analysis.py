@@ -190,6 +190,18 @@ def test_overall_means_cover_only_cases_that_all_have() -> None:
     means = tables.overall(to_frame(rows)).set_index("backend")
     assert means["speedup"].to_dict() == pytest.approx({"numpy": 1, "torch": 4, "jax": 4})
     assert set(means["n_cases"]) == {2}
+    assert set(means["n_doubtful"]) == {0}
+
+
+def test_a_mean_over_doubtful_results_is_marked_where_it_is_told() -> None:
+    rows = [record("numpy", op, median_s=8.0, warning=None) for op in ("a", "b")]
+    rows += [record(name, op, median_s=2.0, warning=None) for op in ("a", "b") for name in ("torch", "jax")]
+    rows[2]["warning"] = "the machine was 9 % slower"
+    means = tables.overall(to_frame(rows)).set_index("backend")
+    assert means["n_doubtful"].to_dict() == {"numpy": 0, "torch": 1, "jax": 0}
+    (sentence,) = [text for text in summary.headline_sentences(to_frame(rows)) if "geometric mean" in text]
+    assert "torch ~4.00" in sentence
+    assert "jax 4.00" in sentence
 
 
 def test_problems_name_each_reason_once_with_its_count() -> None:

@@ -158,7 +158,7 @@ def test_errors_of_both_passes_are_those_of_the_worse_and_unchecked_ops_have_tho
 
 def test_what_is_wrong_at_infinities_alone_does_not_count():
     case = {"op": "sigmoid", "mode": "forward", "dtype": "float32", "device": "cpu", "backend": "torch"}
-    check = {**case, "status": "known_deviation", "max_ulp": math.inf, "max_ulp_finite": 2.0, "budget_ulp": 4.0}
+    check = {**case, "status": "known_deviation", "max_ulp": math.inf, "max_ulp_normal": 2.0, "budget_ulp": 4.0}
     found = with_errors(to_frame([timed("torch", 10, 1e-6)]), to_frame([check], ACCURACY_COLUMNS))
     assert found["error_ulp"].item() == 2
 

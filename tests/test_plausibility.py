@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks import bandwidth, plausibility
+from benchmarks import bandwidth, inputs, plausibility
 from benchmarks.accuracy import Verdict
 from benchmarks.bandwidth import LADDER, Bandwidth
+from benchmarks.cases import Case
 from benchmarks.harness import Harness
+from benchmarks.prepared import bytes_moved
 
 LIMIT = Bandwidth(LADDER, (100.0,) * len(LADDER), (150.0,) * len(LADDER), ("plain",) * len(LADDER))
 COORDINATES = {
@@ -35,7 +37,7 @@ def verdict(status="ok"):
             "n_points",
             "max_ulp",
             "max_ulp_elsewhere",
-            "max_ulp_finite",
+            "max_ulp_normal",
             "mean_ulp",
             "max_abs_error",
             "worst_input",
@@ -130,3 +132,10 @@ def test_the_fastest_measurement_counts_also_once_no_more_are_made(monkeypatch):
     harness = Harness(_Recorded(), _Recorded())
     harness._bandwidths["cpu"] = [slow, fast, slow, slow]
     assert harness._too_fast(record(1_000_000, 8e6 / 100e9), [verdict()]) is None
+
+
+def test_an_op_that_gathers_reads_one_element_of_each_row():
+    case = Case("negative_log_likelihood", "forward", "float32", (6, 10), "numpy", "cpu")
+    host = inputs.draw(case.op, case.shape, case.dtype)
+    assert bytes_moved(case, host, ()) == (6 * 4 + 6 * 8 + 4, 4)
+    assert bytes_moved(replace(case, mode="backward"), host, ()) == (6 * 8 + 4 + 240, 240)

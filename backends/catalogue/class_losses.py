@@ -301,6 +301,7 @@ OPS: tuple[OpSpec, ...] = (
         inputs=(Input("prediction", "log_distribution"), LABELS, WEIGHT),
         mean_weight=_taking_part,
         linear=True,
+        gathers=True,
         aliases=("nll", "nll_loss"),
         alternatives=({"ignore_index": 2},),
         choice="a mean divides by the weights that took part; ignore_index=None",

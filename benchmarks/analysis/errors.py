@@ -18,9 +18,10 @@ BOTH = "forward+backward"
 def with_errors(records: pd.DataFrame, accuracy: pd.DataFrame) -> pd.DataFrame:
     """Return the measured rows with `error_ulp` and `budget_ulp`, those of the accuracy checks.
 
-    The error is the largest where input and exact result are finite, known deviations included; of a forward and
-    backward pass together, that of the one which exceeds its budget by more. Where an op was not checked in this
-    run, it is that of the outputs checked before timing, which passed: the budget is infinite.
+    The error is the largest where the input is finite and the exact result neither infinite nor subnormal, known
+    deviations included: many frameworks flush subnormal results to zero, on purpose. Of a forward and backward
+    pass together, it is that of the one which exceeds its budget by more. Where an op was not checked in this run,
+    it is that of the outputs checked before timing, which passed: the budget is infinite.
     """
     rows = tables.measured(records)
     known = pd.DataFrame(_judged(accuracy), columns=[*_PLACE, "error_ulp", "budget_ulp"])
@@ -78,7 +79,7 @@ _PRICE = ("fastest", "fastest_ulp", "budget_ulp", "accurate", "accurate_ulp", "p
 def _judged(accuracy: pd.DataFrame) -> Iterator[Sequence[object]]:
     """Yield the error and budget of each place, and of both passes together where both were checked."""
     # Tables of older runs know the error over all inputs alone.
-    known = accuracy.assign(max_ulp=accuracy["max_ulp_finite"].fillna(accuracy["max_ulp"]))
+    known = accuracy.assign(max_ulp=accuracy["max_ulp_normal"].fillna(accuracy["max_ulp"]))
     known = known[known["max_ulp"].notna()]
     by_pass: dict[tuple[str, ...], dict[str, tuple[float, float]]] = {}
     for row in known.to_dict("records"):

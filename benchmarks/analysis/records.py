@@ -115,7 +115,11 @@ ACCURACY_COLUMNS: tuple[Column, ...] = (
     Column("n_points", "Int64", "number of outputs compared"),
     Column("max_ulp", "float64", "largest error, in units of the last place"),
     Column("max_ulp_elsewhere", "float64", "largest error outside known deviations"),
-    Column("max_ulp_finite", "float64", "largest error where input and exact result are finite"),
+    Column(
+        "max_ulp_normal",
+        "float64",
+        "largest error where the input is finite and the exact result neither infinite nor subnormal",
+    ),
     Column("mean_ulp", "float64", "mean error outside known deviations, over what was sampled"),
     Column("worst_input", "float64", "first input at the largest error"),
     Column("budget_ulp", "float64", "largest error allowed"),

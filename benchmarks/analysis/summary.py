@@ -161,7 +161,10 @@ def _overall_sentences(records: pd.DataFrame) -> list[str]:
         named = "".join(f", {p}" for p, name in zip(policies, POLICIES, strict=True) if _varies(means, name))
         for n_elements in sorted({broad["n_elements"].min(), broad["n_elements"].max()}):
             at = broad[broad["n_elements"] == n_elements].sort_values("speedup", ascending=False)
-            each = [f"{row.backend} {quantities.number(row.speedup)}" for row in at.itertuples()]
+            each = [
+                f"{row.backend} {'~' * (row.n_doubtful > 0)}{quantities.number(row.speedup)}"
+                for row in at.itertuples()
+            ]
             sentences.append(
                 f"At {quantities.plural(int(n_elements), 'element')}, {dtype} on {device}{named}: "
                 f"{quantities.listing(each, 12)} times {tables.BASELINE} (geometric mean of "

@@ -183,23 +183,31 @@ def _columns(rows: pd.DataFrame, names: Sequence[str]) -> Iterator[tuple[float, 
 def overall(records: pd.DataFrame, baseline: str = BASELINE) -> pd.DataFrame:
     """Return each backend's geometric mean speed-up at each size, over the cases that all of them have.
 
-    A mean over different cases would compare the cases, not the backends. A backend that lacks more than half
-    of the cases is left out, so that it does not take them from the others.
+    `n_doubtful` counts those of them whose speed-up is doubtful. A mean over different cases would compare the
+    cases, not the backends. A backend that lacks more than half of the cases is left out, so that it does not take
+    them from the others.
     """
     keys = ["dtype", "device", "allocation", "cache", "timing", "n_elements"]
     found = []
-    wide = speedups(records, baseline, baseline_device="cpu")
-    for case, group in wide.groupby(level=keys, sort=False):
+    rated = rate(records, baseline, baseline_device="cpu")
+    doubts = _wide(rated.assign(doubtful=rated["doubt"] != ""), records, "doubtful")
+    for case, group in _wide(rated, records, "speedup").groupby(level=keys, sort=False):
         common = group.dropna(axis="columns", thresh=(len(group) + 1) // 2).dropna()
         values = case if isinstance(case, tuple) else (case,)
         if common.size:
             means = np.exp(np.log(common).mean())
+            doubtful = doubts.loc[common.index, common.columns].sum()
             found += [
                 dict(zip(keys, values, strict=True))
-                | {"backend": str(backend), "speedup": float(mean), "n_cases": len(common)}
+                | {
+                    "backend": str(backend),
+                    "speedup": float(mean),
+                    "n_cases": len(common),
+                    "n_doubtful": int(doubtful[backend]),
+                }
                 for backend, mean in means.items()
             ]
-    return pd.DataFrame(found, columns=[*keys, "backend", "speedup", "n_cases"])
+    return pd.DataFrame(found, columns=[*keys, "backend", "speedup", "n_cases", "n_doubtful"])
 
 
 def problems(rows: pd.DataFrame, *, alike: bool = False) -> pd.DataFrame:

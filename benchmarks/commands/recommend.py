@@ -1,8 +1,8 @@
 """`python -m benchmarks recommend --op gelu --size 1e6`: which backend to use, by how much, and how sure that is.
 
-The fastest that is accurate enough at finite inputs: within the op's budget, or `--max-ulp`. Answers come from a
-run: the last one (results/latest/), or `--run`. `--table` answers for all that the run measured, as JSON that a
-program loads.
+The fastest that is accurate enough, wherever the input is finite and the exact result normal: within the op's
+budget, or `--max-ulp`. Answers come from a run: the last one (results/latest/), or `--run`. `--table` answers for
+all that the run measured, as JSON that a program loads.
 Exit status: 0 answered, 2 the run cannot answer.
 """
 

@@ -1,8 +1,8 @@
 """Goals: how far our own kernels are ahead of the fastest accurate other one, from the records of runs.
 
 Ours may reuse an output, which is how a kernel is told from its allocation; the others count with whatever policy
-suits them best, a fresh output or a reused one. Who errs by more than the op's budget, anywhere at finite inputs,
-is not the one to beat.
+suits them best, a fresh output or a reused one. Who errs by more than the op's budget, anywhere that the
+input is finite and the result normal, is not the one to beat.
 """
 
 from __future__ import annotations
