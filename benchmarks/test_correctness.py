@@ -28,7 +28,7 @@ CURVES = "float32"
 """The type whose errors the report draws under the functions."""
 
 PRECISIONS = ("float64", "float16")
-"""Parameters are tried in the widest and the narrowest type: a parameter must not widen the result."""
+"""Parameters are tried in the widest type, and two in the narrowest: a parameter must not widen the result."""
 
 
 @pytest.mark.parametrize("mode", ["forward", "backward"])
@@ -81,7 +81,7 @@ def test_parameters(harness: Harness, op: str, mode: str, backend: str, device: 
         choices += [{"reduction": reduction} for reduction in REDUCTIONS]
     optional = (False, True) if any(declared.optional for declared in spec.inputs) else (False,)
     for precision in PRECISIONS:
-        for parameters in choices or [{}]:
+        for parameters in (choices or [{}])[: None if precision == PRECISIONS[0] else 2]:
             for given in optional:
                 _compare(
                     harness, spec, mode, precision, backend, device, (6, 6), parameters=parameters, optional=given

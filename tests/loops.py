@@ -15,3 +15,6 @@ SOME = (
 )
 """One op of each way in which loops are put around formulas: to compile all, in parallel or for every layout,
 takes minutes."""
+
+FEW = ("relu", "softmax", "mean_squared_error", "softmax_cross_entropy_with_integer_labels")
+"""One op of each kind of loop: where each takes seconds to compile, and nothing but the loop is tested."""
