@@ -1,0 +1,9 @@
+"""What all tests need."""
+
+from __future__ import annotations
+
+import os
+
+# A pytest that a test starts is a run of its own; pytest-benchmark would switch a worker's benchmarks off.
+for _name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:
+    del os.environ[_name]
