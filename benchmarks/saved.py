@@ -36,6 +36,16 @@ def load(name: str, results: Path) -> Run:
     return next(good, None) or load_run(named[0])
 
 
+def load_or_last(name: str | None, results: Path) -> Run:
+    """Return a run by `name` as `load` does, or without one the last run that left a report."""
+    if name is not None:
+        return load(name, results)
+    latest = results / "latest" / "records.csv"
+    if not latest.is_file():
+        raise ValueError(f"results: no run has left {latest}; run `pytest benchmarks` first, or name a saved run")
+    return load(str(latest), results)
+
+
 def _saved(results: Path) -> Iterator[tuple[Path, str, str]]:
     """Yield the journal, name and id of each run that was saved under a name, the newest first."""
     for path in sorted((results / JOURNALS).glob("*.jsonl"), reverse=True):

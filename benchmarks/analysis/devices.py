@@ -9,11 +9,10 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.analysis import tables
-from benchmarks.analysis.ratios import ratio_interval
+from benchmarks.analysis.ratios import records_ratio_interval
 
 Row = Mapping[Hashable, Any]
 HOST = "cpu"
-_INTERVAL = ("median_s", "ci95_low_s", "ci95_high_s")
 KEYS = tuple(key for key in tables.CASE if key != "device")
 FACTS = (
     "device",
@@ -38,13 +37,13 @@ def against_host(records: pd.DataFrame) -> pd.DataFrame:
     and fetching the output, as measured apart; NaN where it was not.
     """
     found = []
-    for case, group in tables.grouped(tables.measured(records), KEYS).items():
+    for case, group in tables.grouped(tables.measured(records).to_dict("records"), KEYS).items():
         fastest = {row["device"]: row for row in sorted(group, key=_median, reverse=True)}
         host = fastest.pop(HOST, None)
         if host is None:
             continue
         for device, there in fastest.items():
-            low, high = ratio_interval(*(float(row[name]) for row in (host, there) for name in _INTERVAL))
+            low, high = records_ratio_interval(host, there)
             moved = float(there["host_to_device_s"]) + float(there["device_to_host_s"])
             found.append(
                 dict(zip(KEYS, case, strict=True))

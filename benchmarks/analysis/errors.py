@@ -54,7 +54,9 @@ def prices(rows: pd.DataFrame) -> pd.DataFrame:
     `price` is the accurate one's median over the fastest's; without an accurate one, `accurate` is empty.
     """
     found = []
-    for case, group in tables.grouped(rows.assign(accurate=accurate(rows)), tables.CASE).items():
+    for case, group in tables.grouped(
+        rows.assign(accurate=accurate(rows)).to_dict("records"), tables.CASE
+    ).items():
         ordered = sorted(group, key=lambda row: float(row["median_s"]))
         first, other = ordered[0], next((row for row in ordered if row["accurate"]), None)
         if other is first:

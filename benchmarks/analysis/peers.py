@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.analysis.ratios import ratio_interval
+from benchmarks.analysis.ratios import records_ratio_interval
 from benchmarks.analysis.tables import CASE, grouped, measured
 
 Row = Mapping[Hashable, Any]
@@ -41,8 +41,11 @@ def against_peers(records: pd.DataFrame) -> pd.DataFrame:
     for key in CASE:
         wrong[key] = wrong[key].fillna(0).astype("int64") if key == "n_elements" else wrong[key].fillna("")
     keys, found = list(CASE), []
-    inaccurate = {case: [str(row["backend"]) for row in group] for case, group in grouped(wrong, keys).items()}
-    for case, group in grouped(rows, keys).items():
+    inaccurate = {
+        case: [str(row["backend"]) for row in group]
+        for case, group in grouped(wrong.to_dict("records"), keys).items()
+    }
+    for case, group in grouped(rows.to_dict("records"), keys).items():
         ordered = sorted(group, key=lambda row: float(row["median_s"]))
         peer = next((row for row in ordered if row["peer"]), None)
         ours = next((row for row in ordered if not row["peer"]), None)
@@ -63,7 +66,7 @@ def _facts(ours: Row, peer: Row | None) -> dict[str, object]:
     facts: dict[str, object] = {"backend": ours["backend"], "median_s": ours["median_s"]}
     if peer is None:
         return facts | {"peer": "", "peer_median_s": np.nan, "ratio": np.nan}
-    low, high = ratio_interval(*(float(row[n]) for row in (peer, ours) for n in _INTERVAL))
+    low, high = records_ratio_interval(peer, ours)
     return facts | {
         "peer": peer["backend"],
         "peer_median_s": peer["median_s"],
@@ -71,6 +74,3 @@ def _facts(ours: Row, peer: Row | None) -> dict[str, object]:
         "ratio_low": low,
         "ratio_high": high,
     }
-
-
-_INTERVAL = ("median_s", "ci95_low_s", "ci95_high_s")

@@ -14,14 +14,13 @@ from benchmarks.analysis import tables
 from benchmarks.analysis.errors import with_errors
 from benchmarks.analysis.policies import DEFAULTS
 from benchmarks.analysis.quantities import count, listing, number, plural, seconds
-from benchmarks.analysis.ratios import ratio_interval
+from benchmarks.analysis.ratios import INTERVAL, ratio_interval
 from benchmarks.analysis.store import Run
 
 Row = Mapping[Hashable, Any]
-Places = dict[tuple[str, str], list[Row]]
+Places = dict[tuple[Any, ...], list[Row]]
 """What was measured on each backend and device, in ascending size."""
 _FACTS = ("op", "mode", "dtype", "device", "shape", *DEFAULTS)
-_TIMES = ("median_s", "ci95_low_s", "ci95_high_s")
 
 
 @dataclass(frozen=True)
@@ -210,26 +209,25 @@ def _asked_for(rows: pd.DataFrame, question: Question) -> pd.DataFrame:
 def _by_place(rows: pd.DataFrame) -> Places:
     """Return the rows of each backend and device in ascending size, one of each size."""
     rows = rows.sort_values("n_elements", kind="stable").drop_duplicates(["backend", "device", "n_elements"])
-    places: Places = {}
-    for row in rows.to_dict("records"):
-        places.setdefault((str(row["backend"]), str(row["device"])), []).append(row)
-    return places
+    return tables.grouped(rows.to_dict("records"), ("backend", "device"))
 
 
-def _candidate(place: tuple[str, str], rows: list[Row], question: Question) -> Candidate:
+def _candidate(place: tuple[Any, ...], rows: list[Row], question: Question) -> Candidate:
     sizes = [int(row["n_elements"]) for row in rows]
     at = bisect_left(sizes, question.size)
     near = rows[at : at + 1] if sizes[at] == question.size else rows[at - 1 : at + 1]
     moved = [_transfer_s(row) if question.transfer else 0.0 for row in near]
     median, low, high = (
         _at(question.size, near, [float(row[name]) + s for row, s in zip(near, moved, strict=True)])
-        for name in _TIMES
+        for name in INTERVAL
     )
     error = max(float(row["error_ulp"]) for row in near)
     allowed = float(near[-1]["budget_ulp"]) if question.max_ulp is None else question.max_ulp
     unknown = "has no measured transfers" if any(map(math.isnan, moved)) else ""
+    backend, device = place
     return Candidate(
-        *place,
+        backend,
+        device,
         median,
         low,
         high,

@@ -17,7 +17,7 @@ import pandas as pd
 
 from benchmarks.analysis import tables
 from benchmarks.analysis.policies import POLICIES
-from benchmarks.analysis.ratios import ratio_interval
+from benchmarks.analysis.ratios import INTERVAL, ratio_interval
 from benchmarks.analysis.store import Run
 from benchmarks.analysis.summary import ENDINGS, first_line
 
@@ -32,7 +32,6 @@ CSV_COLUMNS = (
     "ratio_high", "overlap",
 )  # fmt: skip
 
-_INTERVAL = ("median_s", "ci95_low_s", "ci95_high_s")
 _LONGEST_LABEL = 40
 
 
@@ -159,11 +158,11 @@ def _details(runs: Sequence[tuple[str, Run]]) -> list[str]:
 
 
 def _against_first(rows: pd.DataFrame, keys: Sequence[str], first: str) -> pd.DataFrame:
-    taken = {name: f"first_{name}" for name in (*_INTERVAL, "warning")}
+    taken = {name: f"first_{name}" for name in (*INTERVAL, "warning")}
     reference = rows.loc[rows["run"] == first, [*keys, *taken]].rename(columns=taken)
     rows = rows.merge(reference, on=list(keys), how="left")
     rows["ratio"] = rows["first_median_s"] / rows["median_s"]
-    ends = rows[[*(taken[name] for name in _INTERVAL), *_INTERVAL]].astype("float64")
+    ends = rows[[*(taken[name] for name in INTERVAL), *INTERVAL]].astype("float64")
     bounds = [ratio_interval(*values) for values in ends.itertuples(index=False, name=None)]
     rows["ratio_low"] = pd.Series([low for low, _ in bounds], dtype="float64")
     rows["ratio_high"] = pd.Series([high for _, high in bounds], dtype="float64")

@@ -27,15 +27,14 @@ import pandas as pd
 
 from benchmarks.analysis.quantities import count, seconds, times
 from benchmarks.analysis.ranges import GROUP, Row
-from benchmarks.analysis.ratios import ratio_interval
-from benchmarks.analysis.tables import BASELINE, CASE, measured, telling
+from benchmarks.analysis.ratios import INTERVAL, records_ratio_interval
+from benchmarks.analysis.tables import BASELINE, CASE, grouped, measured, telling
 
 BEHIND_BASELINE = 1.25
 BEHIND_BEST = 4.0
 DEARER = 2.0
 OVERHEAD = 5.0
 
-_INTERVAL = ("median_s", "ci95_low_s", "ci95_high_s")
 _ONCE = ("op", "mode", "dtype", "device", "backend")
 
 
@@ -51,7 +50,7 @@ class Surprise:
 def surprises(records: pd.DataFrame, costs: pd.DataFrame) -> list[Surprise]:
     """Return the surprises of a run, the worst first; `costs` say what a call on one element takes, if known."""
     rows = measured(records[~records["peer"].fillna(value=False).astype(bool)])
-    rows = rows[[*CASE, "backend", "threads", "warning", *_INTERVAL]]
+    rows = rows[[*CASE, "backend", "threads", "warning", *INTERVAL]]
     steady: list[Row] = [row for row in rows.to_dict("records") if not row["warning"]]
     named = telling(rows, [key for key in GROUP if key != "op"])
     found = [*_slow(steady, _quickest(steady, costs), named), *_dear(steady, named)]
@@ -65,7 +64,7 @@ def _slow(
     rows: Sequence[Row], quickest: Mapping[tuple[str, ...], float], named: Sequence[str]
 ) -> Iterator[Surprise]:
     """Yield what is far behind the baseline, or the fastest."""
-    for group in _grouped(rows, CASE):
+    for group in grouped(rows, CASE).values():
         best = min(group, key=lambda row: float(row["median_s"]))
         baseline = next((row for row in group if row["backend"] == BASELINE), None)
         for row in group:
@@ -82,9 +81,9 @@ def _slow(
 
 def _dear(rows: Sequence[Row], named: Sequence[str]) -> Iterator[Surprise]:
     """Yield what takes longer an element at a larger size, beyond what the others do."""
-    for group in _grouped(rows, GROUP):
+    for group in grouped(rows, GROUP).values():
         rises: defaultdict[tuple[int, int], list[tuple[Row, float, float]]] = defaultdict(list)
-        for series in _grouped(group, ("backend",)):
+        for series in grouped(group, ("backend",)).values():
             for small, large in pairwise(sorted(series, key=lambda row: int(row["n_elements"]))):
                 n_small, n_large = int(small["n_elements"]), int(large["n_elements"])
                 if n_small < n_large:
@@ -100,13 +99,6 @@ def _dear(rows: Sequence[Row], named: Sequence[str]) -> Iterator[Surprise]:
                     each = seconds(float(row["median_s"]) / int(row["n_elements"]))
                     told = f"{each} an element, {times(rise)} that at {count(n_small)}{aside}"
                     yield Surprise(row, low / DEARER / usual, f"{_name(row, named)}: {told}")
-
-
-def _grouped(rows: Sequence[Row], keys: Sequence[str]) -> list[list[Row]]:
-    groups: defaultdict[tuple[object, ...], list[Row]] = defaultdict(list)
-    for row in rows:
-        groups[tuple(row[key] for key in keys)].append(row)
-    return list(groups.values())
 
 
 def _quickest(rows: Sequence[Row], costs: pd.DataFrame) -> dict[tuple[str, ...], float]:
@@ -131,7 +123,7 @@ def _threads(row: Row) -> float:
 
 def _least_ratio(slower: Row, faster: Row) -> float:
     """Return the lower end of the ratio's interval; NaN, which exceeds nothing, where it is not known."""
-    return ratio_interval(*(float(row[end]) for row in (slower, faster) for end in _INTERVAL))[0]
+    return records_ratio_interval(slower, faster)[0]
 
 
 def _name(row: Row, named: Sequence[str]) -> str:

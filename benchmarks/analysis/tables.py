@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.analysis.ratios import ratio_interval
+from benchmarks.analysis.ratios import INTERVAL, ratio_interval, records_ratio_interval
 
 CASE: tuple[str, ...] = (
     "op",
@@ -42,7 +42,6 @@ _BEST_COLUMNS = (
     "contenders",
     "doubtful",
 )
-_INTERVAL = ("median_s", "ci95_low_s", "ci95_high_s")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 
@@ -95,10 +94,10 @@ def rate(records: pd.DataFrame, baseline: str = BASELINE, baseline_device: str |
     if baseline_device is not None:
         keys.remove("device")
         reference = reference[reference["device"] == baseline_device]
-    taken = {name: f"baseline_{name}" for name in (*_INTERVAL, "first_call_s", "warning")}
+    taken = {name: f"baseline_{name}" for name in (*INTERVAL, "first_call_s", "warning")}
     rows = rows.merge(reference[[*keys, *taken]].rename(columns=taken), on=keys, how="left")
     rows["speedup"] = rows["baseline_median_s"] / rows["median_s"]
-    both = [*(taken[name] for name in _INTERVAL), *_INTERVAL]
+    both = [*(taken[name] for name in INTERVAL), *INTERVAL]
     bounds = [ratio_interval(*values) for values in _columns(rows, both)]
     rows["speedup_low"] = pd.Series([low for low, _ in bounds], dtype="float64")
     rows["speedup_high"] = pd.Series([high for _, high in bounds], dtype="float64")
@@ -129,18 +128,20 @@ def best(records: pd.DataFrame, *, across_devices: bool = False) -> pd.DataFrame
     keys = [key for key in CASE if not (across_devices and key == "device")]
     found = [
         dict(zip(keys, case, strict=True)) | _verdict(entries, across_devices=across_devices)
-        for case, entries in grouped(measured(records), keys).items()
+        for case, entries in grouped(measured(records).to_dict("records"), keys).items()
     ]
     return pd.DataFrame(found, columns=[*keys, *_BEST_COLUMNS])
 
 
-def grouped(rows: pd.DataFrame, keys: Sequence[str]) -> dict[tuple[Any, ...], list[Mapping[Hashable, Any]]]:
+def grouped(
+    rows: Iterable[Mapping[Hashable, Any]], keys: Sequence[str]
+) -> dict[tuple[Any, ...], list[Mapping[Hashable, Any]]]:
     """Return the rows that agree in `keys`, in their order.
 
     As plain mappings: of thousands of groups with a handful of rows, frames take a hundred times as long.
     """
     found: dict[tuple[Any, ...], list[Mapping[Hashable, Any]]] = {}
-    for row in rows.to_dict("records"):
+    for row in rows:
         found.setdefault(tuple(row[key] for key in keys), []).append(row)
     return found
 
@@ -172,7 +173,7 @@ def _verdict(entries: Sequence[Mapping[Hashable, Any]], *, across_devices: bool)
 
 
 def _may_equal(slower: Mapping[Hashable, Any], faster: Mapping[Hashable, Any]) -> bool:
-    low, _ = ratio_interval(*(float(row[name]) for row in (slower, faster) for name in _INTERVAL))
+    low, _ = records_ratio_interval(slower, faster)
     return not low > 1  # an unknown end, NaN, separates nothing
 
 

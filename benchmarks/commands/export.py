@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Write the files and print their paths; return 0."""
-    measured = _load(options.run, options.results)
+    measured = saved.load_or_last(options.run, options.results)
     records = only_with(measured.records, selection.filters(options))
     if tables.measured(records).empty:
         raise ValueError("export: nothing of what was asked for was measured successfully")
@@ -62,16 +62,6 @@ def run(options: argparse.Namespace, console: Console) -> int:
             raise ValueError(f"--format: {', '.join(pictures)}: {reason}")
         _write(figures.draw(peers.marked(records), _looks(measured), pictures), output, console)
     return 0
-
-
-def _load(name: str | None, results: Path) -> Run:
-    """Return a run, the last one where none is named."""
-    if name is not None:
-        return saved.load(name, results)
-    latest = results / "latest" / "records.csv"
-    if not latest.is_file():
-        raise ValueError(f"results: no run has left {latest}; run `pytest benchmarks` first, or name a saved run")
-    return saved.load(str(latest), results)
 
 
 def _looks(measured: Run) -> dict[str, Style]:

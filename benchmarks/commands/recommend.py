@@ -18,7 +18,6 @@ from backends.interface import ALLOCATIONS, MODES
 from benchmarks import saved, selection
 from benchmarks.analysis.policies import DEFAULTS
 from benchmarks.analysis.recommend import Question, decision_table, recommend
-from benchmarks.analysis.store import Run
 from benchmarks.cases import CACHES, DEVICES, DTYPES, TIMINGS
 
 SUMMARY = "say which backend to use: the fastest that is accurate enough"
@@ -62,14 +61,16 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Print the answer; return 0."""
     transfer = options.transfer == "included"
     if options.table:
-        table = decision_table(_run(options), max_ulp=options.max_ulp, transfer=transfer)
+        table = decision_table(
+            saved.load_or_last(options.run, options.results), max_ulp=options.max_ulp, transfer=transfer
+        )
         print(json.dumps(table, indent=1, allow_nan=False))
         return 0
     for name in ("op", "size"):
         if getattr(options, name) is None:
             raise ValueError(f"--{name}: must be given, unless --table is")
     answer = recommend(
-        _run(options),
+        saved.load_or_last(options.run, options.results),
         Question(
             op=options.op,
             size=options.size,
@@ -89,12 +90,3 @@ def run(options: argparse.Namespace, console: Console) -> int:
     else:
         console.print(answer.sentence, highlight=False, markup=False, soft_wrap=True)
     return 0
-
-
-def _run(options: argparse.Namespace) -> Run:
-    if options.run:
-        return saved.load(options.run, options.results)
-    latest = options.results / "latest" / "records.csv"
-    if not latest.is_file():
-        raise ValueError(f"--run: there is no last run in {latest.parent}; run `pytest benchmarks` first")
-    return saved.load(str(latest), options.results)

@@ -35,13 +35,10 @@ def boards(rows: pd.DataFrame, styles: Mapping[str, Style]) -> list[Board]:
     largest = rows[rows["n_elements"] == rows.groupby(["op", *_FACETS])["n_elements"].transform("max")]
     largest = largest.assign(accurate=accurate(largest))
     found = []
-    for values, group in tables.grouped(largest, _FACETS).items():
+    for values, group in tables.grouped(largest.to_dict("records"), _FACETS).items():
         facets = dict(zip(_FACETS, map(str, values), strict=True))
         axes = _axes(group)
-        ops: dict[str, list[Row]] = {}
-        for row in group:
-            ops.setdefault(str(row["op"]), []).append(row)
-        panels = [_panel(op, rows_of, styles, axes) for op, rows_of in ops.items()]
+        panels = [_panel(str(op), of_op, styles, axes) for (op,), of_op in tables.grouped(group, ("op",)).items()]
         found.append(Board(", ".join(facets[name] for name in _FACETS[:3]), tuple(panels), facets))
     return found
 

@@ -18,12 +18,11 @@ import pandas as pd
 from benchmarks import saved
 from benchmarks.analysis import quantities, tables
 from benchmarks.analysis.errors import accurate, with_errors
-from benchmarks.analysis.ratios import ratio_interval
+from benchmarks.analysis.ratios import records_ratio_interval
 
 OURS = ("numba", "numba-parallel")
 """What is held against the others, the faster of them at each size; NumPy's, too, is an other then."""
 _KEYS = ("op", "mode", "dtype", "device", "shape", "n_elements")
-_INTERVAL = ("median_s", "ci95_low_s", "ci95_high_s")
 Row = Mapping[Hashable, Any]
 
 
@@ -37,7 +36,7 @@ def leads(runs: Sequence[str], ours: Sequence[str] = OURS) -> pd.DataFrame:
     for name in runs:
         run = saved.load(name, Path("results"))
         rows = with_errors(run.records, run.accuracy)
-        for case, group in tables.grouped(rows.assign(accurate=accurate(rows)), _KEYS).items():
+        for case, group in tables.grouped(rows.assign(accurate=accurate(rows)).to_dict("records"), _KEYS).items():
             row = _lead(group, ours)
             if row:
                 found.append(dict(zip(_KEYS, case, strict=True)) | row)
@@ -51,7 +50,7 @@ def _lead(group: Sequence[Row], ours: Sequence[str]) -> dict[str, object]:
     other = next((row for row in others if row["accurate"]), None)
     if own is None or other is None:
         return {}
-    low, high = ratio_interval(*(float(row[name]) for row in (other, own) for name in _INTERVAL))
+    low, high = records_ratio_interval(other, own)
     faster = [str(r["backend"]) for r in others if not r["accurate"] and r["median_s"] < other["median_s"]]
     return {
         "ours_s": float(own["median_s"]),
