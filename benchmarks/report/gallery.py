@@ -60,7 +60,7 @@ def _figure(
         for column, name, colour, dash in _CURVES
     ]
     layout: Figure = {
-        "margin": {**MARGIN, "l": 48 if len(errors) else 34, "b": 26},
+        "margin": {**MARGIN, "l": 58 if len(errors) else 34, "b": 26},
         "hovermode": "x unified",
         "showlegend": False,
         "xaxis": {"range": [x[0], x[-1]], "zeroline": True, "nticks": 6, "hoverformat": ".3"},
