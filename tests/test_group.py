@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 
 import pytest
 
 from benchmarks.cases import Case
-from benchmarks.group import N_ARRIVALS, Entry, Group
+from benchmarks.group import LEAD, Entry, Group
 from benchmarks.measure import Rule
 from benchmarks.pool import CaseError
 from benchmarks.stopwatch import Stopwatch
@@ -23,8 +24,9 @@ def case(backend):
 class MadeUpPool:
     """Workers that take `CALL_S` a call; `trouble` maps (backend, method) to what happens at its n-th request."""
 
-    def __init__(self, trouble=None):
+    def __init__(self, trouble=None, late=None):
         self.trouble = trouble or {}
+        self.late = defaultdict(tuple, late or {})
         self.requests = []
 
     def facts(self, backend, device, process=0):
@@ -42,7 +44,7 @@ class MadeUpPool:
                 "bytes_moved": 8_000_000, "bytes_written": 4_000_000,
             },
             "rounds": lambda iterations, n_rounds: [iterations * CALL_S] * n_rounds,
-            "arrival_seconds": lambda iterations: (1e-4, 1e-3, 1e-4 + (1 if backend == "hasty" else 0)),
+            "arrival_seconds": lambda iterations: (1e-4, 1e-3, 1e-4 + (1 if n in self.late[backend] else 0)),
             "device_seconds": lambda iterations: None,
             "peak_bytes": lambda *_: 4_000_000,
             "result": lambda index: [],
@@ -120,13 +122,23 @@ def test_a_mistake_of_ours_is_kept_for_the_case_s_own_test():
 
 
 def test_rounds_that_end_before_their_work_are_invalid():
-    pool = MadeUpPool()
+    pool = MadeUpPool(late={"hasty": range(1, LEAD + 1)})
     entries = measured(pool, "hasty", "a")
     assert entries["hasty"].facts["status"] == "invalid"
     assert "were not waited for" in entries["hasty"].facts["reason"]
     assert entries["a"].alive
-    assert pool.requests.count(("hasty", "arrival_seconds", 0)) == N_ARRIVALS
+    assert pool.requests.count(("hasty", "arrival_seconds", 0)) == LEAD
     assert pool.requests.count(("a", "arrival_seconds", 0)) == 2
+
+
+def test_a_result_that_is_once_there_by_chance_does_not_excuse_the_others():
+    pool = MadeUpPool(late={"hasty": {*range(1, LEAD + 3)} - {3}})
+    assert measured(pool, "hasty")["hasty"].facts["status"] == "invalid"
+
+
+def test_a_result_that_is_late_by_chance_is_not_held_against_the_others():
+    pool = MadeUpPool(late={"a": {1, 2, 4, 8}})
+    assert measured(pool, "a")["a"].alive
 
 
 def test_each_process_is_prepared_checked_measured_and_released():
