@@ -9,9 +9,9 @@ log(m) = 2·artanh(s) = 2s + s·z·R(z) for √½ <= m <= √2, where s = (m - 1
 
 LOG2_E = 1.4426950408889634
 """1/log(2)."""
-LOG_2_HIGH = {"float32": 0.6931471824645996, "float64": 0.6931471805599453}
-"""log(2), rounded to the type; its product with an integer is exact within a fused multiply-add."""
-LOG_2_LOW = {"float32": -1.904654299957768e-09, "float64": 2.3190468138462996e-17}
+LOG_2_HIGH = {"float32": 0.693145751953125, "float64": 0.6931471805598903}
+"""log(2) to 15 and 42 bits: what an integer times it leaves of a number, within log(2)/2 of it, is exact."""
+LOG_2_LOW = {"float32": 1.428606765330187e-06, "float64": 5.497923018708371e-14}
 """log(2) - LOG_2_HIGH, at 60 digits."""
 
 EXP = {
@@ -75,9 +75,19 @@ LOG_TO_2 = {
 }
 LOWEST_EXPONENT = {"float32": -172.0, "float64": -1400.0}
 """exp is 0 here, by far: its factors are those of two normal numbers."""
+LOWEST_EXPM1 = {"float32": -30.0, "float64": -60.0}
+"""exp(x) - 1 rounds to -1 here."""
 HIGHEST_EXPONENT = {"float32": 89.0, "float64": 710.0}
 """exp is infinite here."""
 LIFT = {"float32": 32, "float64": 64}
 """How many powers of two exponentials are lifted by, so that what rounds to a subnormal number is a normal one."""
-LOWEST_LIFTED = {"float32": -104.0, "float64": -746.0}
-"""exp rounds to 0 here; lifted, it is a normal number yet."""
+LOWEST_LIFTED = {"float32": -109.0, "float64": -752.0}
+"""x·exp(x) rounds to 0 here; exp(x), lifted, is a normal number yet."""
+
+_ROUND, _ROUND_64 = 1.5 * 2.0**23, 1.5 * 2.0**52
+LARGE = {"float32": _ROUND + 2 * 127, "float64": _ROUND_64 + 2 * 1023}
+"""What is added to a number to round it to an integer, in its last bits then, with two biases of exponents."""
+LIFTED_LARGE = {"float32": _ROUND + 127 + LIFT["float32"], "float64": _ROUND_64 + 1023 + LIFT["float64"]}
+"""Likewise with one bias, and `LIFT`."""
+HALVED_LARGE = {"float32": _ROUND + 127 - 1, "float64": _ROUND_64 + 1023 - 1}
+"""Likewise with one bias, less 1."""

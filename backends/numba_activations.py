@@ -1,7 +1,8 @@
 """Scalar formulas for Numba: smooth activations, and units gated by one; see `numba_piecewise` for their types.
 
 They are the ones of the NumPy backend, where a choice between two values costs nothing here. Where exp(-a) would
-be subnormal and its factor is large, h² = exp(-a) is multiplied one h after the other.
+be subnormal and its factor is large, it is lifted and brought down last, or h² = exp(-a) is multiplied one h after
+the other.
 """
 
 # ruff: noqa: D403 - formulas begin with their variables
@@ -15,30 +16,44 @@ from typing import Any
 import numpy as np
 
 from backends import numba_elementary as elementary
-from backends.numba_elementary import exp, exp_minus, exp_minus_parts, expm1, log1p_of_fraction
-from backends.numba_intrinsics import by_type, fma, polynomial
+from backends.numba_elementary import (
+    exp,
+    exp_minus,
+    expm1,
+    lift,
+    lifted_exp,
+    log1p_of_fraction,
+    lowered,
+    lowest_lifted,
+)
+from backends.numba_intrinsics import fma, polynomial
 from backends.numba_loops import formula
 from backends.numba_piecewise import clip, max_0, relu, unless_infinite
 
 SELU_SCALE = 1.0507009873554804934193349852946
-_silu_cutoff = by_type({"float32": 150.0, "float64": 1400.0})  # beyond it, x·exp(-|x|) is 0
 SELU_SCALE_ALPHA = 1.7580993408473768599402175208123  # times 1.6732632423543772848170429916717
 
 
 @formula
 def sigmoid(x: Any) -> Any:
-    """exp(min(x, 0)) / (1 + exp(-|x|))."""
-    one = type(x)(1)
-    e = exp_minus(abs(x))
+    """exp(min(x, 0)) / (1 + exp(-|x|)), both lifted."""
+    one = lift(x)
+    e = lifted_exp(-abs(x))
     return (one if x >= type(x)(0) else e) / (one + e)
 
 
 @formula
 def sigmoid_vjp(g: Any, x: Any) -> Any:
-    """σ(x)·σ(-x) = e/(1 + e)², e = exp(-|x|): 1 - σ(x) would cancel."""
-    e = exp_minus(abs(x))
-    s = type(x)(1) + e
-    return g * (e / (s * s))
+    """σ(x)·σ(-x): 1 - σ(x) would cancel."""
+    return g * _slope(lifted_exp(-abs(x)))
+
+
+@formula
+def _slope(e: Any) -> Any:
+    """e/(1 + e)² of a lifted e."""
+    one = lift(e)
+    s = one + e
+    return (e * one) / (s * s)
 
 
 @formula
@@ -63,9 +78,7 @@ def tanh(x: Any) -> Any:
 def tanh_vjp(g: Any, x: Any) -> Any:
     """sech²(x) = 4e/(1 + e)², e = exp(-2|x|): 1 - tanh² would cancel."""
     number = type(x)
-    e = exp_minus(number(2) * abs(x))
-    s = number(1) + e
-    return g * (number(4) * (e / (s * s)))
+    return g * (number(4) * _slope(lifted_exp(number(-2) * abs(x))))
 
 
 @formula
@@ -140,57 +153,57 @@ def selu_vjp(g: Any, x: Any) -> Any:
 
 @formula
 def silu(x: Any) -> Any:
-    """x·σ(x) = x/(1 + e) right of zero, x·e/(1 + e) left of it, e = exp(-|x|), whose factors come one by one."""
+    """x·σ(x) = x/(1 + e) right of zero, x·e/(1 + e) left of it, e = exp(-|x|), brought down last."""
     number = type(x)
-    one, lowest = number(1), -_silu_cutoff(x)
+    one, lowest = number(1), lowest_lifted(x)
     x = lowest if x < lowest else x
-    part, rest = exp_minus_parts(abs(x))
+    e = lifted_exp(-abs(x))
     right = x >= number(0)
-    return x * (one if right else part) / (one + part * rest) * (one if right else rest)
+    return x * (one if right else e) / fma(e, lowered(x), one) * (one if right else lowered(x))
 
 
 @formula
 def silu_vjp(g: Any, x: Any) -> Any:
-    """σ(x)·(1 + x·σ(-x)): left of zero r = e·(1 + e - a)/(1 + e)², right of it 1 - r; e = h² = exp(-a)."""
+    """σ(x)·(1 + x·σ(-x)): left of zero r = e·(1 + e - a)/(1 + e)², right of it 1 - r; e = exp(-a)."""
     number = type(x)
-    a = _capped(abs(x))
-    h = exp_minus(number(0.5) * a)
-    s = number(1) + h * h
-    r = (s - a) * h / (s * s) * h
+    a = _capped(x)
+    e = lifted_exp(-a)
+    s = fma(e, lowered(x), number(1))
+    r = (s - a) * e / (s * s) * lowered(x)
     return g * (r if x < number(0) else number(1) - r)
 
 
 @formula
 def mish(x: Any) -> Any:
-    """x·(1 - 2e²/(1 + 2e + 2e²)) right of zero, x·e·(1 - e·(1 + e)/(2 + 2e + e²)) left of it, e = h² = exp(-|x|).
+    """x·(1 - 2e²/(1 + 2e + 2e²)) right of zero, x·e·(1 - e·(1 + e)/(2 + 2e + e²)) left of it, e = exp(-|x|).
 
     tanh(log(1 + y)) is a quotient of polynomials in y; what is subtracted from 1 is at most 2/5.
     """
     number = type(x)
     one, two = number(1), number(2)
-    a = _capped(abs(x))
-    h = exp_minus(number(0.5) * a)
-    e = h * h
+    a = _capped(x)
+    lifted = lifted_exp(-a)
+    e = lifted * lowered(x)
     right = x * (one - two * e * e / (one + two * e * (one + e)))
-    left = -a * h * (one - e * (one + e) / (two + e * (two + e))) * h
+    left = -a * lifted * (one - e * (one + e) / (two + e * (two + e))) * lowered(x)
     return left if x < number(0) else right
 
 
 @formula
 def mish_vjp(g: Any, x: Any) -> Any:
-    """1 + e²·(4x - 2 + 4(x - 1)e - 4e²) / (1 + 2e + 2e²)², e = h² = exp(-|x|), right of zero.
+    """1 + e²·(4x - 2 + 4(x - 1)e - 4e²) / (1 + 2e + 2e²)², e = exp(-|x|), right of zero.
 
     Left of it, e·(4(x + 1) + (4x + 6)e + 4e² + e³) / (2 + 2e + e²)².
     """
     number = type(x)
     one, two, four = number(1), number(2), number(4)
-    a = _capped(abs(x))
-    h = exp_minus(number(0.5) * a)
-    e = h * h
+    a = _capped(x)
+    lifted = lifted_exp(-a)
+    e = lifted * lowered(x)
     s = one + two * e * (one + e)
     right = one + e * e * (four * a - two + four * e * (a - one - e)) / (s * s)
     s = two + e * (two + e)
-    left = (four * (one - a) + e * (number(6) - four * a + e * (four + e))) * h / (s * s) * h
+    left = (four * (one - a) + e * (number(6) - four * a + e * (four + e))) * lifted / (s * s) * lowered(x)
     return g * (left if x < number(0) else right)
 
 
@@ -301,7 +314,8 @@ def tanh_shrink_vjp(g: Any, x: Any) -> Any:
 def swiglu(x: Any, gate: Any) -> Any:
     """x·silu(gate); left of zero -x·a·h/(1 + h²)·h, a = -gate."""
     number = type(x)
-    a = _capped(abs(gate))
+    a = abs(gate)
+    a = number(4096) if a > number(4096) else a  # exp(-2048) is 0 by far, and infinity times it NaN
     h = exp_minus(number(0.5) * a)
     part = a * h / (number(1) + h * h)
     return x * (gate - part * h) if gate > number(0) else unless_infinite(-x * part * h, x, gate, gate)
@@ -344,7 +358,7 @@ def times_sigmoid_slope(x: Any, gate: Any) -> Any:
 
 
 @formula
-def _capped(a: Any) -> Any:
-    """Keep an infinite a from making inf·0: exp(-2048) is 0 by far."""
-    limit = type(a)(4096)
+def _capped(x: Any) -> Any:
+    """Return |x|, or what makes |x|·exp(-|x|) 0, lest an infinite one made inf·0."""
+    a, limit = abs(x), -lowest_lifted(x)
     return limit if a > limit else a

@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from backends.numba_elementary import log
-from backends.numba_intrinsics import from_bits, larger, smaller_unsigned, to_bits
-from backends.numba_loops import formula, sum_of, total
+from backends.numba_intrinsics import add, by_type, from_bits, larger, smaller_unsigned, to_bits
+from backends.numba_loops import BLOCK, formula, subroutine, sum_of, total
 from backends.numba_losses import ratio
-from backends.numba_rows import exp_sums, exps, product
+from backends.numba_rows import exp_sums, exps, product, rising
+
+_is_narrow = by_type({"float32": 1.0, "float64": 0.0})
 
 # --- cross entropies ------------------------------------------------------------------------------------------
 
@@ -59,7 +61,7 @@ def softmax_cross_entropy_vjp(out: Any, g: Any, x: Any, target: Any, label_smoot
     """softmax(x)·Σ s - s."""
     number = type(x[0])
     share, rest = number(label_smoothing / x.shape[0]), number(1 - label_smoothing)
-    weight = number(((1 - label_smoothing) * sum_of(target) + label_smoothing) / exps(out, x, 1))
+    weight = number(((1 - label_smoothing) * sum_of(target) + label_smoothing) / exps(out, x, rising))
     for j in range(x.shape[0]):
         out[j] = g * (out[j] * weight - (rest * target[j] + share))
 
@@ -98,7 +100,7 @@ def softmax_cross_entropy_with_integer_labels_vjp(
         return
     share, at_label = label_smoothing / x.shape[0], (1 - label_smoothing) * weight[label]
     all_ = at_label + (share * sum_of(weight) if label_smoothing > 0 else 0.0)
-    scale = number(all_ / exps(out, x, 1))
+    scale = number(all_ / exps(out, x, rising))
     for j in range(x.shape[0]):
         out[j] *= scale
     if label_smoothing > 0:
@@ -214,14 +216,29 @@ def cosine_similarity_vjp(out: Any, g: Any, prediction: Any, target: Any, eps: A
 @formula
 def _cosine(prediction: Any, target: Any, first: Any, second: Any, eps: Any) -> Any:
     """Return the cosine, and the two norms, or eps, times their scales."""
-    size = _at_least(math.sqrt(total(_scaled_product, (prediction, prediction, first, first))), eps * first)
-    other = _at_least(math.sqrt(total(_scaled_product, (target, target, second, second))), eps * second)
-    return total(_scaled_product, (prediction, target, first, second)) / size / other, size, other
+    squares, others, products = _products(prediction, target, first, second)
+    size, other = _at_least(math.sqrt(squares), eps * first), _at_least(math.sqrt(others), eps * second)
+    return products / size / other, size, other
+
+
+@subroutine
+def _products(x: Any, y: Any, first: Any, second: Any) -> Any:
+    """Return Σ x·x, Σ y·y and Σ x·y of what is scaled, in float64, where products of float32 are exact."""
+    squares = others = products = 0.0
+    for start in range(0, x.shape[0], BLOCK):
+        one = other = both = 0.0
+        for j in range(start, min(start + BLOCK, x.shape[0])):
+            a, b = x[j] * first, y[j] * second
+            one, other, both = add(one, a * a), add(other, b * b), add(both, a * b)
+        squares, others, products = squares + one, others + other, products + both
+    return squares, others, products
 
 
 @formula
 def _scale(x: Any) -> Any:
-    """Return the power of two by which no square of an entry over- or underflows; 1 nearly always."""
+    """Return the power of two by which no square of an entry over- or underflows in float64; 1 nearly always."""
+    if _is_narrow(x[0]) > 0:
+        return 1.0
     bits = to_bits(abs(x[0]))
     for j in range(1, x.shape[0]):
         bits = larger(bits, to_bits(abs(x[j])))
@@ -234,11 +251,6 @@ def _scale(x: Any) -> Any:
 @formula
 def _at_least(norm: Any, eps: Any) -> Any:
     return eps if norm <= eps else norm
-
-
-@formula
-def _scaled_product(x: Any, y: Any, first: Any, second: Any) -> Any:
-    return (x * first) * (y * second)
 
 
 @formula

@@ -15,7 +15,7 @@ import math
 from typing import Any
 
 from backends import elementary_constants as constants
-from backends.numba_intrinsics import by_type, copysign, fma, lifted_power, polynomial, split, two_powers
+from backends.numba_intrinsics import by_type, copysign, fma, one_power, polynomial, split, two_powers
 from backends.numba_loops import formula
 
 INFINITY = math.inf
@@ -28,8 +28,13 @@ _log_2_high = by_type(constants.LOG_2_HIGH)
 _log_2_low = by_type(constants.LOG_2_LOW)
 _lowest_exponent = by_type(constants.LOWEST_EXPONENT)
 _highest_exponent = by_type(constants.HIGHEST_EXPONENT)
-_lowest_lifted = by_type(constants.LOWEST_LIFTED)
-_large = by_type({"float32": 1.5 * 2.0**23, "float64": 1.5 * 2.0**52})
+lowest_lifted = by_type(constants.LOWEST_LIFTED)
+lift = by_type({name: 2.0**power for name, power in constants.LIFT.items()})
+lowered = by_type({name: 2.0**-power for name, power in constants.LIFT.items()})
+_large = by_type(constants.LARGE)
+_lifted_large = by_type(constants.LIFTED_LARGE)
+_halved_large = by_type(constants.HALVED_LARGE)
+_lowest_expm1 = by_type(constants.LOWEST_EXPM1)
 _smallest_normal = by_type({"float32": 2.0**-126, "float64": 2.0**-1022})
 _subnormal_shift = by_type({"float32": 24, "float64": 53})
 
@@ -55,11 +60,11 @@ def exp_parts(x: Any) -> Any:
 
 @formula
 def lifted_exp(x: Any) -> Any:
-    """2**LIFT·exp(x) for x <= 0, to be divided by a sum of such: three quarters of the instructions of exp."""
-    lowest = _lowest_lifted(x)
-    shifted, r = _reduce(lowest if x < lowest else x)  # noqa: FURB136 - NaN stays
-    one = type(x)(1)
-    return fma(fma(_exp_polynomial(r), r, one), r, one) * lifted_power(shifted)
+    """2**LIFT·exp(x) for x <= 0, to be brought down when all else is done: it is normal, and one power of two."""
+    lowest = lowest_lifted(x)
+    shifted, r = _reduce(lowest if x < lowest else x, _lifted_large(x))  # noqa: FURB136 - NaN stays
+    power = one_power(shifted)
+    return fma(r * power, _growth(r), power)
 
 
 @formula
@@ -79,43 +84,46 @@ def exp_minus_parts(a: Any) -> Any:
 def expm1(x: Any) -> Any:
     """exp(x) - 1, without cancellation."""
     highest = _highest_exponent(x)
-    half = half_expm1(highest if x > highest else x)  # noqa: FURB136 - NaN stays
+    half = _half_expm1(highest if x > highest else x)  # noqa: FURB136 - NaN stays
     return copysign(half + half, x)  # -0 is its own
-
-
-@formula
-def half_expm1(x: Any) -> Any:
-    """(exp(x) - 1) / 2 = 2**(n - 1)·(exp(r) - 1) + (2**(n - 1) - 1/2), x finite; each difference is exact."""
-    lowest = _lowest_exponent(x)
-    shifted, r = _reduce(lowest if x < lowest else x)  # noqa: FURB136 - NaN stays
-    first, second = two_powers(shifted - type(x)(1))
-    power = first * second
-    return fma(power, fma(_exp_polynomial(r) * r, r, r), power - type(x)(0.5))
 
 
 @formula
 def tanh(x: Any) -> Any:
     """-m/(2 + m), m = exp(-2|x|) - 1."""
-    half = half_expm1(type(x)(-2) * abs(x))
+    half = _half_expm1(type(x)(-2) * abs(x))
     return copysign(half / (type(x)(1) + half), x)
+
+
+@formula
+def _half_expm1(x: Any) -> Any:
+    """(exp(x) - 1) / 2 = 2**(n - 1)·(exp(r) - 1) + (2**(n - 1) - 1/2), x finite; each difference is exact."""
+    lowest = _lowest_expm1(x)
+    shifted, r = _reduce(lowest if x < lowest else x, _halved_large(x))  # noqa: FURB136 - NaN stays
+    power = one_power(shifted)
+    return fma(r * power, _growth(r), power - type(x)(0.5))
 
 
 @formula
 def _exp_parts(x: Any) -> Any:
     lowest = _lowest_exponent(x)
-    shifted, r = _reduce(lowest if x < lowest else x)  # noqa: FURB136 - NaN stays
-    one = type(x)(1)
+    shifted, r = _reduce(lowest if x < lowest else x, _large(x))  # noqa: FURB136 - NaN stays
     first, second = two_powers(shifted)
-    return fma(fma(_exp_polynomial(r), r, one), r, one) * first, second
+    return fma(r * first, _growth(r), first), second
 
 
 @formula
-def _reduce(x: Any) -> Any:
-    """Return n + a large number, and r, with x = n·log(2) + r, n whole and |r| <= log(2)/2."""
-    large = _large(x)
+def _reduce(x: Any, large: Any) -> Any:
+    """Return n + `large`, whose last bits are an exponent, and r, with x = n·log(2) + r and |r| <= log(2)/2."""
     shifted = fma(x, type(x)(constants.LOG2_E), large)  # rounds to an integer
     n = shifted - large
     return shifted, fma(n, -_log_2_low(x), fma(n, -_log_2_high(x), x))
+
+
+@formula
+def _growth(r: Any) -> Any:
+    """(exp(r) - 1) / r = 1 + r·Q(r)."""
+    return fma(_exp_polynomial(r), r, type(r)(1))
 
 
 # --- logarithms -----------------------------------------------------------------------------------------------

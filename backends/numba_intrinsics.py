@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import functools
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
 from llvmlite import ir
@@ -12,10 +14,11 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from backends.elementary_constants import LIFT
-
 LINE = 64
 """Bytes of a cache line, and of the longest vectors."""
+
+SHORT = 6
+"""Coefficients of a polynomial that takes fewer operations than it is worth to shorten the wait for the last."""
 
 _LAYOUTS = {
     # integer of the same size, bits of the fraction, bias of the exponent
@@ -24,6 +27,35 @@ _LAYOUTS = {
 }
 
 _INTEGERS = {types.float32: types.int32, types.float64: types.int64}
+
+# --- calls ----------------------------------------------------------------------------------------------------
+
+
+@intrinsic
+def call_apart(typing: Any, function: Any, arguments: Any) -> Any:
+    """Call `function(*arguments)`, which LLVM keeps apart from the caller.
+
+    A loop that is inlined into a large function shares its registers: the constants of its formula no longer have
+    one each and are loaded anew for each vector.
+    """
+    signature = typing.resolve_function_type(function, tuple(arguments), {})
+
+    def generate(context: Any, builder: Any, _: Any, values: Any) -> Any:
+        called = context.get_function(function, signature)
+        before = set(map(id, _calls(builder)))
+        result = called(builder, cgutils.unpack_tuple(builder, values[1]))
+        for call in _calls(builder):
+            if id(call) not in before:
+                call.attributes.add("noinline")
+        return result
+
+    return signature.return_type(function, arguments), generate
+
+
+def _calls(builder: Any) -> Iterator[Any]:
+    for block in builder.function.blocks:
+        yield from (found for found in block.instructions if isinstance(found, ir.CallInstr))
+
 
 # --- arithmetic -----------------------------------------------------------------------------------------------
 
@@ -70,17 +102,25 @@ def by_type(values: Mapping[str, float]) -> Callable[[Any], Any]:
 
 
 def polynomial(coefficients: Mapping[str, tuple[float, ...]]) -> Callable[[Any], Any]:
-    """Return a polynomial for compiled code, by Horner's rule; its coefficients go with the type of x."""
+    """Return a polynomial for compiled code, highest power first; its coefficients go with the type of x.
+
+    A short one goes by Horner's rule, which has the fewest operations. Each of them waits for the one before, so
+    that a long one joins neighbours, then pairs, and so on (Estrin 1960): a processor sees not so many others.
+    """
 
     @intrinsic
     def evaluate(typing: Any, x: Any) -> Any:
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            (point,) = arguments
-            first, *rest = (ir.Constant(point.type, c) for c in coefficients[x.name])
-            for coefficient in rest:
-                first = builder.fma(first, point, coefficient)
-            return first
+            (power,) = arguments
+            terms = [ir.Constant(power.type, c) for c in reversed(coefficients[x.name])]
+            if len(terms) <= SHORT:
+                return functools.reduce(lambda high, low: builder.fma(high, power, low), reversed(terms))
+            while len(terms) > 1:
+                pairs = itertools.zip_longest(terms[::2], terms[1::2])
+                terms = [low if high is None else builder.fma(high, power, low) for low, high in pairs]
+                power = builder.fmul(power, power)
+            return terms[0]
 
         return x(x), generate
 
@@ -91,12 +131,21 @@ def polynomial(coefficients: Mapping[str, tuple[float, ...]]) -> Callable[[Any],
 
 
 @intrinsic
-def two_powers(typing: Any, shifted: Any) -> Any:
-    """Return two powers of two, about equal, whose product is 2**n, for n + 1.5·2**bits of the fraction.
+def one_power(typing: Any, shifted: Any) -> Any:
+    """Return 2**n, a normal number, for n + `LARGE` with one bias of the exponent in it."""
+    integer, fraction, _ = _LAYOUTS[shifted]
 
-    The last bits of that sum are those of the integer n.
-    """
-    integer, fraction, bias = _LAYOUTS[shifted]
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        power = builder.shl(builder.bitcast(arguments[0], integer), ir.Constant(integer, fraction))
+        return builder.bitcast(power, arguments[0].type)
+
+    return shifted(shifted), generate
+
+
+@intrinsic
+def two_powers(typing: Any, shifted: Any) -> Any:
+    """Return two powers of two, about equal, whose product is 2**n, for n + `LARGE` with two biases in it."""
+    integer, fraction, _ = _LAYOUTS[shifted]
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         def constant(value: int) -> Any:
@@ -106,28 +155,10 @@ def two_powers(typing: Any, shifted: Any) -> Any:
         whole = builder.shl(bits, constant(fraction))
         # The last bit of n lies below the exponent's.
         half = builder.and_(builder.shl(bits, constant(fraction - 1)), constant(-1 << fraction))
-        powers = [builder.add(part, constant(bias << fraction)) for part in (half, builder.sub(whole, half))]
-        return context.make_tuple(
-            builder, signature.return_type, [builder.bitcast(power, arguments[0].type) for power in powers]
-        )
+        powers = (builder.bitcast(power, arguments[0].type) for power in (half, builder.sub(whole, half)))
+        return context.make_tuple(builder, signature.return_type, list(powers))
 
     return types.UniTuple(shifted, 2)(shifted), generate
-
-
-@intrinsic
-def lifted_power(typing: Any, shifted: Any) -> Any:
-    """Return 2**(n + LIFT), for n as `two_powers` takes it: a normal number even where 2**n is none.
-
-    It is one power where 2**n takes two, for factors that are brought down later.
-    """
-    integer, fraction, bias = _LAYOUTS[shifted]
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        whole = builder.shl(builder.bitcast(arguments[0], integer), ir.Constant(integer, fraction))
-        lifted = builder.add(whole, ir.Constant(integer, bias + LIFT[shifted.name] << fraction))
-        return builder.bitcast(lifted, arguments[0].type)
-
-    return shifted(shifted), generate
 
 
 @intrinsic
@@ -234,6 +265,21 @@ def _allocation(size: int, number: Any, arguments: tuple[Any, ...]) -> Any:
         return made._getvalue()  # noqa: SLF001 - as Numba's own generators do
 
     return array(*arguments), generate
+
+
+@intrinsic
+def unowned(typing: Any, array: Any) -> Any:
+    """Return an array, which the caller keeps, as one whose views are not counted.
+
+    Threads would wait for each other to count references to the array that they have parts of.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        view = context.make_array(array)(context, builder, arguments[0])
+        view.meminfo, view.parent = (cgutils.get_null_value(field.type) for field in (view.meminfo, view.parent))
+        return view._getvalue()  # noqa: SLF001 - as Numba's own generators do
+
+    return array(array), generate
 
 
 @intrinsic

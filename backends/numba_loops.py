@@ -26,7 +26,7 @@ import numpy as np
 from numba import njit, prange, types
 from numba.extending import overload, register_jitable
 
-from backends.numba_intrinsics import LINE, add, buffer, buffer_of_results, fence, store_line
+from backends.numba_intrinsics import LINE, add, buffer, buffer_of_results, call_apart, fence, store_line, unowned
 
 
 def _allow_long_vectors() -> None:
@@ -47,6 +47,9 @@ CHUNK = 8192
 
 BLOCK = 512
 """Elements that are computed before they are summed or streamed: they stay in the first-level cache."""
+
+APART_FROM = 64
+"""Elements of a loop that repay a call (2 ns) by what the loop gains; see `call_apart`."""
 
 SHORT = 65_536
 """Elements of a row, 256 KiB of float32, that stay in the second-level cache while it is read again."""
@@ -141,7 +144,7 @@ def elementwise(scalar: Callable[..., Any], *, streams: bool = False) -> Kernels
         for c in prange((n + chunk - 1) // chunk):
             start = c * chunk
             stop = min(start + chunk, n)
-            _fill(scalar, out[start:stop], _cut(operands, start, stop))
+            call_apart(_fill, (scalar, unowned(out)[start:stop], _cut(operands, start, stop)))
 
     def streamed(out: Any, head: int, *operands: Any) -> None:
         """Chunks begin with a cache line, `head` elements after the first."""
@@ -149,23 +152,22 @@ def elementwise(scalar: Callable[..., Any], *, streams: bool = False) -> Kernels
         for c in prange((n - head + CHUNK - 1) // CHUNK + 1):
             start = max(0, head + (c - 1) * CHUNK)
             stop = min(head + c * CHUNK, n)
-            _stream(scalar, out[start:stop], _cut(operands, start, stop))
+            call_apart(_stream, (scalar, unowned(out)[start:stop], _cut(operands, start, stop)))
 
     return _compiled("elementwise", scalar, serial, parallel, **({"streamed": streamed} if streams else {}))
 
 
 def rowwise(row: Callable[..., None]) -> Kernels:
-    """Return kernels for `row(out[i], *operands[i])`, which fills a row of a two-dimensional `out`."""
+    """Return kernels for `row(unowned(out)[i], *operands[i])`, which fills a row of a two-dimensional `out`."""
 
     def serial(out: Any, *operands: Any) -> None:
-        for i in range(out.shape[0]):
-            row(out[i], *_at(operands, i))
+        _rows(row, out, operands)
 
     def parallel(out: Any, chunk: int, *operands: Any) -> None:
         n = out.shape[0]
         for c in prange((n + chunk - 1) // chunk):
-            for i in range(c * chunk, min((c + 1) * chunk, n)):
-                row(out[i], *_at(operands, i))
+            start, stop = c * chunk, min((c + 1) * chunk, n)
+            call_apart(_rows, (row, unowned(out)[start:stop], _cut(operands, start, stop)))
 
     return _compiled("rowwise", row, serial, parallel)
 
@@ -184,7 +186,7 @@ def in_two_passes(reduce: Callable[..., Any], finish: Callable[..., None], short
         n = out.shape[0]
         for c in prange((n + chunk - 1) // chunk):
             start, stop = c * chunk, min((c + 1) * chunk, n)
-            _whole_rows(reduce, finish, short, out[start:stop], _cut(operands, start, stop))
+            call_apart(_whole_rows, (reduce, finish, short, unowned(out)[start:stop], _cut(operands, start, stop)))
 
     def split(out: Any, parts: int, *operands: Any) -> None:
         n = out.shape[1]
@@ -192,11 +194,11 @@ def in_two_passes(reduce: Callable[..., Any], finish: Callable[..., None], short
         for i in range(out.shape[0]):
             row = _at(operands, i)
             for p in prange(parts):
-                _keep(sums[p], reduce(*_cut(row, p * n // parts, (p + 1) * n // parts)))
+                _keep(sums[p], call_apart(reduce, _cut(row, p * n // parts, (p + 1) * n // parts)))
             whole = merged(sums)
             for p in prange(parts):
                 start, stop = p * n // parts, (p + 1) * n // parts
-                finish(out[i, start:stop], whole, *_cut(row, start, stop))
+                call_apart(finish, (unowned(out)[i, start:stop], whole, *_cut(row, start, stop)))
 
     return _compiled(f"{finish.__name__}.in_two_passes", reduce, serial, parallel, split=split)
 
@@ -216,7 +218,7 @@ def summed(scalar: Callable[..., Any]) -> Kernels:
     def parallel(out: Any, chunk: int, length: int, divisor: float, *operands: Any) -> None:  # noqa: ARG001
         sums = np.empty((operands[0].shape[0] + length - 1) // length)
         for c in prange(sums.shape[0]):
-            sums[c] = total(scalar, _cut(operands, c * length, (c + 1) * length))
+            sums[c] = call_apart(total, (scalar, _cut(operands, c * length, (c + 1) * length)))
         result = 0.0
         for c in range(sums.shape[0]):
             result += sums[c]
@@ -240,19 +242,25 @@ def total(scalar: Any, operands: Any) -> Any:
     for start in range(0, n, BLOCK):
         stop = min(start + BLOCK, n)
         block = terms[: stop - start]
-        _fill(scalar, block, _cut(operands, start, stop))
+        fill(scalar, block, _cut(operands, start, stop))
         result += sum_of(block)
     return result
 
 
-@formula
+@subroutine
+def _rows(row: Any, out: Any, operands: Any) -> None:
+    for i in range(out.shape[0]):
+        row(unowned(out)[i], *_at(operands, i))
+
+
+@subroutine
 def _whole_rows(reduce: Any, finish: Any, short: Any, out: Any, operands: Any) -> None:
     for i in range(out.shape[0]):
         row = _at(operands, i)
         if out.shape[1] <= SHORT:
-            short(out[i], *row)
+            short(unowned(out)[i], *row)
         else:
-            finish(out[i], reduce(*row), *row)
+            finish(unowned(out)[i], reduce(*row), *row)
 
 
 @formula
@@ -306,6 +314,15 @@ def _stream(scalar: Any, out: Any, operands: Any) -> None:
 
 
 @formula
+def fill(scalar: Any, out: Any, operands: Any) -> None:
+    """Let out[i] = scalar(*operands[i]), apart from the caller's loops where that pays."""
+    if out.shape[0] < APART_FROM:
+        _fill(scalar, out, operands)
+    else:
+        call_apart(_fill, (scalar, out, operands))
+
+
+@subroutine
 def _fill(scalar: Any, out: Any, operands: Any) -> None:
     for i in range(out.shape[0]):
         out[i] = scalar(*_at(operands, i))
@@ -340,7 +357,7 @@ def _compile_cut(operands: Any, start: Any, stop: Any) -> Any:
 def _of_each(operands: Any, arguments: str, index: str) -> Any:
     """Return a function written out for as many operands: one that calls itself takes Numba ten times as long."""
     each = (
-        f"operands[{k}][{index}]" if isinstance(operand, types.Array) else f"operands[{k}]"
+        f"unowned(operands[{k}])[{index}]" if isinstance(operand, types.Array) else f"operands[{k}]"
         for k, operand in enumerate(operands)
     )
     return eval(f"lambda operands, {arguments}: ({', '.join(each)},)")

@@ -14,16 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from backends.elementary_constants import LIFT
 from backends.numba_activations import times_sigmoid, times_sigmoid_slope
-from backends.numba_elementary import lifted_exp, log
-from backends.numba_intrinsics import add, by_type, from_bits, larger, smaller_unsigned, to_bits
-from backends.numba_loops import BLOCK, formula, numbers, subroutine, sum_of
+from backends.numba_elementary import lifted_exp, log, lowered
+from backends.numba_intrinsics import add, call_apart, from_bits, larger, smaller_unsigned, to_bits, unowned
+from backends.numba_loops import APART_FROM, BLOCK, fill, formula, numbers, subroutine, sum_of
 
 FOURS_FROM = 256
 """Numbers from which on it pays to add up four at a time first."""
-
-_lowered = by_type({name: 2.0**-lift for name, lift in LIFT.items()})
 
 # --- softmax and its kin: short rows --------------------------------------------------------------------------
 
@@ -31,25 +28,25 @@ _lowered = by_type({name: 2.0**-lift for name, lift in LIFT.items()})
 @formula
 def softmax(out: Any, x: Any) -> None:
     """exp(x - max(x)), normalised. A row with +inf, or of -inf alone, is NaN, as in PyTorch and JAX."""
-    _scale(out, 1 / exps(out, x, 1))
+    _scale(out, 1 / exps(out, x, rising))
 
 
 @formula
 def softmin(out: Any, x: Any) -> None:
     """softmax(-x)."""
-    _scale(out, 1 / exps(out, x, -1))
+    _scale(out, 1 / exps(out, x, falling))
 
 
 @formula
 def softmax_vjp(out: Any, g: Any, x: Any) -> None:
     """y·(g - Σ g·y), y = softmax(x)."""
-    _turn(out, g, exps(out, x, 1), 1)
+    _turn(out, g, exps(out, x, rising), rising)
 
 
 @formula
 def softmin_vjp(out: Any, g: Any, x: Any) -> None:
     """y·(Σ g·y - g), y = softmin(x)."""
-    _turn(out, g, exps(out, x, -1), -1)
+    _turn(out, g, exps(out, x, falling), falling)
 
 
 @formula
@@ -61,22 +58,47 @@ def log_softmax(out: Any, x: Any) -> None:
 @formula
 def log_softmax_vjp(out: Any, g: Any, x: Any) -> None:
     """g - softmax(x)·Σ g."""
-    weight = type(x[0])(sum_of(g) / exps(out, x, 1))
+    weight = type(x[0])(sum_of(g) / exps(out, x, rising))
     for j in range(x.shape[0]):
         out[j] = g[j] - out[j] * weight
 
 
+@formula
+def rising(x: Any) -> Any:
+    """Return x, of which softmax takes the exponential; a function, so that LLVM knows it."""
+    return x
+
+
+@formula
+def falling(x: Any) -> Any:
+    """Return -x, of which softmin does."""
+    return -x
+
+
 @subroutine
-def exps(out: Any, x: Any, sign: Any) -> Any:
-    """Fill `out` with exp(sign·x - largest), lifted, and return their sum."""
-    scale, largest = type(x[0])(sign), largest_of(x, sign)
+def exps(out: Any, x: Any, turned: Any) -> Any:
+    """Fill `out` with exp(turned(x) - largest), lifted, and return their sum."""
+    largest = largest_of(x, turned)
     total = 0.0
     for start in range(0, x.shape[0], BLOCK):
-        block, part = out[start : start + BLOCK], x[start : start + BLOCK]
-        for j in range(part.shape[0]):
-            block[j] = lifted_exp(scale * part[j] - largest)
+        block = unowned(out)[start : start + BLOCK]
+        _fill_exps(block, unowned(x)[start : start + BLOCK], largest, turned)
         total += _sum_of_fours(block)
     return total
+
+
+@formula
+def _fill_exps(out: Any, x: Any, largest: Any, turned: Any) -> None:
+    if x.shape[0] < APART_FROM:
+        _exps_of(out, x, largest, turned)
+    else:
+        call_apart(_exps_of, (out, x, largest, turned))
+
+
+@subroutine
+def _exps_of(out: Any, x: Any, largest: Any, turned: Any) -> None:
+    for j in range(x.shape[0]):
+        out[j] = lifted_exp(turned(x[j]) - largest)
 
 
 @formula
@@ -101,10 +123,10 @@ def _scale(out: Any, factor: Any) -> None:
 
 
 @formula
-def _turn(y: Any, g: Any, total: Any, sign: Any) -> None:
-    """Turn y, exponentials with the sum `total`, into sign·y/total·(g - Σ g·y/total)."""
+def _turn(y: Any, g: Any, total: Any, turned: Any) -> None:
+    """Turn y, exponentials with the sum `total`, into turned(y/total·(g - Σ g·y/total))."""
     number = type(y[0])
-    scale, mean = number(sign / total), number(_dot(g, y) / total)
+    scale, mean = number(turned(1 / total)), number(_dot(g, y) / total)
     for j in range(y.shape[0]):
         y[j] *= scale * (g[j] - mean)
 
@@ -118,12 +140,11 @@ def _dot(x: Any, y: Any) -> Any:
 
 
 @subroutine
-def largest_of(x: Any, sign: Any) -> Any:
-    """Return the largest of sign·x, from their bits: LLVM vectorises a maximum of integers alone."""
-    scale = type(x[0])(sign)
-    above = below = to_bits(scale * x[0])
+def largest_of(x: Any, turned: Any) -> Any:
+    """Return the largest of turned(x), from their bits: LLVM vectorises a maximum of integers alone."""
+    above = below = to_bits(turned(x[0]))
     for j in range(x.shape[0]):  # from 0, for whole vectors
-        bits = to_bits(scale * x[j])
+        bits = to_bits(turned(x[j]))
         above, below = larger(above, bits), smaller_unsigned(below, bits)
     return from_bits(above if above >= 0 else below, x[0])
 
@@ -134,13 +155,13 @@ def largest_of(x: Any, sign: Any) -> Any:
 @formula
 def exp_sums(x: Any) -> Any:
     """Return the largest entry, and Σ exp(x - largest)."""
-    return _exp_sums(x, x, 1, False)  # noqa: FBT003 - compiled code takes no keywords here
+    return _exp_sums(x, x, rising, False)  # noqa: FBT003 - compiled code takes no keywords here
 
 
 @formula
 def weighted_exp_sums(g: Any, x: Any) -> Any:
     """Return those, and Σ g·exp(x - largest)."""
-    return _exp_sums(g, x, 1, True)  # noqa: FBT003
+    return _exp_sums(g, x, rising, True)  # noqa: FBT003
 
 
 @formula
@@ -153,23 +174,23 @@ def exp_sums_and_plain(g: Any, x: Any) -> Any:
 @formula
 def falling_exp_sums(x: Any) -> Any:
     """Return the largest of -x, and Σ exp(-x - largest)."""
-    return _exp_sums(x, x, -1, False)  # noqa: FBT003
+    return _exp_sums(x, x, falling, False)  # noqa: FBT003
 
 
 @formula
 def falling_weighted_exp_sums(g: Any, x: Any) -> Any:
     """Return those, and Σ g·exp(-x - largest)."""
-    return _exp_sums(g, x, -1, True)  # noqa: FBT003
+    return _exp_sums(g, x, falling, True)  # noqa: FBT003
 
 
 @subroutine
-def _exp_sums(g: Any, x: Any, sign: Any, weighted: Any) -> Any:
-    number, scale = type(x[0]), type(x[0])(sign)
+def _exp_sums(g: Any, x: Any, turned: Any, weighted: Any) -> Any:
+    number = type(x[0])
     largest, exps, weighted_exps = number(-math.inf), 0.0, 0.0
     block = numbers(x[0])
     for start in range(0, x.shape[0], BLOCK):
-        part = x[start : start + BLOCK]
-        grown = largest_of(part, sign)
+        part = unowned(x)[start : start + BLOCK]
+        grown = largest_of(part, turned)
         if grown > largest:
             if exps > 0:
                 shrink = math.exp(np.float64(largest) - np.float64(grown))
@@ -178,20 +199,19 @@ def _exp_sums(g: Any, x: Any, sign: Any, weighted: Any) -> Any:
             largest = grown
         if largest == number(-math.inf) and grown == largest:  # masked so far
             continue
-        for j in range(part.shape[0]):
-            block[j] = lifted_exp(scale * part[j] - largest)
+        _fill_exps(block, part, largest, turned)
         exps += sum_of(block[: part.shape[0]])
         if weighted:
-            weighted_exps += _dot(g[start : start + BLOCK], block[: part.shape[0]])
-    lowered = np.float64(_lowered(largest))
-    return np.float64(largest), exps * lowered, weighted_exps * lowered, 0.0
+            weighted_exps += _dot(unowned(g)[start : start + BLOCK], block[: part.shape[0]])
+    unit = np.float64(lowered(largest))
+    return np.float64(largest), exps * unit, weighted_exps * unit, 0.0
 
 
 @formula
 def softmax_of_sums(out: Any, sums: Any, x: Any) -> None:
     """softmax(x)."""
     number = type(x[0])
-    largest, scale = number(sums[0]), _lowered(x[0]) * number(1 / sums[1])
+    largest, scale = number(sums[0]), lowered(x[0]) * number(1 / sums[1])
     for j in range(x.shape[0]):
         out[j] = lifted_exp(x[j] - largest) * scale
 
@@ -200,7 +220,7 @@ def softmax_of_sums(out: Any, sums: Any, x: Any) -> None:
 def softmax_vjp_of_sums(out: Any, sums: Any, g: Any, x: Any) -> None:
     """y·(g - Σ g·y), y = softmax(x)."""
     number = type(x[0])
-    largest, scale, mean = number(sums[0]), _lowered(x[0]) * number(1 / sums[1]), number(sums[2] / sums[1])
+    largest, scale, mean = number(sums[0]), lowered(x[0]) * number(1 / sums[1]), number(sums[2] / sums[1])
     for j in range(x.shape[0]):
         out[j] = lifted_exp(x[j] - largest) * scale * (g[j] - mean)
 
@@ -218,7 +238,7 @@ def log_softmax_of_sums(out: Any, sums: Any, x: Any) -> None:
 def log_softmax_vjp_of_sums(out: Any, sums: Any, g: Any, x: Any) -> None:
     """g - softmax(x)·Σ g."""
     number = type(x[0])
-    largest, weight = number(sums[0]), _lowered(x[0]) * number(sums[3] / sums[1])
+    largest, weight = number(sums[0]), lowered(x[0]) * number(sums[3] / sums[1])
     for j in range(x.shape[0]):
         out[j] = g[j] - lifted_exp(x[j] - largest) * weight
 
@@ -227,7 +247,7 @@ def log_softmax_vjp_of_sums(out: Any, sums: Any, g: Any, x: Any) -> None:
 def softmin_of_sums(out: Any, sums: Any, x: Any) -> None:
     """softmax(-x)."""
     number = type(x[0])
-    largest, scale = number(sums[0]), _lowered(x[0]) * number(1 / sums[1])
+    largest, scale = number(sums[0]), lowered(x[0]) * number(1 / sums[1])
     for j in range(x.shape[0]):
         out[j] = lifted_exp(-x[j] - largest) * scale
 
@@ -236,7 +256,7 @@ def softmin_of_sums(out: Any, sums: Any, x: Any) -> None:
 def softmin_vjp_of_sums(out: Any, sums: Any, g: Any, x: Any) -> None:
     """y·(Σ g·y - g), y = softmin(x)."""
     number = type(x[0])
-    largest, scale, mean = number(sums[0]), _lowered(x[0]) * number(1 / sums[1]), number(sums[2] / sums[1])
+    largest, scale, mean = number(sums[0]), lowered(x[0]) * number(1 / sums[1]), number(sums[2] / sums[1])
     for j in range(x.shape[0]):
         out[j] = lifted_exp(-x[j] - largest) * scale * (mean - g[j])
 
@@ -251,7 +271,7 @@ def sparsemax(out: Any, x: Any) -> None:
     Σ max(x - max(x) - tau, 0) - 1 is convex and falls in tau, so that Newton's steps from the left, -1, stay left
     of its zero; they end there after a few, where sorting takes more and a copy.
     """
-    largest = np.float64(largest_of(x, 1))
+    largest = np.float64(largest_of(x, rising))
     tau = -1.0 if abs(largest) < np.inf else np.nan
     while True:
         count, above = 0.0, -1.0
@@ -286,19 +306,21 @@ def sparsemax_vjp(out: Any, g: Any, x: Any) -> None:
 def glu(out: Any, x: Any) -> None:
     """value·σ(gate), the halves of x."""
     half = out.shape[0]
-    for j in range(half):
-        out[j] = times_sigmoid(x[j], x[half + j])
+    fill(times_sigmoid, out, (unowned(x)[:half], unowned(x)[half:]))
 
 
 @formula
 def glu_vjp(out: Any, g: Any, x: Any) -> None:
     """g·σ(gate), and g·value·σ(gate)·σ(-gate)."""
     half = g.shape[0]
-    value, gate, of_value, of_gate = x[:half], x[half:], out[:half], out[half:]
-    for j in range(half):
-        of_value[j] = times_sigmoid(g[j], gate[j])
-    for j in range(half):
-        of_gate[j] = g[j] * times_sigmoid_slope(value[j], gate[j])
+    value, gate = unowned(x)[:half], unowned(x)[half:]
+    fill(times_sigmoid, unowned(out)[:half], (g, gate))
+    fill(_gate_slope, unowned(out)[half:], (g, value, gate))
+
+
+@formula
+def _gate_slope(g: Any, value: Any, gate: Any) -> Any:
+    return g * times_sigmoid_slope(value, gate)
 
 
 @formula

@@ -30,8 +30,8 @@ REPEAT_SHARE = 0.15
 LEAD = 8
 """A result must arrive late so many times more than not for its round to count as ended too soon.
 
-A lead, not as many in a row: on a busy machine the end of a round is now and then noticed so late that the work that
-was not waited for is over.
+A lead, not as many in a row: on a busy machine, the end of a round is now and then noticed so late that the work
+that was not waited for is over.
 """
 
 

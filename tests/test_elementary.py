@@ -15,7 +15,7 @@ from backends import numba_elementary as elementary  # noqa: E402
 from backends import numba_loops, numba_rows  # noqa: E402
 
 # The most that each is off, in ULP.
-BOUNDS = {"exp": 0.98, "expm1": 1.66, "log": 0.85, "log1p": 0.87, "tanh": 2.55}
+BOUNDS = {"exp": 0.92, "expm1": 1.66, "log": 0.85, "log1p": 0.87, "tanh": 2.55}
 ALL = 2**32
 STRIDE = 4099
 """A prime: sampled bit patterns go through all ends and all exponents."""
@@ -128,13 +128,20 @@ def test_lifted_exponentials_are_exact_where_exponentials_are_subnormal_and_vani
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_largest_of_a_row_is_found_among_all_signs_and_zeros(dtype):
-    largest = numba.njit(**numba_loops.OPTIONS)(numba_rows.largest_of)
+    @numba.njit(**numba_loops.OPTIONS)
+    def largest(x):
+        return numba_rows.largest_of(x, numba_rows.rising)
+
+    @numba.njit(**numba_loops.OPTIONS)
+    def largest_of_opposites(x):
+        return numba_rows.largest_of(x, numba_rows.falling)
+
     for row in ([-3, -1, -2], [-1, 0.0, 2, 1], [-0.0, -1], [-math.inf, -5], [math.inf, 1], [-math.inf] * 2):
         for repeats in (1, 13):
             x = np.array(row * repeats, dtype)
-            assert largest(x, 1) == x.max()
-            assert largest(x, -1) == (-x).max()
-    assert np.isnan(largest(np.array([1, math.nan, math.inf], dtype), 1))
+            assert largest(x) == x.max()
+            assert largest_of_opposites(x) == (-x).max()
+    assert np.isnan(largest(np.array([1, math.nan, math.inf], dtype)))
 
 
 def test_llvm_vectorises_them():
@@ -160,4 +167,6 @@ def test_polynomials_are_those_of_exp_and_log(dtype):
                 s = mp.sqrt(z)
                 series = 2 * s + s * z * mp.polyval([mp.mpf(c) for c in coefficients], z)
                 assert abs(series / mp.log((1 + s) / (1 - s)) - 1) < 0.1 * eps
-        assert abs(mp.log(2) - constants.LOG_2_HIGH[dtype] - constants.LOG_2_LOW[dtype]) < eps**2
+        high, low = constants.LOG_2_HIGH[dtype], constants.LOG_2_LOW[dtype]
+        assert abs(mp.log(2) - high - low) < eps * low
+        assert high * 2.0 ** {"float32": 15, "float64": 42}[dtype] % 1 == 0
