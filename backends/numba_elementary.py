@@ -12,17 +12,22 @@ through all of float32. Special values are those of C's Annex F. The coefficient
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
+
+from numba import types
+from numba.extending import overload
 
 from backends import elementary_constants as constants
 from backends.numba_intrinsics import by_type, copysign, fma, one_power, polynomial, split, two_powers
-from backends.numba_loops import formula
+from backends.numba_loops import OPTIONS, formula
 
 INFINITY = math.inf
 NOT_A_NUMBER = math.nan
 
 _exp_polynomial = polynomial(constants.EXP)
 _log_polynomial = polynomial(constants.LOG)
+_log_quotient_polynomial = polynomial(constants.LOG_QUOTIENT)
 _log_to_2_polynomial = polynomial(constants.LOG_TO_2)
 _log_2_high = by_type(constants.LOG_2_HIGH)
 _log_2_low = by_type(constants.LOG_2_LOW)
@@ -165,12 +170,28 @@ def log1p_of_fraction(x: Any) -> Any:
     return x - (half_square - s * fma(z, _log_to_2_polynomial(z), half_square))
 
 
-@formula
 def _log_of_parts(f: Any, n: Any, rest: Any) -> Any:
-    """log(1 + f) + n·log(2) + rest = f - (f²/2 - s·(f²/2 + z·R(z))) + n·log(2) + rest, s = f/(2 + f), z = s²."""
+    """log(1 + f) + n·log(2) + rest."""
+
+
+def _log_by_polynomial(f: Any, n: Any, rest: Any) -> Any:
+    """Let log(1 + f) = f - f²/2 + f³·P(f): a short P serves float32."""
+    bent = fma(_log_polynomial(f), f, type(f)(-0.5))
+    small = fma(bent, f * f, fma(n, _log_2_low(f), rest))
+    return fma(n, _log_2_high(f), f + small)
+
+
+def _log_by_quotient(f: Any, n: Any, rest: Any) -> Any:
+    """Let log(1 + f) = f - (f²/2 - s·(f²/2 + z·R(z))), s = f/(2 + f), z = s²: it is shorter for float64."""
     number = type(f)
     s = f / (number(2) + f)
     z = s * s
     half_square = number(0.5) * f * f
-    small = s * fma(z, _log_polynomial(z), half_square) + fma(n, _log_2_low(f), rest)
+    small = s * fma(z, _log_quotient_polynomial(z), half_square) + fma(n, _log_2_low(f), rest)
     return fma(n, _log_2_high(f), f - (half_square - small))
+
+
+@overload(_log_of_parts, jit_options={**OPTIONS, "forceinline": True}, strict=False)
+def _choose_log(f: Any, n: Any, rest: Any) -> Callable[..., Any]:
+    del n, rest
+    return _log_by_polynomial if f == types.float32 else _log_by_quotient
