@@ -15,7 +15,7 @@ numba = pytest.importorskip("numba")
 
 import numpy as np  # noqa: E402
 
-from backends import numba_activations, numba_gelu, numba_loops, numba_losses  # noqa: E402
+from backends import numba_activations, numba_gelu, numba_intrinsics, numba_loops, numba_losses  # noqa: E402
 
 COMPILED = """
 import sys, backends
@@ -59,3 +59,44 @@ def test_long_formulas_are_vectorised(formula, arrays):
     if not (packed := re.findall(r"^\tv\w+ps\b", assembly, re.MULTILINE)) and "\tv" not in assembly:
         pytest.skip("no AVX here: its instructions have other names")
     assert len(packed) > 40
+
+
+def longest_vector_loop(kernel):
+    """Return the instructions of the loop with the most packed ones, of those without a loop in them."""
+    loops = []
+    for assembly in kernel.inspect_asm().values():
+        for label, body in re.findall(r"^\.(LBB\w+):[^\n]*\n(.*?)(?=^\.LBB)", assembly, re.MULTILINE | re.DOTALL):
+            instructions = re.findall(r"^\t([a-z]\w*)(?:\t([^\n]*))?$", body, re.MULTILINE)
+            ends = [i for i, (name, target) in enumerate(instructions) if name[0] == "j" and target == f".{label}"]
+            if ends:
+                loops.append([name for name, _ in instructions[: ends[-1] + 1]])
+    return max(loops, key=lambda names: sum(name.endswith("ps") for name in names))
+
+
+def test_loops_within_parallel_kernels_are_those_of_serial_ones():
+    """Loops that share the registers of what surrounds them load constants anew for each vector."""
+    kernels = numba_loops.elementwise(numba_activations.exponential)
+    serial = numba.njit(**numba_loops.OPTIONS)(kernels.serial.py_func)
+    parallel = numba.njit(**numba_loops.OPTIONS, parallel=True)(kernels.parallel.py_func)
+    x = np.linspace(-1, 1, 100, dtype=np.float32)
+    serial(out := np.empty_like(x), x)
+    parallel(again := np.empty_like(x), 16, x)
+    np.testing.assert_array_equal(again, out)
+    if "\tv" not in next(iter(serial.inspect_asm().values())):
+        pytest.skip("no AVX here: its instructions have other names")
+    assert longest_vector_loop(parallel) == longest_vector_loop(serial)
+
+
+def test_parts_of_an_unowned_array_are_not_counted():
+    def n_counted(keep):
+        @numba.njit(**numba_loops.OPTIONS)
+        def sums(x):
+            total = 0.0
+            for start in range(0, x.shape[0], 8):
+                total += numba_intrinsics.call_apart(numba_loops.sum_of, (keep(x)[start : start + 8],))
+            return total
+
+        assert sums(np.arange(100.0)) == 4950
+        return sum(len(re.findall("call [^\n]*NRT_(?:inc|dec)ref", code)) for code in sums.inspect_llvm().values())
+
+    assert n_counted(numba_intrinsics.unowned) < n_counted(numba.njit(lambda x: x))
