@@ -5,9 +5,9 @@ tells closures apart by file name, which is made of the qualified name, and by t
 function is a reference to its name: hence the names given here. Since a reference says nothing about the code
 behind it, the names also contain a checksum of the sources.
 
-Parallel kernels call the serial loop, apart from their own, on chunks of `CHUNK` elements: LLVM compiles that loop
-as if it stood alone, with a register for each of its constants (1.5 times as fast on sigmoid), and a sum over chunks
-does not depend on the number of threads. Chunks are `unowned`, lest the threads count references to the same array.
+Parallel kernels call the serial loop, apart from their own, on chunks of `CHUNK` elements: LLVM compiles that
+loop as if it stood alone, with a register for each of its constants (1.5 times as fast on sigmoid), and a sum over
+chunks does not depend on the number of threads. Chunks are `unowned`, lest threads count references to one array.
 """
 
 from __future__ import annotations

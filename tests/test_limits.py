@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 import pytest
 
@@ -36,6 +38,17 @@ def test_the_first_its_share_its_lead_and_the_limit():
     assert only["limit_gigabytes_per_s"] == pytest.approx(80)
     assert only["ns_per_element"] == pytest.approx(0.1)
     assert [only[name] for name in ("numpy", "numba", "torch")] == pytest.approx([0.25, 1.0, 0.8])
+    assert [only[name] for name in ("share_low", "share_high")] == pytest.approx([1 / 1.01, 1 / 0.99])
+
+
+def test_the_share_of_the_first_is_told_with_its_interval():
+    found = closeness(frame(row("numpy", 400e-6, 0.25), row("numba", 100e-6, 0.5)))
+    assert "| 50 to 51 % |" in " ".join(markdown.limits(found).split())
+    steady = closeness(frame(row("numba", 100e-6, 0.5, ci95_low_s=100e-6, ci95_high_s=100e-6)))
+    assert "| 50 % |" in " ".join(markdown.limits(steady).split())
+    unsure = closeness(frame(row("numba", 100e-6, 0.5, ci95_high_s=math.inf)))
+    assert "| too few rounds |" in " ".join(markdown.limits(unsure).split())
+    assert "too few rounds" in [cell.text for cell in tables.limits(unsure).rows[0]]
 
 
 def test_intervals_that_meet_are_a_tie():

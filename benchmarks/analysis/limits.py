@@ -19,27 +19,33 @@ LARGE = 1_000_000
 """Elements from which on means are taken: what a call costs by itself is next to nothing there."""
 NEAR = 0.9
 """From this share on, an op is as fast as memory allows."""
-FACTS = ("first", "share", "ratio", "runner_up", "tie", "doubtful", "limit_gigabytes_per_s", "ns_per_element")
+FACTS = (
+    *("first", "share", "share_low", "share_high", "ratio", "runner_up", "tie", "doubtful"),
+    *("limit_gigabytes_per_s", "ns_per_element"),
+)
 
 
 def closeness(records: pd.DataFrame) -> pd.DataFrame:
     """Return one row per comparable case of which the limit is known, in the records' order.
 
     The columns are the case's, `FACTS`, then one for each backend with its share of the limit. `first` is the
-    fastest backend and `share` its own, `ratio` the runner-up's median over its; `tie` and `doubtful` are as in
-    `tables.best`. Without rows where no bandwidth was measured, or none that held.
+    fastest backend and `share` its own, from `share_low` to `share_high` by the 95 % interval of its time; `ratio`
+    is the runner-up's median over its; `tie` and `doubtful` are as in `tables.best`. Without rows where no
+    bandwidth was measured, or none that held.
     """
     rows = measured(records)
     keys, names = list(CASE), [name for name in backend_order(records) if name in set(rows["backend"])]
     shares = rows.pivot(  # noqa: PD010 - nothing to aggregate: one row per case and backend
         index=keys, columns="backend", values="fraction_of_bandwidth"
     )
-    facts = ["gigabytes_per_s", "fraction_of_bandwidth", "median_s"]
+    facts = ["gigabytes_per_s", "fraction_of_bandwidth", "median_s", "ci95_low_s", "ci95_high_s"]
     found = best(records).rename(columns={"fastest": "first"}).drop(columns="median_s")
     found = found.merge(
         rows[[*keys, "backend", *facts]], left_on=[*keys, "first"], right_on=[*keys, "backend"], how="left"
     )
     found["share"] = found["fraction_of_bandwidth"]
+    found["share_low"] = found["share"] * found["median_s"] / found["ci95_high_s"]
+    found["share_high"] = found["share"] * found["median_s"] / found["ci95_low_s"]
     found["limit_gigabytes_per_s"] = found["gigabytes_per_s"] / found["share"]
     found["ns_per_element"] = 1e9 * found["median_s"] / found["n_elements"]
     found = found[[*keys, *FACTS]].merge(shares.reset_index(), on=keys, how="left")

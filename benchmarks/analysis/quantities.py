@@ -84,6 +84,15 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
+def percents(low: float, high: float) -> str:
+    """Return a confidence interval of a share: `81 to 84 %`, or one number where both ends read the same."""
+    if math.isnan(low) or math.isnan(high):
+        return MISSING
+    if low <= 0 or math.isinf(high):
+        return "too few rounds"
+    return percent(high) if percent(low) == percent(high) else f"{100 * low:.0f} to {percent(high)}"
+
+
 def span(values: list[float]) -> str:
     """Return the range of ratios, such as `2.10 to 5.31`; one number where both ends read the same."""
     low, high = number(min(values)), number(max(values))

@@ -179,6 +179,7 @@ def limits(shares: pd.DataFrame) -> Table:
         Column("limit, GB/s", lambda row: measure(row["limit_gigabytes_per_s"], quantities.number)),
         Column("first", lambda row: doubted(Cell(text(row["first"])), "warned" * row["doubtful"]), numeric=False),
         Column("ahead of the next", _ahead),
+        Column("its share, 95 % interval", _sure_share),
         Column("ns an element", lambda row: measure(row["ns_per_element"], quantities.number)),
         *(Column(name, partial(_share, name)) for name in names),
     ]
@@ -203,6 +204,10 @@ def peers(table: pd.DataFrame) -> Table:
 
 def _ahead(row: Row) -> Cell:
     return Cell("tie", 1.0) if row["tie"] else measure(row["ratio"], quantities.times)
+
+
+def _sure_share(row: Row) -> Cell:
+    return Cell(quantities.percents(row["share_low"], row["share_high"]), float(row["share"]))
 
 
 def _share(name: str, row: Row) -> Cell:
