@@ -82,6 +82,11 @@ class Bandwidth:
         rates = self.read if kind == "read" and self.read else self.copy
         return float(np.exp(np.interp(np.log(max(n_bytes, 1)), np.log(self.n_bytes), np.log(rates))))
 
+    def most(self, n_bytes: float) -> float:
+        """Return the fastest of all that was measured for `n_bytes` moved or fewer, which may be cached better."""
+        fewer = [n for n in self.n_bytes if n < n_bytes]
+        return max(self.at(kind, n) for kind in ("copy", "read") for n in (*fewer, n_bytes))
+
 
 def fastest(measured: Sequence[Bandwidth]) -> Bandwidth:
     """Return the fastest of several measurements at the same sizes: what disturbs one makes it slower."""
@@ -100,11 +105,10 @@ def kind(n_bytes: int, bytes_written: int) -> Kind:
     return "read" if bytes_written < READ_ONLY * n_bytes else "copy"
 
 
-def steps(smallest: float, largest: float) -> tuple[int, ...]:
-    """Return the part of the ladder that holds calls which move from `smallest` to `largest` bytes."""
-    first = max([n for n in LADDER if n <= smallest], default=LADDER[0])
+def steps(largest: float) -> tuple[int, ...]:
+    """Return the part of the ladder that holds calls which move up to `largest` bytes."""
     last = min([n for n in LADDER if n >= largest], default=LADDER[-1])
-    return tuple(n for n in LADDER if first <= n <= last)
+    return tuple(n for n in LADDER if n <= last)
 
 
 def measure_host(threads: int, ladder: Sequence[int] = LADDER) -> Bandwidth:

@@ -274,8 +274,7 @@ class Harness:
         with self.watch.phase("bandwidth"), suppress(CaseError, SubprocessError, OSError):
             on_host = device == "cpu"
             needed = [inputs.bytes_needed(case) for case in self.planned] or [bandwidth.LADDER[-1]]
-            # What is needed is more than what is moved, by less than a factor of 4.
-            ladder = bandwidth.steps(min(needed) / 4, max(needed))
+            ladder = bandwidth.steps(max(needed))
             found = bandwidth.measure_host(self.pool.threads, ladder) if on_host else self._copies(device, ladder)
             if found:
                 self._bandwidths[device].append(found)
