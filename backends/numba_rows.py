@@ -197,7 +197,8 @@ def _exp_sums(g: Any, x: Any, turned: Any, weighted: Any) -> Any:
                 exps *= shrink
                 weighted_exps *= shrink
             largest = grown
-        if largest == number(-math.inf) and grown == largest:  # masked so far
+        if largest == number(-math.inf) and grown == largest:  # masked so far; a NaN with a sign may be among it
+            exps += sum_of_nans(part)
             continue
         _fill_exps(block, part, largest, turned)
         exps += sum_of(block[: part.shape[0]])
@@ -205,6 +206,15 @@ def _exp_sums(g: Any, x: Any, turned: Any, weighted: Any) -> Any:
             weighted_exps += _dot(unowned(g)[start : start + BLOCK], block[: part.shape[0]])
     unit = np.float64(lowered(largest))
     return np.float64(largest), exps * unit, weighted_exps * unit, 0.0
+
+
+@subroutine
+def sum_of_nans(x: Any) -> Any:
+    """Return 0, or NaN if there is one in x."""
+    result = 0.0
+    for j in range(x.shape[0]):
+        result += np.float64(x[j]) if x[j] != x[j] else 0.0
+    return result
 
 
 @formula

@@ -270,6 +270,16 @@ def test_rows_with_infinities_follow_the_convention(backend, op, columns):
     assert np.isnan(y[1:]).all()
 
 
+@pytest.mark.parametrize("nan", [math.nan, -math.nan])
+def test_a_nan_among_masked_classes_counts(backend, nan):
+    """Its sign decides where it stands among the bits of numbers; 0/0 has one on x86."""
+    x = np.full((1, 1024), -np.inf, np.float32)
+    x[0, 3], x[0, 600:] = nan, 0.0
+    assert np.isnan(backend.log_softmax(x)).all()
+    assert np.isnan(backend.softmin(-x)).all()
+    assert np.isnan(backend.softmax_cross_entropy_with_integer_labels(x, np.array([700]), weight=None))
+
+
 def test_a_masked_class_without_target_costs_nothing(backend):
     x = np.array([[0.0, -np.inf, 0.0]])
     target = np.array([[0.5, 0.0, 0.5]])
