@@ -136,6 +136,11 @@ def test_a_result_that_is_once_there_by_chance_does_not_excuse_the_others():
     assert measured(pool, "hasty")["hasty"].facts["status"] == "invalid"
 
 
+def test_results_that_are_late_every_other_time_are_not_waited_for():
+    pool = MadeUpPool(late={"hasty": set(range(1, 1000, 2))})
+    assert measured(pool, "hasty")["hasty"].facts["status"] == "invalid"
+
+
 def test_a_result_that_is_late_by_chance_is_not_held_against_the_others():
     pool = MadeUpPool(late={"a": {1, 2, 4, 8}})
     assert measured(pool, "a")["a"].alive
