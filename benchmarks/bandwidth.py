@@ -35,6 +35,8 @@ LADDER = tuple(4**k for k in range(6, 15))
 N_PASSES = 4
 """The ladder is climbed so often: what disturbs the machine for a moment then spoils no size."""
 N_ROUNDS = 3
+FEWER = 64
+"""Three steps of the ladder, which lead from the middle of a level of cache into the next faster one."""
 ROUND_S = 2e-3
 """Seconds of a round: long against the 20 to 50 µs by which threads start apart."""
 STREAMING_FROM = 0x4041
@@ -83,8 +85,8 @@ class Bandwidth:
         return float(np.exp(np.interp(np.log(max(n_bytes, 1)), np.log(self.n_bytes), np.log(rates))))
 
     def most(self, n_bytes: float) -> float:
-        """Return the fastest of all that was measured for `n_bytes` moved or fewer, which may be cached better."""
-        fewer = [n for n in self.n_bytes if n < n_bytes]
+        """Return the fastest that was measured for `n_bytes` moved, or down to 1/`FEWER` of them."""
+        fewer = [n for n in self.n_bytes if n_bytes / FEWER <= n < n_bytes]
         return max(self.at(kind, n) for kind in ("copy", "read") for n in (*fewer, n_bytes))
 
 

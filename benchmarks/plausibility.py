@@ -13,10 +13,10 @@ from benchmarks.drift import LIMIT as DRIFT
 SUSPICIOUS = 1.1
 """From this share of the measured bandwidth on, a result is doubtful."""
 IMPOSSIBLE = 1.5
-"""And faster by this factor than anything that moves as many bytes or fewer, it is no result.
+"""And faster by this factor than the next faster cache (`Bandwidth.most`), it is no result.
 
-What moves fewer may find them in a faster cache. Within the last-level cache, which virtual machines share with
-others, kernels were seen at 1.7 times what copies of as many bytes reached, several times in a row.
+Within the last-level cache, which virtual machines share with others, kernels were seen at 1.7 times what copies
+of as many bytes reached, several times in a row.
 """
 PENDING_CALLS = 0.5
 """A result that takes this many calls longer to fetch at once was not complete when its round ended."""
@@ -38,7 +38,7 @@ def is_pending(later_s: float, at_once_s: float, call_s: float) -> bool:
 def too_fast(record: Mapping[str, Any], limit: Bandwidth | None, verdicts: Iterable[Verdict]) -> str | None:
     """Return why a record moves more bytes than the device can, or None.
 
-    Not even the first-level cache is as fast, and the interval does not reach back to what is possible. An output
+    Not even a faster cache is as fast, and the interval does not reach back to what is possible. An output
     that deviates from the definition, in a way that is known, may have needed fewer bytes.
     """
     if limit is None or any(verdict.status == "known_deviation" for verdict in verdicts):
@@ -50,7 +50,7 @@ def too_fast(record: Mapping[str, Any], limit: Bandwidth | None, verdicts: Itera
         return None
     return (
         f"{seconds(record['median_s'])} for {count(n_bytes)} bytes is {slowest_rate / fastest:.1f} times the "
-        "fastest that the device moves as many or fewer: the work cannot have been done in that time"
+        "fastest that the device moves as many, or somewhat fewer: the work cannot have been done in that time"
     )
 
 

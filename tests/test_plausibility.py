@@ -64,6 +64,7 @@ def test_what_fewer_bytes_reach_is_not_impossible():
     assert plausibility.too_fast(record(n, 8 * n / 100e9), disturbed, [verdict()]) is None
     assert plausibility.too_fast(record(n, 8 * n / 500e9), disturbed, [verdict()])
     assert plausibility.too_fast(record(100, 800 / 500e9), disturbed, [verdict()])
+    assert plausibility.too_fast(record(100 * n, 800 * n / 100e9), disturbed, [verdict()]), "no cache is as large"
 
 
 def test_an_output_that_is_known_to_deviate_may_need_fewer_bytes():
