@@ -81,11 +81,14 @@ def limits(shares: pd.DataFrame) -> str:
         rows.append(
             [escape(str(row[key])) for key in told]
             + [quantities.count(row["n_elements"]), quantities.number(row["limit_gigabytes_per_s"])]
-            + [f"{'~' * bool(row['doubtful'])}{row['first']}", "" if pd.isna(row["ratio"]) else ahead]
-            + [quantities.percents(row["share_low"], row["share_high"]), quantities.number(row["ns_per_element"])]
+            + [
+                f"{'~' * bool(row['doubtful'])}{row['first']}",
+                quantities.percents(row["share_low"], row["share_high"]),
+            ]
+            + ["" if pd.isna(row["ratio"]) else ahead, quantities.number(row["ns_per_element"])]
             + ["" if pd.isna(row[name]) else quantities.percent(row[name]) for name in names]
         )
-    headings = [*told, "elements", "limit, GB/s", "first", "ahead of the next", "its share, 95 % interval"]
+    headings = [*told, "elements", "limit, GB/s", "first", "its share, 95 % interval", "ahead of the next"]
     headings += ["ns an element", *names]
     body = pd.DataFrame(rows, columns=pd.Index(map(escape, headings))).to_markdown(
         index=False,

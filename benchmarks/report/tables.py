@@ -178,8 +178,8 @@ def limits(shares: pd.DataFrame) -> Table:
         Column("elements", lambda row: whole(row["n_elements"])),
         Column("limit, GB/s", lambda row: measure(row["limit_gigabytes_per_s"], quantities.number)),
         Column("first", lambda row: doubted(Cell(text(row["first"])), "warned" * row["doubtful"]), numeric=False),
-        Column("ahead of the next", _ahead),
         Column("its share, 95 % interval", _sure_share),
+        Column("ahead of the next", _ahead),
         Column("ns an element", lambda row: measure(row["ns_per_element"], quantities.number)),
         *(Column(name, partial(_share, name)) for name in names),
     ]
