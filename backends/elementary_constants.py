@@ -13,9 +13,9 @@ repeatedly weighted least squares find (Lawson 1961).
 LOG2_E = 1.4426950408889634
 """1/log(2)."""
 LOG_2_HIGH = {"float32": 0.693145751953125, "float64": 0.6931471805598903}
-"""log(2) to 15 and 42 bits: what an integer times it leaves of a number, within log(2)/2 of it, is exact."""
+"""log(2) cut to 15 and 42 bits, so that x - n·LOG_2_HIGH is exact for n = x/log(2), rounded."""
 LOG_2_LOW = {"float32": 1.428606765330187e-06, "float64": 5.497923018708371e-14}
-"""log(2) - LOG_2_HIGH, at 60 digits."""
+"""log(2) - LOG_2_HIGH, at 60 digits, rounded to the type."""
 
 EXP = {
     "float32": (  # relative error of exp 8e-9
@@ -83,7 +83,7 @@ LOG_TO_2 = {
     ),
 }
 LOWEST_EXPONENT = {"float32": -172.0, "float64": -1400.0}
-"""exp is 0 here, by far: its factors are those of two normal numbers."""
+"""exp is 0 here, by far: its two factors are normal numbers."""
 LOWEST_EXPM1 = {"float32": -30.0, "float64": -60.0}
 """exp(x) - 1 rounds to -1 here."""
 HIGHEST_EXPONENT = {"float32": 89.0, "float64": 710.0}

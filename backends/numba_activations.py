@@ -45,15 +45,15 @@ def sigmoid(x: Any) -> Any:
 @formula
 def sigmoid_vjp(g: Any, x: Any) -> Any:
     """σ(x)·σ(-x): 1 - σ(x) would cancel."""
-    return g * _slope(lifted_exp(-abs(x)))
+    return g * _slope(lifted_exp(-abs(x)), type(x)(1))
 
 
 @formula
-def _slope(e: Any) -> Any:
-    """e/(1 + e)² of a lifted e."""
+def _slope(e: Any, factor: Any) -> Any:
+    """factor·e/(1 + e)² of a lifted e."""
     one = lift(e)
     s = one + e
-    return (e * one) / (s * s)
+    return e * (factor * one) / (s * s)
 
 
 @formula
@@ -78,7 +78,7 @@ def tanh(x: Any) -> Any:
 def tanh_vjp(g: Any, x: Any) -> Any:
     """sech²(x) = 4e/(1 + e)², e = exp(-2|x|): 1 - tanh² would cancel."""
     number = type(x)
-    return g * (number(4) * _slope(lifted_exp(number(-2) * abs(x))))
+    return g * _slope(lifted_exp(number(-2) * abs(x)), number(4))
 
 
 @formula

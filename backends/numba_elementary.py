@@ -65,7 +65,7 @@ def exp_parts(x: Any) -> Any:
 
 @formula
 def lifted_exp(x: Any) -> Any:
-    """2**LIFT·exp(x) for x <= 0, to be brought down when all else is done: it is normal, and one power of two."""
+    """2**LIFT·exp(x) for x <= 0, to be brought down when all else is done: normal, and made with one power."""
     lowest = lowest_lifted(x)
     shifted, r = _reduce(lowest if x < lowest else x, _lifted_large(x))  # noqa: FURB136 - NaN stays
     power = one_power(shifted)
@@ -102,7 +102,7 @@ def tanh(x: Any) -> Any:
 
 @formula
 def _half_expm1(x: Any) -> Any:
-    """(exp(x) - 1) / 2 = 2**(n - 1)·(exp(r) - 1) + (2**(n - 1) - 1/2), x finite; each difference is exact."""
+    """(exp(x) - 1) / 2 = 2**(n - 1)·(exp(r) - 1) + (2**(n - 1) - 1/2); the last difference is exact near 0."""
     lowest = _lowest_expm1(x)
     shifted, r = _reduce(lowest if x < lowest else x, _halved_large(x))  # noqa: FURB136 - NaN stays
     power = one_power(shifted)
@@ -175,7 +175,7 @@ def _log_of_parts(f: Any, n: Any, rest: Any) -> Any:
 
 
 def _log_by_polynomial(f: Any, n: Any, rest: Any) -> Any:
-    """Let log(1 + f) = f - f²/2 + f³·P(f): a short P serves float32."""
+    """Let log(1 + f) = f - f²/2 + f³·P(f): eight coefficients do for float32."""
     bent = fma(_log_polynomial(f), f, type(f)(-0.5))
     small = fma(bent, f * f, fma(n, _log_2_low(f), rest))
     return fma(n, _log_2_high(f), f + small)

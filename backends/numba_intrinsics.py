@@ -17,7 +17,7 @@ from numba.extending import intrinsic
 LINE = 64
 """Bytes of a cache line, and of the longest vectors."""
 
-SHORT = 6
+HORNER_UP_TO = 6
 """Coefficients of a polynomial that takes fewer operations than it is worth to shorten the wait for the last."""
 
 _LAYOUTS = {
@@ -105,7 +105,8 @@ def polynomial(coefficients: Mapping[str, tuple[float, ...]]) -> Callable[[Any],
     """Return a polynomial for compiled code, highest power first; its coefficients go with the type of x.
 
     A short one goes by Horner's rule, which has the fewest operations. Each of them waits for the one before, so
-    that a long one joins neighbours, then pairs, and so on (Estrin 1960): a processor sees not so many others.
+    that a long one joins neighbours, then pairs, and so on (Estrin 1960): a processor does not look far enough
+    ahead to fill that time with others.
     """
 
     @intrinsic
@@ -114,7 +115,7 @@ def polynomial(coefficients: Mapping[str, tuple[float, ...]]) -> Callable[[Any],
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             (power,) = arguments
             terms = [ir.Constant(power.type, c) for c in reversed(coefficients[x.name])]
-            if len(terms) <= SHORT:
+            if len(terms) <= HORNER_UP_TO:
                 return functools.reduce(lambda high, low: builder.fma(high, power, low), reversed(terms))
             while len(terms) > 1:
                 pairs = itertools.zip_longest(terms[::2], terms[1::2])
@@ -132,7 +133,7 @@ def polynomial(coefficients: Mapping[str, tuple[float, ...]]) -> Callable[[Any],
 
 @intrinsic
 def one_power(typing: Any, shifted: Any) -> Any:
-    """Return 2**n, a normal number, for n + `LARGE` with one bias of the exponent in it."""
+    """Return 2**n, a normal number, for a sum whose last bits are those of n and one bias of the exponent."""
     integer, fraction, _ = _LAYOUTS[shifted]
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -144,7 +145,7 @@ def one_power(typing: Any, shifted: Any) -> Any:
 
 @intrinsic
 def two_powers(typing: Any, shifted: Any) -> Any:
-    """Return two powers of two, about equal, whose product is 2**n, for n + `LARGE` with two biases in it."""
+    """Return two powers of two, about equal, whose product is 2**n, for a sum that ends in n and two biases."""
     integer, fraction, _ = _LAYOUTS[shifted]
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

@@ -113,7 +113,7 @@ def test_the_logarithm_of_one_plus_a_fraction_is_that_of_numpy(dtype):
     assert errors(evaluate(x), np.log1p(x.astype(np.longdouble)), dtype).max() < 1.2
 
 
-@pytest.mark.parametrize(("dtype", "lowest"), [("float32", -110.0), ("float64", -750.0)])
+@pytest.mark.parametrize(("dtype", "lowest"), [("float32", -115.0), ("float64", -760.0)])
 def test_lifted_exponentials_are_exact_where_exponentials_are_subnormal_and_vanish_beyond(dtype, lowest):
     evaluate, _ = compiled("lifted_exp")
     x = np.append(np.linspace(lowest, 0, 501), -math.inf).astype(dtype)
@@ -123,6 +123,9 @@ def test_lifted_exponentials_are_exact_where_exponentials_are_subnormal_and_vani
     lifted = evaluate(x)
     inside = x >= constants.LOWEST_LIFTED[dtype]
     assert np.abs(lifted[inside] / exact[inside] - 1).max() < 1.2 * np.finfo(dtype).eps
+    assert (~inside).sum() > 1
+    finite = np.isfinite(x)
+    assert ((x * lifted)[finite & ~inside] / np.array(lift, dtype) == 0).all()
     assert (lifted[~inside] / np.array(lift, dtype) == 0).all()
 
 
