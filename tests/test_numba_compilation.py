@@ -61,16 +61,17 @@ def test_long_formulas_are_vectorised(formula, arrays):
     assert len(packed) > 40
 
 
-def longest_vector_loop(kernel):
-    """Return the instructions of the loop with the most packed ones, of those without a loop in them."""
+def n_loads_of_the_vector_loop(kernel):
+    """Count the packed instructions that refer to memory, in the loop with the most packed ones."""
     loops = []
     for assembly in kernel.inspect_asm().values():
-        for label, body in re.findall(r"^\.(LBB\w+):[^\n]*\n(.*?)(?=^\.LBB)", assembly, re.MULTILINE | re.DOTALL):
+        blocks = re.findall(r"^(\.?LBB\w+):[^\n]*\n(.*?)(?=^\.?LBB|\Z)", assembly, re.MULTILINE | re.DOTALL)
+        for label, body in blocks:
             instructions = re.findall(r"^\t([a-z]\w*)(?:\t([^\n]*))?$", body, re.MULTILINE)
-            ends = [i for i, (name, target) in enumerate(instructions) if name[0] == "j" and target == f".{label}"]
+            ends = [i for i, (name, target) in enumerate(instructions) if name[0] == "j" and target == label]
             if ends:
-                loops.append([name for name, _ in instructions[: ends[-1] + 1]])
-    return max(loops, key=lambda names: sum(name.endswith("ps") for name in names))
+                loops.append([line for line in instructions[: ends[-1]] if line[0][0] == "v"])
+    return sum("(" in operands for _, operands in max(loops, key=len))
 
 
 def test_loops_within_parallel_kernels_are_those_of_serial_ones():
@@ -84,7 +85,8 @@ def test_loops_within_parallel_kernels_are_those_of_serial_ones():
     np.testing.assert_array_equal(again, out)
     if "\tv" not in next(iter(serial.inspect_asm().values())):
         pytest.skip("no AVX here: its instructions have other names")
-    assert longest_vector_loop(parallel) == longest_vector_loop(serial)
+    # Of what it has to refer to, x and out, to the constants that have no register left; and a few more by chance.
+    assert n_loads_of_the_vector_loop(parallel) <= n_loads_of_the_vector_loop(serial) + 2
 
 
 def test_parts_of_an_unowned_array_are_not_counted():
