@@ -44,6 +44,12 @@ def test_the_fastest_accurate_other_is_the_one_to_beat_whatever_its_policy(run):
     assert found.loc["sigmoid", "low"] < 2 < found.loc["sigmoid", "high"]
 
 
+def test_a_run_that_says_nothing_of_accuracy_is_refused(tmp_path):
+    write(Run(to_frame([timed("numba", 1e-6), timed("jax", 2e-6)]), to_frame([], ACCURACY_COLUMNS)), tmp_path)
+    with pytest.raises(ValueError, match="says nothing of accuracy"):
+        goals.leads([str(tmp_path / "records.csv")])
+
+
 def test_the_tables_name_leads_ties_and_means(run):
     table = goals.table([run]).set_index("op")
     assert table.loc["sigmoid", "about 10^4"] == "2.0× jax, not torch"

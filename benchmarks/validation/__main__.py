@@ -54,7 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     elif options.command == "power":
         frame = power.table(options.same, options.slowed, default_threads(), options.seed, options.shares)
     elif options.command == "goals":
-        frame = goals.means(goals.leads(options.runs)) if options.means else goals.table(options.runs)
+        try:
+            frame = goals.means(goals.leads(options.runs)) if options.means else goals.table(options.runs)
+        except (OSError, ValueError) as error:
+            parser.error(str(error))
     elif options.command == "naive":
         frame = naive.table(options.op, options.mode, options.dtype, options.size, options.seed)
     else:

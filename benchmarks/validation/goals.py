@@ -30,11 +30,14 @@ def leads(runs: Sequence[str], ours: Sequence[str] = OURS) -> pd.DataFrame:
     """Return, for each case of runs that both sides have, the others' median over ours, with its 95 % interval.
 
     `runs` are names of saved runs or files. Columns: op, mode, dtype, n_elements, ours_s, other, ratio, low, high,
-    `limit` (our share of the bandwidth) and `inaccurate`, who would be faster but does not count.
+    `limit` (our share of the bandwidth) and `inaccurate`, who would be faster but does not count. Raises
+    ValueError for a run without accuracy.
     """
     found = []
     for name in runs:
         run = saved.load(name, Path("results"))
+        if run.accuracy.empty:  # who errs could not be told from who is accurate
+            raise ValueError(f"runs: {name} says nothing of accuracy; give a saved run's name or its records.csv")
         rows = with_errors(run.records, run.accuracy)
         for case, group in tables.grouped(rows.assign(accurate=accurate(rows)).to_dict("records"), _KEYS).items():
             row = _lead(group, ours)
