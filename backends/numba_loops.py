@@ -158,7 +158,7 @@ def elementwise(scalar: Callable[..., Any], *, streams: bool = False) -> Kernels
 
 
 def rowwise(row: Callable[..., None]) -> Kernels:
-    """Return kernels for `row(unowned(out)[i], *operands[i])`, which fills a row of a two-dimensional `out`."""
+    """Return kernels for `row(out[i], *operands[i])`, which fills a row of a two-dimensional `out`."""
 
     def serial(out: Any, *operands: Any) -> None:
         _rows(row, out, operands)

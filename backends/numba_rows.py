@@ -198,7 +198,7 @@ def _exp_sums(g: Any, x: Any, turned: Any, weighted: Any) -> Any:
                 weighted_exps *= shrink
             largest = grown
         if largest == number(-math.inf) and grown == largest:  # masked so far; a NaN with a sign may be among it
-            exps += sum_of_nans(part)
+            exps += _sum_of_nans(part)
             continue
         _fill_exps(block, part, largest, turned)
         exps += sum_of(block[: part.shape[0]])
@@ -209,7 +209,7 @@ def _exp_sums(g: Any, x: Any, turned: Any, weighted: Any) -> Any:
 
 
 @subroutine
-def sum_of_nans(x: Any) -> Any:
+def _sum_of_nans(x: Any) -> Any:
     """Return 0, or NaN if there is one in x."""
     result = 0.0
     for j in range(x.shape[0]):
