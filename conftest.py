@@ -162,7 +162,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
                 history.append(run.records, results)
             except (OSError, ValueError) as error:
                 lost = f"this run is not in the history, where `python -m benchmarks trend` finds runs: {error}"
-                run = replace(run, warnings=(*run.warnings, lost))
+                # First, since nothing else tells of it: of many warnings the terminal shows a few.
+                run = replace(run, warnings=(lost, *run.warnings))
         session.config.stash[REPORT] = (run, written["report.html"])
     elif recorder.n_searched:
         run = load_run(recorder.path)
