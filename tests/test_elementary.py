@@ -14,8 +14,8 @@ from backends import elementary_constants as constants  # noqa: E402
 from backends import numba_elementary as elementary  # noqa: E402
 from backends import numba_loops, numba_rows  # noqa: E402
 
-# The most that each is off, in ULP.
-BOUNDS = {"exp": 0.92, "expm1": 1.66, "log": 0.87, "log1p": 0.9, "tanh": 2.55}
+# The most that each is off over all of float32, in ULP: 0.976, 1.688, 0.895, 0.901 and 2.582.
+BOUNDS = {"exp": 0.98, "expm1": 1.69, "log": 0.9, "log1p": 0.91, "tanh": 2.59}
 ALL = 2**32
 STRIDE = 4099
 """A prime: sampled bit patterns go through all ends and all exponents."""
