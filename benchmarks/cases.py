@@ -71,7 +71,7 @@ DEFAULT_POLICIES = (Case.allocation, Case.cache, Case.timing)
 
 
 def parse_shape(label: str) -> tuple[int, ...]:
-    """Return the shape that a test id names."""
+    """Return the shape that a test id names. Raises ValueError for what is no number."""
     return tuple(map(int, label.split("x")))
 
 
@@ -131,6 +131,7 @@ class Selection:
     devices: tuple[str, ...] = ("cpu",)
     dtypes: tuple[str, ...] = ()
     sizes: tuple[int, ...] = ()
+    whole_shapes: tuple[tuple[int, ...], ...] = ()
     modes: tuple[Mode, ...] = ()
     allocations: tuple[Allocation, ...] = (Case.allocation,)
     caches: tuple[Cache, ...] = (Case.cache,)
@@ -148,11 +149,13 @@ class Selection:
         )
 
     def shapes(self, op: str) -> tuple[tuple[int, ...], ...]:
-        """Return the shapes to time `op` at."""
+        """Return the shapes to time `op` at: those that were asked for, and those of the sizes that were."""
         preset = PRESETS[self.preset]
-        if not self.sizes and preset.shapes and op in preset.shapes:
+        if not (self.sizes or self.whole_shapes) and preset.shapes and op in preset.shapes:
             return preset.shapes[op]
-        return tuple(default_shape(OPS[op], n) for n in self.sizes or preset.sizes or PRESETS["quick"].sizes)
+        usual = () if self.whole_shapes else preset.sizes or PRESETS["quick"].sizes
+        of_sizes = (default_shape(OPS[op], n) for n in self.sizes or usual)
+        return tuple(dict.fromkeys((*of_sizes, *self.whole_shapes)))
 
 
 def default_shape(spec: OpSpec, n_elements: int) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ from backends.catalogue import find
 from backends.interface import ALLOCATIONS, MODES
 from benchmarks.analysis.records import CASE_KEYS
 from benchmarks.analysis.verdicts import Criteria
-from benchmarks.cases import CACHES, DEVICES, DTYPES, PRESETS, TIMINGS, Case, Selection
+from benchmarks.cases import CACHES, DEVICES, DTYPES, PRESETS, TIMINGS, Case, Selection, parse_shape
 from benchmarks.machine import cuda_driver_present, default_threads
 
 
@@ -30,6 +30,7 @@ def add_options(add: Callable[..., Any]) -> None:
         ("--device", _one_of(DEVICES), " or ".join(DEVICES)),
         ("--dtype", _one_of(DTYPES), " or ".join(DTYPES)),
         ("--size", size, "a number of elements, such as 1000000 or 1e6"),
+        ("--shape", shape, "a whole shape, such as 1024x32000: rows of 32000 for ops along an axis"),
         ("--mode", _one_of(MODES), " or ".join(MODES)),
         ("--allocation", _one_of(ALLOCATIONS), " or ".join(ALLOCATIONS)),
         ("--cache", _one_of(CACHES), " or ".join(CACHES)),
@@ -110,6 +111,7 @@ def chosen(option: argparse.Namespace) -> Selection:
         devices=_unique(devices),
         dtypes=_unique(option.dtype),
         sizes=_unique(option.size),
+        whole_shapes=_unique(option.shape),
         modes=_unique(option.mode),
         allocations=_unique(option.allocation) or (Case.allocation,),
         caches=_unique(option.cache) or (Case.cache,),
@@ -210,3 +212,14 @@ def size(text: str) -> int:
     if not (math.isfinite(value) and value >= 1 and value == int(value)):
         raise argparse.ArgumentTypeError(f"must be a whole number of elements, at least 1; got {text!r}")
     return int(value)
+
+
+def shape(text: str) -> tuple[int, ...]:
+    """Parse a shape such as 1024x32000, of whole numbers of at least 1."""
+    try:
+        found = parse_shape(text)
+    except ValueError:
+        found = ()
+    if not found or min(found) < 1:
+        raise argparse.ArgumentTypeError(f"must be whole numbers, at least 1, such as 1024x32000; got {text!r}")
+    return found

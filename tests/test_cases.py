@@ -70,6 +70,15 @@ def test_llm_keeps_the_shapes_of_models_unless_sizes_are_given():
     assert shapes == {(2, 1024)}
 
 
+def test_whole_shapes_take_the_place_of_sizes_and_go_beside_those_that_are_asked_for():
+    for preset in ("quick", "llm"):
+        chosen = Selection(preset=preset, ops=("softmax",), whole_shapes=((32, 10), (128, 1000)))
+        assert {c.shape for c in cases.timing_cases(chosen)} == {(32, 10), (128, 1000)}
+        chosen = replace(chosen, sizes=(320, 2048))
+        assert chosen.shapes("softmax") == ((1, 320), (2, 1024), (32, 10), (128, 1000))
+    assert Selection(sizes=(8,), whole_shapes=((8,),)).shapes("relu") == ((8,),)
+
+
 def test_backends_get_only_devices_they_declare():
     found = list(cases.timing_cases(Selection(devices=("cpu", "cuda"))))
     assert {c.backend for c in found if c.device == "cuda"} == {"jax", "torch"}

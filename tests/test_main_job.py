@@ -244,6 +244,8 @@ def test_missing_packages_are_reported_with_what_to_install(tmp_path):
         ("--size", "1.5", "must be a whole number of elements"),
         ("--size", "inf", "must be a whole number of elements"),
         ("--size", "nan", "must be a whole number of elements"),
+        ("--shape", "1024x", "must be whole numbers, at least 1, such as 1024x32000; got '1024x'"),
+        ("--shape", "3x0", "must be whole numbers, at least 1"),
         ("--allocation", "twice", "valid names: fresh, reuse, inplace"),
         ("--cache", "warm", "valid names: hot, cold"),
         ("--timing", "async", "valid names: latency, throughput"),
