@@ -58,3 +58,18 @@ def test_the_tables_name_leads_ties_and_means(run):
     (means,) = goals.means(goals.leads([run])).to_dict("records")
     assert (means["ops"], means["ahead"], means["level"], means["behind"]) == (2, 1, 1, 0)
     assert float(means["geometric mean"].rstrip("×")) == pytest.approx(math.sqrt(2 * 3 / 3.01), rel=0.05)
+
+
+def test_a_shape_that_was_asked_for_has_a_column_of_its_own(tmp_path):
+    rows = [
+        timed(backend, seconds, op="softmax", shape=shape, n_elements=math.prod(shape), fraction_of_bandwidth=None)
+        for backend, seconds in (("numba", 1e-6), ("torch", 2e-6))
+        for shape in ((1024, 1024), (4, 250_000))
+    ]
+    check = {"op": "softmax", "mode": "forward", "dtype": "float32", "device": "cpu", "status": "ok"}
+    checks = [{**check, "backend": "torch", "max_ulp": 1.0, "budget_ulp": 4.0}]
+    write(Run(to_frame(rows), to_frame(checks, ACCURACY_COLUMNS)), tmp_path)
+    found = [str(tmp_path / "records.csv")]
+    (line,) = goals.table(found).to_dict("records")
+    assert (line["about 10^6"], line["4x250000"], line["of the limit"]) == ("2.0× torch", "2.0× torch", "")
+    assert list(goals.means(goals.leads(found))["elements"]) == ["4x250000", "about 10^6"]

@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from backends.catalogue import OPS
 from benchmarks import saved
 from benchmarks.analysis import quantities, tables
 from benchmarks.analysis.errors import accurate, with_errors
 from benchmarks.analysis.ratios import records_ratio_interval
+from benchmarks.cases import default_shape, parse_shape
 
 OURS = ("numba", "numba-parallel")
 """What is held against the others, the faster of them at each size; NumPy's, too, is an other then."""
@@ -69,7 +71,7 @@ def _lead(group: Sequence[Row], ours: Sequence[str]) -> dict[str, object]:
 def means(found: pd.DataFrame) -> pd.DataFrame:
     """Return the geometric mean lead by mode, dtype and size, and in how many ops ours is ahead, or as fast."""
     rows = []
-    sizes = found["n_elements"].map(_magnitude)
+    sizes = pd.Series([_size(row) for row in found.to_dict("records")], found.index)
     for (mode, dtype, size), group in found.groupby(["mode", "dtype", sizes], sort=False):
         rows.append(
             {
@@ -89,21 +91,25 @@ def means(found: pd.DataFrame) -> pd.DataFrame:
 def table(runs: Sequence[str]) -> pd.DataFrame:
     """Return one line per op, mode and dtype: the lead at each size, over whom, and our share of the limit.
 
-    The largest size has the share, since calls of few elements are limited by other things than memory.
+    The largest size has the share, since calls of few elements are limited by other things than memory; it is
+    left out where the bandwidth moved during the run.
     """
     found = leads(runs)
     rows = []
     for (op, mode, dtype), group in found.groupby(["op", "mode", "dtype"], sort=False):
         ordered = group.sort_values("n_elements").to_dict("records")
         line = {"op": op, "mode": mode, "dtype": dtype}
-        line |= {_magnitude(row["n_elements"]): _told(row) for row in ordered}
-        rows.append(line | {"of the limit": quantities.percent(ordered[-1]["limit"])})
-    return pd.DataFrame(rows)
+        line |= {_size(row): _told(row) for row in ordered}
+        share = ordered[-1]["limit"]
+        rows.append(line | {"of the limit": "" if math.isnan(share) else quantities.percent(share)})
+    return pd.DataFrame(rows).fillna("")
 
 
-def _magnitude(n_elements: float) -> str:
-    """Return the power of ten: rows of ops along an axis are whole, so their sizes differ a little."""
-    return f"about 10^{round(math.log10(n_elements))}"
+def _size(row: Row) -> str:
+    """Return the power of ten, since whole rows make sizes differ a little; a shape that was asked for as it is."""
+    n_elements = int(row["n_elements"])
+    usual = default_shape(OPS[row["op"]], n_elements)
+    return f"about 10^{round(math.log10(n_elements))}" if parse_shape(row["shape"]) == usual else str(row["shape"])
 
 
 def _told(row: Row) -> str:
