@@ -1,4 +1,4 @@
-"""What the suites of all backends do not look at: buffers, blocks, threads and vector bodies of NumPy and Numba.
+"""What the suites of all backends do not look at: buffers, blocks and vector bodies of NumPy and Numba.
 
 Values are judged elsewhere, against mpmath (benchmarks/test_correctness.py).
 """
@@ -14,12 +14,11 @@ import backends
 from backends.base import output_shape
 from backends.catalogue import OPS
 from backends.numpy_blocks import BLOCK
-from benchmarks import inputs
-from tests.loops import FEW, SOME
+from tests.loops import FEW, SOME, assert_same, both, draw
 
 pytest.importorskip("numba")
 
-NAMES = ("numpy", "numba")  # small arrays take the serial kernels: see "threads" for the parallel ones
+NAMES = ("numpy", "numba")  # small arrays take the serial kernels: see test_numba_threads.py for the others
 ELEMENTWISE = [name for name, spec in OPS.items() if spec.derivative is not None]
 ROWS = [name for name, spec in OPS.items() if spec.along_axis]
 FLAT = [name for name, spec in OPS.items() if not spec.along_axis]
@@ -38,31 +37,6 @@ SPECIAL = (math.nan, math.inf, -math.inf, 0.0, -0.0, 1e-40, -1e-40, -100.0, 100.
 @pytest.fixture(params=NAMES)
 def backend(request):
     return backends.load(request.param)
-
-
-def draw(op, shape, dtype="float32", axis=-1, seed=0):
-    """Draw inputs from the op's domains, classes along `axis`; optional ones are left out."""
-    generator = np.random.default_rng(seed)
-    drawn = []
-    for declared in OPS[op].inputs:
-        if declared.optional:
-            continue
-        first = [*np.delete(shape, axis), shape[axis]] if shape else []
-        values = inputs._draw_input(declared, [int(n) for n in first], dtype, generator)
-        drawn.append(np.moveaxis(values, -1, axis) if declared.extent == "same" and shape else values)
-    return drawn
-
-
-def both(backend, op, arrays, **parameters):
-    """Return the op's output and its gradient for a cotangent of ones."""
-    y = getattr(backend, op)(*arrays, **parameters)
-    return y, backend.vjp(op)(np.ones_like(y), *arrays, **parameters)
-
-
-def assert_same(first, second):
-    for a, b in zip(first, second, strict=True):
-        assert (a.shape, a.dtype) == (b.shape, b.dtype)
-        np.testing.assert_array_equal(a, b)
 
 
 # --- buffers --------------------------------------------------------------------------------------------------
@@ -329,91 +303,3 @@ def test_certain_and_correct_logits_cost_nothing(backend):
 
 def test_a_loss_beyond_the_range_is_infinite_without_a_warning(backend):
     assert backend.mean_squared_error(np.full(3, 1e30, np.float32), np.zeros(3, np.float32)) == np.inf
-
-
-# --- threads --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("op", "dtype"), [(op, "float32") for op in SOME] + [(op, "float64") for op in SOME[:5]], ids=str
-)
-@pytest.mark.parametrize("length", [4, 100_000])
-def test_serial_and_parallel_agree_to_the_bit(op, length, dtype):
-    shape = (length,) if op in FLAT else (max(1, length // 100), min(2 * length, 100))
-    arrays = draw(op, shape, dtype)
-    serial, parallel = backends.load("numba"), backends.load("numba-parallel")
-    assert_same(both(serial, op, arrays), both(parallel, op, arrays))
-
-
-@pytest.mark.parametrize("op", [op for op in SOME if OPS[op].kind == "loss"])
-def test_parallel_sums_are_the_same_every_time(op):
-    arrays = draw(op, (700, 300))
-    backend = backends.load("numba-parallel")
-    results = {getattr(backend, op)(*arrays, reduction="sum").item() for _ in range(20)}
-    assert len(results) == 1
-
-
-@pytest.mark.parametrize("name", ["numpy", "numba", "numba-parallel"])
-def test_sums_of_many_float32_are_as_good_as_float64(name):
-    backend = backends.load(name)
-    p, t = draw("mean_squared_error", (1_000_003,))
-    exact = math.fsum(((p.astype(np.float64) - t) ** 2).tolist())
-    assert backend.mean_squared_error(p, t, reduction="sum") == pytest.approx(exact, rel=1.2e-7)
-
-
-@pytest.mark.parametrize("op", ["softmax", "log_softmax", "softmin"])
-def test_long_rows_are_split_over_threads_without_a_difference(op):
-    arrays = draw(op, (1, 40_000))
-    arrays[0][0, :1000] = -math.inf  # masked, and more than a block
-    if op == "softmin":
-        arrays[0] *= -1
-    split, whole = backends.load("numba-parallel", threads=2), backends.load("numba")
-    g = np.random.default_rng(1).standard_normal(arrays[0].shape, np.float32)
-    for a, b in zip(
-        (getattr(split, op)(*arrays), split.vjp(op)(g, *arrays)),
-        (getattr(whole, op)(*arrays), whole.vjp(op)(g, *arrays)),
-        strict=True,
-    ):
-        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-9)
-
-
-@pytest.mark.parametrize("offset", [0, 1, 15])
-@pytest.mark.parametrize("length", [5, 8192, 40_001])
-def test_stores_past_the_caches_leave_nothing_out(offset, length):
-    from backends import numba_loops, numba_piecewise
-
-    kernels = numba_loops.elementwise(numba_piecewise.relu, streams=True)
-    x = draw("relu", (length,))[0]
-    out = np.full(length + 20, -1, np.float32)
-    window = out[offset : offset + length]
-    kernels.streamed(window, numba_loops.elements_to_line(window), x)
-    np.testing.assert_array_equal(window, np.maximum(x, 0))
-    assert (np.delete(out, np.arange(offset, offset + length)) == -1).all()
-
-
-def test_only_outputs_beyond_the_caches_go_past_them(monkeypatch):
-    from backends import numba_loops, numba_piecewise
-
-    kernels = numba_loops.elementwise(numba_piecewise.relu, streams=True)
-    x = np.ones(1000, np.float32)
-    chosen = lambda out: kernels.choose(out, (x,), elements=x.size, threads=1)[0]  # noqa: E731
-    assert chosen(np.empty_like(x)) is kernels.serial
-    monkeypatch.setattr(numba_loops, "STREAM_FROM", 4000)
-    assert chosen(np.empty_like(x)) is kernels.streamed
-    assert chosen(x) is kernels.serial, "what is being read stays in the caches"
-
-
-def test_too_many_threads_are_refused():
-    with pytest.raises(ValueError, match="NUMBA_NUM_THREADS=1000"):
-        backends.load("numba-parallel", threads=1000)
-
-
-def test_backends_with_other_thread_counts_do_not_disturb_each_other():
-    import numba
-
-    one, most = backends.load("numba-parallel", threads=1), backends.load("numba-parallel")
-    x = np.ones(100_000, np.float32)
-    one.relu(x)
-    most.relu(x)
-    assert (one.threads, most.threads) == (1, numba.config.NUMBA_NUM_THREADS)
-    assert numba.get_num_threads() == most.threads
