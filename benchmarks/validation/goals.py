@@ -106,7 +106,7 @@ def table(runs: Sequence[str]) -> pd.DataFrame:
 
 
 def _size(row: Row) -> str:
-    """Return the power of ten, since whole rows make sizes differ a little; a shape that was asked for as it is."""
+    """Return the power of ten, since whole rows differ a little in size; a shape that was asked for as it is."""
     n_elements = int(row["n_elements"])
     usual = default_shape(OPS[row["op"]], n_elements)
     return f"about 10^{round(math.log10(n_elements))}" if parse_shape(row["shape"]) == usual else str(row["shape"])
