@@ -13,8 +13,11 @@ import statistics
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
-from time import perf_counter
+from pathlib import Path
+from threading import get_native_id
+from time import perf_counter, sleep
 from typing import Any
 
 import numpy as np
@@ -36,6 +39,11 @@ SLOW = 1.5
 to another thread can be three times slower until the scheduler has settled the two, which other processes undo."""
 LONG_S = 2e-2
 """A round as long as this needs none: waking up is lost in it."""
+REST_S = 1e-3
+MOST_REST_S = 0.3
+"""Seconds between looks at whether threads still wait for work with a processor to themselves, and of all at most.
+libgomp's do for 10 ms, ONNX Runtime's for 40 to 90: bursts of whoever was next, who then had one of two."""
+_THREADS = Path("/proc/self/task")
 
 
 class Worker:
@@ -143,13 +151,15 @@ class Worker:
         """Time rounds of the prepared op, each of `iterations` calls, in seconds per round.
 
         A few calls that are not counted come first, unless a round is long: thread pools that have slept are slow
-        to wake.
+        to wake. Those of this process have come to rest when it returns, so that others find all processors free.
         """
         ready = self._ready()
         awake = 0.0
         while ready.last_round_s < LONG_S and (awake < WAKE_S or (ready.is_slow(SLOW) and awake < MOST_WAKE_S)):
             awake += max(ready.time(iterations), 1e-6)
-        return [ready.time(iterations) for _ in range(n_rounds)]
+        found = [ready.time(iterations) for _ in range(n_rounds)]
+        come_to_rest()
+        return found
 
     def arrival_seconds(self, iterations: int) -> tuple[float, float, float]:
         """Return how long a result takes to arrive a while after its round, a round, and a result right after."""
@@ -222,6 +232,24 @@ class Worker:
                 raise RuntimeError(f"{n_bad} of {output.size} outputs are not finite")
         self._subnormal = max(map(subnormal_share, found))
         return [output[i] for output, i in zip(found, index, strict=True)]
+
+
+def come_to_rest() -> None:
+    """Wait until no other thread of this process runs, or for `MOST_REST_S`; not where /proc does not say."""
+    last = perf_counter() + MOST_REST_S
+    while _another_runs() and perf_counter() < last:
+        sleep(REST_S)
+
+
+def _another_runs() -> bool:
+    """Tell whether a thread beside the caller's computes or spins: at once, as processor times cannot."""
+    own = str(get_native_id())
+    for thread in _THREADS.glob("[0-9]*"):
+        with suppress(OSError):  # it has ended meanwhile
+            state = (thread / "stat").read_text().rpartition(") ")[2][:1]  # proc_pid_stat(5): after (name)
+            if state == "R" and thread.name != own:
+                return True
+    return False
 
 
 def answer(worker: Worker, method: str, arguments: tuple[Any, ...]) -> tuple[str, Any]:
