@@ -169,6 +169,11 @@ def default_shape(spec: OpSpec, n_elements: int) -> tuple[int, ...]:
     return (n_elements // classes, classes)
 
 
+def is_default_shape(op: str, shape: tuple[int, ...]) -> bool:
+    """Tell whether a number of elements alone gives `op` this shape; True of an op that is unknown here."""
+    return op not in OPS or shape == default_shape(OPS[op], prod(shape))
+
+
 def timing_cases(selection: Selection) -> Iterator[Case]:
     """Yield the cases of a selection, those to be compared with each other side by side."""
     chosen = selection.resolve()

@@ -133,6 +133,7 @@ class Group:
                     outputs = self._call(entry.case, method, [r.index for r in references], process=process)
                     verdicts = judge(entry.case, references, outputs)
                 entry.verdicts = entry.verdicts or verdicts  # the record's are those of the first check
+                entry.facts["oracle"] = ", ".join(dict.fromkeys(r.oracle for r in references))
                 entry.subnormal = self._call(entry.case, "subnormal_share")
 
     def require_waiting(self) -> None:

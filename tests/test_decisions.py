@@ -66,6 +66,9 @@ def test_a_restated_command_selects_the_cases_it_was_made_from():
     assert words[:2] == ["pytest", "benchmarks/test_timing.py"]
     assert words[words.index("--allocation") + 1 :] == ["fresh", "reuse"]
     assert "--cache" not in words
+    shapes = ((1024, 1024), (1024, 32000))
+    rows = to_frame([timed("torch", math.prod(s), 1e-6, op="softmax", shape=s) for s in shapes])
+    assert "--size 1048576 --shape 1024x32000 --backend" in restated(rows.to_dict("records"))
 
 
 # --- devices --------------------------------------------------------------------------------------------------

@@ -90,6 +90,7 @@ def test_a_record_is_complete(numpy_job):
     assert row["first_call_s"] > 0
     assert row["stop_reason"] in ("precision reached", "noise plateaued", "time used up")
     assert 0 < row["max_ulp"] <= 8
+    assert row["oracle"] == "mpmath"
 
 
 def test_saved_machine_info_holds_no_host_name_or_clock(numpy_job):

@@ -30,7 +30,7 @@ _SPEED_HOVER = (
     "median %{customdata[3]}<br>95 % interval %{customdata[4]}%{customdata[5]}<extra></extra>"
 )
 SPEED_COLUMNS = [
-    "op", "mode", "dtype", "backend", "device", "n_elements", *POLICIES, "bytes_moved", "bytes_written",
+    "op", "mode", "dtype", "backend", "device", "n_elements", "shape", *POLICIES, "bytes_moved", "bytes_written",
     "gigabytes_per_s", "median_s", "ci95_low_s", "ci95_high_s", "warning",
 ]  # fmt: skip
 """What a line is made of: any other column would be sorted with each, which is most of a large report's time."""

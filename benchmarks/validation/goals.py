@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from backends.catalogue import OPS
 from benchmarks import saved
 from benchmarks.analysis import quantities, tables
 from benchmarks.analysis.errors import accurate, with_errors
 from benchmarks.analysis.ratios import records_ratio_interval
-from benchmarks.cases import default_shape, parse_shape
+from benchmarks.cases import is_default_shape, parse_shape
 
 OURS = ("numba", "numba-parallel")
 """What is held against the others, the faster of them at each size; NumPy's, too, is an other then."""
@@ -107,9 +106,8 @@ def table(runs: Sequence[str]) -> pd.DataFrame:
 
 def _size(row: Row) -> str:
     """Return the power of ten, since whole rows differ a little in size; a shape that was asked for as it is."""
-    n_elements = int(row["n_elements"])
-    usual = default_shape(OPS[row["op"]], n_elements)
-    return f"about 10^{round(math.log10(n_elements))}" if parse_shape(row["shape"]) == usual else str(row["shape"])
+    usual = is_default_shape(row["op"], parse_shape(row["shape"]))
+    return f"about 10^{round(math.log10(row['n_elements']))}" if usual else str(row["shape"])
 
 
 def _told(row: Row) -> str:
