@@ -1,4 +1,4 @@
-"""The run's journal: every result is on disk before the next case starts, and the report is made from it.
+"""The run's journal: every result is on disk before the next group starts, and the report is made from it.
 
 One JSON object a line, its `type` first: `run` (machine and command), `bandwidth`, `cost`, `accuracy`, `curve`,
 `case`, `bursts`, `rounds`, `warning`, `end` and `regressed`. A run that is killed loses nothing it measured:

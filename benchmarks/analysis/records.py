@@ -34,7 +34,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("kind", "string", "elementwise, along_axis or loss"),
     Column("mode", "string", "forward, backward or forward+backward"),
     Column("backend", "string", "name of the backend, variant included"),
-    Column("variant", "string", "what distinguishes it within its module, such as parallel"),
+    Column("variant", "string", "the same as backend"),
     Column("peer", "boolean", "whether the backend is another library, measured to compare with"),
     Column("backend_version", "string", "version of the framework"),
     Column("device", "string", "cpu or cuda"),
@@ -46,7 +46,11 @@ COLUMNS: tuple[Column, ...] = (
     Column("timing", "string", "latency (synchronised each call) or throughput (once at the end)"),
     Column("threads", "Int64", "threads that took effect"),
     Column("settings", "string", "the framework's settings that change numbers or speed, such as x64 or TF32"),
-    Column("status", "string", "ok, failed, invalid, unavailable, crashed, timeout or out_of_memory"),
+    Column(
+        "status",
+        "string",
+        "ok, failed, inaccurate (peers), invalid, unavailable, crashed, timeout, out_of_memory",
+    ),
     Column("reason", "string", "explains every status but ok, and names known deviations"),
     Column(
         "warning", "string", "what makes the times doubtful, such as a machine that changed its speed meanwhile"
@@ -81,7 +85,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("max_ulp", "float64", "largest error of the output checked before timing"),
     Column("mean_ulp", "float64", "mean error of that output"),
     Column("max_abs_error", "float64", "largest absolute error of that output"),
-    Column("oracle", "string", "what the output was checked against"),
+    Column("oracle", "string", "what the output was checked against: mpmath, or the next wider type"),
 )
 
 COST_COLUMNS: tuple[Column, ...] = (

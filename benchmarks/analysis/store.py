@@ -1,8 +1,8 @@
 """A run as a whole, and the journal that survives when the run does not.
 
-The journal is a text file of one JSON object a line, on disk before the next case starts. JSON knows no NaN and no
-infinities: NaN is written as null, which reads as "not measured", and infinities as the strings "Infinity" and
-"-Infinity", which `records.to_frame` reads back as numbers in columns of numbers.
+The journal is a text file of one JSON object a line, on disk before the next group of cases starts. JSON knows no
+NaN and no infinities: NaN is written as null, which reads as "not measured", and infinities as the strings
+"Infinity" and "-Infinity", which `records.to_frame` reads back as numbers in columns of numbers.
 """
 
 from __future__ import annotations
