@@ -53,7 +53,8 @@ def softmin_vjp(out: Any, g: Any, x: Any) -> None:
 def log_softmax(out: Any, x: Any) -> None:
     """(x - max(x)) - log(Σ exp(x - max(x))).
 
-    The exponentials go through `out`, which the processor fetches while it computes them, a fifth of the time.
+    The exponentials go through `out`, whose lines the processor then fetches while it computes: a tenth to a fifth
+    of the time.
     """
     largest, lifted = exps_summed(out, x, rising, sum_of)
     _subtract(out, x, largest, type(x[0])(log(lifted * np.float64(lowered(x[0])))))
