@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy.stats
+from scipy import special
 
 from benchmarks.analysis import trust, verdicts
 from benchmarks.analysis.records import CASE_KEYS
@@ -60,7 +60,7 @@ def _error(both: pd.DataFrame, side: str) -> pd.Series:
     bounded = (ends[:, 0] > 0) & np.isfinite(ends[:, 1])
     logs = np.log(np.where(bounded[:, None], ends, 1.0))
     width = np.where(bounded, logs[:, 1] - logs[:, 0], math.inf)
-    return pd.Series(width / (2 * scipy.stats.norm.ppf(0.975)), index=both.index)
+    return pd.Series(width / (2 * special.ndtri(0.975)), index=both.index)
 
 
 def _row(case: dict[Any, Any], spread: float, criteria: Criteria) -> dict[str, Any]:

@@ -35,6 +35,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 Floats = npt.NDArray[np.float64]
 LEAST = 2
@@ -84,10 +85,8 @@ def noise_width(logs: Floats) -> float:
 
 def penalty(n: int) -> float:
     """Return how much a shift must lower the sum of squares, in squared noise widths, among `n` values."""
-    from scipy.stats import t
-
     places = n - 2 * LEAST + 1
-    return float(t.ppf(1 - _LEVEL / (2 * places), _FREEDOM * (n - 1))) ** 2
+    return float(special.stdtrit(_FREEDOM * (n - 1), 1 - _LEVEL / (2 * places))) ** 2
 
 
 def _pelt(scaled: Floats) -> list[int]:

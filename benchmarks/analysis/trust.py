@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import scipy.stats
+from scipy import special
 
 from benchmarks.analysis.quantities import listing
 from benchmarks.analysis.records import CASE_KEYS
@@ -88,13 +88,13 @@ def chance_of_alarm(
     `errors` (indexed by CASE_KEYS) are those of the comparison, `own` the effects of runs against themselves: the
     chance is taken over what was really seen within the runs, and over a normal difference between them.
     """
-    z = float(scipy.stats.norm.isf(criteria.false_discovery_rate / 2 / n_cases))
-    reach = max(z, float(scipy.stats.norm.ppf((1 + criteria.confidence) / 2)))
+    z = float(-special.ndtri(criteria.false_discovery_rate / 2 / n_cases))
+    reach = max(z, float(special.ndtri((1 + criteria.confidence) / 2)))
     error = own.set_index(list(CASE_KEYS))["effect"].index.map(errors.to_dict()).to_numpy(float)
     seen = math.log(true) + own["effect"].to_numpy(float)
     beyond = seen - criteria.margin - reach * error
     beyond = beyond[np.isfinite(beyond)]
-    return float(np.mean(scipy.stats.norm.cdf(beyond / max(spread, 1e-6)))) if len(beyond) else math.nan
+    return float(np.mean(special.ndtr(beyond / max(spread, 1e-6)))) if len(beyond) else math.nan
 
 
 def sentence(base: Run, head: Run, measured: pd.DataFrame, spread: Spread, criteria: Criteria) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import scipy.stats
+from scipy import special
 
 from benchmarks.analysis.records import CASE_KEYS
 
@@ -88,9 +88,9 @@ def estimate(effect: float, error: float, criteria: Criteria, freedom: float = m
     the nearer threshold.
     """
     error = max(error, LEAST_ERROR)
-    reach = error * float(scipy.stats.t.ppf((1 + criteria.confidence) / 2, freedom))
+    reach = error * float(special.stdtrit(freedom, (1 + criteria.confidence) / 2))
     beyond = (abs(effect) - criteria.margin) / error
-    p = min(1.0, 2 * float(scipy.stats.t.sf(beyond, freedom)))
+    p = min(1.0, 2 * float(special.stdtr(freedom, -beyond)))
     return Estimate(effect, effect - reach, effect + reach, p)
 
 
@@ -107,10 +107,12 @@ def adjusted(p: pd.Series) -> pd.Series:
 
     Rejecting those at most `q` keeps the expected share of false ones among them at most `q`.
     """
+    from scipy.stats import false_discovery_control  # slow to import, and most runs do without
+
     known = p.notna()
     result = pd.Series(math.nan, index=p.index)
     if known.any():
-        result[known] = scipy.stats.false_discovery_control(p[known].clip(0, 1), method="bh")
+        result[known] = false_discovery_control(p[known].clip(0, 1), method="bh")
     return result
 
 
