@@ -17,6 +17,7 @@ from benchmarks.analysis.store import Run
 from benchmarks.report import page, runs_page, trend_page
 from tests import synthetic
 from tests.synthetic import HOSTILE, SIZES, failure, on_gpu, record
+from tests.synthetic_history import saved_runs
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Dialog, Page, Route
@@ -63,7 +64,7 @@ def of_several_runs() -> str:
 
 @cache
 def of_trends() -> str:
-    records = pd.concat(synthetic.saved_runs(), ignore_index=True)
+    records = pd.concat(saved_runs(), ignore_index=True)
     return trend_page.render(trend.trends(records.assign(saved_as=HOSTILE, device_name=QUOTED)), 0.05)
 
 

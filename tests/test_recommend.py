@@ -131,6 +131,16 @@ def test_shapes_of_one_size_must_be_told_apart():
     assert recommend(a_run(rows), Question("softmax", 1_000, shape="10x100")).best.backend == "torch"
 
 
+def test_a_shape_says_how_many_elements_there_are(tmp_path, capsys):
+    rows = [timed("torch", 1e-6, shape=shape, op="softmax", n=1_000) for shape in ((10, 100), (100, 10))]
+    write(a_run(rows), tmp_path / "latest")
+    asked = ["recommend", "--op", "softmax", "--shape", "10x100", "--results", str(tmp_path)]
+    assert main([*asked, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["n_elements"] == 1_000
+    assert main([*asked, "--size", "999"]) == 2
+    assert "--size: must be the 1000 elements of --shape, or be left out; got 999" in capsys.readouterr().err
+
+
 def test_the_decision_table_agrees_with_every_single_answer():
     run = synthetic.run()
     table = json.loads(json.dumps(decision_table(run), allow_nan=False))
@@ -167,5 +177,7 @@ def test_the_command_answers_from_the_last_report_in_words_and_as_json(tmp_path,
 def test_the_command_says_what_is_missing(tmp_path, capsys):
     assert main(["recommend", "--size", "1e3", "--results", str(tmp_path)]) == 2
     assert "--op: must be given" in capsys.readouterr().err
+    assert main(["recommend", "--op", "relu", "--results", str(tmp_path)]) == 2
+    assert "--size: must be given, or --shape" in capsys.readouterr().err
     assert main(["recommend", "--op", "relu", "--size", "1e3", "--results", str(tmp_path)]) == 2
     assert "run `pytest benchmarks` first" in capsys.readouterr().err

@@ -18,8 +18,8 @@ from benchmarks.analysis.records import to_frame
 from benchmarks.commands import trend as command
 from benchmarks.report import palette, trend_page
 from benchmarks.report import trend as texts
-from tests import synthetic
 from tests.synthetic import HOSTILE, failure, record
+from tests.synthetic_history import saved_runs
 from tests.test_report import Page, unpacked
 
 
@@ -47,7 +47,7 @@ def only_series(records, metric="median_s", **options):
 
 @pytest.fixture(scope="module")
 def saved():
-    return pd.concat(synthetic.saved_runs(), ignore_index=True)
+    return pd.concat(saved_runs(), ignore_index=True)
 
 
 @pytest.fixture(scope="module")
@@ -282,7 +282,7 @@ def test_a_figure_of_a_single_run_or_of_infinities_is_drawn():
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("results")
-    for records in synthetic.saved_runs():
+    for records in saved_runs():
         history.append(records, folder)
     return folder
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from pathlib import Path
 
 from rich.console import Console
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("--op", type=selection.op_name, help="the op, by any of its names")
     parser.add_argument("--size", type=selection.size, help="number of elements of the first input, such as 1e6")
-    parser.add_argument("--shape", help="its shape, such as 1024x32000, where several have as many elements")
+    parser.add_argument("--shape", type=selection.shape, help="or its whole shape, such as 1024x32000")
     for name, choices, usual in (
         ("dtype", DTYPES, Question.dtype),
         ("mode", MODES, Question.mode),
@@ -66,27 +67,34 @@ def run(options: argparse.Namespace, console: Console) -> int:
         )
         print(json.dumps(table, indent=1, allow_nan=False))
         return 0
-    for name in ("op", "size"):
-        if getattr(options, name) is None:
-            raise ValueError(f"--{name}: must be given, unless --table is")
-    answer = recommend(
-        saved.load_or_last(options.run, options.results),
-        Question(
-            op=options.op,
-            size=options.size,
-            dtype=options.dtype,
-            mode=options.mode,
-            device=options.device,
-            shape=options.shape,
-            allocation=options.allocation,
-            cache=options.cache,
-            timing=options.timing,
-            max_ulp=options.max_ulp,
-            transfer=transfer,
-        ),
+    if options.op is None:
+        raise ValueError("--op: must be given, unless --table is")
+    question = Question(
+        op=options.op,
+        size=_size(options.size, options.shape),
+        dtype=options.dtype,
+        mode=options.mode,
+        device=options.device,
+        shape=options.shape and "x".join(map(str, options.shape)),
+        allocation=options.allocation,
+        cache=options.cache,
+        timing=options.timing,
+        max_ulp=options.max_ulp,
+        transfer=transfer,
     )
+    answer = recommend(saved.load_or_last(options.run, options.results), question)
     if options.json:
         print(json.dumps(answer.as_dict(), indent=1, allow_nan=False))
     else:
         console.print(answer.sentence, highlight=False, markup=False, soft_wrap=True)
     return 0
+
+
+def _size(size: int | None, shape: tuple[int, ...] | None) -> int:
+    """Return the number of elements asked for, by either option."""
+    found = size if shape is None else math.prod(shape)
+    if found is None:
+        raise ValueError("--size: must be given, or --shape, unless --table is")
+    if size not in (None, found):
+        raise ValueError(f"--size: must be the {found} elements of --shape, or be left out; got {size}")
+    return found
