@@ -17,7 +17,8 @@ from backends.numba_intrinsics import by_type, fma, polynomial
 from backends.numba_loops import formula
 from backends.numba_piecewise import max_0, unless_infinite
 
-_tail_polynomial = polynomial({"float32": constants.TAIL_FLOAT32, "float64": constants.TAIL_FLOAT64})
+_tail_above_last = polynomial({"float32": constants.TAIL_FLOAT32[:-1], "float64": constants.TAIL_FLOAT64[:-1]})
+_tail_last = by_type({"float32": constants.TAIL_FLOAT32[-1], "float64": constants.TAIL_FLOAT64[-1]})
 _linear_high, _linear_low = by_type(constants.LINEAR_ROUNDED), by_type(constants.LINEAR_REST)
 _cubic_high, _cubic_low = by_type(constants.CUBIC_ROUNDED), by_type(constants.CUBIC_REST)
 # Beyond these, a·cdf(-a) is 0 to the type, even times its largest number.
@@ -141,9 +142,10 @@ def _exp_of_minus(high: Any, low: Any) -> Any:
 
 @formula
 def _scaled_cdf(a: Any) -> Any:
-    """cdf(-a) / exp(-a²/2) = P(t) / (1 + √2·a), t = (a - 5)/(a + 5), with one division for both quotients."""
+    """cdf(-a) / exp(-a²/2) = P(t) / (1 + √2·a), t = 2a/(a + 5) - 1, which is exact where P is steepest, at 0.
+
+    The last step of P goes alone: the sums of neighbours that a long polynomial begins with round more.
+    """
     number = type(a)
-    five = number(5)
-    divisor = fma(number(constants.SQRT_2), a, number(1))
-    inverse = number(1) / ((a + five) * divisor)
-    return _tail_polynomial((a - five) * (divisor * inverse)) * ((a + five) * inverse)
+    t = fma(a + a, number(1) / (a + number(5)), -number(1))
+    return fma(_tail_above_last(t), t, _tail_last(a)) / fma(number(constants.SQRT_2), a, number(1))
