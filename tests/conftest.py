@@ -15,6 +15,7 @@ COMPILING = (
     "test_interface.py",
     "test_numba_threads.py",
     "test_numpy_numba.py",
+    "test_promises.py",
     "test_properties.py",
 )
 """Tests of kernels that the correctness suite compiles too, and leaves in Numba's cache."""
