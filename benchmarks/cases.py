@@ -48,7 +48,7 @@ class Case:
     @property
     def shape_label(self) -> str:
         """The shape as in a test id, such as `1024x1024`."""
-        return "x".join(map(str, self.shape))
+        return label_of(self.shape)
 
     @property
     def policies(self) -> str:
@@ -68,6 +68,11 @@ class Case:
 
 
 DEFAULT_POLICIES = (Case.allocation, Case.cache, Case.timing)
+
+
+def label_of(shape: tuple[int, ...]) -> str:
+    """Return how a test id and an option name a shape, which `parse_shape` reads back."""
+    return "x".join(map(str, shape))
 
 
 def parse_shape(label: str) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ from backends.interface import ALLOCATIONS, MODES
 from benchmarks import saved, selection
 from benchmarks.analysis.policies import DEFAULTS
 from benchmarks.analysis.recommend import Question, decision_table, recommend
-from benchmarks.cases import CACHES, DEVICES, DTYPES, TIMINGS
+from benchmarks.cases import CACHES, DEVICES, DTYPES, TIMINGS, label_of
 
 SUMMARY = "say which backend to use: the fastest that is accurate enough"
 
@@ -75,7 +75,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         dtype=options.dtype,
         mode=options.mode,
         device=options.device,
-        shape=options.shape and "x".join(map(str, options.shape)),
+        shape=options.shape and label_of(options.shape),
         allocation=options.allocation,
         cache=options.cache,
         timing=options.timing,
