@@ -1,8 +1,8 @@
 """Backends: the same activations and losses, computed by different frameworks.
 
-Importing this package imports no framework; `load` imports the one that is asked for. A backend is one module
-named `*_backend.py`, here or in a folder `backends/` elsewhere on `sys.path`, whose first statements declare, as
-literals, what this package must know without importing it::
+Importing this package imports no framework; `load` imports the one that is asked for. A backend of ours is a
+package with a module `backend.py`; one of yours is a module named `*_backend.py` in a folder `backends/` on
+`sys.path`. Its assignments at the top level declare, as literals, what this package must know without importing it::
 
     PACKAGE = "torch"            # what must be importable
     EXTRA = "torch"              # pip install 'activation-bench[torch]'
@@ -11,7 +11,7 @@ literals, what this package must know without importing it::
     ON_REQUEST = ("torch-compile",)  # optional: more names, measured only where they are asked for
     PEERS = ("scipy",)           # optional: names of other libraries, which `--peers` measures for comparison
 
-and which has a function `create(variant, device, threads)`.
+and it has a function `create(variant, device, threads)`.
 """
 
 from __future__ import annotations
@@ -20,14 +20,32 @@ import ast
 import importlib
 import importlib.util
 import pkgutil
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from backends.interface import Backend, BackendUnavailable, Declaration
 
-__all__ = ["Availability", "BackendUnavailable", "available", "declarations", "load", "missing", "names", "peers"]
+__all__ = [
+    "Availability",
+    "BackendUnavailable",
+    "available",
+    "declarations",
+    "load",
+    "missing",
+    "names",
+    "passed_over",
+    "peers",
+]
+
+OWN = Path(__file__).resolve().parent
+"""The folder of our own backends."""
+
+# Its packages are named after the frameworks: with this folder on the path, they would be imported instead of them.
+sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != OWN]
 
 # Lets a backend live outside this repository: every `backends/` folder on sys.path is searched.
 __path__ = pkgutil.extend_path(__path__, __name__)
@@ -58,18 +76,19 @@ class Availability(Mapping[str, list[str]]):
 def declarations() -> dict[str, Declaration]:
     """Return what each backend declares, by name, the one that needs no extra first; imports none of them.
 
-    Names on request follow those that are always measured.
+    Names on request follow those that are always measured. Modules that declare nothing are in `passed_over`.
     """
-    # Not pkgutil.iter_modules, which looks into every folder here: Numba's cache has thousands of files.
-    sources = [path for folder in reversed(__path__) for path in Path(folder).glob("*_backend.py")]
-    # Of several folders that have a module, the first counts, as in an import.
-    modules = {path.stem: path for path in sources}
-    found = [_declaration(path, path.stat().st_mtime_ns) for _, path in sorted(modules.items())]
+    found = [answer for answer in _answers().values() if isinstance(answer, Declaration)]
     found.sort(key=lambda declaration: (bool(declaration.extra), declaration.module))
     usual = {variant: declaration for declaration in found for variant in declaration.variants}
     return usual | {
         variant: declaration for declaration in found for variant in (*declaration.on_request, *declaration.peers)
     }
+
+
+def passed_over() -> dict[Path, str]:
+    """Return the modules `*_backend.py` on the path that are not backends, each with the reason in one line."""
+    return {path: answer for path, answer in _answers().items() if isinstance(answer, str)}
 
 
 def names(*, on_request: bool = False) -> tuple[str, ...]:
@@ -131,23 +150,53 @@ def available() -> Availability:
 def _find(name: str) -> Declaration:
     found = declarations()
     if name not in found:
-        raise ValueError(f"backend: unknown name {name!r}; valid names: {', '.join(found)}")
+        skipped = "".join(f"; {path} was passed over: {reason}" for path, reason in passed_over().items())
+        raise ValueError(f"backend: unknown name {name!r}; valid names: {', '.join(found)}{skipped}")
     return found[name]
 
 
+def _answers() -> dict[Path, Declaration | str]:
+    """Return what each module that may be a backend declares, or why it is none."""
+    # Of several folders that have a module, the first counts, as in an import.
+    modules = {module: path for folder in reversed(__path__) for module, path in _modules(Path(folder))}
+    return {path: _declaration(module, path, path.stat().st_mtime_ns) for module, path in sorted(modules.items())}
+
+
+def _modules(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the modules of a folder `backends/` that may be backends; in our own folder, those of its packages."""
+    # Not pkgutil.iter_modules, which looks into every folder here: Numba's cache has thousands of files.
+    if folder.resolve() == OWN:
+        for path in OWN.glob("*/*backend.py"):
+            yield f"{__name__}.{path.parent.name}.{path.stem}", path
+    for path in folder.glob("*_backend.py"):
+        yield f"{__name__}.{path.stem}", path
+
+
 @cache
-def _declaration(source: Path, modified_ns: int) -> Declaration:
-    """Read a module's literal assignments from its source, once for each version of it."""
+def _declaration(module: str, source: Path, modified_ns: int) -> Declaration | str:
+    """Read a module's literal assignments from its source, once for each version of it; or say why it has none."""
     del modified_ns
-    tree = ast.parse(source.read_text(encoding="utf-8"))
-    facts = {
-        _LITERALS[target.id].name: ast.literal_eval(node.value)
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name) and target.id in _LITERALS
-    }
-    required = {name for name, field in _LITERALS.items() if field.default is MISSING}
-    if lacking := required - {name.upper() for name in facts}:
-        raise ImportError(f"{source}: does not declare {', '.join(sorted(lacking))} as literals")
-    return Declaration(module=f"{__name__}.{source.stem}", **facts)
+    try:
+        facts = dict(_literals(ast.parse(source.read_bytes())))
+    except (OSError, SyntaxError, ValueError) as error:
+        return f"its declarations cannot be read: {error}".replace("\n", " ")
+    if lacking := [
+        name for name, field in _LITERALS.items() if field.default is MISSING and field.name not in facts
+    ]:
+        return f"it does not declare {', '.join(lacking)}"
+    return Declaration(module=module, **facts)
+
+
+def _literals(tree: ast.Module) -> Iterator[tuple[str, Any]]:
+    """Yield the fields of a Declaration that a module assigns. Raises ValueError for values of other types."""
+    for node in tree.body:
+        if not isinstance(node, ast.Assign):
+            continue
+        for target in node.targets:
+            if isinstance(target, ast.Name) and (field := _LITERALS.get(target.id)):
+                value = ast.literal_eval(node.value)
+                texts = [value] if field.type == "str" else value
+                if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
+                    wanted = "a string" if field.type == "str" else "a tuple of strings"
+                    raise ValueError(f"{target.id} must be {wanted}; got {value!r}")
+                yield field.name, value if field.type == "str" else tuple(texts)

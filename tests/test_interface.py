@@ -355,3 +355,36 @@ def test_what_is_on_request_loads_but_is_not_among_the_usual(tmp_path, monkeypat
     assert "rare" not in backends.names()
     assert "rare" in backends.names(on_request=True)
     assert backends.load("rare") == "rare"
+
+
+@pytest.fixture
+def strangers(tmp_path, monkeypatch):
+    """A folder `backends/` on the path that somebody else fills."""
+    monkeypatch.setattr(backends, "__path__", [*backends.__path__, str(tmp_path)])
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("import boto3\n", "it does not declare PACKAGE, EXTRA, DEVICES, VARIANTS"),
+        ("PACKAGE = EXTRA = 'a'\nDEVICES = ('cpu',)\n", "it does not declare VARIANTS"),
+        ("DEVICES = 'cpu'\n", "DEVICES must be a tuple of strings; got 'cpu'"),
+        ("PACKAGE = ('numpy',)\n", "PACKAGE must be a string; got"),
+        ("PACKAGE = name()\n", "its declarations cannot be read"),
+        ("def broken(:\n", "its declarations cannot be read"),
+        ("\udcff", "its declarations cannot be read"),
+    ],
+)
+def test_a_strangers_module_is_passed_over_with_one_line(source, reason, strangers):
+    path = strangers / "s3_backend.py"
+    path.write_bytes(source.encode("utf-8", "surrogateescape"))
+    assert "numpy" in backends.names()
+    assert reason in backends.passed_over()[path]
+    assert "\n" not in backends.passed_over()[path]
+    with pytest.raises(ValueError, match=r"unknown name 's3'.*s3_backend.py was passed over: it"):
+        backends.load("s3")
+
+
+def test_our_own_modules_are_all_backends():
+    assert not backends.passed_over()
