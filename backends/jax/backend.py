@@ -16,9 +16,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from backends import jax_activations, jax_losses
 from backends.base import BaseBackend, known_dtype, restorable
 from backends.interface import Allocation, BackendUnavailable, Gap, InPlace, Mode, OpSpec
+from backends.jax import activations, losses
 
 PACKAGE = "jax"
 EXTRA = "jax"
@@ -51,7 +51,7 @@ class JaxBackend(BaseBackend):
     asynchronous = True  # on the CPU too: a call may return before its result is there
     gaps: tuple[Gap, ...] = (Gap("XLA allocates every output", "upstream", allocations=("reuse",)),)
 
-    _functions: Mapping[str, Callable[..., Any]] = {**vars(jax_activations), **vars(jax_losses)}
+    _functions: Mapping[str, Callable[..., Any]] = {**vars(activations), **vars(losses)}
 
     def __init__(self, name: str, device: str, threads: int, jax_device: jax.Device) -> None:
         super().__init__(name, device, threads)

@@ -1,0 +1,1 @@
+"""JAX: the same functions, as XLA compiles them."""
