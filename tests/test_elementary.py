@@ -10,9 +10,12 @@ from mpmath import mp
 
 numba = pytest.importorskip("numba")
 
-from backends import elementary_constants as constants  # noqa: E402
-from backends import numba_elementary as elementary  # noqa: E402
-from backends import numba_loops, numba_rows  # noqa: E402
+from backends.numba import (  # noqa: E402
+    elementary,  # noqa: E402
+    loops,
+    rows,
+)
+from backends.numba import elementary_constants as constants  # noqa: E402
 
 # The most that each is off over all of float32, in ULP: 0.976, 1.688, 0.895, 0.901 and 2.582.
 BOUNDS = {"exp": 0.98, "expm1": 1.69, "log": 0.9, "log1p": 0.91, "tanh": 2.59}
@@ -131,13 +134,13 @@ def test_lifted_exponentials_are_exact_where_exponentials_are_subnormal_and_vani
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_largest_of_a_row_is_found_among_all_signs_and_zeros(dtype):
-    @numba.njit(**numba_loops.OPTIONS)
+    @numba.njit(**loops.OPTIONS)
     def largest(x):
-        return numba_rows.largest_of(x, numba_rows.rising)
+        return rows.largest_of(x, rows.rising)
 
-    @numba.njit(**numba_loops.OPTIONS)
+    @numba.njit(**loops.OPTIONS)
     def largest_of_opposites(x):
-        return numba_rows.largest_of(x, numba_rows.falling)
+        return rows.largest_of(x, rows.falling)
 
     for row in ([-3, -1, -2], [-1, 0.0, 2, 1], [-0.0, -1], [-math.inf, -5], [math.inf, 1], [-math.inf] * 2):
         for repeats in (1, 13):

@@ -15,7 +15,8 @@ numba = pytest.importorskip("numba")
 
 import numpy as np  # noqa: E402
 
-from backends import numba_activations, numba_gelu, numba_intrinsics, numba_loops, numba_losses  # noqa: E402
+from backends.numba import activations, gelu, intrinsics, losses  # noqa: E402
+from backends.numba import loops as numba_loops
 
 COMPILED = """
 import sys, backends
@@ -48,7 +49,7 @@ def test_importing_compiles_nothing_and_the_disk_cache_keeps_ops_apart(tmp_path)
 
 @pytest.mark.parametrize(
     ("formula", "arrays"),
-    [(numba_gelu.gelu_vjp, 2), (numba_activations.mish_vjp, 2), (numba_losses.binary_cross_entropy, 2)],
+    [(gelu.gelu_vjp, 2), (activations.mish_vjp, 2), (losses.binary_cross_entropy, 2)],
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_long_formulas_are_vectorised(formula, arrays):
@@ -76,7 +77,7 @@ def n_loads_of_the_vector_loop(kernel):
 
 def test_loops_within_parallel_kernels_are_those_of_serial_ones():
     """Loops that share the registers of what surrounds them load constants anew for each vector."""
-    kernels = numba_loops.elementwise(numba_activations.exponential)
+    kernels = numba_loops.elementwise(activations.exponential)
     serial = numba.njit(**numba_loops.OPTIONS)(kernels.serial.py_func)
     parallel = numba.njit(**numba_loops.OPTIONS, parallel=True)(kernels.parallel.py_func)
     x = np.linspace(-1, 1, 100, dtype=np.float32)
@@ -95,10 +96,10 @@ def test_parts_of_an_unowned_array_are_not_counted():
         def sums(x):
             total = 0.0
             for start in range(0, x.shape[0], 8):
-                total += numba_intrinsics.call_apart(numba_loops.sum_of, (keep(x)[start : start + 8],))
+                total += intrinsics.call_apart(numba_loops.sum_of, (keep(x)[start : start + 8],))
             return total
 
         assert sums(np.arange(100.0)) == 4950
         return sum(len(re.findall("call [^\n]*NRT_(?:inc|dec)ref", code)) for code in sums.inspect_llvm().values())
 
-    assert n_counted(numba_intrinsics.unowned) < n_counted(numba.njit(lambda x: x))
+    assert n_counted(intrinsics.unowned) < n_counted(numba.njit(lambda x: x))

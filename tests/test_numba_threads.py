@@ -60,25 +60,25 @@ def test_long_rows_are_split_over_threads_without_a_difference(op):
 @pytest.mark.parametrize("offset", [0, 1, 15])
 @pytest.mark.parametrize("length", [5, 8192, 40_001])
 def test_stores_past_the_caches_leave_nothing_out(offset, length):
-    from backends import numba_loops, numba_piecewise
+    from backends.numba import loops, piecewise
 
-    kernels = numba_loops.elementwise(numba_piecewise.relu, streams=True)
+    kernels = loops.elementwise(piecewise.relu, streams=True)
     x = draw("relu", (length,))[0]
     out = np.full(length + 20, -1, np.float32)
     window = out[offset : offset + length]
-    kernels.streamed(window, numba_loops.elements_to_line(window), x)
+    kernels.streamed(window, loops.elements_to_line(window), x)
     np.testing.assert_array_equal(window, np.maximum(x, 0))
     assert (np.delete(out, np.arange(offset, offset + length)) == -1).all()
 
 
 def test_only_outputs_beyond_the_caches_go_past_them(monkeypatch):
-    from backends import numba_loops, numba_piecewise
+    from backends.numba import loops, piecewise
 
-    kernels = numba_loops.elementwise(numba_piecewise.relu, streams=True)
+    kernels = loops.elementwise(piecewise.relu, streams=True)
     x = np.ones(1000, np.float32)
     chosen = lambda out: kernels.choose(out, (x,), elements=x.size, threads=1)[0]  # noqa: E731
     assert chosen(np.empty_like(x)) is kernels.serial
-    monkeypatch.setattr(numba_loops, "STREAM_FROM", 4000)
+    monkeypatch.setattr(loops, "STREAM_FROM", 4000)
     assert chosen(np.empty_like(x)) is kernels.streamed
     assert chosen(x) is kernels.serial, "what is being read stays in the caches"
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from backends.numba_activations import sigmoid, softplus
-from backends.numba_elementary import exp, exp_minus, expm1, log, log1p, log1p_of_fraction, tanh
-from backends.numba_loops import formula
-from backends.numba_piecewise import at_least, sign
+from backends.numba.activations import sigmoid, softplus
+from backends.numba.elementary import exp, exp_minus, expm1, log, log1p, log1p_of_fraction, tanh
+from backends.numba.loops import formula
+from backends.numba.piecewise import at_least, sign
 
 # --- of a difference ------------------------------------------------------------------------------------------
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from backends import numba_loops as loops
 from backends.host import Bind, Function, Run, bound_by, reduced, share, total_weight
+from backends.numba import loops
 
 
 def elementwise(scalar: Callable[..., Any], *, streams: bool = False) -> Function:

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from backends.numba_elementary import log
-from backends.numba_intrinsics import add, by_type, from_bits, larger, smaller_unsigned, to_bits
-from backends.numba_loops import BLOCK, formula, subroutine, sum_of, total
-from backends.numba_losses import ratio
-from backends.numba_rows import exp_sums, exps, product, rising
+from backends.numba.elementary import log
+from backends.numba.intrinsics import add, by_type, from_bits, larger, smaller_unsigned, to_bits
+from backends.numba.loops import BLOCK, formula, subroutine, sum_of, total
+from backends.numba.losses import ratio
+from backends.numba.rows import exp_sums, exps, product, rising
 
 _is_narrow = by_type({"float32": 1.0, "float64": 0.0})
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from backends import numba_elementary as elementary
-from backends.numba_elementary import (
+from backends.numba import elementary
+from backends.numba.elementary import (
     exp,
     exp_minus,
     expm1,
@@ -26,9 +26,9 @@ from backends.numba_elementary import (
     lowered,
     lowest_lifted,
 )
-from backends.numba_intrinsics import fma, polynomial
-from backends.numba_loops import formula
-from backends.numba_piecewise import clip, max_0, relu, unless_infinite
+from backends.numba.intrinsics import fma, polynomial
+from backends.numba.loops import formula
+from backends.numba.piecewise import clip, max_0, relu, unless_infinite
 
 SELU_SCALE = 1.0507009873554804934193349852946
 SELU_SCALE_ALPHA = 1.7580993408473768599402175208123  # times 1.6732632423543772848170429916717

@@ -11,15 +11,12 @@ from typing import Any
 
 import numba
 
-from backends import numba_activations as smooth
-from backends import numba_class_losses as class_losses
-from backends import numba_gelu as gelus
-from backends import numba_losses as losses
-from backends import numba_piecewise as piecewise
-from backends import numba_rows as rows
 from backends.catalogue import OPS
 from backends.host import HostBackend
-from backends.numba_ops import (
+from backends.numba import activations as smooth
+from backends.numba import class_losses, losses, piecewise, rows
+from backends.numba import gelu as gelus
+from backends.numba.ops import (
     along_axis,
     along_axis_in_two_passes,
     elementwise,

@@ -26,7 +26,7 @@ import numpy as np
 from numba import njit, prange, types
 from numba.extending import overload, register_jitable
 
-from backends.numba_intrinsics import LINE, add, buffer, buffer_of_results, call_apart, fence, store_line, unowned
+from backends.numba.intrinsics import LINE, add, buffer, buffer_of_results, call_apart, fence, store_line, unowned
 
 
 def _allow_long_vectors() -> None:
@@ -372,7 +372,7 @@ for _stub, _implementation in ((_at, _compile_at), (_cut, _compile_cut)):
 def _checksum() -> str:
     """Identify the code that kernels are compiled from: Numba itself looks at this file alone."""
     folder = Path(__file__).parent
-    sources = sorted([*folder.glob("numba_*.py"), *folder.glob("*_constants.py")])
+    sources = sorted([*folder.glob("*.py"), folder.parent / "gelu_constants.py"])
     return f"{zlib.crc32(b''.join(source.read_bytes() for source in sources)):08x}"
 
 

@@ -18,9 +18,9 @@ from typing import Any
 from numba import types
 from numba.extending import overload
 
-from backends import elementary_constants as constants
-from backends.numba_intrinsics import by_type, copysign, fma, one_power, polynomial, split, two_powers
-from backends.numba_loops import OPTIONS, formula
+from backends.numba import elementary_constants as constants
+from backends.numba.intrinsics import by_type, copysign, fma, one_power, polynomial, split, two_powers
+from backends.numba.loops import OPTIONS, formula
 
 INFINITY = math.inf
 NOT_A_NUMBER = math.nan

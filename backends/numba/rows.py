@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from backends.numba_activations import times_sigmoid, times_sigmoid_slope
-from backends.numba_elementary import lifted_exp, log, lowered
-from backends.numba_intrinsics import add, call_apart, from_bits, larger, smaller_unsigned, to_bits, unowned
-from backends.numba_loops import APART_FROM, BLOCK, fill, formula, numbers, subroutine, sum_of
+from backends.numba.activations import times_sigmoid, times_sigmoid_slope
+from backends.numba.elementary import lifted_exp, log, lowered
+from backends.numba.intrinsics import add, call_apart, from_bits, larger, smaller_unsigned, to_bits, unowned
+from backends.numba.loops import APART_FROM, BLOCK, fill, formula, numbers, subroutine, sum_of
 
 FOURS_FROM = 256
 """Numbers from which on it pays to add up four at a time first."""

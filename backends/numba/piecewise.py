@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from backends.numba_loops import formula
+from backends.numba.loops import formula
 
 
 @formula

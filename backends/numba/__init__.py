@@ -1,0 +1,1 @@
+"""Numba: formulas of one element or one row, in compiled loops."""
