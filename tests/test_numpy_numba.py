@@ -13,7 +13,7 @@ import pytest
 import backends
 from backends.base import output_shape
 from backends.catalogue import OPS
-from backends.numpy_blocks import BLOCK
+from backends.numpy.blocks import BLOCK
 from tests.loops import FEW, SOME, assert_same, both, draw
 
 pytest.importorskip("numba")

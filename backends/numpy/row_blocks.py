@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from backends.host import Function, Run, output, reduced, share, total_weight
-from backends.numpy_blocks import Kernel, Result, block_size, given, op, silenced
+from backends.numpy.blocks import Kernel, Result, block_size, given, op, silenced
 
 
 def along_axis(wide: int = 0, narrow: int = 0) -> Callable[[Kernel], Function]:

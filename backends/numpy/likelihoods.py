@@ -9,8 +9,8 @@ from functools import partial
 
 import numpy as np
 
-from backends import numpy_parts as parts
-from backends.numpy_blocks import Array, Out, Result, loss, loss_pullback
+from backends.numpy import parts
+from backends.numpy.blocks import Array, Out, Result, loss, loss_pullback
 
 
 @loss(scratch=4, numbers=(1,))

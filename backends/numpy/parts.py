@@ -10,7 +10,7 @@ import numpy as np
 from scipy import special
 
 from backends import gelu_constants as constants
-from backends.numpy_blocks import Result
+from backends.numpy.blocks import Result
 
 Tail = np.ndarray | None
 """What is left to multiply by, last; see `exp_minus`."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from backends import numpy_parts as parts
-from backends.numpy_blocks import Result
-from backends.numpy_row_blocks import label_loss, label_loss_pullback, row_loss, row_loss_pullback
+from backends.numpy import parts
+from backends.numpy.blocks import Result
+from backends.numpy.row_blocks import label_loss, label_loss_pullback, row_loss, row_loss_pullback
 
 
 @row_loss(wide=1)

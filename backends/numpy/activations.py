@@ -12,8 +12,8 @@ import math
 import numpy as np
 from scipy import special
 
-from backends import numpy_parts as parts
-from backends.numpy_blocks import Array, Out, Result, elementwise, pullback, quietly
+from backends.numpy import parts
+from backends.numpy.blocks import Array, Out, Result, elementwise, pullback, quietly
 
 SELU_ALPHA = 1.6732632423543772848170429916717
 """With SELU_SCALE, what keeps mean 0 and variance 1 fixed: Klambauer et al. 2017, equation 14."""

@@ -7,16 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from backends import (
-    numpy_activations,
-    numpy_class_losses,
-    numpy_gated,
-    numpy_likelihoods,
-    numpy_losses,
-    numpy_piecewise,
-    numpy_rows,
-)
 from backends.host import HostBackend
+from backends.numpy import activations, class_losses, gated, likelihoods, losses, piecewise, rows
 
 PACKAGE = "numpy"
 EXTRA = ""
@@ -24,13 +16,13 @@ DEVICES = ("cpu",)
 VARIANTS = ("numpy",)
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **vars(numpy_piecewise),
-    **vars(numpy_activations),
-    **vars(numpy_gated),
-    **vars(numpy_rows),
-    **vars(numpy_losses),
-    **vars(numpy_likelihoods),
-    **vars(numpy_class_losses),
+    **vars(piecewise),
+    **vars(activations),
+    **vars(gated),
+    **vars(rows),
+    **vars(losses),
+    **vars(likelihoods),
+    **vars(class_losses),
 }
 """All ops and vjps by name, module by module."""
 

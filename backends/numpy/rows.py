@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from backends import numpy_parts as parts
 from backends.host import Function, Run, bound_by
-from backends.numpy_blocks import Array, Out, Result
-from backends.numpy_row_blocks import along_axis
+from backends.numpy import parts
+from backends.numpy.blocks import Array, Out, Result
+from backends.numpy.row_blocks import along_axis
 
 
 @along_axis(narrow=1)

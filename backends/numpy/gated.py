@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from backends import numpy_parts as parts
 from backends.host import Function, Run, bound_by
-from backends.numpy_blocks import Array, Out, Result, elementwise, pullback, quietly
+from backends.numpy import parts
+from backends.numpy.blocks import Array, Out, Result, elementwise, pullback, quietly
 
 
 @elementwise(scratch=3, numbers=(0,))

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from backends import numpy_parts as parts
 from backends.host import Function, Run, bound_by
-from backends.numpy_blocks import Array, Out, Result, elementwise, pullback, quietly
+from backends.numpy import parts
+from backends.numpy.blocks import Array, Out, Result, elementwise, pullback, quietly
 
 
 @elementwise(numbers=(0,))

@@ -1,0 +1,1 @@
+"""NumPy: ufuncs over blocks that stay in the cache."""
