@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from backends.torch_losses import NO_LABEL, rows
+from backends.torch.losses import NO_LABEL, rows
 
 _nn: Any = torch._C._nn  # noqa: SLF001 - where `torch.nn.functional` finds its functions, without `out`
 

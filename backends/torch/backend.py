@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from backends import torch_activations, torch_inplace, torch_losses, torch_out
 from backends.base import OVERWRITING, BaseBackend, known_dtype, output_shape, restorable
 from backends.catalogue import OPS
 from backends.interface import MODES, Allocation, BackendUnavailable, Gap, InPlace, Mode, OpSpec
+from backends.torch import activations, inplace, losses
+from backends.torch import out as torch_out
 
 PACKAGE = "torch"
 EXTRA = "torch"
@@ -58,7 +59,7 @@ def _prepare_to_compile(variant: str, device: str) -> None:
     functorch.donated_buffer = False  # the vjp alone is called again and again with the same saved tensors
 
 
-FUNCTIONS: Mapping[str, Callable[..., Any]] = {**vars(torch_activations), **vars(torch_losses)}
+FUNCTIONS: Mapping[str, Callable[..., Any]] = {**vars(activations), **vars(losses)}
 """All ops by name, module by module."""
 
 
@@ -76,7 +77,7 @@ class TorchBackend(BaseBackend):
         Gap(
             "PyTorch has no in-place kernel of it",
             "upstream",
-            ops=_without(torch_inplace, OVERWRITING),
+            ops=_without(inplace, OVERWRITING),
             allocations=("inplace",),
         ),
     )
@@ -209,7 +210,7 @@ class TorchBackend(BaseBackend):
             x.copy_(pristine)
             self.synchronize()
 
-        return restorable(partial(getattr(torch_inplace, spec.name), x, *inputs[1:], **parameters), restore)
+        return restorable(partial(getattr(inplace, spec.name), x, *inputs[1:], **parameters), restore)
 
 
 class CompiledTorchBackend(TorchBackend):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name every user of torch knows it by
 
-from backends import torch_out
+from backends.torch import out
 
 
 def relu(x: torch.Tensor) -> torch.Tensor:
@@ -44,12 +44,12 @@ def hard_tanh(x: torch.Tensor) -> torch.Tensor:
 
 def soft_shrink(x: torch.Tensor, *, threshold: float) -> torch.Tensor:
     """`F.softshrink`'s kernel."""
-    return torch_out.soft_shrink(x, threshold=threshold, out=x)
+    return out.soft_shrink(x, threshold=threshold, out=x)
 
 
 def hard_shrink(x: torch.Tensor, *, threshold: float) -> torch.Tensor:
     """`torch.hardshrink`."""
-    return torch_out.hard_shrink(x, threshold=threshold, out=x)
+    return out.hard_shrink(x, threshold=threshold, out=x)
 
 
 def threshold(x: torch.Tensor, *, threshold: float, value: float) -> torch.Tensor:
@@ -99,7 +99,7 @@ def mish(x: torch.Tensor) -> torch.Tensor:
 
 def softplus(x: torch.Tensor) -> torch.Tensor:
     """`F.softplus`."""
-    return torch_out.softplus(x, out=x)
+    return out.softplus(x, out=x)
 
 
 def exponential(x: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,1 @@
+"""PyTorch: its own functions, and what its users compose of them."""
