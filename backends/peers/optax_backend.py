@@ -6,7 +6,7 @@ from typing import Any
 
 import optax
 
-from backends.jax_peer import JaxPeer
+from backends.peers.jax import JaxPeer
 
 PACKAGE = "optax"
 EXTRA = "peers"

@@ -8,7 +8,7 @@ import numpy as np
 import scipy
 from scipy import special
 
-from backends.peer import HostPeer, reduced
+from backends.peers.host import HostPeer, reduced
 
 PACKAGE = "scipy"
 EXTRA = ""

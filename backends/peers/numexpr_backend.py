@@ -8,7 +8,7 @@ from typing import Any
 import numexpr
 import numpy as np
 
-from backends.peer import HostPeer, reduced
+from backends.peers.host import HostPeer, reduced
 
 PACKAGE = "numexpr"
 EXTRA = "peers"

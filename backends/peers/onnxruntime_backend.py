@@ -14,7 +14,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as NotImp
 
 from backends.base import output_shape
 from backends.interface import Allocation, Gap, Mode, NotSupported, OpSpec
-from backends.peer import HostPeer
+from backends.peers.host import HostPeer
 
 PACKAGE = "onnxruntime"
 EXTRA = "peers"

@@ -10,7 +10,7 @@ import sklearn
 from sklearn import metrics
 
 from backends.interface import Gap, NotSupported
-from backends.peer import HostPeer
+from backends.peers.host import HostPeer
 
 PACKAGE = "sklearn"
 EXTRA = "peers"

@@ -1,0 +1,1 @@
+"""Adapters of other libraries, which are measured to compare with."""
