@@ -18,18 +18,18 @@ from typing import Any
 import pandas as pd
 
 from benchmarks import environment
-from benchmarks.analysis import sittings
-from benchmarks.analysis.quantities import seconds
 from benchmarks.analysis.records import CASE_KEYS
-from benchmarks.analysis.sittings import LOOKS, SITTING_COLUMNS
 from benchmarks.analysis.store import write_journal_line
-from benchmarks.analysis.verdicts import AMBIGUOUS, Criteria
 from benchmarks.cases import Case
 from benchmarks.group import Entry, Group, expected
 from benchmarks.paired import sitting
 from benchmarks.pool import CaseError, Pool
+from benchmarks.quantities import seconds
 from benchmarks.references import references
 from benchmarks.sides import Side
+from benchmarks.stats import sittings
+from benchmarks.stats.sittings import LOOKS, SITTING_COLUMNS
+from benchmarks.stats.verdicts import AMBIGUOUS, Criteria
 from benchmarks.stopwatch import Stopwatch
 
 

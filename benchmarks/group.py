@@ -15,11 +15,11 @@ from typing import Any
 
 from benchmarks import accuracy, measure, memory, plausibility
 from benchmarks.accuracy import Verdict
-from benchmarks.analysis.quantities import plural, seconds
 from benchmarks.cases import Case
 from benchmarks.drift import LIMIT, Pulse
 from benchmarks.measure import Lane, Rule, Sampling
 from benchmarks.pool import CaseError, Pool
+from benchmarks.quantities import plural, seconds
 from benchmarks.references import Reference
 from benchmarks.stopwatch import Stopwatch
 

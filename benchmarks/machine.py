@@ -16,8 +16,8 @@ import psutil
 from threadpoolctl import threadpool_info
 
 from benchmarks import environment
-from benchmarks.analysis.quantities import listing, plural, size
 from benchmarks.environment import THROTTLING, Gpu
+from benchmarks.quantities import listing, plural, size
 
 BUSY = 0.1
 """Share of the processors in use by others from which a run is called doubtful."""

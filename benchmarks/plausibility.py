@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from benchmarks.accuracy import Verdict
-from benchmarks.analysis.quantities import count, seconds
 from benchmarks.bandwidth import Bandwidth
 from benchmarks.drift import LIMIT as DRIFT
+from benchmarks.quantities import count, seconds
 
 SUSPICIOUS = 1.1
 """From this share of the measured bandwidth on, a result is doubtful."""

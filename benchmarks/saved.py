@@ -10,9 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.analysis.quantities import listing
 from benchmarks.analysis.records import COLUMNS, to_frame
 from benchmarks.analysis.store import Run, burst_frame, read_accuracy
+from benchmarks.quantities import listing
 from benchmarks.recorder import JOURNALS, load_run
 
 

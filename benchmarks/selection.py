@@ -15,9 +15,9 @@ import backends
 from backends.catalogue import find
 from backends.interface import ALLOCATIONS, MODES
 from benchmarks.analysis.records import CASE_KEYS
-from benchmarks.analysis.verdicts import Criteria
 from benchmarks.cases import CACHES, DEVICES, DTYPES, PRESETS, TIMINGS, Case, Selection, parse_shape
 from benchmarks.machine import cuda_driver_present, default_threads
+from benchmarks.stats.verdicts import Criteria
 
 
 def add_options(add: Callable[..., Any]) -> None:

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.analysis import quantities, summary, tables
+from benchmarks import quantities
+from benchmarks.analysis import summary, tables
 from benchmarks.analysis.records import ACCURACY_COLUMNS, COLUMNS, to_frame
 from benchmarks.analysis.store import Run, best_samples, read_journal, with_certificates, write_journal_line
 from tests import synthetic

@@ -11,7 +11,7 @@ from itertools import chain, groupby, pairwise
 import pandas as pd
 import pytest
 
-from benchmarks.analysis import quantities
+from benchmarks import quantities
 from benchmarks.validation import __main__ as validation
 from benchmarks.validation import chromium, picture
 from tests import pages

@@ -18,8 +18,8 @@ from benchmarks.analysis.comparable import differences, nothing_in_common
 from benchmarks.analysis.compare import compare
 from benchmarks.analysis.records import CASE_KEYS, to_frame
 from benchmarks.analysis.store import BURST_COLUMNS, Run
-from benchmarks.analysis.verdicts import Criteria
 from benchmarks.report.comparison import Comparison, render, to_json, to_markdown
+from benchmarks.stats.verdicts import Criteria
 
 N_BURSTS = 12
 MACHINE = {"machine_id": "a1b2", "cpu": "x", "threads": 2}

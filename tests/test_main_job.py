@@ -16,8 +16,7 @@ import pytest
 from pytest_benchmark import plugin
 
 import backends
-from benchmarks import options
-from benchmarks.analysis import quantities
+from benchmarks import options, quantities
 from benchmarks.recorder import load_run
 from tests.job import ROOT, SMALL, Job, timed
 

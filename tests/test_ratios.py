@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from benchmarks.analysis.ratios import ratio_interval
+from benchmarks.stats.ratios import ratio_interval
 
 N_PAIRS = 4000
 SAMPLING_ERROR = 3 * math.sqrt(0.95 * 0.05 / N_PAIRS)

@@ -11,7 +11,7 @@ import ruptures
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.analysis import shifts
+from benchmarks.stats import shifts
 from benchmarks.validation import alarms
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.analysis import sittings
 from benchmarks.analysis.records import CASE_KEYS
-from benchmarks.analysis.sittings import LOOKS, SITTING_COLUMNS, conclude, undecided
-from benchmarks.analysis.verdicts import Criteria
+from benchmarks.stats import sittings
+from benchmarks.stats.sittings import LOOKS, SITTING_COLUMNS, conclude, undecided
+from benchmarks.stats.verdicts import Criteria
 
 N_CASES = 6
 

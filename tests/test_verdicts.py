@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.analysis import verdicts
-from benchmarks.analysis.verdicts import Criteria, estimate, estimate_mean, judge
+from benchmarks.stats import verdicts
+from benchmarks.stats.verdicts import Criteria, estimate, estimate_mean, judge
 
 
 def judged(*cases, **criteria):

@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from benchmarks.analysis import trust, verdicts
+from benchmarks.analysis import trust
 from benchmarks.analysis.records import CASE_KEYS
 from benchmarks.analysis.store import Run
-from benchmarks.analysis.verdicts import COMPARISON_COLUMNS, Criteria, Estimate, estimate, judge
+from benchmarks.stats import verdicts
+from benchmarks.stats.verdicts import COMPARISON_COLUMNS, Criteria, Estimate, estimate, judge
 
 
 def compare(base: Run, head: Run, criteria: Criteria, *, shares: bool = False) -> tuple[pd.DataFrame, list[str]]:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.analysis import tables
-from benchmarks.analysis.ratios import records_ratio_interval
+from benchmarks.stats.ratios import records_ratio_interval
 
 Row = Mapping[Hashable, Any]
 HOST = "cpu"

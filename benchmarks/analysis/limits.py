@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.analysis.quantities import listing, percent
 from benchmarks.analysis.tables import CASE, backend_order, best, measured
+from benchmarks.quantities import listing, percent
 
 LARGE = 1_000_000
 """Elements from which on means are taken: what a call costs by itself is next to nothing there."""

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.analysis.ratios import records_ratio_interval
 from benchmarks.analysis.tables import CASE, grouped, measured
+from benchmarks.stats.ratios import records_ratio_interval
 
 Row = Mapping[Hashable, Any]
 FACTS = ("backend", "median_s", "peer", "peer_median_s", "ratio", "ratio_low", "ratio_high", "inaccurate")

@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.analysis import quantities, tables
+from benchmarks import quantities
+from benchmarks.analysis import tables
 from benchmarks.analysis.policies import POLICIES
 
 GROUP: tuple[str, ...] = ("op", "mode", "dtype", "device", *POLICIES)

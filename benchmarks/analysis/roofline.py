@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.analysis.quantities import listing, size
+from benchmarks.quantities import listing, size
 
 BANDWIDTH = ("device", "kind", "n_bytes", "gigabytes_per_s", "stores", "moved", "rejected")
 TOLERANCE = 0.1

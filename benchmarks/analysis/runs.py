@@ -17,9 +17,9 @@ import pandas as pd
 
 from benchmarks.analysis import tables
 from benchmarks.analysis.policies import POLICIES
-from benchmarks.analysis.ratios import INTERVAL, ratio_interval
 from benchmarks.analysis.store import Run
 from benchmarks.analysis.summary import ENDINGS, first_line
+from benchmarks.stats.ratios import INTERVAL, ratio_interval
 
 KEYS: tuple[str, ...] = (*tables.CASE, "backend")
 """What two runs' results must share to be compared."""

@@ -9,9 +9,9 @@ import pandas as pd
 
 from benchmarks.analysis import tables
 from benchmarks.analysis.policies import POLICIES
-from benchmarks.analysis.quantities import count, listing, number, plural
 from benchmarks.analysis.runs import KEYS, OPEN_KEYS, geometric_mean, shared_times
-from benchmarks.analysis.verdicts import Criteria
+from benchmarks.quantities import count, listing, number, plural
+from benchmarks.stats.verdicts import Criteria
 
 _LEAST_LEAD = 1 + Criteria.threshold
 """Runs whose means differ by less are said to be about as fast."""

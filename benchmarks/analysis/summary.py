@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from benchmarks.analysis import quantities, tables
+from benchmarks import quantities
+from benchmarks.analysis import tables
 from benchmarks.analysis.policies import POLICIES, varied
 from benchmarks.analysis.ranges import Range, Row, by_group
 

@@ -25,10 +25,10 @@ from itertools import pairwise
 
 import pandas as pd
 
-from benchmarks.analysis.quantities import count, seconds, times
 from benchmarks.analysis.ranges import GROUP, Row
-from benchmarks.analysis.ratios import INTERVAL, records_ratio_interval
 from benchmarks.analysis.tables import BASELINE, CASE, grouped, measured, telling
+from benchmarks.quantities import count, seconds, times
+from benchmarks.stats.ratios import INTERVAL, records_ratio_interval
 
 BEHIND_BASELINE = 1.25
 BEHIND_BEST = 4.0

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.analysis.ratios import INTERVAL, ratio_interval, records_ratio_interval
+from benchmarks.stats.ratios import INTERVAL, ratio_interval, records_ratio_interval
 
 CASE: tuple[str, ...] = (
     "op",

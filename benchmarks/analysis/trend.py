@@ -10,9 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.analysis import quantities
+from benchmarks import quantities
 from benchmarks.analysis.records import CASE_KEYS, only_with
-from benchmarks.analysis.shifts import shifts
+from benchmarks.stats.shifts import shifts
 
 SERIES_KEYS = (*CASE_KEYS, "threads", "machine_id")
 """The columns that the points of a series agree in."""

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from benchmarks.analysis.quantities import listing
 from benchmarks.analysis.records import CASE_KEYS
 from benchmarks.analysis.store import Run
-from benchmarks.analysis.verdicts import Criteria
+from benchmarks.quantities import listing
+from benchmarks.stats.verdicts import Criteria
 
 LEAST_CASES = 8
 """From so many cases on, how the runs differ as a whole is told from the cases, else from the reference kernel."""

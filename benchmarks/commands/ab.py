@@ -20,11 +20,11 @@ from rich.console import Console
 
 from benchmarks import cases, machine, selection, sides
 from benchmarks.ab import Trial
-from benchmarks.analysis import sittings
-from benchmarks.analysis.quantities import plural
-from benchmarks.analysis.verdicts import Criteria
+from benchmarks.quantities import plural
 from benchmarks.report.comparison import Comparison, reasons_in_common, render, write
 from benchmarks.sides import Side
+from benchmarks.stats import sittings
+from benchmarks.stats.verdicts import Criteria
 
 SUMMARY = "measure two git revisions, or two Python environments, against each other"
 

@@ -15,8 +15,8 @@ from benchmarks import saved, selection
 from benchmarks.analysis.comparable import differences, nothing_in_common
 from benchmarks.analysis.compare import compare
 from benchmarks.analysis.store import Run
-from benchmarks.analysis.verdicts import Criteria
 from benchmarks.report.comparison import TEXTS, Comparison, reasons_in_common, render, write
+from benchmarks.stats.verdicts import Criteria
 
 SUMMARY = "compare two saved runs, case by case"
 

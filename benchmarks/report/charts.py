@@ -14,7 +14,8 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.analysis import quantities, tables
+from benchmarks import quantities
+from benchmarks.analysis import tables
 from benchmarks.analysis.crossovers import crossovers
 from benchmarks.analysis.policies import POLICIES
 from benchmarks.analysis.roofline import READ_ONLY

@@ -14,12 +14,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.analysis import verdicts
 from benchmarks.analysis.policies import DEFAULTS
-from benchmarks.analysis.quantities import number, plural, seconds
 from benchmarks.analysis.records import CASE_KEYS
-from benchmarks.analysis.verdicts import Criteria
+from benchmarks.quantities import number, plural, seconds
 from benchmarks.report.markdown import escape
+from benchmarks.stats import verdicts
+from benchmarks.stats.verdicts import Criteria
 
 QUIET = (verdicts.SAME, verdicts.UNAVAILABLE)
 """Verdicts that are counted and not listed."""

@@ -7,7 +7,8 @@ from functools import partial
 
 import pandas as pd
 
-from benchmarks.analysis import costs, quantities, tables
+from benchmarks import quantities
+from benchmarks.analysis import costs, tables
 from benchmarks.analysis.policies import POLICIES
 from benchmarks.report.tables import Cell, Column, Row, Table, fill, measure, text, whole
 

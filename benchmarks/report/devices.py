@@ -7,7 +7,8 @@ from functools import partial
 
 import pandas as pd
 
-from benchmarks.analysis import quantities, tables
+from benchmarks import quantities
+from benchmarks.analysis import tables
 from benchmarks.analysis.devices import pays_from
 from benchmarks.analysis.policies import POLICIES
 from benchmarks.report.tables import MAX_ROWS, Cell, Column, Row, Table, doubted, fill, measure, named, text, whole

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from benchmarks.analysis import peers, quantities, tables
+from benchmarks import quantities
+from benchmarks.analysis import peers, tables
 from benchmarks.analysis.policies import POLICIES
 from benchmarks.report.heatmap import shade
 from benchmarks.report.palette import Style

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.analysis import quantities
+from benchmarks import quantities
 
 _UNITS = {"_gib": "GiB", "_mhz": "MHz", "_ghz": "GHz", "_s": "s", "_w": "W", "_c": "°C"}
 _CAPITALS = {

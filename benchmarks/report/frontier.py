@@ -9,7 +9,8 @@ from functools import partial
 
 import pandas as pd
 
-from benchmarks.analysis import quantities, tables
+from benchmarks import quantities
+from benchmarks.analysis import tables
 from benchmarks.analysis.errors import accurate, front, prices
 from benchmarks.analysis.policies import POLICIES
 from benchmarks.report.charts import MARGIN, Board, Figure, Panel

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from benchmarks.analysis import quantities, tables
+from benchmarks import quantities
+from benchmarks.analysis import tables
 from benchmarks.report.charts import MARGIN, Board, Figure, Panel, numbers
 from benchmarks.report.palette import Style
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.analysis import quantities, tables
+from benchmarks import quantities
+from benchmarks.analysis import tables
 from benchmarks.analysis.summary import ENDINGS, first_line
 from benchmarks.report.views import Facets, View
 

@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from benchmarks.analysis import peers, quantities, tables
+from benchmarks import quantities
+from benchmarks.analysis import peers, tables
 from benchmarks.analysis.limits import FACTS
 from benchmarks.analysis.policies import POLICIES
 from benchmarks.report.markdown import doubtful

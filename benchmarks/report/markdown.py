@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.analysis import quantities, tables
+from benchmarks import quantities
+from benchmarks.analysis import tables
 from benchmarks.analysis.limits import FACTS, LARGE, means, sentences
 from benchmarks.analysis.peers import mean_lead
 from benchmarks.analysis.policies import combinations, side_by_side

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from benchmarks.analysis import quantities, tables
+from benchmarks import quantities
+from benchmarks.analysis import tables
 from benchmarks.analysis.policies import POLICIES
 from benchmarks.analysis.store import Run
 from benchmarks.report.tables import Cell, Row, Table, text

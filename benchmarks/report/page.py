@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.analysis import quantities
+from benchmarks import quantities
 from benchmarks.analysis import tables as facts
 from benchmarks.analysis.devices import against_host
 from benchmarks.analysis.errors import with_errors

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.analysis import quantities, runs_summary, tables
+from benchmarks import quantities
+from benchmarks.analysis import runs_summary, tables
 from benchmarks.analysis.policies import POLICIES
 from benchmarks.analysis.runs import Labelled, fastest, flat, gather
 from benchmarks.analysis.store import Run

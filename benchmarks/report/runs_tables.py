@@ -7,7 +7,8 @@ from functools import partial
 
 import pandas as pd
 
-from benchmarks.analysis import quantities, tables
+from benchmarks import quantities
+from benchmarks.analysis import tables
 from benchmarks.analysis.policies import POLICIES
 from benchmarks.analysis.runs import KEYS, MEASURED, OPEN_KEYS, Labelled, gaps, started
 from benchmarks.report import fingerprint

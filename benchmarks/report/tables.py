@@ -10,7 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.analysis import quantities, tables
+from benchmarks import quantities
+from benchmarks.analysis import tables
 from benchmarks.analysis.limits import FACTS, NEAR
 from benchmarks.analysis.policies import POLICIES, combinations, side_by_side
 from benchmarks.analysis.summary import ENDINGS, first_line

@@ -14,7 +14,8 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.analysis import quantities, tables
+from benchmarks import quantities
+from benchmarks.analysis import tables
 from benchmarks.analysis.store import Run
 from benchmarks.analysis.summary import doubt_sentences, problem_sentences, unstable_sentences
 from benchmarks.analysis.surprises import surprises

@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.analysis import quantities
-from benchmarks.analysis.shifts import logarithms
+from benchmarks import quantities
 from benchmarks.analysis.store import plain
 from benchmarks.analysis.trend import SERIES_KEYS, Change, Point, Series, telling, values
 from benchmarks.report.markdown import escape
+from benchmarks.stats.shifts import logarithms
 
 HEADINGS = ("case", "runs", "first", "last", "change", "trend", "changes found")
 GAP = "·"

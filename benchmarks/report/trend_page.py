@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from benchmarks.analysis import quantities
+from benchmarks import quantities
 from benchmarks.analysis.trend import Change, Metric, Point, Series, telling
 from benchmarks.report import shell, trend
 from benchmarks.report.charts import MARGIN, Board, Figure, Panel

@@ -12,7 +12,8 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.analysis import quantities, tables
+from benchmarks import quantities
+from benchmarks.analysis import tables
 from benchmarks.analysis.policies import DEFAULTS
 from benchmarks.analysis.ranges import GROUP, Range, by_group
 from benchmarks.analysis.summary import tally_sentences

@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.analysis import quantities
-from benchmarks.analysis.ratios import ratio_interval
+from benchmarks import quantities
 from benchmarks.measure import Lane, combine, take_turns
+from benchmarks.stats.ratios import ratio_interval
 from benchmarks.validation import kernels
 
 WAITS_S = (5e-5, 1e-3, 2e-2)

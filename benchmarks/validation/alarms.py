@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from benchmarks.analysis.shifts import Floats, shifts
+from benchmarks.stats.shifts import Floats, shifts
 
 LENGTHS = (10, 20, 50, 100)
 SEED = 20260321

@@ -8,10 +8,10 @@ from contextlib import nullcontext
 
 import pandas as pd
 
-from benchmarks.analysis.ratios import ratio_interval
 from benchmarks.cases import Case
 from benchmarks.measure import Rule, Sampling, combine, open_lane, take_turns
 from benchmarks.pool import Pool
+from benchmarks.stats.ratios import ratio_interval
 from benchmarks.validation.load import bursty_load
 
 RULE = Rule(precision=0.02, confidence=0.95, min_bursts=7, max_s=0.25)

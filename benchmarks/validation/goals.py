@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks import saved
-from benchmarks.analysis import quantities, tables
+from benchmarks import quantities, saved
+from benchmarks.analysis import tables
 from benchmarks.analysis.errors import accurate, with_errors
-from benchmarks.analysis.ratios import records_ratio_interval
 from benchmarks.cases import is_default_shape, parse_shape
+from benchmarks.stats.ratios import records_ratio_interval
 
 OURS = ("numba", "numba-parallel")
 """What is held against the others, the faster of them at each size; NumPy's, too, is an other then."""

@@ -21,11 +21,10 @@ import backends
 from backends.base import output_shape
 from backends.catalogue import OPS
 from backends.interface import Mode
-from benchmarks import accuracy, inputs, search
-from benchmarks.analysis import quantities
-from benchmarks.analysis.ratios import ratio_interval
+from benchmarks import accuracy, inputs, quantities, search
 from benchmarks.cases import default_shape
 from benchmarks.measure import Sampling, combine, take_turns
+from benchmarks.stats.ratios import ratio_interval
 from benchmarks.validation import kernels
 
 Array = np.ndarray[Any, np.dtype[Any]]

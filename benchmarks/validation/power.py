@@ -17,10 +17,10 @@ import pandas as pd
 import backends
 from benchmarks import inputs, sides
 from benchmarks.ab import Trial
-from benchmarks.analysis.quantities import plural
-from benchmarks.analysis.verdicts import REGRESSIONS, Criteria
 from benchmarks.cases import Case
+from benchmarks.quantities import plural
 from benchmarks.sides import Side
+from benchmarks.stats.verdicts import REGRESSIONS, Criteria
 from benchmarks.validation import kernels
 from benchmarks.validation.load import bursty_load
 

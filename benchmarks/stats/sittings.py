@@ -11,9 +11,9 @@ from collections import Counter
 
 import pandas as pd
 
-from benchmarks.analysis import verdicts
 from benchmarks.analysis.records import CASE_KEYS
-from benchmarks.analysis.verdicts import AMBIGUOUS, COMPARISON_COLUMNS, Criteria, estimate_mean, judge
+from benchmarks.stats import verdicts
+from benchmarks.stats.verdicts import AMBIGUOUS, COMPARISON_COLUMNS, Criteria, estimate_mean, judge
 
 LOOKS = (3, 5, 8, 12)
 """Verdicts are passed after so many sittings; who is still undecided after the last stays so."""

@@ -1,0 +1,1 @@
+"""Pure numbers: intervals, ratios, effects and what they say."""
