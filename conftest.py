@@ -11,10 +11,11 @@ import pytest
 from pytest_benchmark.session import PerformanceRegression
 
 from backends.interface import Allocation, Mode
-from benchmarks import cases, machine, report, selection
+from benchmarks import cases, report, selection
 from benchmarks.analysis import history, store
 from benchmarks.cases import Cache, Case, Timing
 from benchmarks.harness import Harness
+from benchmarks.machine import doubts
 from benchmarks.measure import Rule, least_bursts
 from benchmarks.pool import Pool
 from benchmarks.progress import Progress
@@ -144,7 +145,7 @@ def _planned(items: Sequence[pytest.Item]) -> Iterator[Case]:
 
 def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
     """Keep out of pytest-benchmark's JSON what differs on every run."""
-    machine.without_volatile(machine_info)
+    doubts.without_volatile(machine_info)
 
 
 @pytest.hookimpl(trylast=True)

@@ -17,11 +17,11 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks import environment
 from benchmarks.analysis.records import CASE_KEYS
 from benchmarks.analysis.store import write_journal_line
 from benchmarks.cases import Case
 from benchmarks.group import Entry, Group, expected
+from benchmarks.machine import environment
 from benchmarks.paired import sitting
 from benchmarks.pool import CaseError, Pool
 from benchmarks.quantities import seconds

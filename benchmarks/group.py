@@ -13,10 +13,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks import accuracy, measure, memory, plausibility
+from benchmarks import accuracy, measure, plausibility
 from benchmarks.accuracy import Verdict
 from benchmarks.cases import Case
-from benchmarks.drift import LIMIT, Pulse
+from benchmarks.machine import memory
+from benchmarks.machine.pulse import LIMIT, Pulse
 from benchmarks.measure import Lane, Rule, Sampling
 from benchmarks.pool import CaseError, Pool
 from benchmarks.quantities import plural, seconds

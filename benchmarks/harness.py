@@ -18,13 +18,13 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import backends
-from benchmarks import bandwidth, inputs, machine, measure, plausibility
+from benchmarks import inputs, measure, plausibility
 from benchmarks.accuracy import Verdict
-from benchmarks.analysis import roofline
-from benchmarks.bandwidth import Bandwidth
 from benchmarks.cases import Case
-from benchmarks.drift import Pulse
 from benchmarks.group import Entry, Group, expected
+from benchmarks.machine import bandwidth, doubts, roofline
+from benchmarks.machine.bandwidth import Bandwidth
+from benchmarks.machine.pulse import Pulse
 from benchmarks.measure import Rule, Sampling
 from benchmarks.pool import CaseError, Pool
 from benchmarks.recorder import Recorder
@@ -239,7 +239,7 @@ class Harness:
 
     def _parts(self, cases: Sequence[Case]) -> Iterator[list[Case]]:
         """Yield the cases in parts that fit into memory side by side."""
-        free = MEMORY_SHARE * machine.available_memory_bytes()
+        free = MEMORY_SHARE * doubts.available_memory_bytes()
         part: list[Case] = []
         for case in cases:
             if part and self._bytes([*part, case]) > free:
@@ -254,7 +254,7 @@ class Harness:
 
     def _require_memory(self, entries: Sequence[Entry]) -> None:
         """Give up a case that cannot fit, before the system ends some process for it."""
-        free = machine.available_memory_bytes()
+        free = doubts.available_memory_bytes()
         for entry in entries:
             needed = self._bytes([entry.case])
             if needed > free:

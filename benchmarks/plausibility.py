@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from benchmarks.accuracy import Verdict
-from benchmarks.bandwidth import Bandwidth
-from benchmarks.drift import LIMIT as DRIFT
+from benchmarks.machine.bandwidth import Bandwidth
+from benchmarks.machine.pulse import LIMIT as DRIFT
 from benchmarks.quantities import count, seconds
 
 SUSPICIOUS = 1.1

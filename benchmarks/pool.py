@@ -16,7 +16,7 @@ from time import perf_counter
 from typing import Any, Protocol
 
 from backends.interface import BackendUnavailable
-from benchmarks import memory
+from benchmarks.machine import memory
 from benchmarks.measure import Burst
 from benchmarks.worker import Worker, answer
 

@@ -15,8 +15,9 @@ import numpy as np
 from backends.base import output_shape
 from backends.catalogue import OPS
 from backends.interface import Backend
-from benchmarks import inputs, machine
+from benchmarks import inputs
 from benchmarks.cases import Case
+from benchmarks.machine import doubts
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -236,7 +237,7 @@ def _n_copies(backend: Backend, case: Case, moved: int, first: int) -> int:
 def _cache_bytes(backend: Backend) -> int:
     found = backend.cache_bytes()
     if found is None and backend.device == "cpu":
-        found = machine.last_level_cache_bytes()
+        found = doubts.last_level_cache_bytes()
     return found or UNKNOWN_CACHE_BYTES
 
 

@@ -22,9 +22,8 @@ from pytest_benchmark.utils import get_commit_info
 
 import backends
 from backends.catalogue import OPS
-from benchmarks import machine, oracle
+from benchmarks import oracle
 from benchmarks.accuracy import Verdict
-from benchmarks.analysis import roofline
 from benchmarks.analysis.records import ACCURACY_COLUMNS, COST_COLUMNS, to_frame
 from benchmarks.analysis.store import (
     CURVE_ERROR_COLUMNS,
@@ -35,8 +34,9 @@ from benchmarks.analysis.store import (
     read_journal,
     write_journal_line,
 )
-from benchmarks.bandwidth import Bandwidth
 from benchmarks.cases import Case
+from benchmarks.machine import doubts, roofline
+from benchmarks.machine.bandwidth import Bandwidth
 from benchmarks.measure import Sampling
 
 JOURNALS = "runs/journals"
@@ -67,15 +67,15 @@ class Recorder:
             "git_commit": commit.get("id"),
             "git_dirty": commit.get("dirty"),
         }
-        self._machine = machine.fingerprint(threads)
-        self._watch = machine.Watch()
+        self._machine = doubts.fingerprint(threads)
+        self._watch = doubts.Watch()
         self.path = results / JOURNALS / f"{self._run['run_id']}.jsonl"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self.path.open("a", encoding="utf-8")
         opening = {"command": command, "started": now.isoformat(), "machine": self._machine, "seed": seed}
         self._write("run", self._run | opening | {"precision": precision})
         self._warned: set[str] = set()
-        for warning in machine.warnings(machine.busy_share(), threads=threads):
+        for warning in doubts.warnings(doubts.busy_share(), threads=threads):
             self.warn(warning)
         self.n_cases = 0
         self.n_searched = 0

@@ -25,8 +25,9 @@ import numpy as np
 import backends
 from backends.catalogue import OPS
 from backends.interface import Allocation, BackendUnavailable, Gap, Mode
-from benchmarks import machine, memory, prepared
+from benchmarks import prepared
 from benchmarks.cases import Case
+from benchmarks.machine import doubts, memory
 from benchmarks.prepared import Invalid, Prepared, outputs, subnormal_share
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -80,7 +81,7 @@ class Worker:
 
     def thread_pools(self) -> list[dict[str, Any]]:
         """Return the thread pools in this process."""
-        return machine.thread_pools()
+        return doubts.thread_pools()
 
     def supports(self, op: str, dtype: str, mode: Mode, allocation: Allocation) -> str | None:
         """Return None, or the reason of the gap in the way."""

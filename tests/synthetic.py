@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.analysis.records import ACCURACY_COLUMNS, COST_COLUMNS, to_frame
-from benchmarks.analysis.roofline import BANDWIDTH
 from benchmarks.analysis.store import Run
+from benchmarks.machine.roofline import BANDWIDTH
 
 OPS = {
     "step": "elementwise",

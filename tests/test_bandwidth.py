@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import bandwidth
-from benchmarks.analysis import roofline
-from benchmarks.bandwidth import LADDER, Bandwidth
+from benchmarks.machine import bandwidth, roofline
+from benchmarks.machine.bandwidth import LADDER, Bandwidth
 
 SIZES = (2**12, 2**14, 2**16)
 MEASURED = Bandwidth(SIZES, (400.0, 100.0, 40.0), (200.0, 50.0, 60.0), ("plain", "plain", "streaming"))
@@ -69,7 +68,7 @@ def test_measuring_the_host_takes_few_seconds(host):
 
 
 def test_measuring_starts_no_framework_and_no_pandas():
-    code = "import sys, benchmarks.bandwidth; print(*sys.modules)"
+    code = "import sys, benchmarks.machine.bandwidth; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
     ).stdout.split()

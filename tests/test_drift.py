@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import drift, stopwatch
-from benchmarks.drift import Pulse
+from benchmarks import stopwatch
+from benchmarks.machine import pulse as drift
+from benchmarks.machine.pulse import Pulse
 
 
 @pytest.fixture

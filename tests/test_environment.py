@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import environment
+from benchmarks.machine import environment
 
 LINE = "NVIDIA H100 80GB HBM3, 570.86.10, 1980, 1980, 41, Enabled, Disabled, 700.00, 0x0000000000000001"
 CPUFREQ = "sys/devices/system/cpu/cpufreq"

@@ -17,9 +17,9 @@ import numpy as np
 import psutil
 import pytest
 
-from benchmarks import environment, machine
-from benchmarks.environment import Gpu
-from benchmarks.machine import Moment, State
+from benchmarks.machine import doubts, environment
+from benchmarks.machine.doubts import Moment, State
+from benchmarks.machine.environment import Gpu
 
 COOL = Gpu("NVIDIA H100 80GB HBM3", "570.86", 1980.0, 1980.0, 36.0, "Enabled", "Disabled", 700.0, ("idle",))
 START = Moment(total_s=1000.0, busy_s=100.0, own_s=20.0, steal_s=5.0, clock_mhz=3000.0)
@@ -27,7 +27,7 @@ START = Moment(total_s=1000.0, busy_s=100.0, own_s=20.0, steal_s=5.0, clock_mhz=
 
 @pytest.fixture(scope="module")
 def found():
-    return machine.fingerprint(2)
+    return doubts.fingerprint(2)
 
 
 def test_fingerprint_is_plain_data_without_host_or_user(found):
@@ -37,7 +37,7 @@ def test_fingerprint_is_plain_data_without_host_or_user(found):
 
 
 def test_machine_id_does_not_change_from_run_to_run_or_with_threads(found):
-    assert machine.fingerprint(1)["machine_id"] == found["machine_id"]
+    assert doubts.fingerprint(1)["machine_id"] == found["machine_id"]
 
 
 def test_machine_id_is_that_of_the_hardware_and_system_alone(found, monkeypatch):
@@ -45,12 +45,12 @@ def test_machine_id_is_that_of_the_hardware_and_system_alone(found, monkeypatch)
     monkeypatch.setattr(environment, "gpus", lambda: [COOL])
     monkeypatch.setattr(environment, "cpu_quota", lambda: 0.5)
     monkeypatch.setattr(platform, "release", lambda: "7.0.0")
-    changed = machine.fingerprint(1)
+    changed = doubts.fingerprint(1)
     assert changed["machine_id"] == found["machine_id"]
     assert changed["gpus"][0]["name"] == COOL.name
     assert json.dumps(changed)
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
-    assert machine.fingerprint(1)["machine_id"] != found["machine_id"]
+    assert doubts.fingerprint(1)["machine_id"] != found["machine_id"]
 
 
 def test_packages_have_versions(found):
@@ -65,11 +65,11 @@ def test_fingerprint_tells_the_limits_and_the_state(found):
 
 def test_a_quiet_machine_needs_no_warning():
     state = State("performance", 8, 8.0, 0, 2**34, [COOL], on_battery=False)
-    assert machine.warnings(0.02, 8, state) == []
+    assert doubts.warnings(0.02, 8, state) == []
 
 
 def test_what_is_not_known_needs_no_warning():
-    assert machine.warnings(0.02, 8, State()) == []
+    assert doubts.warnings(0.02, 8, State()) == []
 
 
 @pytest.mark.parametrize(
@@ -91,17 +91,17 @@ def test_what_is_not_known_needs_no_warning():
     ],
 )
 def test_each_doubt_is_one_sentence_with_its_numbers(busy, state, words):
-    (warning,) = machine.warnings(busy, 4, state)
+    (warning,) = doubts.warnings(busy, 4, state)
     assert all(word in warning for word in words)
 
 
 def test_warnings_of_this_machine_can_be_asked_for():
-    assert all(isinstance(warning, str) for warning in machine.warnings(0.0, threads=1))
+    assert all(isinstance(warning, str) for warning in doubts.warnings(0.0, threads=1))
 
 
 def test_a_quiet_run_needs_no_warning():
     end = Moment(total_s=1200.0, busy_s=205.0, own_s=110.0, steal_s=6.0, clock_mhz=3100.0)
-    assert machine.changes(START, end) == []
+    assert doubts.changes(START, end) == []
 
 
 @pytest.mark.parametrize(
@@ -114,31 +114,31 @@ def test_a_quiet_run_needs_no_warning():
     ],
 )
 def test_what_happened_during_a_run_is_told_with_its_size(changed, words):
-    (warning,) = machine.changes(START, replace(START, total_s=1200.0, **changed))
+    (warning,) = doubts.changes(START, replace(START, total_s=1200.0, **changed))
     assert words in warning
 
 
 def test_what_this_process_and_its_children_use_is_not_others():
-    assert machine.changes(START, replace(START, total_s=1200.0, busy_s=300.0, own_s=220.0)) == []
+    assert doubts.changes(START, replace(START, total_s=1200.0, busy_s=300.0, own_s=220.0)) == []
 
 
 def test_a_run_too_short_to_count_is_not_judged():
-    assert machine.changes(START, replace(START, total_s=1000.5, steal_s=5.4)) == []
+    assert doubts.changes(START, replace(START, total_s=1000.5, steal_s=5.4)) == []
 
 
 def test_a_moment_counts_this_process_and_children_both_running_and_ended():
     def work_of(code):
         return [sys.executable, "-c", f"from time import process_time as t\nwhile t() < 0.3: pass\n{code}"]
 
-    before = machine.read_moment()
+    before = doubts.read_moment()
     while process_time() < 0.1:
         pass
     subprocess.run(work_of(""), check=True)
     with subprocess.Popen(work_of("print(1, flush=True); input()"), stdin=-1, stdout=-1, text=True) as child:
         child.stdout.readline()
-        running = machine.read_moment()
+        running = doubts.read_moment()
         child.communicate("\n")
-    ended = machine.read_moment()
+    ended = doubts.read_moment()
     assert running.own_s - before.own_s >= 0.55
     assert ended.own_s >= running.own_s - 0.02
     assert running.total_s > before.total_s
@@ -148,24 +148,24 @@ def test_a_moment_counts_this_process_and_children_both_running_and_ended():
 def test_a_watch_tells_what_the_gpu_did_at_the_end(monkeypatch):
     hot = replace(COOL, reasons=("temperature (hardware)",))
     monkeypatch.setattr(environment, "gpus", lambda: [hot])
-    warnings = machine.Watch().finish()
+    warnings = doubts.Watch().finish()
     assert any("at the end of the run (temperature (hardware))" in warning for warning in warnings)
 
 
 def test_default_threads_stay_within_what_is_allowed():
-    assert 1 <= machine.default_threads() <= len(os.sched_getaffinity(0))
+    assert 1 <= doubts.default_threads() <= len(os.sched_getaffinity(0))
 
 
 def test_available_memory_is_the_systems_or_what_the_container_leaves(monkeypatch):
     monkeypatch.setattr(environment, "memory_left_bytes", lambda: None)
-    assert 0 < machine.available_memory_bytes() <= psutil.virtual_memory().total
+    assert 0 < doubts.available_memory_bytes() <= psutil.virtual_memory().total
     monkeypatch.setattr(environment, "memory_left_bytes", lambda: 4096)
-    assert machine.available_memory_bytes() == 4096
+    assert doubts.available_memory_bytes() == 4096
 
 
 def test_thread_pools_name_libraries_and_no_paths():
     np.ones((2, 2)) @ np.ones((2, 2))
-    pools = machine.thread_pools()
+    pools = doubts.thread_pools()
     assert pools
     assert all(set(pool) == {"internal_api", "prefix", "num_threads"} for pool in pools)
     assert "/" not in json.dumps(pools)
@@ -185,8 +185,8 @@ def test_threads_are_counted_by_their_names():
     for thread in threads:
         thread.start()
     started.wait()
-    assert machine.pool_threads(["lane-of", "other"]) == 2
-    assert machine.pool_threads(["no such"]) == 0
+    assert doubts.pool_threads(["lane-of", "other"]) == 2
+    assert doubts.pool_threads(["no such"]) == 0
     release.set()
     for thread in threads:
         thread.join()
@@ -194,5 +194,5 @@ def test_threads_are_counted_by_their_names():
 
 def test_the_fingerprint_takes_seconds_only():
     started = perf_counter()
-    machine.fingerprint(1)
+    doubts.fingerprint(1)
     assert perf_counter() - started < 10

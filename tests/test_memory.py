@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
-from benchmarks import environment, memory
+from benchmarks.machine import environment, memory
 
 MIB = 2**20
 MEASURED = Path("/proc/self/clear_refs").exists()
@@ -33,7 +33,7 @@ fresh, reused = lambda: f(x).block_until_ready(), lambda: g(x).block_until_ready
 """,
 }
 MEASURE = """
-from benchmarks.memory import host_peak_bytes
+from benchmarks.machine.memory import host_peak_bytes
 for call in (fresh, reused):
     call()
     print(host_peak_bytes(call))
@@ -145,9 +145,7 @@ def test_a_frameworks_memory_counts_like_numpys(name):
 
 
 def test_the_victim_is_this_process():
-    code = (
-        "from benchmarks.memory import prefer_as_victim as f; f(); print(open('/proc/self/oom_score_adj').read())"
-    )
+    code = "from benchmarks.machine.memory import prefer_as_victim as f; f(); print(open('/proc/self/oom_score_adj').read())"
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert int(found) == memory.VICTIM_SCORE
 

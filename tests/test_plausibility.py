@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks import bandwidth, inputs, plausibility
+from benchmarks import inputs, plausibility
 from benchmarks.accuracy import Verdict
-from benchmarks.bandwidth import LADDER, Bandwidth
 from benchmarks.cases import Case
 from benchmarks.harness import Harness
+from benchmarks.machine import bandwidth
+from benchmarks.machine.bandwidth import LADDER, Bandwidth
 from benchmarks.prepared import bytes_moved
 
 LIMIT = Bandwidth(LADDER, (100.0,) * len(LADDER), (150.0,) * len(LADDER), ("plain",) * len(LADDER))

@@ -10,9 +10,10 @@ import numpy as np
 import psutil
 import pytest
 
-from benchmarks import inputs, memory, worker
+from benchmarks import inputs, worker
 from benchmarks import pool as pool_module
 from benchmarks.cases import Case
+from benchmarks.machine import memory
 from benchmarks.pool import CaseError, Pool, worker_environment
 
 WRONG = Path(__file__).parent / "wrong"

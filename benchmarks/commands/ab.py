@@ -18,8 +18,9 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from benchmarks import cases, machine, selection, sides
+from benchmarks import cases, selection, sides
 from benchmarks.ab import Trial
+from benchmarks.machine import doubts
 from benchmarks.quantities import plural
 from benchmarks.report.comparison import Comparison, reasons_in_common, render, write
 from benchmarks.sides import Side
@@ -67,8 +68,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
         head = stack.enter_context(sides.opened(options.head, options.head_python))
         stack.enter_context(_termination_as_interrupt())
         threads = selection.threads(options)
-        notes = [*_differences(base, head), *machine.warnings(machine.busy_share(), threads=threads)]
-        watch = machine.Watch()
+        notes = [*_differences(base, head), *doubts.warnings(doubts.busy_share(), threads=threads)]
+        watch = doubts.Watch()
         console.print(f"{plural(len(chosen), 'case')}, {head.label} against {base.label}", highlight=False)
         trial = Trial(
             base,
@@ -102,8 +103,8 @@ def _left(found: pd.DataFrame) -> Iterator[str]:
 
 def _differences(base: Side, head: Side) -> Iterator[str]:
     """Yield how the environments of the two sides differ, or should."""
-    found = [sides.versions(side.python, machine.PACKAGES) for side in (base, head)]
-    for name in machine.PACKAGES:
+    found = [sides.versions(side.python, doubts.PACKAGES) for side in (base, head)]
+    for name in doubts.PACKAGES:
         old, new = (versions.get(name, "not installed") for versions in found)
         if old != new:
             yield f"{name}: {old} on the base's side, {new} on the head's."

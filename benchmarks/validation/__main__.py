@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backends.interface import MODES
-from benchmarks.machine import default_threads
+from benchmarks.machine.doubts import default_threads
 from benchmarks.selection import fraction, positive
 from benchmarks.validation import agreement, coverage, efficiency, goals, naive, picture, power
 

@@ -1,6 +1,6 @@
 """Bandwidth: how fast this machine moves bytes, the limit that a memory-bound op can reach.
 
-`python -m benchmarks.bandwidth THREADS` measures the host and prints JSON. Each measurement is made in a process
+`python -m benchmarks.machine.bandwidth THREADS` measures the host and prints JSON. Each measurement is made in a process
 of its own that imports NumPy alone, so that no other library's thread pool occupies the cores. Bytes count as in a
 record: each read once and each written once.
 """
@@ -102,7 +102,7 @@ def fastest(measured: Sequence[Bandwidth]) -> Bandwidth:
 
 def kind(n_bytes: int, bytes_written: int) -> Kind:
     """Return which bandwidth limits a call that moves `n_bytes` and writes `bytes_written` of them."""
-    from benchmarks.analysis.roofline import READ_ONLY  # brings pandas, which the measuring process does without
+    from benchmarks.machine.roofline import READ_ONLY  # brings pandas, which the measuring process does without
 
     return "read" if bytes_written < READ_ONLY * n_bytes else "copy"
 
@@ -222,7 +222,7 @@ def _measure_apart(threads: int, stores: Stores, ladder: Sequence[int]) -> dict[
     tunables = ":".join(filter(None, [os.environ.get("GLIBC_TUNABLES"), tunable]))
     # NumPy's linear algebra would start threads of its own, which only cost time here.
     environment = os.environ | {"GLIBC_TUNABLES": tunables, "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "benchmarks.bandwidth", str(threads), stores, *map(str, ladder)]
+    command = [sys.executable, "-m", "benchmarks.machine.bandwidth", str(threads), stores, *map(str, ladder)]
     output = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
     found: dict[Kind, list[tuple[int, float]]] = json.loads(output)
     return found

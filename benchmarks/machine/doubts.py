@@ -15,8 +15,8 @@ from typing import Any
 import psutil
 from threadpoolctl import threadpool_info
 
-from benchmarks import environment
-from benchmarks.environment import THROTTLING, Gpu
+from benchmarks.machine import environment
+from benchmarks.machine.environment import THROTTLING, Gpu
 from benchmarks.quantities import listing, plural, size
 
 BUSY = 0.1

@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks import environment
+from benchmarks.machine import environment
 
 SETTLED_S, PATIENCE_S = 0.02, 1.0
 """Memory in use that has not fallen for this long has settled; longer than the second, it is not waited for."""

@@ -1,0 +1,1 @@
+"""The machine: what it is, what it does, and how fast it moves bytes."""
