@@ -12,14 +12,15 @@ from pytest_benchmark.session import PerformanceRegression
 
 from backends.interface import Allocation, Mode
 from benchmarks import cases, report, selection
-from benchmarks.analysis import history, store
 from benchmarks.cases import Cache, Case, Timing
 from benchmarks.harness import Harness
 from benchmarks.machine import doubts
 from benchmarks.measure import Rule, least_bursts
 from benchmarks.pool import Pool
 from benchmarks.progress import Progress
-from benchmarks.recorder import Recorder, load_run
+from benchmarks.record import history
+from benchmarks.record import run as store
+from benchmarks.record.recorder import Recorder, load_run
 from benchmarks.report.terminal import open_console, render_summary
 
 HARNESS = pytest.StashKey[Harness]()

@@ -17,14 +17,14 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.analysis.records import CASE_KEYS
-from benchmarks.analysis.store import write_journal_line
 from benchmarks.cases import Case
 from benchmarks.group import Entry, Group, expected
 from benchmarks.machine import environment
 from benchmarks.paired import sitting
 from benchmarks.pool import CaseError, Pool
 from benchmarks.quantities import seconds
+from benchmarks.record.run import write_journal_line
+from benchmarks.record.schema import CASE_KEYS
 from benchmarks.references import references
 from benchmarks.sides import Side
 from benchmarks.stats import sittings

@@ -27,7 +27,7 @@ from benchmarks.machine.bandwidth import Bandwidth
 from benchmarks.machine.pulse import Pulse
 from benchmarks.measure import Rule, Sampling
 from benchmarks.pool import CaseError, Pool
-from benchmarks.recorder import Recorder
+from benchmarks.record.recorder import Recorder
 from benchmarks.references import references
 from benchmarks.stopwatch import Stopwatch
 

@@ -14,9 +14,9 @@ from typing import Any
 import backends
 from backends.catalogue import find
 from backends.interface import ALLOCATIONS, MODES
-from benchmarks.analysis.records import CASE_KEYS
 from benchmarks.cases import CACHES, DEVICES, DTYPES, PRESETS, TIMINGS, Case, Selection, parse_shape
 from benchmarks.machine.doubts import cuda_driver_present, default_threads
+from benchmarks.record.schema import CASE_KEYS
 from benchmarks.stats.verdicts import Criteria
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from benchmarks.analysis import runs, trend
-from benchmarks.analysis.records import to_frame
-from benchmarks.analysis.store import Run
+from benchmarks.record.run import Run
+from benchmarks.record.schema import to_frame
 from benchmarks.report import page, runs_page, trend_page
 from tests import synthetic
 from tests.synthetic import HOSTILE, SIZES, failure, on_gpu, record

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.analysis.records import ACCURACY_COLUMNS, COST_COLUMNS, to_frame
-from benchmarks.analysis.store import Run
 from benchmarks.machine.roofline import BANDWIDTH
+from benchmarks.record.run import Run
+from benchmarks.record.schema import ACCURACY_COLUMNS, COST_COLUMNS, to_frame
 
 OPS = {
     "step": "elementwise",

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pandas as pd
 
-from benchmarks.analysis.records import to_frame
+from benchmarks.record.schema import to_frame
 from tests.synthetic import RATES, TIMES, failure, record
 
 

@@ -13,7 +13,7 @@ import time
 import pytest
 from job import ROOT
 
-from benchmarks.analysis.store import read_journal
+from benchmarks.record.run import read_journal
 
 CASE = ("--backend", "numpy", "--op", "relu", "--size", "1000", "--mode", "forward")
 WRONG_RELU = """

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from benchmarks import quantities
 from benchmarks.analysis import summary, tables
-from benchmarks.analysis.records import ACCURACY_COLUMNS, COLUMNS, to_frame
-from benchmarks.analysis.store import Run, best_samples, read_journal, with_certificates, write_journal_line
+from benchmarks.record.run import Run, best_samples, read_journal, with_certificates, write_journal_line
+from benchmarks.record.schema import ACCURACY_COLUMNS, COLUMNS, to_frame
 from tests import synthetic
 from tests.synthetic import record
 

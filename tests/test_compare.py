@@ -16,8 +16,8 @@ from synthetic import failure, record
 from benchmarks.analysis import trust
 from benchmarks.analysis.comparable import differences, nothing_in_common
 from benchmarks.analysis.compare import compare
-from benchmarks.analysis.records import CASE_KEYS, to_frame
-from benchmarks.analysis.store import BURST_COLUMNS, Run
+from benchmarks.record.run import BURST_COLUMNS, Run
+from benchmarks.record.schema import CASE_KEYS, to_frame
 from benchmarks.report.comparison import Comparison, render, to_json, to_markdown
 from benchmarks.stats.verdicts import Criteria
 

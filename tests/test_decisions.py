@@ -13,7 +13,7 @@ from synthetic import record
 from benchmarks.analysis.crossovers import crossovers
 from benchmarks.analysis.devices import against_host, pays_from
 from benchmarks.analysis.errors import BOTH, accurate, front, prices, with_errors
-from benchmarks.analysis.records import ACCURACY_COLUMNS, to_frame
+from benchmarks.record.schema import ACCURACY_COLUMNS, to_frame
 from benchmarks.report import charts, devices, frontier, gallery
 from benchmarks.report.command import restated
 from benchmarks.report.palette import styles

@@ -12,10 +12,10 @@ import pytest
 import synthetic
 from synthetic import HOSTILE, failure, record
 
-from benchmarks import saved
 from benchmarks.__main__ import main
 from benchmarks.analysis import peers, tables
-from benchmarks.analysis.records import COLUMNS, to_frame
+from benchmarks.record import saved
+from benchmarks.record.schema import COLUMNS, to_frame
 from benchmarks.report import figures, latex
 from benchmarks.report.palette import _PATHS, styles
 

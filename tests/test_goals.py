@@ -7,8 +7,8 @@ import math
 import pytest
 import synthetic
 
-from benchmarks.analysis.records import ACCURACY_COLUMNS, to_frame
-from benchmarks.analysis.store import Run
+from benchmarks.record.run import Run
+from benchmarks.record.schema import ACCURACY_COLUMNS, to_frame
 from benchmarks.report import write
 from benchmarks.validation import goals
 

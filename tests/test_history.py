@@ -12,8 +12,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmarks.analysis import history
-from benchmarks.analysis.records import COLUMNS, to_frame
+from benchmarks.record import history
+from benchmarks.record.schema import COLUMNS, to_frame
 from tests import synthetic
 from tests.job import ROOT, SMALL, Job
 from tests.synthetic import record

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.analysis.limits import closeness, means, sentences
-from benchmarks.analysis.records import to_frame
+from benchmarks.record.schema import to_frame
 from benchmarks.report import markdown, tables, write
 from tests import synthetic
 

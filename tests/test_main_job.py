@@ -17,7 +17,7 @@ from pytest_benchmark import plugin
 
 import backends
 from benchmarks import options, quantities
-from benchmarks.recorder import load_run
+from benchmarks.record.recorder import load_run
 from tests.job import ROOT, SMALL, Job, timed
 
 

@@ -10,7 +10,7 @@ import backends
 from backends.interface import Gap
 from benchmarks import selection
 from benchmarks.analysis.peers import against_peers, mean_lead
-from benchmarks.analysis.records import to_frame
+from benchmarks.record.schema import to_frame
 from benchmarks.report import markdown
 from tests import synthetic
 from tests.job import Job

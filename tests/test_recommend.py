@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from benchmarks.__main__ import main
 from benchmarks.analysis.recommend import Question, decision_table, recommend
-from benchmarks.analysis.records import ACCURACY_COLUMNS, to_frame
-from benchmarks.analysis.store import Run
+from benchmarks.record.run import Run
+from benchmarks.record.schema import ACCURACY_COLUMNS, to_frame
 from benchmarks.report import write
 
 SIZES = (1_000, 100_000)

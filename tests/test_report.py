@@ -15,8 +15,8 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from benchmarks.analysis.records import ACCURACY_COLUMNS, COLUMNS, COST_COLUMNS, to_frame
-from benchmarks.analysis.store import Run, read_accuracy
+from benchmarks.record.run import Run, read_accuracy
+from benchmarks.record.schema import ACCURACY_COLUMNS, COLUMNS, COST_COLUMNS, to_frame
 from benchmarks.report import (
     charts,
     fingerprint,

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from benchmarks.analysis import tables
-from benchmarks.analysis.records import to_frame
-from benchmarks.analysis.store import Run
+from benchmarks.record.run import Run
+from benchmarks.record.schema import to_frame
 from benchmarks.report import costs, heatmap, markdown, method, views
 from benchmarks.report import tables as shown
 from tests import synthetic

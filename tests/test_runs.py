@@ -13,10 +13,10 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.analysis import runs
-from benchmarks.analysis.records import to_frame
 from benchmarks.analysis.runs import CSV_COLUMNS, KEYS
-from benchmarks.analysis.store import Run, write_journal_line
-from benchmarks.recorder import JOURNALS
+from benchmarks.record.recorder import JOURNALS
+from benchmarks.record.run import Run, write_journal_line
+from benchmarks.record.schema import to_frame
 from benchmarks.report import runs_page, runs_tables, views
 from tests import synthetic
 from tests.synthetic import HOSTILE, failure, record

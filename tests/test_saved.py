@@ -7,11 +7,11 @@ import json
 import pytest
 from synthetic import record
 
-from benchmarks import saved
 from benchmarks.__main__ import main
-from benchmarks.analysis.records import to_frame
-from benchmarks.analysis.store import write_journal_line
-from benchmarks.recorder import JOURNALS
+from benchmarks.record import saved
+from benchmarks.record.recorder import JOURNALS
+from benchmarks.record.run import write_journal_line
+from benchmarks.record.schema import to_frame
 
 MACHINE = {"machine_id": "a1b2c3d4e5f6", "threads": 2}
 BANDWIDTH = {

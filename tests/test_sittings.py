@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.analysis.records import CASE_KEYS
+from benchmarks.record.schema import CASE_KEYS
 from benchmarks.stats import sittings
 from benchmarks.stats.sittings import LOOKS, SITTING_COLUMNS, conclude, undecided
 from benchmarks.stats.verdicts import Criteria

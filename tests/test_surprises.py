@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.analysis.records import COST_COLUMNS, to_frame
 from benchmarks.analysis.surprises import surprises
+from benchmarks.record.schema import COST_COLUMNS, to_frame
 from tests.synthetic import record
 
 LARGE = 1_000_000

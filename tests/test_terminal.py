@@ -12,8 +12,8 @@ import pytest
 from rich.console import Console
 
 from backends.catalogue import OPS
-from benchmarks.analysis.records import ACCURACY_COLUMNS, to_frame
-from benchmarks.analysis.store import Run
+from benchmarks.record.run import Run
+from benchmarks.record.schema import ACCURACY_COLUMNS, to_frame
 from benchmarks.report.glyphs import spelled
 from benchmarks.report.terminal import MOST_LINES, open_console, render_summary
 from tests import synthetic

@@ -13,9 +13,10 @@ import plotly.graph_objects as go
 import pytest
 from rich.console import Console
 
-from benchmarks.analysis import history, trend
-from benchmarks.analysis.records import to_frame
+from benchmarks.analysis import trend
 from benchmarks.commands import trend as command
+from benchmarks.record import history
+from benchmarks.record.schema import to_frame
 from benchmarks.report import palette, trend_page
 from benchmarks.report import trend as texts
 from tests.synthetic import HOSTILE, failure, record

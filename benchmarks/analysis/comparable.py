@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from benchmarks.analysis.policies import POLICIES
-from benchmarks.analysis.records import CASE_KEYS
-from benchmarks.analysis.store import Run
 from benchmarks.quantities import listing, plural
+from benchmarks.record.run import Run
+from benchmarks.record.schema import CASE_KEYS
 
 _MACHINE = ("machine_id", "cpu", "cores", "memory_gib", "threads", "cpus_allowed", "cpu_quota")
 _CASE_FACTS = {"threads": "threads", "settings": "settings", "device_name": "device"}

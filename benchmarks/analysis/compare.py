@@ -14,8 +14,8 @@ import pandas as pd
 from scipy import special
 
 from benchmarks.analysis import trust
-from benchmarks.analysis.records import CASE_KEYS
-from benchmarks.analysis.store import Run
+from benchmarks.record.run import Run
+from benchmarks.record.schema import CASE_KEYS
 from benchmarks.stats import verdicts
 from benchmarks.stats.verdicts import COMPARISON_COLUMNS, Criteria, Estimate, estimate, judge
 

@@ -17,8 +17,8 @@ import pandas as pd
 
 from benchmarks.analysis import tables
 from benchmarks.analysis.policies import POLICIES
-from benchmarks.analysis.store import Run
 from benchmarks.analysis.summary import ENDINGS, first_line
+from benchmarks.record.run import Run
 from benchmarks.stats.ratios import INTERVAL, ratio_interval
 
 KEYS: tuple[str, ...] = (*tables.CASE, "backend")

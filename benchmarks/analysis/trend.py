@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks import quantities
-from benchmarks.analysis.records import CASE_KEYS, only_with
+from benchmarks.record.schema import CASE_KEYS, only_with
 from benchmarks.stats.shifts import shifts
 
 SERIES_KEYS = (*CASE_KEYS, "threads", "machine_id")

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from benchmarks.analysis.records import CASE_KEYS
-from benchmarks.analysis.store import Run
 from benchmarks.quantities import listing
+from benchmarks.record.run import Run
+from benchmarks.record.schema import CASE_KEYS
 from benchmarks.stats.verdicts import Criteria
 
 LEAST_CASES = 8

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import saved, selection
+from benchmarks import selection
 from benchmarks.analysis.comparable import differences, nothing_in_common
 from benchmarks.analysis.compare import compare
-from benchmarks.analysis.store import Run
+from benchmarks.record import saved
+from benchmarks.record.run import Run
 from benchmarks.report.comparison import TEXTS, Comparison, reasons_in_common, render, write
 from benchmarks.stats.verdicts import Criteria
 

@@ -15,11 +15,12 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from benchmarks import saved, selection
+from benchmarks import selection
 from benchmarks.analysis import peers, tables
 from benchmarks.analysis.limits import closeness
-from benchmarks.analysis.records import only_with
-from benchmarks.analysis.store import Run
+from benchmarks.record import saved
+from benchmarks.record.run import Run
+from benchmarks.record.schema import only_with
 from benchmarks.report import figures, latex, markdown, replace
 from benchmarks.report.palette import Style, styles
 

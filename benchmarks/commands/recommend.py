@@ -16,10 +16,11 @@ from pathlib import Path
 from rich.console import Console
 
 from backends.interface import ALLOCATIONS, MODES
-from benchmarks import saved, selection
+from benchmarks import selection
 from benchmarks.analysis.policies import DEFAULTS
 from benchmarks.analysis.recommend import Question, decision_table, recommend
 from benchmarks.cases import CACHES, DEVICES, DTYPES, TIMINGS, label_of
+from benchmarks.record import saved
 
 SUMMARY = "say which backend to use: the fastest that is accurate enough"
 

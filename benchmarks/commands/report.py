@@ -14,10 +14,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from benchmarks import report, saved
+from benchmarks import report
 from benchmarks.analysis import runs
-from benchmarks.analysis.store import Run, read_journal
-from benchmarks.recorder import JOURNALS, load_run
+from benchmarks.record import saved
+from benchmarks.record.recorder import JOURNALS, load_run
+from benchmarks.record.run import Run, read_journal
 from benchmarks.report import runs_page
 from benchmarks.report.terminal import render_summary
 

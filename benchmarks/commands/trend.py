@@ -16,8 +16,9 @@ from rich.console import Console
 from rich.text import Text
 
 from benchmarks import selection
-from benchmarks.analysis import history, trend
+from benchmarks.analysis import trend
 from benchmarks.analysis.trend import Series
+from benchmarks.record import history
 from benchmarks.report import replace, trend_page
 from benchmarks.report.trend import render, to_json, to_markdown
 

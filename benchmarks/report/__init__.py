@@ -12,8 +12,8 @@ from benchmarks.analysis.costs import break_even
 from benchmarks.analysis.limits import closeness
 from benchmarks.analysis.peers import against_peers
 from benchmarks.analysis.policies import side_by_side
-from benchmarks.analysis.store import Run, best_samples, read_accuracy
 from benchmarks.analysis.tables import medians, speedups
+from benchmarks.record.run import Run, best_samples, read_accuracy
 from benchmarks.report import markdown, page
 
 

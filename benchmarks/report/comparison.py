@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks.analysis.policies import DEFAULTS
-from benchmarks.analysis.records import CASE_KEYS
 from benchmarks.quantities import number, plural, seconds
+from benchmarks.record.schema import CASE_KEYS
 from benchmarks.report.markdown import escape
 from benchmarks.stats import verdicts
 from benchmarks.stats.verdicts import Criteria

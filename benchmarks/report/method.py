@@ -10,7 +10,7 @@ import pandas as pd
 from benchmarks import quantities
 from benchmarks.analysis import tables
 from benchmarks.analysis.policies import POLICIES
-from benchmarks.analysis.store import Run
+from benchmarks.record.run import Run
 from benchmarks.report.tables import Cell, Row, Table, text
 
 

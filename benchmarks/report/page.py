@@ -16,8 +16,8 @@ from benchmarks.analysis.errors import with_errors
 from benchmarks.analysis.limits import closeness, sentences
 from benchmarks.analysis.peers import against_peers, mean_lead
 from benchmarks.analysis.policies import side_by_side
-from benchmarks.analysis.store import Run
 from benchmarks.analysis.summary import first_line, summarise
+from benchmarks.record.run import Run
 from benchmarks.report import (
     charts,
     costs,

@@ -12,7 +12,7 @@ from benchmarks import quantities
 from benchmarks.analysis import runs_summary, tables
 from benchmarks.analysis.policies import POLICIES
 from benchmarks.analysis.runs import Labelled, fastest, flat, gather
-from benchmarks.analysis.store import Run
+from benchmarks.record.run import Run
 from benchmarks.report import fingerprint, page, replace, runs_tables, shell
 from benchmarks.report.charts import MARGIN, SPEED_COLUMNS, Board, Figure, Panel, axes, speed_line
 from benchmarks.report.markdown import escape, from_table

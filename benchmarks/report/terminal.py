@@ -16,9 +16,9 @@ from rich.text import Text
 
 from benchmarks import quantities
 from benchmarks.analysis import tables
-from benchmarks.analysis.store import Run
 from benchmarks.analysis.summary import doubt_sentences, problem_sentences, unstable_sentences
 from benchmarks.analysis.surprises import surprises
+from benchmarks.record.run import Run
 from benchmarks.report.glyphs import spelled
 from benchmarks.report.winners import Hanging, views
 

@@ -11,7 +11,7 @@ from collections import Counter
 
 import pandas as pd
 
-from benchmarks.analysis.records import CASE_KEYS
+from benchmarks.record.schema import CASE_KEYS
 from benchmarks.stats import verdicts
 from benchmarks.stats.verdicts import AMBIGUOUS, COMPARISON_COLUMNS, Criteria, estimate_mean, judge
 

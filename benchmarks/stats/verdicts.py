@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from benchmarks.analysis.records import CASE_KEYS
+from benchmarks.record.schema import CASE_KEYS
 
 SLOWER, FASTER, SAME, AMBIGUOUS = "slower", "faster", "same", "ambiguous"
 NEW, MISSING, FAILING, FIXED, BROKEN = "new", "missing", "now failing", "fixed", "failing in both"

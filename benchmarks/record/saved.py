@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.analysis.records import COLUMNS, to_frame
-from benchmarks.analysis.store import Run, burst_frame, read_accuracy
 from benchmarks.quantities import listing
-from benchmarks.recorder import JOURNALS, load_run
+from benchmarks.record.recorder import JOURNALS, load_run
+from benchmarks.record.run import Run, burst_frame, read_accuracy
+from benchmarks.record.schema import COLUMNS, to_frame
 
 
 def load(name: str, results: Path) -> Run:

@@ -24,8 +24,11 @@ import backends
 from backends.catalogue import OPS
 from benchmarks import oracle
 from benchmarks.accuracy import Verdict
-from benchmarks.analysis.records import ACCURACY_COLUMNS, COST_COLUMNS, to_frame
-from benchmarks.analysis.store import (
+from benchmarks.cases import Case
+from benchmarks.machine import doubts, roofline
+from benchmarks.machine.bandwidth import Bandwidth
+from benchmarks.measure import Sampling
+from benchmarks.record.run import (
     CURVE_ERROR_COLUMNS,
     ROUND_COLUMNS,
     Run,
@@ -34,10 +37,7 @@ from benchmarks.analysis.store import (
     read_journal,
     write_journal_line,
 )
-from benchmarks.cases import Case
-from benchmarks.machine import doubts, roofline
-from benchmarks.machine.bandwidth import Bandwidth
-from benchmarks.measure import Sampling
+from benchmarks.record.schema import ACCURACY_COLUMNS, COST_COLUMNS, to_frame
 
 JOURNALS = "runs/journals"
 

@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 
 import pandas as pd
 
-from benchmarks.analysis.records import COLUMNS, Column
+from benchmarks.record.schema import COLUMNS, Column
 
 FOLDER = "history"
 _PARTITION = "machine_id="

@@ -17,8 +17,8 @@ from typing import Any, TextIO
 
 import pandas as pd
 
-from benchmarks.analysis.records import ACCURACY_COLUMNS, CASE_KEYS, COLUMNS, COST_COLUMNS, to_frame
 from benchmarks.machine.roofline import BANDWIDTH
+from benchmarks.record.schema import ACCURACY_COLUMNS, CASE_KEYS, COLUMNS, COST_COLUMNS, to_frame
 
 ROUND_COLUMNS = (*CASE_KEYS, "process", "burst", "round", "iterations", "seconds_per_call")
 BURST_COLUMNS = (*CASE_KEYS, "process", "burst", "seconds_per_call")

@@ -1,0 +1,1 @@
+"""What a run leaves behind: its schema, its journal, and the ways to read them."""
