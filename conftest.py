@@ -11,11 +11,12 @@ import pytest
 from pytest_benchmark.session import PerformanceRegression
 
 from backends.interface import Allocation, Mode
-from benchmarks import cases, report, selection
-from benchmarks.cases import Cache, Case, Timing
+from benchmarks import report
 from benchmarks.harness import Harness
 from benchmarks.machine import doubts
 from benchmarks.measure import Rule, least_bursts
+from benchmarks.plan import arguments, cases
+from benchmarks.plan.cases import Cache, Case, Timing
 from benchmarks.pool import Pool
 from benchmarks.progress import Progress
 from benchmarks.record import history
@@ -34,7 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give each suite its cases: strings only, so that ids and pytest-benchmark's JSON stay readable."""
-    chosen = selection.chosen(metafunc.config.option)
+    chosen = arguments.chosen(metafunc.config.option)
     wanted = set(metafunc.fixturenames)
     if "shape" in wanted:
         found = list(cases.timing_cases(chosen))
@@ -69,7 +70,7 @@ def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
     """Open the workers and the journal of this run."""
     config = request.config
     option = config.option
-    threads = selection.threads(option)
+    threads = arguments.threads(option)
     seed = secrets.randbits(32) if option.order_seed is None else option.order_seed
     recorder = Recorder(
         option.results,
@@ -101,7 +102,7 @@ def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
 @pytest.fixture
 def places(request: pytest.FixtureRequest) -> list[tuple[str, str]]:
     """Return the backends that the command line selects, each with its devices."""
-    return cases.places(selection.chosen(request.config.option))
+    return cases.places(arguments.chosen(request.config.option))
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.cases import Case
 from benchmarks.group import Entry, Group, expected
 from benchmarks.machine import environment
 from benchmarks.paired import sitting
+from benchmarks.plan.cases import Case
 from benchmarks.pool import CaseError, Pool
 from benchmarks.quantities import seconds
 from benchmarks.record.run import write_journal_line

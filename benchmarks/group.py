@@ -15,10 +15,10 @@ from typing import Any
 
 from benchmarks import accuracy, measure, plausibility
 from benchmarks.accuracy import Verdict
-from benchmarks.cases import Case
 from benchmarks.machine import memory
 from benchmarks.machine.pulse import LIMIT, Pulse
 from benchmarks.measure import Lane, Rule, Sampling
+from benchmarks.plan.cases import Case
 from benchmarks.pool import CaseError, Pool
 from benchmarks.quantities import plural, seconds
 from benchmarks.references import Reference

@@ -18,14 +18,15 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import backends
-from benchmarks import inputs, measure, plausibility
+from benchmarks import measure, plausibility
 from benchmarks.accuracy import Verdict
-from benchmarks.cases import Case
 from benchmarks.group import Entry, Group, expected
 from benchmarks.machine import bandwidth, doubts, roofline
 from benchmarks.machine.bandwidth import Bandwidth
 from benchmarks.machine.pulse import Pulse
 from benchmarks.measure import Rule, Sampling
+from benchmarks.plan import inputs
+from benchmarks.plan.cases import Case
 from benchmarks.pool import CaseError, Pool
 from benchmarks.record.recorder import Recorder
 from benchmarks.references import references

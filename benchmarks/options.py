@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.utils import get_commit_info
 
-from benchmarks import selection
+from benchmarks.plan import arguments
 
 UNNAMED = True
 """Value of `--benchmark-save` without a name. No string, which argparse would check as if it were typed."""
@@ -22,23 +22,23 @@ UNNAMED = True
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options."""
     group = parser.getgroup("activation-bench")
-    selection.add_options(group.addoption)
+    arguments.add_options(group.addoption)
     group.addoption(
         "--time-budget",
-        type=selection.seconds,
+        type=arguments.seconds,
         metavar="TIME",
         help="total time for the timed rounds, such as 90s or 5min, shared equally by the cases and processes",
     )
     group.addoption(
         "--processes",
-        type=selection.positive,
+        type=arguments.positive,
         default=1,
         metavar="N",
         help="measure every case in N worker processes, so that intervals cover how they differ (1)",
     )
     group.addoption(
         "--order-seed",
-        type=selection.seed,
+        type=arguments.seed,
         metavar="SEED",
         help="seed of the order in which backends take turns (default: a new one, recorded with the run)",
     )
@@ -91,7 +91,7 @@ def _refuse_contradictions(option: argparse.Namespace) -> None:
         raise pytest.UsageError(
             "--benchmark-cprofile: kernels run in other processes; use a profiler and --in-process"
         )
-    if reason := selection.contradiction(option):
+    if reason := arguments.contradiction(option):
         raise pytest.UsageError(reason)
 
 

@@ -15,9 +15,9 @@ import numpy as np
 from backends.base import output_shape
 from backends.catalogue import OPS
 from backends.interface import Backend
-from benchmarks import inputs
-from benchmarks.cases import Case
 from benchmarks.machine import doubts
+from benchmarks.plan import inputs
+from benchmarks.plan.cases import Case
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -22,8 +22,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks import cases, quantities
-from benchmarks.cases import Case
+from benchmarks import quantities
+from benchmarks.plan import cases
+from benchmarks.plan.cases import Case
 from benchmarks.report.glyphs import spelled
 from benchmarks.report.terminal import open_console
 

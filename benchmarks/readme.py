@@ -10,7 +10,7 @@ import pandas as pd
 import backends
 from backends.catalogue import OPS
 from backends.interface import MODES, Backend, Gap
-from benchmarks.cases import DTYPES, PRESETS
+from benchmarks.plan.cases import DTYPES, PRESETS
 from benchmarks.record.schema import COLUMNS
 
 ROOT = Path(__file__).parent.parent

@@ -11,9 +11,10 @@ import numpy as np
 from backends.base import output_shape
 from backends.catalogue import OPS
 from backends.interface import OpSpec
-from benchmarks import inputs, oracle
-from benchmarks.cases import Case
+from benchmarks import oracle
 from benchmarks.oracle import Array, Expected
+from benchmarks.plan import inputs
+from benchmarks.plan.cases import Case
 
 N_SAMPLED = 256
 """Outputs are compared with the oracle at about this many places, one in each of as many equal stretches."""

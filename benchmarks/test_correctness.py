@@ -13,9 +13,10 @@ import backends
 from backends.base import output_shape
 from backends.catalogue import OPS
 from backends.interface import REDUCTIONS, OpSpec
-from benchmarks import accuracy, inputs, search
+from benchmarks import accuracy, search
 from benchmarks.harness import Harness
 from benchmarks.oracle import Array
+from benchmarks.plan import inputs
 from benchmarks.pool import CaseError
 
 # The course notes' example: a digit's class 2 of 10, and a network's answer.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks.cases import Case
 from benchmarks.harness import Harness
 from benchmarks.measure import Rule
+from benchmarks.plan.cases import Case
 
 
 @pytest.fixture(scope="module", autouse=True)

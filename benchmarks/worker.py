@@ -26,8 +26,8 @@ import backends
 from backends.catalogue import OPS
 from backends.interface import Allocation, BackendUnavailable, Gap, Mode
 from benchmarks import prepared
-from benchmarks.cases import Case
 from benchmarks.machine import doubts, memory
+from benchmarks.plan.cases import Case
 from benchmarks.prepared import Invalid, Prepared, outputs, subnormal_share
 
 Array = np.ndarray[Any, np.dtype[Any]]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from backends.catalogue import OPS
-from benchmarks import inputs
+from benchmarks.plan import inputs
 
 SOME = (
     *(

@@ -10,7 +10,7 @@ from backends.base import DTYPES, NARROW
 from backends.catalogue import OPS
 from backends.host import HostBackend
 from backends.interface import ALLOCATIONS, MODES, NotSupported
-from benchmarks import inputs
+from benchmarks.plan import inputs
 from tests.loops import SOME
 
 ROWS = tuple(name for name, spec in OPS.items() if spec.along_axis and spec.kind != "loss")

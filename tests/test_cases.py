@@ -10,9 +10,9 @@ import pytest
 
 import backends
 from backends.catalogue import OPS
-from benchmarks import cases, inputs
 from benchmarks.analysis import policies
-from benchmarks.cases import DTYPES, PRESETS, Case, Selection
+from benchmarks.plan import cases, inputs
+from benchmarks.plan.cases import DTYPES, PRESETS, Case, Selection
 from benchmarks.prepared import prepare, subnormal_share
 
 

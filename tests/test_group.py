@@ -7,9 +7,9 @@ from collections import defaultdict
 
 import pytest
 
-from benchmarks.cases import Case
 from benchmarks.group import LEAD, Entry, Group
 from benchmarks.measure import Rule
+from benchmarks.plan.cases import Case
 from benchmarks.pool import CaseError
 from benchmarks.stopwatch import Stopwatch
 

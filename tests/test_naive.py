@@ -10,8 +10,8 @@ import pytest
 import backends
 from backends.base import output_shape
 from backends.catalogue import OPS
-from benchmarks import inputs
-from benchmarks.cases import default_shape
+from benchmarks.plan import inputs
+from benchmarks.plan.cases import default_shape
 from benchmarks.validation import naive
 
 NUMPY = backends.load("numpy")

@@ -8,8 +8,8 @@ import pytest
 
 import backends
 from backends.interface import Gap
-from benchmarks import selection
 from benchmarks.analysis.peers import against_peers, mean_lead
+from benchmarks.plan import arguments as selection
 from benchmarks.record.schema import to_frame
 from benchmarks.report import markdown
 from tests import synthetic

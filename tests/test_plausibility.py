@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks import inputs, plausibility
+from benchmarks import plausibility
 from benchmarks.accuracy import Verdict
-from benchmarks.cases import Case
 from benchmarks.harness import Harness
 from benchmarks.machine import bandwidth
 from benchmarks.machine.bandwidth import LADDER, Bandwidth
+from benchmarks.plan import inputs
+from benchmarks.plan.cases import Case
 from benchmarks.prepared import bytes_moved
 
 LIMIT = Bandwidth(LADDER, (100.0,) * len(LADDER), (150.0,) * len(LADDER), ("plain",) * len(LADDER))

@@ -10,10 +10,11 @@ import numpy as np
 import psutil
 import pytest
 
-from benchmarks import inputs, worker
 from benchmarks import pool as pool_module
-from benchmarks.cases import Case
+from benchmarks import worker
 from benchmarks.machine import memory
+from benchmarks.plan import inputs
+from benchmarks.plan.cases import Case
 from benchmarks.pool import CaseError, Pool, worker_environment
 
 WRONG = Path(__file__).parent / "wrong"

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 import backends
 from backends.catalogue import OPS
-from benchmarks import inputs
+from benchmarks.plan import inputs
 from tests.loops import SOME
 
 INSTALLED = [name for name in backends.names() if backends.missing(name) is None]

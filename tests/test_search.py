@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from backends.catalogue import OPS
-from benchmarks import accuracy, inputs, search
+from benchmarks import accuracy, search
+from benchmarks.plan import inputs
 
 
 def exact_except(op, mode, dtype, error):

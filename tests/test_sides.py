@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from benchmarks import sides
-from benchmarks.cases import Case
 from benchmarks.commands.ab import _differences
+from benchmarks.plan.cases import Case
 from benchmarks.pool import CaseError, Pool
 
 

@@ -18,9 +18,10 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from benchmarks import cases, selection, sides
+from benchmarks import sides
 from benchmarks.ab import Trial
 from benchmarks.machine import doubts
+from benchmarks.plan import arguments, cases
 from benchmarks.quantities import plural
 from benchmarks.report.comparison import Comparison, reasons_in_common, render, write
 from benchmarks.sides import Side
@@ -41,25 +42,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             metavar="PYTHON",
             help=f"the Python that measures {side.upper()}, such as old/bin/python (default: this one)",
         )
-    selection.add_options(parser.add_argument)
-    selection.add_threshold(parser.add_argument)
+    arguments.add_options(parser.add_argument)
+    arguments.add_threshold(parser.add_argument)
     parser.add_argument(
         "--time-budget",
-        type=selection.seconds,
+        type=arguments.seconds,
         default=600.0,
         metavar="TIME",
         help="end after this, such as 90s or 5min, decided or not (10min)",
     )
-    parser.add_argument("--order-seed", type=selection.seed, metavar="SEED", help="seed of all orders (a new one)")
+    parser.add_argument("--order-seed", type=arguments.seed, metavar="SEED", help="seed of all orders (a new one)")
     parser.add_argument("--results", type=Path, default=Path("results"), help="the results folder (results/)")
     parser.add_argument("--output", type=Path, help="where to write (default: a new folder in RESULTS/ab)")
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Compare, print and write what was found; return the exit status."""
-    if reason := selection.contradiction(options):
+    if reason := arguments.contradiction(options):
         raise ValueError(reason)
-    chosen = list(cases.timing_cases(selection.chosen(options)))
+    chosen = list(cases.timing_cases(arguments.chosen(options)))
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     output = options.output or options.results / "ab" / stamp
     seed = secrets.randbits(32) if options.order_seed is None else options.order_seed
@@ -67,7 +68,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         base = stack.enter_context(sides.opened(options.base, options.base_python))
         head = stack.enter_context(sides.opened(options.head, options.head_python))
         stack.enter_context(_termination_as_interrupt())
-        threads = selection.threads(options)
+        threads = arguments.threads(options)
         notes = [*_differences(base, head), *doubts.warnings(doubts.busy_share(), threads=threads)]
         watch = doubts.Watch()
         console.print(f"{plural(len(chosen), 'case')}, {head.label} against {base.label}", highlight=False)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import selection
 from benchmarks.analysis.comparable import differences, nothing_in_common
 from benchmarks.analysis.compare import compare
+from benchmarks.plan import arguments
 from benchmarks.record import saved
 from benchmarks.record.run import Run
 from benchmarks.report.comparison import TEXTS, Comparison, reasons_in_common, render, write
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     for side in ("base", "head"):
         parser.add_argument(side, metavar=side.upper(), help="a saved name, a number such as 0001, or a file")
-    selection.add_threshold(parser.add_argument)
+    arguments.add_threshold(parser.add_argument)
     parser.add_argument(
         "--across-machines",
         action="store_true",

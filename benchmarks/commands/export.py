@@ -15,9 +15,9 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from benchmarks import selection
 from benchmarks.analysis import peers, tables
 from benchmarks.analysis.limits import closeness
+from benchmarks.plan import arguments
 from benchmarks.record import saved
 from benchmarks.record.run import Run
 from benchmarks.record.schema import only_with
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=(*_TABLES, *figures.FORMATS),
         help=f"what to write: {', '.join(_TABLES)} for tables, {', '.join(figures.FORMATS)} for pictures",
     )
-    selection.add_filters(parser.add_argument)
+    arguments.add_filters(parser.add_argument)
     parser.add_argument("--results", type=Path, default=Path("results"), help="the results folder (results/)")
     parser.add_argument("--output", type=Path, help="where to write (default: export/ in the results folder)")
 
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, console: Console) -> int:
     """Write the files and print their paths; return 0."""
     measured = saved.load_or_last(options.run, options.results)
-    records = only_with(measured.records, selection.filters(options))
+    records = only_with(measured.records, arguments.filters(options))
     if tables.measured(records).empty:
         raise ValueError("export: nothing of what was asked for was measured successfully")
     output = options.output or options.results / "export"

@@ -16,10 +16,10 @@ from pathlib import Path
 from rich.console import Console
 
 from backends.interface import ALLOCATIONS, MODES
-from benchmarks import selection
 from benchmarks.analysis.policies import DEFAULTS
 from benchmarks.analysis.recommend import Question, decision_table, recommend
-from benchmarks.cases import CACHES, DEVICES, DTYPES, TIMINGS, label_of
+from benchmarks.plan import arguments
+from benchmarks.plan.cases import CACHES, DEVICES, DTYPES, TIMINGS, label_of
 from benchmarks.record import saved
 
 SUMMARY = "say which backend to use: the fastest that is accurate enough"
@@ -27,9 +27,9 @@ SUMMARY = "say which backend to use: the fastest that is accurate enough"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("--op", type=selection.op_name, help="the op, by any of its names")
-    parser.add_argument("--size", type=selection.size, help="number of elements of the first input, such as 1e6")
-    parser.add_argument("--shape", type=selection.shape, help="or its whole shape, such as 1024x32000")
+    parser.add_argument("--op", type=arguments.op_name, help="the op, by any of its names")
+    parser.add_argument("--size", type=arguments.size, help="number of elements of the first input, such as 1e6")
+    parser.add_argument("--shape", type=arguments.shape, help="or its whole shape, such as 1024x32000")
     for name, choices, usual in (
         ("dtype", DTYPES, Question.dtype),
         ("mode", MODES, Question.mode),
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=DEVICES, help="the device (the faster of all that were measured)")
     parser.add_argument(
         "--max-ulp",
-        type=selection.ulp,
+        type=arguments.ulp,
         metavar="ULP",
         help="the largest error allowed (the op's budget); inf: any",
     )

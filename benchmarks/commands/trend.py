@@ -15,9 +15,9 @@ import pandas as pd
 from rich.console import Console
 from rich.text import Text
 
-from benchmarks import selection
 from benchmarks.analysis import trend
 from benchmarks.analysis.trend import Series
+from benchmarks.plan import arguments
 from benchmarks.record import history
 from benchmarks.report import replace, trend_page
 from benchmarks.report.trend import render, to_json, to_markdown
@@ -27,14 +27,14 @@ SUMMARY = "show a metric over the commits of all saved runs, and where it change
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    selection.add_filters(parser.add_argument)
-    selection.add_filter(
+    arguments.add_filters(parser.add_argument)
+    arguments.add_filter(
         parser.add_argument, "machine", "only these machines: how their ids begin; may be repeated"
     )
     parser.add_argument(
         "--metric", default="median_s", choices=tuple(trend.METRICS), help="what to show (median_s)"
     )
-    selection.add_threshold(parser.add_argument)
+    arguments.add_threshold(parser.add_argument)
     parser.add_argument("--changed", action="store_true", help="show only cases that changed")
     parser.add_argument("--format", default="table", choices=tuple(_FORMATS), help="how to print it (table)")
     parser.add_argument("--results", type=Path, default=Path("results"), help="the results folder (results/)")
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, console: Console) -> int:
     """Print the trends and write their page; return 0."""
     records = history.read(options.results)
-    only = selection.filters(options)
+    only = arguments.filters(options)
     if options.machine:
         only["machine_id"] = _machines(records, options.machine)
     found = trend.trends(records, options.metric, threshold=options.threshold, only=only)

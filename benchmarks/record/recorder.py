@@ -24,10 +24,10 @@ import backends
 from backends.catalogue import OPS
 from benchmarks import oracle
 from benchmarks.accuracy import Verdict
-from benchmarks.cases import Case
 from benchmarks.machine import doubts, roofline
 from benchmarks.machine.bandwidth import Bandwidth
 from benchmarks.measure import Sampling
+from benchmarks.plan.cases import Case
 from benchmarks.record.run import (
     CURVE_ERROR_COLUMNS,
     ROUND_COLUMNS,

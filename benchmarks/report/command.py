@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 from benchmarks.analysis.policies import DEFAULTS
-from benchmarks.cases import is_default_shape, parse_shape
+from benchmarks.plan.cases import is_default_shape, parse_shape
 
 _OPTIONS = {
     "op": "op",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from backends.interface import MODES
 from benchmarks.machine.doubts import default_threads
-from benchmarks.selection import fraction, positive
+from benchmarks.plan.arguments import fraction, positive
 from benchmarks.validation import agreement, coverage, efficiency, goals, naive, picture, power
 
 

@@ -8,8 +8,8 @@ from contextlib import nullcontext
 
 import pandas as pd
 
-from benchmarks.cases import Case
 from benchmarks.measure import Rule, Sampling, combine, open_lane, take_turns
+from benchmarks.plan.cases import Case
 from benchmarks.pool import Pool
 from benchmarks.stats.ratios import ratio_interval
 from benchmarks.validation.load import bursty_load

@@ -18,7 +18,7 @@ import pandas as pd
 from benchmarks import quantities
 from benchmarks.analysis import tables
 from benchmarks.analysis.errors import accurate, with_errors
-from benchmarks.cases import is_default_shape, parse_shape
+from benchmarks.plan.cases import is_default_shape, parse_shape
 from benchmarks.record import saved
 from benchmarks.stats.ratios import records_ratio_interval
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 import backends
-from benchmarks import inputs
 from benchmarks.measure import Lane, Rule, open_lane, take_turns
+from benchmarks.plan import inputs
 from benchmarks.prepared import Prepared
 
 RULE = Rule(precision=0.02, confidence=0.95, min_bursts=7, max_s=0.5)

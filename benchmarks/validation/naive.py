@@ -21,9 +21,10 @@ import backends
 from backends.base import output_shape
 from backends.catalogue import OPS
 from backends.interface import Mode
-from benchmarks import accuracy, inputs, quantities, search
-from benchmarks.cases import default_shape
+from benchmarks import accuracy, quantities, search
 from benchmarks.measure import Sampling, combine, take_turns
+from benchmarks.plan import inputs
+from benchmarks.plan.cases import default_shape
 from benchmarks.stats.ratios import ratio_interval
 from benchmarks.validation import kernels
 

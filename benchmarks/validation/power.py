@@ -15,9 +15,10 @@ from time import perf_counter
 import pandas as pd
 
 import backends
-from benchmarks import inputs, sides
+from benchmarks import sides
 from benchmarks.ab import Trial
-from benchmarks.cases import Case
+from benchmarks.plan import inputs
+from benchmarks.plan.cases import Case
 from benchmarks.quantities import plural
 from benchmarks.sides import Side
 from benchmarks.stats.verdicts import REGRESSIONS, Criteria

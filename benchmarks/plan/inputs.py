@@ -16,7 +16,7 @@ import numpy as np
 
 from backends.catalogue import OPS
 from backends.interface import Input, OpSpec
-from benchmarks.cases import Case
+from benchmarks.plan.cases import Case
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -14,8 +14,8 @@ from typing import Any
 import backends
 from backends.catalogue import find
 from backends.interface import ALLOCATIONS, MODES
-from benchmarks.cases import CACHES, DEVICES, DTYPES, PRESETS, TIMINGS, Case, Selection, parse_shape
 from benchmarks.machine.doubts import cuda_driver_present, default_threads
+from benchmarks.plan.cases import CACHES, DEVICES, DTYPES, PRESETS, TIMINGS, Case, Selection, parse_shape
 from benchmarks.record.schema import CASE_KEYS
 from benchmarks.stats.verdicts import Criteria
 

@@ -1,0 +1,1 @@
+"""What is to be measured: cases, and the command line that chooses them."""
