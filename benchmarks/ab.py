@@ -17,6 +17,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks.check.references import references
 from benchmarks.group import Entry, Group, expected
 from benchmarks.machine import environment
 from benchmarks.paired import sitting
@@ -25,7 +26,6 @@ from benchmarks.pool import CaseError, Pool
 from benchmarks.quantities import seconds
 from benchmarks.record.run import write_journal_line
 from benchmarks.record.schema import CASE_KEYS
-from benchmarks.references import references
 from benchmarks.sides import Side
 from benchmarks.stats import sittings
 from benchmarks.stats.sittings import LOOKS, SITTING_COLUMNS

@@ -13,15 +13,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks import accuracy, measure, plausibility
-from benchmarks.accuracy import Verdict
+from benchmarks import measure, plausibility
+from benchmarks.check import accuracy
+from benchmarks.check.accuracy import Verdict
+from benchmarks.check.references import Reference
 from benchmarks.machine import memory
 from benchmarks.machine.pulse import LIMIT, Pulse
 from benchmarks.measure import Lane, Rule, Sampling
 from benchmarks.plan.cases import Case
 from benchmarks.pool import CaseError, Pool
 from benchmarks.quantities import plural, seconds
-from benchmarks.references import Reference
 from benchmarks.stopwatch import Stopwatch
 
 FEW_CALLS = 2

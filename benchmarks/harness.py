@@ -19,7 +19,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 import backends
 from benchmarks import measure, plausibility
-from benchmarks.accuracy import Verdict
+from benchmarks.check.accuracy import Verdict
+from benchmarks.check.references import references
 from benchmarks.group import Entry, Group, expected
 from benchmarks.machine import bandwidth, doubts, roofline
 from benchmarks.machine.bandwidth import Bandwidth
@@ -29,7 +30,6 @@ from benchmarks.plan import inputs
 from benchmarks.plan.cases import Case
 from benchmarks.pool import CaseError, Pool
 from benchmarks.record.recorder import Recorder
-from benchmarks.references import references
 from benchmarks.stopwatch import Stopwatch
 
 MEMORY_SHARE = 0.6

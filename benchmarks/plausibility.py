@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from benchmarks.accuracy import Verdict
+from benchmarks.check.accuracy import Verdict
 from benchmarks.machine.bandwidth import Bandwidth
 from benchmarks.machine.pulse import LIMIT as DRIFT
 from benchmarks.quantities import count, seconds

@@ -13,9 +13,9 @@ import backends
 from backends.base import output_shape
 from backends.catalogue import OPS
 from backends.interface import REDUCTIONS, OpSpec
-from benchmarks import accuracy, search
+from benchmarks.check import accuracy, search
+from benchmarks.check.oracle import Array
 from benchmarks.harness import Harness
-from benchmarks.oracle import Array
 from benchmarks.plan import inputs
 from benchmarks.pool import CaseError
 

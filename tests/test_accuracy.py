@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backends.catalogue import OPS
-from benchmarks import accuracy, known_deviations, oracle
-from benchmarks.deviations import ALL_DIGITS, KnownDeviation
-from benchmarks.oracle import Expected
+from benchmarks.check import accuracy, known_deviations, oracle
+from benchmarks.check.deviations import ALL_DIGITS, KnownDeviation
+from benchmarks.check.oracle import Expected
 from benchmarks.plan import inputs
 
 FINITE_FLOATS = st.floats(-(2.0**100), 2.0**100, allow_subnormal=False, width=32).filter(lambda x: abs(x) > 1e-30)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from backends.catalogue import OPS
-from benchmarks import oracle
+from benchmarks.check import oracle
 from benchmarks.plan import inputs
 
 ELEMENTWISE = [name for name, spec in OPS.items() if spec.derivative is not None]

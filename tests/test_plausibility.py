@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks import plausibility
-from benchmarks.accuracy import Verdict
+from benchmarks.check.accuracy import Verdict
 from benchmarks.harness import Harness
 from benchmarks.machine import bandwidth
 from benchmarks.machine.bandwidth import LADDER, Bandwidth

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from backends.catalogue import OPS
-from benchmarks import accuracy, search
+from benchmarks.check import accuracy, search
 from benchmarks.plan import inputs
 
 

@@ -1,4 +1,4 @@
-"""Textbook formulas that several ops share, over a math namespace `m` (see `benchmarks.oracle`).
+"""Textbook formulas that several ops share, over a math namespace `m` (see `benchmarks.check.oracle`).
 
 They are for evaluation at high precision: they may overflow or cancel in float64 and are therefore never a model
 for an implementation.

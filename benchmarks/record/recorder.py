@@ -22,8 +22,8 @@ from pytest_benchmark.utils import get_commit_info
 
 import backends
 from backends.catalogue import OPS
-from benchmarks import oracle
-from benchmarks.accuracy import Verdict
+from benchmarks.check import oracle
+from benchmarks.check.accuracy import Verdict
 from benchmarks.machine import doubts, roofline
 from benchmarks.machine.bandwidth import Bandwidth
 from benchmarks.measure import Sampling

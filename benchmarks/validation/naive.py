@@ -21,7 +21,8 @@ import backends
 from backends.base import output_shape
 from backends.catalogue import OPS
 from backends.interface import Mode
-from benchmarks import accuracy, quantities, search
+from benchmarks import quantities
+from benchmarks.check import accuracy, search
 from benchmarks.measure import Sampling, combine, take_turns
 from benchmarks.plan import inputs
 from benchmarks.plan.cases import default_shape

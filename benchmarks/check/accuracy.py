@@ -17,8 +17,8 @@ import numpy as np
 
 import backends
 from backends.catalogue import OPS
-from benchmarks.known_deviations import KNOWN_DEVIATIONS
-from benchmarks.oracle import Expected
+from benchmarks.check.known_deviations import KNOWN_DEVIATIONS
+from benchmarks.check.oracle import Expected
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Status = Literal["ok", "known_deviation", "failed", "inaccurate"]

@@ -18,8 +18,8 @@ import numpy as np
 from backends.base import output_shape
 from backends.catalogue import OPS
 from backends.interface import OpSpec
-from benchmarks import accuracy, oracle
-from benchmarks.oracle import Array, Expected
+from benchmarks.check import accuracy, oracle
+from benchmarks.check.oracle import Array, Expected
 from benchmarks.plan import inputs
 
 RADII = (0.3, 0.03, 1e-3, 1e-5)

@@ -6,7 +6,7 @@ The suite fails when one grows beyond its `max_ulp`, or is gone.
 from __future__ import annotations
 
 from backends.catalogue import OPS
-from benchmarks.deviations import ALL_DIGITS, INF, KnownDeviation
+from benchmarks.check.deviations import ALL_DIGITS, INF, KnownDeviation
 
 _OURS = ("numpy", "numba", "numba-parallel")
 _TORCH, _JAX = ("torch", "torch-compile"), ("jax", "jax-eager")

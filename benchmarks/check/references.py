@@ -11,8 +11,8 @@ import numpy as np
 from backends.base import output_shape
 from backends.catalogue import OPS
 from backends.interface import OpSpec
-from benchmarks import oracle
-from benchmarks.oracle import Array, Expected
+from benchmarks.check import oracle
+from benchmarks.check.oracle import Array, Expected
 from benchmarks.plan import inputs
 from benchmarks.plan.cases import Case
 

@@ -1,6 +1,6 @@
 """What a known deviation is: where a framework's own function exceeds its accuracy budget, and by how much.
 
-Those we know of are listed in `benchmarks.known_deviations`.
+Those we know of are listed in `benchmarks.check.known_deviations`.
 """
 
 from __future__ import annotations

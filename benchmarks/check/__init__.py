@@ -1,0 +1,1 @@
+"""Is it right: the oracle, references, and what counts as an error."""
