@@ -12,12 +12,12 @@ from pytest_benchmark.session import PerformanceRegression
 
 from backends.interface import Allocation, Mode
 from benchmarks import report
-from benchmarks.harness import Harness
 from benchmarks.machine import doubts
-from benchmarks.measure import Rule, least_bursts
+from benchmarks.measure.harness import Harness
+from benchmarks.measure.pool import Pool
+from benchmarks.measure.sampling import Rule, least_bursts
 from benchmarks.plan import arguments, cases
 from benchmarks.plan.cases import Cache, Case, Timing
-from benchmarks.pool import Pool
 from benchmarks.progress import Progress
 from benchmarks.record import history
 from benchmarks.record import run as store

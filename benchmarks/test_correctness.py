@@ -15,9 +15,9 @@ from backends.catalogue import OPS
 from backends.interface import REDUCTIONS, OpSpec
 from benchmarks.check import accuracy, search
 from benchmarks.check.oracle import Array
-from benchmarks.harness import Harness
+from benchmarks.measure.harness import Harness
+from benchmarks.measure.pool import CaseError
 from benchmarks.plan import inputs
-from benchmarks.pool import CaseError
 
 # The course notes' example: a digit's class 2 of 10, and a network's answer.
 TARGET = np.eye(10)[2]

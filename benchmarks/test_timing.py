@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks.harness import Harness
-from benchmarks.measure import Rule
+from benchmarks.measure.harness import Harness
+from benchmarks.measure.sampling import Rule
 from benchmarks.plan.cases import Case
 
 

@@ -11,9 +11,9 @@ import pytest
 import backends
 from backends.catalogue import OPS
 from benchmarks.analysis import policies
+from benchmarks.measure.prepared import prepare, subnormal_share
 from benchmarks.plan import cases, inputs
 from benchmarks.plan.cases import DTYPES, PRESETS, Case, Selection
-from benchmarks.prepared import prepare, subnormal_share
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import stopwatch
 from benchmarks.machine import pulse as drift
 from benchmarks.machine.pulse import Pulse
+from benchmarks.measure import stopwatch
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from collections import defaultdict
 
 import pytest
 
-from benchmarks.group import LEAD, Entry, Group
-from benchmarks.measure import Rule
+from benchmarks.measure.group import LEAD, Entry, Group
+from benchmarks.measure.pool import CaseError
+from benchmarks.measure.sampling import Rule
+from benchmarks.measure.stopwatch import Stopwatch
 from benchmarks.plan.cases import Case
-from benchmarks.pool import CaseError
-from benchmarks.stopwatch import Stopwatch
 
 RULE = Rule(precision=0.02, confidence=0.95, min_bursts=7, max_s=0.1)
 CALL_S = 1e-4

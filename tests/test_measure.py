@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import measure
-from benchmarks.measure import Lane, Rule
+from benchmarks.measure import sampling as measure
+from benchmarks.measure.sampling import Lane, Rule
 
 RULE = Rule(precision=0.02, confidence=0.95, min_bursts=7, max_s=0.5)
 

@@ -9,7 +9,7 @@ import statistics
 import pytest
 from simulated import DISTURBANCES, Machine, failing
 
-from benchmarks import paired
+from benchmarks.measure import paired
 
 CALL_S = 1e-5
 

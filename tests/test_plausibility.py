@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks import plausibility
 from benchmarks.check.accuracy import Verdict
-from benchmarks.harness import Harness
 from benchmarks.machine import bandwidth
 from benchmarks.machine.bandwidth import LADDER, Bandwidth
+from benchmarks.measure import plausibility
+from benchmarks.measure.harness import Harness
+from benchmarks.measure.prepared import bytes_moved
 from benchmarks.plan import inputs
 from benchmarks.plan.cases import Case
-from benchmarks.prepared import bytes_moved
 
 LIMIT = Bandwidth(LADDER, (100.0,) * len(LADDER), (150.0,) * len(LADDER), ("plain",) * len(LADDER))
 COORDINATES = {

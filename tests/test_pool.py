@@ -10,12 +10,12 @@ import numpy as np
 import psutil
 import pytest
 
-from benchmarks import pool as pool_module
-from benchmarks import worker
 from benchmarks.machine import memory
+from benchmarks.measure import pool as pool_module
+from benchmarks.measure import worker
+from benchmarks.measure.pool import CaseError, Pool, worker_environment
 from benchmarks.plan import inputs
 from benchmarks.plan.cases import Case
-from benchmarks.pool import CaseError, Pool, worker_environment
 
 WRONG = Path(__file__).parent / "wrong"
 X = (np.linspace(-1, 1, 5),)

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import sides
 from benchmarks.commands.ab import _differences
+from benchmarks.measure import sides
+from benchmarks.measure.pool import CaseError, Pool
 from benchmarks.plan.cases import Case
-from benchmarks.pool import CaseError, Pool
 
 
 def git(folder, *arguments):

@@ -18,13 +18,13 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from benchmarks import sides
-from benchmarks.ab import Trial
 from benchmarks.machine import doubts
+from benchmarks.measure import sides
+from benchmarks.measure.duel import Trial
+from benchmarks.measure.sides import Side
 from benchmarks.plan import arguments, cases
 from benchmarks.quantities import plural
 from benchmarks.report.comparison import Comparison, reasons_in_common, render, write
-from benchmarks.sides import Side
 from benchmarks.stats import sittings
 from benchmarks.stats.verdicts import Criteria
 

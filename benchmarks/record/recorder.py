@@ -26,7 +26,7 @@ from benchmarks.check import oracle
 from benchmarks.check.accuracy import Verdict
 from benchmarks.machine import doubts, roofline
 from benchmarks.machine.bandwidth import Bandwidth
-from benchmarks.measure import Sampling
+from benchmarks.measure.sampling import Sampling
 from benchmarks.plan.cases import Case
 from benchmarks.record.run import (
     CURVE_ERROR_COLUMNS,

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks import quantities
-from benchmarks.measure import Lane, combine, take_turns
+from benchmarks.measure.sampling import Lane, combine, take_turns
 from benchmarks.stats.ratios import ratio_interval
 from benchmarks.validation import kernels
 

@@ -8,9 +8,9 @@ from contextlib import nullcontext
 
 import pandas as pd
 
-from benchmarks.measure import Rule, Sampling, combine, open_lane, take_turns
+from benchmarks.measure.pool import Pool
+from benchmarks.measure.sampling import Rule, Sampling, combine, open_lane, take_turns
 from benchmarks.plan.cases import Case
-from benchmarks.pool import Pool
 from benchmarks.stats.ratios import ratio_interval
 from benchmarks.validation.load import bursty_load
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 import backends
-from benchmarks.measure import Lane, Rule, open_lane, take_turns
+from benchmarks.measure.prepared import Prepared
+from benchmarks.measure.sampling import Lane, Rule, open_lane, take_turns
 from benchmarks.plan import inputs
-from benchmarks.prepared import Prepared
 
 RULE = Rule(precision=0.02, confidence=0.95, min_bursts=7, max_s=0.5)
 """When to stop, as in the timing suite, with twice its time: the slowest kernel takes 0.1 s a call."""

@@ -23,7 +23,7 @@ from backends.catalogue import OPS
 from backends.interface import Mode
 from benchmarks import quantities
 from benchmarks.check import accuracy, search
-from benchmarks.measure import Sampling, combine, take_turns
+from benchmarks.measure.sampling import Sampling, combine, take_turns
 from benchmarks.plan import inputs
 from benchmarks.plan.cases import default_shape
 from benchmarks.stats.ratios import ratio_interval

@@ -15,12 +15,12 @@ from time import perf_counter
 import pandas as pd
 
 import backends
-from benchmarks import sides
-from benchmarks.ab import Trial
+from benchmarks.measure import sides
+from benchmarks.measure.duel import Trial
+from benchmarks.measure.sides import Side
 from benchmarks.plan import inputs
 from benchmarks.plan.cases import Case
 from benchmarks.quantities import plural
-from benchmarks.sides import Side
 from benchmarks.stats.verdicts import REGRESSIONS, Criteria
 from benchmarks.validation import kernels
 from benchmarks.validation.load import bursty_load

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-OWN = Path(__file__).parent.parent
+OWN = Path(__file__).resolve().parents[2]
 DEPENDENCIES = ("pyproject.toml", "constraints.txt")
 """Files that say what an environment holds: sides that differ in them may need environments of their own."""
 
@@ -40,7 +40,7 @@ class Side:
 
     def command(self) -> list[str]:
         """Return the command that starts a worker of this side, up to the worker's own arguments."""
-        return [str(self.python), str(OWN / "benchmarks" / "elsewhere.py"), str(self.folder)]
+        return [str(self.python), str(Path(__file__).with_name("elsewhere.py")), str(self.folder)]
 
     def dependencies(self) -> dict[str, str]:
         """Return the contents of the files that say what the environment holds, where the side has them."""

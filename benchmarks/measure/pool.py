@@ -17,10 +17,10 @@ from typing import Any, Protocol
 
 from backends.interface import BackendUnavailable
 from benchmarks.machine import memory
-from benchmarks.measure import Burst
-from benchmarks.worker import Worker, answer
+from benchmarks.measure.sampling import Burst
+from benchmarks.measure.worker import Worker, answer
 
-WORKER = (sys.executable, "-m", "benchmarks.worker")
+WORKER = (sys.executable, "-m", "benchmarks.measure.worker")
 """The command that starts a worker process, up to its arguments."""
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",

@@ -1,6 +1,6 @@
 """The process in which one backend computes: it prepares, checks and times on command.
 
-`python -m benchmarks.worker FD BACKEND DEVICE THREADS` serves requests, pickled pairs (method, arguments), from
+`python -m benchmarks.measure.worker FD BACKEND DEVICE THREADS` serves requests, pickled pairs (method, arguments), from
 the socket with that file descriptor. It imports one framework and reads no test; all judgement lies with the
 process that asks.
 """
@@ -25,10 +25,10 @@ import numpy as np
 import backends
 from backends.catalogue import OPS
 from backends.interface import Allocation, BackendUnavailable, Gap, Mode
-from benchmarks import prepared
 from benchmarks.machine import doubts, memory
+from benchmarks.measure import prepared
+from benchmarks.measure.prepared import Invalid, Prepared, outputs, subnormal_share
 from benchmarks.plan.cases import Case
-from benchmarks.prepared import Invalid, Prepared, outputs, subnormal_share
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -13,17 +13,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks import measure, plausibility
 from benchmarks.check import accuracy
 from benchmarks.check.accuracy import Verdict
 from benchmarks.check.references import Reference
 from benchmarks.machine import memory
 from benchmarks.machine.pulse import LIMIT, Pulse
-from benchmarks.measure import Lane, Rule, Sampling
+from benchmarks.measure import plausibility
+from benchmarks.measure import sampling as measure
+from benchmarks.measure.pool import CaseError, Pool
+from benchmarks.measure.sampling import Lane, Rule, Sampling
+from benchmarks.measure.stopwatch import Stopwatch
 from benchmarks.plan.cases import Case
-from benchmarks.pool import CaseError, Pool
 from benchmarks.quantities import plural, seconds
-from benchmarks.stopwatch import Stopwatch
 
 FEW_CALLS = 2
 """So many calls show that a backend does not wait, before a whole round of them fills its queue."""

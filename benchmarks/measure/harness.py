@@ -18,19 +18,20 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import backends
-from benchmarks import measure, plausibility
 from benchmarks.check.accuracy import Verdict
 from benchmarks.check.references import references
-from benchmarks.group import Entry, Group, expected
 from benchmarks.machine import bandwidth, doubts, roofline
 from benchmarks.machine.bandwidth import Bandwidth
 from benchmarks.machine.pulse import Pulse
-from benchmarks.measure import Rule, Sampling
+from benchmarks.measure import plausibility
+from benchmarks.measure import sampling as measure
+from benchmarks.measure.group import Entry, Group, expected
+from benchmarks.measure.pool import CaseError, Pool
+from benchmarks.measure.sampling import Rule, Sampling
+from benchmarks.measure.stopwatch import Stopwatch
 from benchmarks.plan import inputs
 from benchmarks.plan.cases import Case
-from benchmarks.pool import CaseError, Pool
 from benchmarks.record.recorder import Recorder
-from benchmarks.stopwatch import Stopwatch
 
 MEMORY_SHARE = 0.6
 """Of the memory that is free, the cases measured together take no more than this share."""

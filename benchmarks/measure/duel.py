@@ -18,19 +18,19 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.check.references import references
-from benchmarks.group import Entry, Group, expected
 from benchmarks.machine import environment
-from benchmarks.paired import sitting
+from benchmarks.measure.group import Entry, Group, expected
+from benchmarks.measure.paired import sitting
+from benchmarks.measure.pool import CaseError, Pool
+from benchmarks.measure.sides import Side
+from benchmarks.measure.stopwatch import Stopwatch
 from benchmarks.plan.cases import Case
-from benchmarks.pool import CaseError, Pool
 from benchmarks.quantities import seconds
 from benchmarks.record.run import write_journal_line
 from benchmarks.record.schema import CASE_KEYS
-from benchmarks.sides import Side
 from benchmarks.stats import sittings
 from benchmarks.stats.sittings import LOOKS, SITTING_COLUMNS
 from benchmarks.stats.verdicts import AMBIGUOUS, Criteria
-from benchmarks.stopwatch import Stopwatch
 
 
 @dataclass

@@ -12,7 +12,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.measure import BURST_S, MOST_CALLS, ROUND_S, Burst, calibrate, warm_up
+from benchmarks.measure.sampling import BURST_S, MOST_CALLS, ROUND_S, Burst, calibrate, warm_up
 
 LEAST_PAIRS = 4
 MOST_PAIRS = 10
