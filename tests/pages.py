@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from benchmarks.analysis import runs, trend
+from benchmarks.analysis import runs
+from benchmarks.judge import trend
 from benchmarks.record.run import Run
 from benchmarks.record.schema import to_frame
 from benchmarks.report import page, runs_page, trend_page

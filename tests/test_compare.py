@@ -13,9 +13,9 @@ import pytest
 from rich.console import Console
 from synthetic import failure, record
 
-from benchmarks.analysis import trust
-from benchmarks.analysis.comparable import differences, nothing_in_common
-from benchmarks.analysis.compare import compare
+from benchmarks.judge import trust
+from benchmarks.judge.comparable import differences, nothing_in_common
+from benchmarks.judge.compare import compare
 from benchmarks.record.run import BURST_COLUMNS, Run
 from benchmarks.record.schema import CASE_KEYS, to_frame
 from benchmarks.report.comparison import Comparison, render, to_json, to_markdown

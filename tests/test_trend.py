@@ -13,8 +13,8 @@ import plotly.graph_objects as go
 import pytest
 from rich.console import Console
 
-from benchmarks.analysis import trend
 from benchmarks.commands import trend as command
+from benchmarks.judge import trend
 from benchmarks.record import history
 from benchmarks.record.schema import to_frame
 from benchmarks.report import palette, trend_page

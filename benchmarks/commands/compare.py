@@ -11,8 +11,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.analysis.comparable import differences, nothing_in_common
-from benchmarks.analysis.compare import compare
+from benchmarks.judge.comparable import differences, nothing_in_common
+from benchmarks.judge.compare import compare
 from benchmarks.plan import arguments
 from benchmarks.record import saved
 from benchmarks.record.run import Run

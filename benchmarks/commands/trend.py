@@ -15,8 +15,8 @@ import pandas as pd
 from rich.console import Console
 from rich.text import Text
 
-from benchmarks.analysis import trend
-from benchmarks.analysis.trend import Series
+from benchmarks.judge import trend
+from benchmarks.judge.trend import Series
 from benchmarks.plan import arguments
 from benchmarks.record import history
 from benchmarks.report import replace, trend_page

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks import quantities
-from benchmarks.analysis.trend import SERIES_KEYS, Change, Point, Series, telling, values
+from benchmarks.judge.trend import SERIES_KEYS, Change, Point, Series, telling, values
 from benchmarks.record.run import plain
 from benchmarks.report.markdown import escape
 from benchmarks.stats.shifts import logarithms

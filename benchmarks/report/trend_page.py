@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from benchmarks import quantities
-from benchmarks.analysis.trend import Change, Metric, Point, Series, telling
+from benchmarks.judge.trend import Change, Metric, Point, Series, telling
 from benchmarks.report import shell, trend
 from benchmarks.report.charts import MARGIN, Board, Figure, Panel
 from benchmarks.report.palette import Style, styles

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from benchmarks.analysis import trust
+from benchmarks.judge import trust
 from benchmarks.record.run import Run
 from benchmarks.record.schema import CASE_KEYS
 from benchmarks.stats import verdicts
