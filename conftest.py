@@ -22,7 +22,7 @@ from benchmarks.progress import Progress
 from benchmarks.record import history
 from benchmarks.record import run as store
 from benchmarks.record.recorder import Recorder, load_run
-from benchmarks.report.terminal import open_console, render_summary
+from benchmarks.report.terminal.summary import open_console, render_summary
 
 HARNESS = pytest.StashKey[Harness]()
 REPORT = pytest.StashKey[Any]()

@@ -10,7 +10,7 @@ from typing import Protocol
 from rich.console import Console
 
 from benchmarks.commands import ab, compare, export, recommend, report, trend
-from benchmarks.report.terminal import open_console
+from benchmarks.report.terminal.summary import open_console
 
 
 class Command(Protocol):

@@ -25,8 +25,8 @@ from rich.text import Text
 from benchmarks import quantities
 from benchmarks.plan import cases
 from benchmarks.plan.cases import Case
-from benchmarks.report.glyphs import spelled
-from benchmarks.report.terminal import open_console
+from benchmarks.report.terminal.glyphs import spelled
+from benchmarks.report.terminal.summary import open_console
 
 TYPICAL_S = 0.4
 """Seconds of a typical timing case, until there are some to go by."""

@@ -15,7 +15,9 @@ from benchmarks.analysis import runs
 from benchmarks.judge import trend
 from benchmarks.record.run import Run
 from benchmarks.record.schema import to_frame
-from benchmarks.report import page, runs_page, trend_page
+from benchmarks.report.pages import report as page
+from benchmarks.report.pages import runs as runs_page
+from benchmarks.report.pages import trend as trend_page
 from tests import synthetic
 from tests.synthetic import HOSTILE, SIZES, failure, on_gpu, record
 from tests.synthetic_history import saved_runs

@@ -18,7 +18,7 @@ from benchmarks.judge.comparable import differences, nothing_in_common
 from benchmarks.judge.compare import compare
 from benchmarks.record.run import BURST_COLUMNS, Run
 from benchmarks.record.schema import CASE_KEYS, to_frame
-from benchmarks.report.comparison import Comparison, render, to_json, to_markdown
+from benchmarks.report.text.comparison import Comparison, render, to_json, to_markdown
 from benchmarks.stats.verdicts import Criteria
 
 N_BURSTS = 12

@@ -14,9 +14,10 @@ from benchmarks.analysis.crossovers import crossovers
 from benchmarks.analysis.devices import against_host, pays_from
 from benchmarks.analysis.errors import BOTH, accurate, front, prices, with_errors
 from benchmarks.record.schema import ACCURACY_COLUMNS, to_frame
-from benchmarks.report import charts, devices, frontier, gallery
-from benchmarks.report.command import restated
+from benchmarks.report.pages import charts, frontier, gallery
+from benchmarks.report.pages.command import restated
 from benchmarks.report.palette import styles
+from benchmarks.report.sections import devices
 
 
 def timed(backend, n, seconds, width=0.02, **more):

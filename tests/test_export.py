@@ -16,8 +16,9 @@ from benchmarks.__main__ import main
 from benchmarks.analysis import peers, tables
 from benchmarks.record import saved
 from benchmarks.record.schema import COLUMNS, to_frame
-from benchmarks.report import figures, latex
+from benchmarks.report import pictures
 from benchmarks.report.palette import _PATHS, styles
+from benchmarks.report.text import latex
 
 needs_matplotlib = pytest.mark.skipif(
     find_spec("matplotlib") is None, reason="matplotlib is not installed: pip install 'activation-bench[figures]'"
@@ -56,7 +57,7 @@ def export(results, output, *arguments):
 
 def draw(made, formats=("svg",)):
     records = to_frame(made)
-    return figures.draw(peers.marked(records), looks_of(records), formats)
+    return pictures.draw(peers.marked(records), looks_of(records), formats)
 
 
 def looks_of(records):
@@ -212,7 +213,7 @@ def test_without_matplotlib_tables_are_written_and_the_package_named(results, tm
 
 
 def test_every_symbol_of_the_palette_has_a_marker():
-    assert set(figures._MARKERS) == set(_PATHS)
+    assert set(pictures._MARKERS) == set(_PATHS)
 
 
 @needs_matplotlib
@@ -221,8 +222,8 @@ def test_pictures_are_written_in_every_format_the_same_bytes_each_time(results, 
 
     narrow = ("--op", "relu", "--mode", "forward", "--backend", "numpy", "torch")
     for folder in ("once", "again"):
-        assert export(results, tmp_path / folder, *narrow, "--format", *figures.FORMATS) == 0
-    names = {f"{name}.{form}" for name in ("winners", "speed", "limits") for form in figures.FORMATS}
+        assert export(results, tmp_path / folder, *narrow, "--format", *pictures.FORMATS) == 0
+    names = {f"{name}.{form}" for name in ("winners", "speed", "limits") for form in pictures.FORMATS}
     assert {path.name for path in (tmp_path / "once").iterdir()} == names
     for name in names:
         content = (tmp_path / "once" / name).read_bytes()
@@ -282,7 +283,7 @@ def test_backends_have_the_report_s_colours(drawn):
 
 @needs_matplotlib
 def test_pages_hold_a_limited_number_of_panels(monkeypatch):
-    monkeypatch.setattr(figures, "PANELS", 2)
+    monkeypatch.setattr(pictures, "PANELS", 2)
     pages = draw([record("torch", op) for op in OPS])
     assert set(pages) == {"winners.svg", "speed-1.svg", "speed-2.svg", "limits.svg"}
     assert set(OPS) & set(texts(pages["speed-1.svg"])) == set(OPS[:2])
@@ -357,8 +358,8 @@ def test_no_text_is_cut_off_or_lies_over_another(n_ops):
         for backend in ("numpy", "numba", "numba-parallel", "jax", "torch", "keras-on-torch")
     ]
     records = to_frame(made)
-    with matplotlib.style.context(["default", figures._LOOK]):
-        for name, figure in figures._pictures(peers.marked(records), looks_of(records)):
+    with matplotlib.style.context(["default", pictures._LOOK]):
+        for name, figure in pictures._pictures(peers.marked(records), looks_of(records)):
             renderer = FigureCanvasAgg(figure).get_renderer()
             seen = [text for text in texts_drawn(figure) if text.get_text()]
             boxes = [text.get_window_extent(renderer) for text in seen]

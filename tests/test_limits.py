@@ -9,7 +9,9 @@ import pytest
 
 from benchmarks.analysis.limits import closeness, means, sentences
 from benchmarks.record.schema import to_frame
-from benchmarks.report import markdown, tables, write
+from benchmarks.report import write
+from benchmarks.report.sections import results
+from benchmarks.report.text import markdown
 from tests import synthetic
 
 
@@ -48,7 +50,7 @@ def test_the_share_of_the_first_is_told_with_its_interval():
     assert "| 50 % |" in " ".join(markdown.limits(steady).split())
     unsure = closeness(frame(row("numba", 100e-6, 0.5, ci95_high_s=math.inf)))
     assert "| too few rounds |" in " ".join(markdown.limits(unsure).split())
-    assert "too few rounds" in [cell.text for cell in tables.limits(unsure).rows[0]]
+    assert "too few rounds" in [cell.text for cell in results.limits(unsure).rows[0]]
 
 
 def test_intervals_that_meet_are_a_tie():
@@ -66,7 +68,7 @@ def test_one_backend_alone_is_first_before_nobody():
     found = closeness(frame(row("numpy", 1e-4, 0.5)))
     assert found["first"].tolist() == ["numpy"]
     assert found["ratio"].isna().all()
-    assert tables.limits(found).rows[0][6].text == ""
+    assert results.limits(found).rows[0][6].text == ""
 
 
 def test_means_are_over_what_all_have_and_large_cases():

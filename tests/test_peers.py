@@ -11,7 +11,7 @@ from backends.interface import Gap
 from benchmarks.analysis.peers import against_peers, mean_lead
 from benchmarks.plan import arguments as selection
 from benchmarks.record.schema import to_frame
-from benchmarks.report import markdown
+from benchmarks.report.text import markdown
 from tests import synthetic
 from tests.job import Job
 

@@ -17,16 +17,11 @@ import pytest
 
 from benchmarks.record.run import Run, read_accuracy
 from benchmarks.record.schema import ACCURACY_COLUMNS, COLUMNS, COST_COLUMNS, to_frame
-from benchmarks.report import (
-    charts,
-    fingerprint,
-    markdown,
-    method,
-    page,
-    palette,
-    write,
-    write_accuracy,
-)
+from benchmarks.report import palette, write, write_accuracy
+from benchmarks.report.pages import charts, report
+from benchmarks.report.sections import machine as fingerprint
+from benchmarks.report.sections import method
+from benchmarks.report.text import markdown
 from tests import pages, synthetic
 from tests.synthetic import HOSTILE, failure, record
 
@@ -150,7 +145,7 @@ def test_the_page_loads_nothing(html: str) -> None:
         assert href.startswith(("#", "data:")), (tag, href)
         assert tag not in ("link", "iframe", "object", "embed", "base")
     assert not re.search(
-        r"@import|url\(", Path(page.__file__).with_name("templates").joinpath("report.css").read_text()
+        r"@import|url\(", Path(report.__file__).with_name("templates").joinpath("report.css").read_text()
     )
     assert "default-src 'none'" in html
 
@@ -211,7 +206,7 @@ def test_names_never_become_markup() -> None:
         command=HOSTILE,
         saved_as=HOSTILE,
     )
-    html = page.render(run)
+    html = report.render(run)
     assert HOSTILE not in html
     tags = [tag for tag, _ in Page(html).tags]
     assert tags.count("script") == 3

@@ -11,8 +11,10 @@ import pytest
 from benchmarks.analysis import tables
 from benchmarks.record.run import Run
 from benchmarks.record.schema import to_frame
-from benchmarks.report import costs, heatmap, markdown, method, views
-from benchmarks.report import tables as shown
+from benchmarks.report import views
+from benchmarks.report.sections import costs, heatmap, method
+from benchmarks.report.sections import results as shown
+from benchmarks.report.text import markdown
 from tests import synthetic
 from tests.synthetic import record
 

@@ -17,7 +17,9 @@ from benchmarks.analysis.runs import CSV_COLUMNS, KEYS
 from benchmarks.record.recorder import JOURNALS
 from benchmarks.record.run import Run, write_journal_line
 from benchmarks.record.schema import to_frame
-from benchmarks.report import runs_page, runs_tables, views
+from benchmarks.report import views
+from benchmarks.report.pages import runs as runs_page
+from benchmarks.report.sections import runs as runs_tables
 from tests import synthetic
 from tests.synthetic import HOSTILE, failure, record
 from tests.test_report import Page, unpacked

@@ -14,8 +14,8 @@ from rich.console import Console
 from backends.catalogue import OPS
 from benchmarks.record.run import Run
 from benchmarks.record.schema import ACCURACY_COLUMNS, to_frame
-from benchmarks.report.glyphs import spelled
-from benchmarks.report.terminal import MOST_LINES, open_console, render_summary
+from benchmarks.report.terminal.glyphs import spelled
+from benchmarks.report.terminal.summary import MOST_LINES, open_console, render_summary
 from tests import synthetic
 from tests.synthetic import failure, record
 

@@ -17,8 +17,9 @@ from benchmarks.commands import trend as command
 from benchmarks.judge import trend
 from benchmarks.record import history
 from benchmarks.record.schema import to_frame
-from benchmarks.report import palette, trend_page
-from benchmarks.report import trend as texts
+from benchmarks.report import palette
+from benchmarks.report.pages import trend as trend_page
+from benchmarks.report.text import trend as texts
 from tests.synthetic import HOSTILE, failure, record
 from tests.synthetic_history import saved_runs
 from tests.test_report import Page, unpacked

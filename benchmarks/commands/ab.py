@@ -24,7 +24,7 @@ from benchmarks.measure.duel import Trial
 from benchmarks.measure.sides import Side
 from benchmarks.plan import arguments, cases
 from benchmarks.quantities import plural
-from benchmarks.report.comparison import Comparison, reasons_in_common, render, write
+from benchmarks.report.text.comparison import Comparison, reasons_in_common, render, write
 from benchmarks.stats import sittings
 from benchmarks.stats.verdicts import Criteria
 

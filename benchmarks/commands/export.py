@@ -21,8 +21,10 @@ from benchmarks.plan import arguments
 from benchmarks.record import saved
 from benchmarks.record.run import Run
 from benchmarks.record.schema import only_with
-from benchmarks.report import figures, latex, markdown, replace
+from benchmarks.report import pictures as figures
+from benchmarks.report import replace
 from benchmarks.report.palette import Style, styles
+from benchmarks.report.text import latex, markdown
 
 SUMMARY = "write tables and pictures of a run, for papers and pull requests"
 

@@ -19,8 +19,8 @@ from benchmarks.analysis import runs
 from benchmarks.record import saved
 from benchmarks.record.recorder import JOURNALS, load_run
 from benchmarks.record.run import Run, read_journal
-from benchmarks.report import runs_page
-from benchmarks.report.terminal import render_summary
+from benchmarks.report.pages import runs as runs_page
+from benchmarks.report.terminal.summary import render_summary
 
 SUMMARY = "write the report of a run, finished or cut short, or of several side by side"
 

@@ -19,8 +19,9 @@ from benchmarks.judge import trend
 from benchmarks.judge.trend import Series
 from benchmarks.plan import arguments
 from benchmarks.record import history
-from benchmarks.report import replace, trend_page
-from benchmarks.report.trend import render, to_json, to_markdown
+from benchmarks.report import replace
+from benchmarks.report.pages import trend as trend_page
+from benchmarks.report.text.trend import render, to_json, to_markdown
 
 SUMMARY = "show a metric over the commits of all saved runs, and where it changed"
 

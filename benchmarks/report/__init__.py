@@ -14,7 +14,8 @@ from benchmarks.analysis.peers import against_peers
 from benchmarks.analysis.policies import side_by_side
 from benchmarks.analysis.tables import medians, speedups
 from benchmarks.record.run import Run, best_samples, read_accuracy
-from benchmarks.report import markdown, page
+from benchmarks.report.pages import report
+from benchmarks.report.text import markdown
 
 
 def write(run: Run, directory: Path) -> dict[str, Path]:
@@ -31,7 +32,7 @@ def write(run: Run, directory: Path) -> dict[str, Path]:
         "medians.md": markdown.medians(run.records),
         "speedups.csv": _csv(speedups(run.records, baseline_device="cpu").reset_index()),
         "speedups.md": markdown.speedups(run.records),
-        "report.html": page.render(run),
+        "report.html": report.render(run),
     }
     extras = _extras(run)
     for name in _EXTRAS - set(extras):

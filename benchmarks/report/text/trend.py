@@ -15,7 +15,7 @@ from rich.text import Text
 from benchmarks import quantities
 from benchmarks.judge.trend import SERIES_KEYS, Change, Point, Series, telling, values
 from benchmarks.record.run import plain
-from benchmarks.report.markdown import escape
+from benchmarks.report.text.markdown import escape
 from benchmarks.stats.shifts import logarithms
 
 HEADINGS = ("case", "runs", "first", "last", "change", "trend", "changes found")

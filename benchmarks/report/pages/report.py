@@ -18,19 +18,9 @@ from benchmarks.analysis.peers import against_peers, mean_lead
 from benchmarks.analysis.policies import side_by_side
 from benchmarks.analysis.summary import first_line, summarise
 from benchmarks.record.run import Run
-from benchmarks.report import (
-    charts,
-    costs,
-    devices,
-    fingerprint,
-    frontier,
-    gallery,
-    heatmap,
-    method,
-    shell,
-    tables,
-)
+from benchmarks.report.pages import charts, frontier, gallery, shell
 from benchmarks.report.palette import Style, styles
+from benchmarks.report.sections import costs, devices, heatmap, machine, method, results
 from benchmarks.report.views import by_device
 
 _PLAIN_CSV_BYTES = 1_000_000
@@ -64,7 +54,7 @@ def context(
         "title": run.saved_as or "unnamed run",
         "subtitle": subtitle(records),
         "warnings": run.warnings,
-        "machine_line": fingerprint.line(run.machine),
+        "machine_line": machine.line(run.machine),
         "summary": summarise(records, accuracy),
         "backends": [name for name in names if name in set(rated["backend"])],
         "looks": _looks(run),
@@ -80,27 +70,27 @@ def context(
         "fronts": fronts,
         "open_dots": frontier.legend(fronts),
         "prices": frontier.price_table(judged),
-        "accuracy": tables.accuracy(accuracy),
-        "known": tables.known_deviations(accuracy),
-        "doubts": tables.doubts(records),
+        "accuracy": results.accuracy(accuracy),
+        "known": results.known_deviations(accuracy),
+        "doubts": results.doubts(records),
         "overheads": costs.overheads(run.costs),
         "first_calls": costs.first_calls(records),
         "memory": costs.memory(records),
-        "side": tables.side(records),
+        "side": results.side(records),
         "n_side": len(side_by_side(records)),
-        "shares": tables.limits(shares),
+        "shares": results.limits(shares),
         "n_shares": len(shares),
         "share_sentences": sentences(shares),
-        "peers": tables.peers(beside_peers),
+        "peers": results.peers(beside_peers),
         "peer_lead": quantities.times(mean_lead(beside_peers)) if beside_peers["ratio"].notna().any() else "",
         "limits": method.limits(run.bandwidth),
         "functions": functions,
-        "problems": tables.problems(records, accuracy),
+        "problems": results.problems(records, accuracy),
         "policies": method.policies(records),
         "sampling": method.sentences(run),
         "command": run.command,
-        "machine": fingerprint.entries(run.machine),
-        "results": tables.results(records, rated),
+        "machine": machine.entries(run.machine),
+        "results": results.results(records, rated),
         "n_records": len(records),
         "download": download(records, run.saved_as or "records"),
     }

@@ -10,7 +10,7 @@ import pandas as pd
 from benchmarks import quantities
 from benchmarks.analysis import costs, tables
 from benchmarks.analysis.policies import POLICIES
-from benchmarks.report.tables import Cell, Column, Row, Table, fill, measure, text, whole
+from benchmarks.report.sections.results import Cell, Column, Row, Table, fill, measure, text, whole
 
 
 def overheads(rows: pd.DataFrame) -> Table:

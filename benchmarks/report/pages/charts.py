@@ -19,7 +19,7 @@ from benchmarks.analysis import tables
 from benchmarks.analysis.crossovers import crossovers
 from benchmarks.analysis.policies import POLICIES
 from benchmarks.machine.roofline import READ_ONLY
-from benchmarks.report.command import restated
+from benchmarks.report.pages.command import restated
 from benchmarks.report.palette import Style
 from benchmarks.report.views import Facets, split
 

@@ -13,11 +13,14 @@ from benchmarks.analysis import runs_summary, tables
 from benchmarks.analysis.policies import POLICIES
 from benchmarks.analysis.runs import Labelled, fastest, flat, gather
 from benchmarks.record.run import Run
-from benchmarks.report import fingerprint, page, replace, runs_tables, shell
-from benchmarks.report.charts import MARGIN, SPEED_COLUMNS, Board, Figure, Panel, axes, speed_line
-from benchmarks.report.markdown import escape, from_table
+from benchmarks.report import replace
+from benchmarks.report.pages import report, shell
+from benchmarks.report.pages.charts import MARGIN, SPEED_COLUMNS, Board, Figure, Panel, axes, speed_line
 from benchmarks.report.palette import Style, in_turn
-from benchmarks.report.tables import Row, Table
+from benchmarks.report.sections import machine as fingerprint
+from benchmarks.report.sections import runs as runs_tables
+from benchmarks.report.sections.results import Row, Table
+from benchmarks.report.text.markdown import escape, from_table
 from benchmarks.report.views import Facets, View, choose
 
 FILES = ("runs.html", "runs.md", "runs.csv")
@@ -106,7 +109,7 @@ def render(found: Beside, csv: pd.DataFrame) -> str:
         "differing": found.differing,
         "same": found.same,
         "missing": found.missing,
-        "download": page.download(csv, "runs"),
+        "download": report.download(csv, "runs"),
     }
     figures = {
         f"speed-{i}-{j}": panel.figure
@@ -151,7 +154,7 @@ def _about(run: Run) -> list[str]:
     """Return the machine, and what was measured on it and when."""
     machine = fingerprint.line(run.machine)
     cpus = run.records.loc[run.records["device"] == "cpu", "device_name"].dropna().unique()
-    return [machine or quantities.listing(list(map(str, cpus))), *page.subtitle(run.records)]
+    return [machine or quantities.listing(list(map(str, cpus))), *report.subtitle(run.records)]
 
 
 def _drawable(rows: pd.DataFrame, won: pd.DataFrame) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from rich.text import Text
 from benchmarks.analysis.policies import DEFAULTS
 from benchmarks.quantities import number, plural, seconds
 from benchmarks.record.schema import CASE_KEYS
-from benchmarks.report.markdown import escape
+from benchmarks.report.text.markdown import escape
 from benchmarks.stats import verdicts
 from benchmarks.stats.verdicts import Criteria
 

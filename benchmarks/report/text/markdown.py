@@ -14,7 +14,7 @@ from benchmarks.analysis import tables
 from benchmarks.analysis.limits import FACTS, LARGE, means, sentences
 from benchmarks.analysis.peers import mean_lead
 from benchmarks.analysis.policies import combinations, side_by_side
-from benchmarks.report.tables import Table
+from benchmarks.report.sections.results import Table
 
 
 def escape(text: str) -> str:

@@ -11,8 +11,8 @@ from benchmarks import quantities
 from benchmarks.analysis import tables
 from benchmarks.analysis.policies import POLICIES
 from benchmarks.analysis.runs import KEYS, MEASURED, OPEN_KEYS, Labelled, gaps, started
-from benchmarks.report import fingerprint
-from benchmarks.report.tables import Cell, Column, Row, Table, doubted, fill, measure, named, text, whole
+from benchmarks.report.sections import machine as fingerprint
+from benchmarks.report.sections.results import Cell, Column, Row, Table, doubted, fill, measure, named, text, whole
 
 CASES_BY = ("mode", "dtype", "device", *POLICIES, "backend")
 """What a table of cases is chosen by: the rest, op and size, are its rows."""

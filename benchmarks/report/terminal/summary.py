@@ -19,8 +19,8 @@ from benchmarks.analysis import tables
 from benchmarks.analysis.summary import doubt_sentences, problem_sentences, unstable_sentences
 from benchmarks.analysis.surprises import surprises
 from benchmarks.record.run import Run
-from benchmarks.report.glyphs import spelled
-from benchmarks.report.winners import Hanging, views
+from benchmarks.report.terminal.glyphs import spelled
+from benchmarks.report.terminal.winners import Hanging, views
 
 MOST_LINES = 39
 """A summary's lines at 80 columns and wider: 40 with the empty one before it; more where they are shorter."""

@@ -15,7 +15,7 @@ import jinja2
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from benchmarks.report.charts import Figure
+from benchmarks.report.pages.charts import Figure
 from benchmarks.report.views import dimensions
 
 
@@ -23,7 +23,7 @@ def fill(template: str, context: Mapping[str, Any], figures: Mapping[str, Figure
     """Return the page that `template` lays `context` out in, with `figures` by the names it draws them under."""
     # Escaping is on for every name and value; what is trusted is wrapped in Markup, here and in sight.
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("benchmarks.report"),
+        loader=jinja2.PackageLoader("benchmarks.report.pages"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -73,5 +73,5 @@ def _packed(text: str) -> str:
 
 
 def _source(name: str) -> Markup:
-    text = files("benchmarks.report").joinpath("templates", name).read_text(encoding="utf-8")
+    text = files("benchmarks.report.pages").joinpath("templates", name).read_text(encoding="utf-8")
     return Markup(text)  # a file of ours

@@ -11,7 +11,7 @@ from benchmarks import quantities
 from benchmarks.analysis import tables
 from benchmarks.analysis.policies import POLICIES
 from benchmarks.record.run import Run
-from benchmarks.report.tables import Cell, Row, Table, text
+from benchmarks.report.sections.results import Cell, Row, Table, text
 
 
 def policies(records: pd.DataFrame) -> list[tuple[str, str]]:

@@ -20,8 +20,8 @@ import pandas as pd
 from benchmarks import quantities
 from benchmarks.analysis import peers, tables
 from benchmarks.analysis.policies import POLICIES
-from benchmarks.report.heatmap import shade
 from benchmarks.report.palette import Style
+from benchmarks.report.sections.heatmap import shade
 from benchmarks.report.views import View, by_device, split
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from benchmarks import quantities
 from benchmarks.analysis import peers, tables
 from benchmarks.analysis.limits import FACTS
 from benchmarks.analysis.policies import POLICIES
-from benchmarks.report.markdown import doubtful
+from benchmarks.report.text.markdown import doubtful
 
 _PAGE_ROWS = 45
 """More rows do not fit a page, and take an environment that breaks."""

@@ -1,0 +1,1 @@
+"""The pages: one file of HTML each, which needs no network."""

@@ -1,0 +1,1 @@
+"""Markdown, LaTeX and plain text."""
