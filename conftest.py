@@ -18,7 +18,7 @@ from benchmarks.measure.pool import Pool
 from benchmarks.measure.sampling import Rule, least_bursts
 from benchmarks.plan import arguments, cases
 from benchmarks.plan.cases import Cache, Case, Timing
-from benchmarks.progress import Progress
+from benchmarks.plugin.progress import Progress
 from benchmarks.record import history
 from benchmarks.record import run as store
 from benchmarks.record.recorder import Recorder, load_run

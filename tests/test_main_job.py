@@ -16,7 +16,8 @@ import pytest
 from pytest_benchmark import plugin
 
 import backends
-from benchmarks import options, quantities
+from benchmarks import quantities
+from benchmarks.plugin import options
 from benchmarks.record.recorder import load_run
 from tests.job import ROOT, SMALL, Job, timed
 

@@ -11,7 +11,16 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from benchmarks.progress import N_LAST, TYPICAL_S, LiveLines, Pace, PlainLines, Progress, on_ci, open_display
+from benchmarks.plugin.progress import (
+    N_LAST,
+    TYPICAL_S,
+    LiveLines,
+    Pace,
+    PlainLines,
+    Progress,
+    on_ci,
+    open_display,
+)
 
 
 def test_each_suite_has_its_own_pace():
