@@ -162,7 +162,7 @@ def test_other_readers_of_partitioned_parquet_read_the_folder(tmp_path):
 
 def test_a_run_loads_neither_ruptures_nor_the_parquet_reader():
     # pandas itself loads pyarrow's core, where it is installed.
-    code = "import sys, conftest, benchmarks.commands.trend; print(json.dumps(sorted(sys.modules)))"
+    code = "import sys, benchmarks.plugin.hooks, benchmarks.commands.trend; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", f"import json; {code}"], cwd=ROOT, check=True, capture_output=True, text=True
     )
