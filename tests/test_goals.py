@@ -7,10 +7,10 @@ import math
 import pytest
 import synthetic
 
+from benchmarks.analysis import leads
 from benchmarks.record.run import Run
 from benchmarks.record.schema import ACCURACY_COLUMNS, to_frame
 from benchmarks.report import write
-from benchmarks.validation import goals
 
 
 def timed(backend, seconds, **more):
@@ -37,7 +37,7 @@ def run(tmp_path):
 
 
 def test_the_fastest_accurate_other_is_the_one_to_beat_whatever_its_policy(run):
-    found = goals.leads([run]).set_index("op")
+    found = leads.leads([run]).set_index("op")
     assert list(found.index) == ["sigmoid", "relu"]
     assert (found.loc["sigmoid", "other"], found.loc["sigmoid", "inaccurate"]) == ("jax", "torch")
     assert found.loc["sigmoid", "ratio"] == pytest.approx(2)
@@ -47,15 +47,15 @@ def test_the_fastest_accurate_other_is_the_one_to_beat_whatever_its_policy(run):
 def test_a_run_that_says_nothing_of_accuracy_is_refused(tmp_path):
     write(Run(to_frame([timed("numba", 1e-6), timed("jax", 2e-6)]), to_frame([], ACCURACY_COLUMNS)), tmp_path)
     with pytest.raises(ValueError, match="says nothing of accuracy"):
-        goals.leads([str(tmp_path / "records.csv")])
+        leads.leads([str(tmp_path / "records.csv")])
 
 
 def test_the_tables_name_leads_ties_and_means(run):
-    table = goals.table([run]).set_index("op")
+    table = leads.table([run]).set_index("op")
     assert table.loc["sigmoid", "about 10^4"] == "2.0× jax, not torch"
     assert table.loc["sigmoid", "of the limit"] == "70 %"
     assert "≈ numpy" in table.loc["relu", "about 10^4"]
-    (means,) = goals.means(goals.leads([run])).to_dict("records")
+    (means,) = leads.means(leads.leads([run])).to_dict("records")
     assert (means["ops"], means["ahead"], means["level"], means["behind"]) == (2, 1, 1, 0)
     assert float(means["geometric mean"].rstrip("×")) == pytest.approx(math.sqrt(2 * 3 / 3.01), rel=0.05)
 
@@ -70,6 +70,6 @@ def test_a_shape_that_was_asked_for_has_a_column_of_its_own(tmp_path):
     checks = [{**check, "backend": "torch", "max_ulp": 1.0, "budget_ulp": 4.0}]
     write(Run(to_frame(rows), to_frame(checks, ACCURACY_COLUMNS)), tmp_path)
     found = [str(tmp_path / "records.csv")]
-    (line,) = goals.table(found).to_dict("records")
+    (line,) = leads.table(found).to_dict("records")
     assert (line["about 10^6"], line["4x250000"], line["of the limit"]) == ("2.0× torch", "2.0× torch", "")
-    assert list(goals.means(goals.leads(found))["elements"]) == ["4x250000", "about 10^6"]
+    assert list(leads.means(leads.leads(found))["elements"]) == ["4x250000", "about 10^6"]

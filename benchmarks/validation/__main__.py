@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backends.interface import MODES
+from benchmarks.analysis import leads
 from benchmarks.machine.doubts import default_threads
 from benchmarks.plan.arguments import fraction, positive
-from benchmarks.validation import agreement, coverage, efficiency, goals, naive, picture, power
+from benchmarks.validation import agreement, coverage, efficiency, naive, picture, power
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         frame = power.table(options.same, options.slowed, default_threads(), options.seed, options.shares)
     elif options.command == "goals":
         try:
-            frame = goals.means(goals.leads(options.runs)) if options.means else goals.table(options.runs)
+            frame = leads.means(leads.leads(options.runs)) if options.means else leads.table(options.runs)
         except (OSError, ValueError) as error:
             parser.error(str(error))
     elif options.command == "naive":

@@ -1,4 +1,4 @@
-"""The README's generated tables: `python -m benchmarks.readme` writes them anew between their markers."""
+"""The README's generated tables: `python -m benchmarks.commands.docs` writes them anew between their markers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from backends.interface import MODES, Backend, Gap
 from benchmarks.plan.cases import DTYPES, PRESETS
 from benchmarks.record.schema import COLUMNS
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def ops_table() -> str:
