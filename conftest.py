@@ -1,3 +1,3 @@
-"""Let pytest know the benchmark suites: their options come with `-p benchmarks.plugin.options` (pyproject.toml)."""
+"""Hooks of the benchmark suites, which live in `benchmarks.plugin`; pyproject.toml loads their options before."""
 
 pytest_plugins = ["benchmarks.plugin.hooks"]

@@ -2,7 +2,7 @@
 
 Importing this package imports no framework; `load` imports the one that is asked for. A backend of ours is a
 package with a module `backend.py`; one of yours is a module named `*_backend.py` in a folder `backends/` on
-`sys.path`. Its assignments at the top level declare, as literals, what this package must know without importing it::
+`sys.path`. Its assignments at the top level declare, as literals, what must be known without importing it::
 
     PACKAGE = "torch"            # what must be importable
     EXTRA = "torch"              # pip install 'activation-bench[torch]'
@@ -44,7 +44,7 @@ __all__ = [
 OWN = Path(__file__).resolve().parent
 """The folder of our own backends."""
 
-# Its packages are named after the frameworks: with this folder on the path, they would be imported instead of them.
+# Its packages are named after the frameworks: with this folder on the path, they would be imported instead.
 sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != OWN]
 
 # Lets a backend live outside this repository: every `backends/` folder on sys.path is searched.

@@ -13,8 +13,8 @@ import backends
 from backends.base import output_shape
 from backends.catalogue import OPS
 from backends.interface import REDUCTIONS, OpSpec
-from benchmarks.check import accuracy, search
-from benchmarks.check.oracle import Array
+from benchmarks.check import accuracy, oracle, search
+from benchmarks.check.namespaces import Array
 from benchmarks.measure.harness import Harness
 from benchmarks.measure.pool import CaseError
 from benchmarks.plan import inputs
@@ -170,6 +170,7 @@ def test_course_notes_examples(
 def _trace(harness: Harness, op: str, mode: str, backend: str, device: str) -> None:
     """Record a backend's errors along the function's curve, whatever they are: judged are other points."""
     trial = search.along_curve(op, mode, CURVES)
+    harness.recorder.function(op, *oracle.curve(op))
     with suppress(CaseError):  # what cannot be evaluated says so where it is judged
         got = harness.pool.call(backend, device, "evaluate", op, mode, trial.arrays, trial.cotangent, {})
         place = {"op": op, "mode": mode, "backend": backend, "device": device, "dtype": CURVES}
@@ -201,7 +202,7 @@ def _certify(
         promised = harness.pool.call(backend, device, "promised_ulp", op, mode, dtype)
         got, trial = measure(evaluate)
     except CaseError as error:
-        harness.recorder.unavailable(place, error.status, error.reason)
+        harness.recorder.accuracy({**place, "status": error.status, "reason": error.reason})
         harness.settle(error.status, error.reason, backend, device)
         return
     first = trial.arrays[0]
@@ -219,7 +220,7 @@ def _certify(
         promised=promised,
         n_sample=trial.n_sample,
     )
-    harness.recorder.accuracy(place, verdict)
+    harness.recorder.accuracy({**place, **verdict.row})
     harness.settle(verdict.status, verdict.reason, backend, device)
 
 

@@ -374,7 +374,7 @@ def server(factor: float = 0.5, **about: object) -> Run:
 
 
 if __name__ == "__main__":
-    from benchmarks.report import write
+    from benchmarks.report.files import write
 
     for name, path in write(run(), Path("results/latest")).items():
         print(f"{name}: {path}")

@@ -13,7 +13,7 @@ import time
 import pytest
 from job import ROOT
 
-from benchmarks.record.run import read_journal
+from benchmarks.record.journal import read_journal
 
 CASE = ("--backend", "numpy", "--op", "relu", "--size", "1000", "--mode", "forward")
 WRONG_RELU = """
@@ -55,7 +55,7 @@ def changed(tmp_path):
     def change(addition):
         folder = tmp_path / "changed"
         shutil.copytree(ROOT / "backends", folder / "backends", ignore=shutil.ignore_patterns("__pycache__"))
-        with (folder / "backends" / "numpy_backend.py").open("a") as file:
+        with (folder / "backends" / "numpy" / "backend.py").open("a") as file:
             file.write(addition)
         return folder
 

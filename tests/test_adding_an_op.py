@@ -54,7 +54,7 @@ def tree(tmp_path_factory):
     for file in ("conftest.py", "pyproject.toml"):
         shutil.copy(ROOT / file, copy)
     append(copy / "backends" / "catalogue" / "piecewise.py", SPEC)
-    numpy = copy / "backends" / "numpy_piecewise.py"
+    numpy = copy / "backends" / "numpy" / "piecewise.py"
     append(numpy, FUNCTIONS)
     return copy
 

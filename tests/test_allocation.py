@@ -10,6 +10,7 @@ from backends.base import DTYPES, NARROW
 from backends.catalogue import OPS
 from backends.host import HostBackend
 from backends.interface import ALLOCATIONS, MODES, NotSupported
+from benchmarks.check import samples
 from benchmarks.plan import inputs
 from tests.loops import SOME
 
@@ -98,7 +99,7 @@ def test_inplace_reads_special_values_before_it_overwrites_them(name, op):
         pytest.skip("compiles for every shape; the compiler sees to it")
     for dtype in DTYPES:
         for parameters in ({}, *OPS[op].alternatives):
-            arrays = [b.asarray(array) for array in inputs.designed_sample(op, dtype)]
+            arrays = [b.asarray(array) for array in samples.designed_sample(op, dtype)]
             run = bind(b, op, arrays, allocation="inplace", **parameters)
             assert_same(b, [run()], [b.bind(op, *arrays, **parameters)()])
 
@@ -202,7 +203,7 @@ def test_reuse_of_gradients_gives_those_of_fresh_or_is_a_gap(name):
 def test_what_is_not_supported_says_why_when_it_is_bound(name):
     b = load(name)
     for op in OPS:
-        arrays = inputs.designed_sample(op, "float32")
+        arrays = samples.designed_sample(op, "float32")
         for mode in MODES:
             for allocation in ALLOCATIONS:
                 gap = b.supports(op, mode=mode, allocation=allocation)

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks import quantities
-from benchmarks.analysis import summary, tables
-from benchmarks.record.run import Run, best_samples, read_journal, with_certificates, write_journal_line
+from benchmarks.analysis import summary, tables, troubles
+from benchmarks.record.journal import read_journal, write_journal_line
+from benchmarks.record.run import Run, best_samples, with_certificates
 from benchmarks.record.schema import ACCURACY_COLUMNS, COLUMNS, to_frame
 from tests import synthetic
 from tests.synthetic import record
@@ -170,10 +171,10 @@ def test_doubts_that_differ_in_numbers_are_one_told_by_the_typical_of_them() -> 
     texts = ["9% slower", "1,200% slower; 3% subnormal", "12% slower", "7% faster", None, ""]
     rows = [record("numpy", f"op{i}", warning=text) for i, text in enumerate(texts)]
     rows.append(synthetic.failure("jax", "failed", "wrong") | {"warning": "5% slower"})
-    found = tables.doubts(to_frame(rows))
+    found = troubles.doubts(to_frame(rows))
     assert found["warning"].tolist() == ["12% slower", "3% subnormal", "7% faster"]
     assert found["n_cases"].tolist() == [3, 1, 1]
-    assert tables.doubts(to_frame([])).empty
+    assert troubles.doubts(to_frame([])).empty
 
 
 def test_a_single_result_has_no_runner_up_and_ties_with_nobody() -> None:
@@ -206,7 +207,7 @@ def test_a_mean_over_doubtful_results_is_marked_where_it_is_told() -> None:
 
 
 def test_problems_name_each_reason_once_with_its_count() -> None:
-    folded = tables.problems(synthetic.run().records)
+    folded = troubles.problems(synthetic.run().records)
     assert not folded.duplicated(["status", "reason"]).any()
     assert folded["n_cases"].sum() == (synthetic.run().records["status"] != "ok").sum()
     assert list(folded["status"]) == sorted(folded["status"], key=lambda status: status == "unavailable")

@@ -10,22 +10,25 @@ import pytest
 
 import backends
 from backends.catalogue import OPS
-from benchmarks.analysis import policies
+from benchmarks.check import samples
 from benchmarks.measure.prepared import prepare, subnormal_share
-from benchmarks.plan import cases, inputs
-from benchmarks.plan.cases import DTYPES, PRESETS, Case, Selection
+from benchmarks.plan import cases, inputs, selection
+from benchmarks.plan.cases import DTYPES, Case
+from benchmarks.plan.presets import PRESETS
+from benchmarks.plan.selection import Selection
+from benchmarks.record import schema, shapes
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_ids_are_unique_and_shapes_survive_them(preset):
-    found = list(cases.timing_cases(Selection(preset=preset)))
+    found = list(selection.timing_cases(Selection(preset=preset)))
     assert len({str(case) for case in found}) == len(found)
-    assert all(cases.parse_shape(case.shape_label) == case.shape for case in found)
+    assert all(shapes.parse_shape(case.shape_label) == case.shape for case in found)
 
 
 def test_an_id_reads_op_mode_dtype_shape_backend_device():
     chosen = Selection(ops=("sigmoid",), sizes=(1_048_576,), modes=("forward",), backends=("torch",))
-    assert [str(c) for c in cases.timing_cases(chosen)] == ["sigmoid-forward-float32-1048576-torch-cpu"]
+    assert [str(c) for c in selection.timing_cases(chosen)] == ["sigmoid-forward-float32-1048576-torch-cpu"]
 
 
 def test_an_id_names_the_policies_that_are_not_the_default():
@@ -33,7 +36,7 @@ def test_an_id_names_the_policies_that_are_not_the_default():
         ops=("relu",), sizes=(8,), modes=("forward",), backends=("numpy",), allocations=("fresh", "reuse"),
         caches=("hot", "cold"), timings=("latency", "throughput"),
     )  # fmt: skip
-    found = list(cases.timing_cases(chosen))
+    found = list(selection.timing_cases(chosen))
     assert [str(c).removeprefix("relu-forward-float32-8-numpy-cpu") for c in found] == [
         "", "-throughput", "-cold", "-cold-throughput", "-reuse", "-reuse-throughput", "-reuse-cold",
         "-reuse-cold-throughput",
@@ -42,12 +45,12 @@ def test_an_id_names_the_policies_that_are_not_the_default():
 
 
 def test_quick_holds_the_course_notes_functions():
-    ops = {case.op for case in cases.timing_cases(Selection())}
+    ops = {case.op for case in selection.timing_cases(Selection())}
     assert ops == {"step", "sigmoid", "tanh", "relu", "mean_squared_error", "categorical_cross_entropy"}
 
 
 def test_cases_to_be_compared_come_one_after_the_other():
-    groups = [case.group for case in cases.timing_cases(Selection())]
+    groups = [case.group for case in selection.timing_cases(Selection())]
     changes = sum(a != b for a, b in pairwise(groups))
     assert changes == len(set(groups)) - 1
 
@@ -56,7 +59,7 @@ def test_options_narrow_the_preset():
     chosen = Selection(
         ops=("relu",), backends=("numpy",), dtypes=("float64",), sizes=(10, 20), modes=("backward",)
     )
-    found = list(cases.timing_cases(chosen))
+    found = list(selection.timing_cases(chosen))
     assert [(c.op, c.backend, c.dtype, c.shape, c.mode) for c in found] == [
         ("relu", "numpy", "float64", (10,), "backward"),
         ("relu", "numpy", "float64", (20,), "backward"),
@@ -64,41 +67,41 @@ def test_options_narrow_the_preset():
 
 
 def test_llm_keeps_the_shapes_of_models_unless_sizes_are_given():
-    shapes = {c.shape for c in cases.timing_cases(Selection(preset="llm", ops=("softmax",)))}
+    shapes = {c.shape for c in selection.timing_cases(Selection(preset="llm", ops=("softmax",)))}
     assert shapes == {(1, 128256), (64, 128256)}
-    shapes = {c.shape for c in cases.timing_cases(Selection(preset="llm", ops=("softmax",), sizes=(2048,)))}
+    shapes = {c.shape for c in selection.timing_cases(Selection(preset="llm", ops=("softmax",), sizes=(2048,)))}
     assert shapes == {(2, 1024)}
 
 
 def test_whole_shapes_take_the_place_of_sizes_and_go_beside_those_that_are_asked_for():
     for preset in ("quick", "llm"):
         chosen = Selection(preset=preset, ops=("softmax",), whole_shapes=((32, 10), (128, 1000)))
-        assert {c.shape for c in cases.timing_cases(chosen)} == {(32, 10), (128, 1000)}
+        assert {c.shape for c in selection.timing_cases(chosen)} == {(32, 10), (128, 1000)}
         chosen = replace(chosen, sizes=(320, 2048))
         assert chosen.shapes("softmax") == ((1, 320), (2, 1024), (32, 10), (128, 1000))
     assert Selection(sizes=(8,), whole_shapes=((8,),)).shapes("relu") == ((8,),)
 
 
 def test_backends_get_only_devices_they_declare():
-    found = list(cases.timing_cases(Selection(devices=("cpu", "cuda"))))
+    found = list(selection.timing_cases(Selection(devices=("cpu", "cuda"))))
     assert {c.backend for c in found if c.device == "cuda"} == {"jax", "torch"}
 
 
 def test_correctness_covers_every_op_and_dtype_by_default():
-    found = list(cases.correctness_cases(Selection()))
+    found = list(selection.correctness_cases(Selection()))
     assert {op for op, *_ in found} == set(OPS)
     assert {dtype for _, dtype, *_ in found} == {"float16", "bfloat16", "float32", "float64"}
 
 
 def test_ten_thousand_cases_can_be_listed():
     chosen = Selection(preset="full", sizes=tuple(range(1, 100)))
-    assert sum(1 for _ in cases.timing_cases(chosen)) > 10_000
+    assert sum(1 for _ in selection.timing_cases(chosen)) > 10_000
 
 
 @pytest.mark.parametrize("op", OPS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_timed_inputs_are_ordinary_numbers_and_repeatable(op, dtype):
-    shape = cases.default_shape(OPS[op], 4096)
+    shape = shapes.default_shape(OPS[op], 4096)
     first, again = inputs.draw(op, shape, dtype), inputs.draw(op, shape, dtype)
     for declared, a, b in zip(OPS[op].inputs, first, again, strict=True):
         if declared.optional:
@@ -149,10 +152,10 @@ def test_a_single_long_row_is_drawn_whole(op):
 
 @pytest.mark.parametrize("op", OPS)
 def test_designed_samples_hold_the_special_values(op):
-    sample = inputs.designed_sample(op, "float32")[0]
+    sample = samples.designed_sample(op, "float32")[0]
     assert np.isnan(sample).any() or OPS[op].inputs[0].domain == "unit"
     if OPS[op].kind == "elementwise":
-        wanted = inputs.special_values("float32")
+        wanted = samples.special_values("float32")
         assert set(wanted[~np.isnan(wanted)]) <= set(sample[~np.isnan(sample)])
 
 
@@ -161,7 +164,7 @@ def test_designed_samples_hold_the_special_values(op):
 def test_timed_results_are_never_subnormal(dtype, mode):
     numpy = backends.load("numpy")
     for op in OPS:
-        case = Case(op, mode, dtype, cases.default_shape(OPS[op], 100_000), "numpy", "cpu")
+        case = Case(op, mode, dtype, shapes.default_shape(OPS[op], 100_000), "numpy", "cpu")
         ready, _ = prepare(numpy, case)
         assert subnormal_share(np.asarray(ready.call_twice())) == 0, op
 
@@ -169,7 +172,7 @@ def test_timed_results_are_never_subnormal(dtype, mode):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_timed_inputs_are_never_subnormal(dtype):
     for op, spec in OPS.items():
-        shape = cases.default_shape(spec, 300_000)
+        shape = shapes.default_shape(spec, 300_000)
         drawn = [*inputs.draw(op, shape, dtype, optional=True), inputs.cotangent(shape, dtype)]
         assert max(map(subnormal_share, drawn)) == 0, op
 
@@ -183,4 +186,4 @@ def test_memory_needed_counts_inputs_outputs_and_the_cotangent():
 
 
 def test_the_default_policies_are_those_that_reports_compare_with():
-    assert tuple(policies.DEFAULTS.values()) == cases.DEFAULT_POLICIES
+    assert tuple(schema.DEFAULTS.values()) == cases.DEFAULT_POLICIES

@@ -19,7 +19,7 @@ from benchmarks.judge.compare import compare
 from benchmarks.record.run import BURST_COLUMNS, Run
 from benchmarks.record.schema import CASE_KEYS, to_frame
 from benchmarks.report.text.comparison import Comparison, render, to_json, to_markdown
-from benchmarks.stats.verdicts import Criteria
+from benchmarks.stats.effects import Criteria
 
 N_BURSTS = 12
 MACHINE = {"machine_id": "a1b2", "cpu": "x", "threads": 2}

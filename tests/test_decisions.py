@@ -10,9 +10,9 @@ import pytest
 import synthetic
 from synthetic import record
 
-from benchmarks.analysis.crossovers import crossovers
 from benchmarks.analysis.devices import against_host, pays_from
 from benchmarks.analysis.errors import BOTH, accurate, front, prices, with_errors
+from benchmarks.analysis.ranges import crossovers
 from benchmarks.record.schema import ACCURACY_COLUMNS, to_frame
 from benchmarks.report.pages import charts, frontier, gallery
 from benchmarks.report.pages.command import restated

@@ -10,11 +10,7 @@ from mpmath import mp
 
 numba = pytest.importorskip("numba")
 
-from backends.numba import (  # noqa: E402
-    elementary,  # noqa: E402
-    loops,
-    rows,
-)
+from backends.numba import elementary, loops, rows  # noqa: E402
 from backends.numba import elementary_constants as constants  # noqa: E402
 
 # The most that each is off over all of float32, in ULP: 0.976, 1.688, 0.895, 0.901 and 2.582.

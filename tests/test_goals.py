@@ -10,7 +10,7 @@ import synthetic
 from benchmarks.analysis import leads
 from benchmarks.record.run import Run
 from benchmarks.record.schema import ACCURACY_COLUMNS, to_frame
-from benchmarks.report import write
+from benchmarks.report.files import write
 
 
 def timed(backend, seconds, **more):

@@ -359,7 +359,7 @@ def test_what_is_on_request_loads_but_is_not_among_the_usual(tmp_path, monkeypat
 
 @pytest.fixture
 def strangers(tmp_path, monkeypatch):
-    """A folder `backends/` on the path that somebody else fills."""
+    """Return a folder `backends/` on the path that somebody else fills."""
     monkeypatch.setattr(backends, "__path__", [*backends.__path__, str(tmp_path)])
     return tmp_path
 

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.analysis.limits import closeness, means, sentences
 from benchmarks.record.schema import to_frame
-from benchmarks.report import write
+from benchmarks.report.files import write
 from benchmarks.report.sections import results
 from benchmarks.report.text import markdown
 from tests import synthetic

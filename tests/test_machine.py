@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 import pytest
 
-from benchmarks.machine import doubts, environment
+from benchmarks.machine import doubts, environment, fingerprint, resources
 from benchmarks.machine.doubts import Moment, State
 from benchmarks.machine.environment import Gpu
 
@@ -27,7 +27,7 @@ START = Moment(total_s=1000.0, busy_s=100.0, own_s=20.0, steal_s=5.0, clock_mhz=
 
 @pytest.fixture(scope="module")
 def found():
-    return doubts.fingerprint(2)
+    return fingerprint.fingerprint(2)
 
 
 def test_fingerprint_is_plain_data_without_host_or_user(found):
@@ -37,7 +37,7 @@ def test_fingerprint_is_plain_data_without_host_or_user(found):
 
 
 def test_machine_id_does_not_change_from_run_to_run_or_with_threads(found):
-    assert doubts.fingerprint(1)["machine_id"] == found["machine_id"]
+    assert fingerprint.fingerprint(1)["machine_id"] == found["machine_id"]
 
 
 def test_machine_id_is_that_of_the_hardware_and_system_alone(found, monkeypatch):
@@ -45,12 +45,12 @@ def test_machine_id_is_that_of_the_hardware_and_system_alone(found, monkeypatch)
     monkeypatch.setattr(environment, "gpus", lambda: [COOL])
     monkeypatch.setattr(environment, "cpu_quota", lambda: 0.5)
     monkeypatch.setattr(platform, "release", lambda: "7.0.0")
-    changed = doubts.fingerprint(1)
+    changed = fingerprint.fingerprint(1)
     assert changed["machine_id"] == found["machine_id"]
     assert changed["gpus"][0]["name"] == COOL.name
     assert json.dumps(changed)
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
-    assert doubts.fingerprint(1)["machine_id"] != found["machine_id"]
+    assert fingerprint.fingerprint(1)["machine_id"] != found["machine_id"]
 
 
 def test_packages_have_versions(found):
@@ -153,19 +153,19 @@ def test_a_watch_tells_what_the_gpu_did_at_the_end(monkeypatch):
 
 
 def test_default_threads_stay_within_what_is_allowed():
-    assert 1 <= doubts.default_threads() <= len(os.sched_getaffinity(0))
+    assert 1 <= resources.default_threads() <= len(os.sched_getaffinity(0))
 
 
 def test_available_memory_is_the_systems_or_what_the_container_leaves(monkeypatch):
     monkeypatch.setattr(environment, "memory_left_bytes", lambda: None)
-    assert 0 < doubts.available_memory_bytes() <= psutil.virtual_memory().total
+    assert 0 < resources.available_memory_bytes() <= psutil.virtual_memory().total
     monkeypatch.setattr(environment, "memory_left_bytes", lambda: 4096)
-    assert doubts.available_memory_bytes() == 4096
+    assert resources.available_memory_bytes() == 4096
 
 
 def test_thread_pools_name_libraries_and_no_paths():
     np.ones((2, 2)) @ np.ones((2, 2))
-    pools = doubts.thread_pools()
+    pools = resources.thread_pools()
     assert pools
     assert all(set(pool) == {"internal_api", "prefix", "num_threads"} for pool in pools)
     assert "/" not in json.dumps(pools)
@@ -185,8 +185,8 @@ def test_threads_are_counted_by_their_names():
     for thread in threads:
         thread.start()
     started.wait()
-    assert doubts.pool_threads(["lane-of", "other"]) == 2
-    assert doubts.pool_threads(["no such"]) == 0
+    assert resources.pool_threads(["lane-of", "other"]) == 2
+    assert resources.pool_threads(["no such"]) == 0
     release.set()
     for thread in threads:
         thread.join()
@@ -194,5 +194,5 @@ def test_threads_are_counted_by_their_names():
 
 def test_the_fingerprint_takes_seconds_only():
     started = perf_counter()
-    doubts.fingerprint(1)
+    fingerprint.fingerprint(1)
     assert perf_counter() - started < 10

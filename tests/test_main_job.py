@@ -18,7 +18,7 @@ from pytest_benchmark import plugin
 import backends
 from benchmarks import quantities
 from benchmarks.plugin import options
-from benchmarks.record.recorder import load_run
+from benchmarks.record.journal import load_run
 from tests.job import ROOT, SMALL, Job, timed
 
 

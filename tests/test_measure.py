@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from benchmarks.measure import sampling as measure
 from benchmarks.measure.sampling import Lane, Rule
+from benchmarks.stats import intervals
 
 RULE = Rule(precision=0.02, confidence=0.95, min_bursts=7, max_s=0.5)
 
@@ -80,7 +81,7 @@ def test_interval_of_the_median_covers_it_as_often_as_promised():
     hits = 0
     for _ in range(2000):
         values = generator.lognormal(0, 1, 25)
-        low, high = measure.median_interval(values.tolist(), 0.95)
+        low, high = intervals.median_interval(values.tolist(), 0.95)
         hits += low <= 1.0 <= high
     # At least 95 %, less four standard errors.
     assert hits / 2000 >= 0.95 - 4 * (0.95 * 0.05 / 2000) ** 0.5
@@ -88,19 +89,19 @@ def test_interval_of_the_median_covers_it_as_often_as_promised():
 
 @pytest.mark.parametrize("n", range(1, 6))
 def test_too_few_rounds_have_no_interval(n):
-    assert measure.median_interval([1.0] * n, 0.95) == (float("-inf"), float("inf"))
+    assert intervals.median_interval([1.0] * n, 0.95) == (float("-inf"), float("inf"))
 
 
 @pytest.mark.parametrize("confidence", [0.8, 0.9, 0.95, 0.99])
 def test_the_least_number_of_bursts_gives_an_interval_and_one_less_does_not(confidence):
-    n = measure.least_bursts(confidence)
-    assert math.isfinite(measure.median_interval(range(n), confidence)[0])
-    assert math.isinf(measure.median_interval(range(n - 1), confidence)[0])
+    n = intervals.least_bursts(confidence)
+    assert math.isfinite(intervals.median_interval(range(n), confidence)[0])
+    assert math.isinf(intervals.median_interval(range(n - 1), confidence)[0])
 
 
 @given(st.lists(st.floats(1e-9, 10), min_size=6))
 def test_interval_holds_the_median(values):
-    low, high = measure.median_interval(values, 0.95)
+    low, high = intervals.median_interval(values, 0.95)
     assert low <= np.median(values) <= high
     assert {low, high} <= set(values)
 
@@ -204,13 +205,13 @@ def test_several_processes_widen_the_interval_to_their_differences():
 
 def test_interval_over_processes_covers_their_mean_as_often_as_promised():
     generator = np.random.default_rng(5)
-    found = [measure.processes_interval(generator.lognormal(0, 0.1, 4).tolist(), 0.95) for _ in range(2000)]
+    found = [intervals.processes_interval(generator.lognormal(0, 0.1, 4).tolist(), 0.95) for _ in range(2000)]
     hits = sum(low <= 1 <= high for low, high in found) / 2000
     assert abs(hits - 0.95) < 4 * (0.95 * 0.05 / 2000) ** 0.5
 
 
 def test_one_process_says_nothing_about_others():
-    assert measure.processes_interval([1.0], 0.95) == (-math.inf, math.inf)
+    assert intervals.processes_interval([1.0], 0.95) == (-math.inf, math.inf)
 
 
 def test_a_single_round_has_no_range():

@@ -145,7 +145,10 @@ def test_a_frameworks_memory_counts_like_numpys(name):
 
 
 def test_the_victim_is_this_process():
-    code = "from benchmarks.machine.memory import prefer_as_victim as f; f(); print(open('/proc/self/oom_score_adj').read())"
+    code = (
+        "from benchmarks.machine.memory import prefer_as_victim as f; f(); "
+        "print(open('/proc/self/oom_score_adj').read())"
+    )
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert int(found) == memory.VICTIM_SCORE
 

@@ -11,7 +11,7 @@ import backends
 from backends.base import output_shape
 from backends.catalogue import OPS
 from benchmarks.plan import inputs
-from benchmarks.plan.cases import default_shape
+from benchmarks.record.shapes import default_shape
 from benchmarks.validation import naive
 
 NUMPY = backends.load("numpy")

@@ -16,11 +16,11 @@ numba = pytest.importorskip("numba")
 import numpy as np  # noqa: E402
 
 from backends.numba import activations, gelu, intrinsics, losses  # noqa: E402
-from backends.numba import loops as numba_loops
+from backends.numba import loops as numba_loops  # noqa: E402
 
 COMPILED = """
 import sys, backends
-from backends import numba_backend, numba_loops
+import backends.numba.backend
 import numba.core.event as event
 with event.install_recorder("numba:compile") as recorder:
     backend = backends.load("numba")

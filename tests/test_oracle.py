@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from backends.catalogue import OPS
-from benchmarks.check import oracle
+from benchmarks.check import namespaces, oracle
 from benchmarks.plan import inputs
 
 ELEMENTWISE = [name for name, spec in OPS.items() if spec.derivative is not None]
@@ -46,7 +46,7 @@ def test_low_part_completes_the_high_part():
 def test_derivative_agrees_with_a_high_precision_difference(op):
     spec = OPS[op]
     with mpmath.workdps(60):
-        m = oracle.HighPrecision(60)
+        m = namespaces.HighPrecision(60)
         for x in (-7.5, -1.3, -0.2, 0.4, 2.2, 9.1):
             h = mpmath.mpf(10) ** -20
             rise = [

@@ -15,7 +15,7 @@ from benchmarks.__main__ import main
 from benchmarks.analysis.recommend import Question, decision_table, recommend
 from benchmarks.record.run import Run
 from benchmarks.record.schema import ACCURACY_COLUMNS, to_frame
-from benchmarks.report import write
+from benchmarks.report.files import write
 
 SIZES = (1_000, 100_000)
 

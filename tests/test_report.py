@@ -17,7 +17,8 @@ import pytest
 
 from benchmarks.record.run import Run, read_accuracy
 from benchmarks.record.schema import ACCURACY_COLUMNS, COLUMNS, COST_COLUMNS, to_frame
-from benchmarks.report import palette, write, write_accuracy
+from benchmarks.report import palette
+from benchmarks.report.files import write, write_accuracy
 from benchmarks.report.pages import charts, report
 from benchmarks.report.sections import machine as fingerprint
 from benchmarks.report.sections import method

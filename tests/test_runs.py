@@ -14,8 +14,8 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.analysis import runs
 from benchmarks.analysis.runs import CSV_COLUMNS, KEYS
-from benchmarks.record.recorder import JOURNALS
-from benchmarks.record.run import Run, write_journal_line
+from benchmarks.record.journal import JOURNALS, write_journal_line
+from benchmarks.record.run import Run
 from benchmarks.record.schema import to_frame
 from benchmarks.report import views
 from benchmarks.report.pages import runs as runs_page

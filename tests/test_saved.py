@@ -9,8 +9,7 @@ from synthetic import record
 
 from benchmarks.__main__ import main
 from benchmarks.record import saved
-from benchmarks.record.recorder import JOURNALS
-from benchmarks.record.run import write_journal_line
+from benchmarks.record.journal import JOURNALS, write_journal_line
 from benchmarks.record.schema import to_frame
 
 MACHINE = {"machine_id": "a1b2c3d4e5f6", "threads": 2}

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from backends.catalogue import OPS
-from benchmarks.check import accuracy, search
-from benchmarks.plan import inputs
+from benchmarks.check import accuracy, samples, search
 
 
 def exact_except(op, mode, dtype, error):
@@ -41,14 +40,14 @@ def test_a_narrow_peak_is_climbed(mode):
 @pytest.mark.parametrize("mode", ["forward", "backward"])
 def test_rows_and_shared_inputs_are_searched_too(op, mode):
     got, trial = search.worst_points(exact_except(op, mode, "float32", None), op, mode, "float32")
-    assert len(got) == len(trial.arrays[0]) > inputs.N_SCATTERED // 20
+    assert len(got) == len(trial.arrays[0]) > samples.N_SCATTERED // 20
     assert accuracy.ulp_error(got, trial.expected).max() <= 1
 
 
 @pytest.mark.parametrize("op", OPS)
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
 def test_scattered_samples_lie_in_the_domains(op, dtype):
-    for declared, a in zip(OPS[op].inputs, inputs.scattered_sample(op, dtype), strict=True):
+    for declared, a in zip(OPS[op].inputs, samples.scattered_sample(op, dtype), strict=True):
         if a is None:
             assert declared.optional
             continue

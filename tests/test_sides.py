@@ -158,9 +158,9 @@ def altered(tmp_path):
     """Copy the backends: NumPy's says that it is another version, PyTorch's is gone."""
     folder = tmp_path / "altered"
     shutil.copytree(sides.OWN / "backends", folder / "backends", ignore=shutil.ignore_patterns("__pycache__"))
-    module = folder / "backends" / "numpy_backend.py"
+    module = folder / "backends" / "numpy" / "backend.py"
     module.write_text(module.read_text() + "\nNumpyBackend.version = 'altered'\n")
-    (folder / "backends" / "torch_backend.py").unlink()
+    shutil.rmtree(folder / "backends" / "torch")
     return folder
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.record.schema import CASE_KEYS
+from benchmarks.record.schema import CASE_KEYS, SITTING_COLUMNS
 from benchmarks.stats import sittings
-from benchmarks.stats.sittings import LOOKS, SITTING_COLUMNS, conclude, undecided
-from benchmarks.stats.verdicts import Criteria
+from benchmarks.stats.effects import Criteria
+from benchmarks.stats.sittings import LOOKS, undecided
 
 N_CASES = 6
 
@@ -28,6 +28,10 @@ def row(i=0, effect=0.0, **more):
 
 def frame(rows):
     return pd.DataFrame(rows, columns=list(SITTING_COLUMNS))
+
+
+def conclude(rows, criteria):
+    return sittings.conclude(rows, CASE_KEYS, criteria)
 
 
 def verdict_on(effects):

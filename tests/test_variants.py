@@ -8,7 +8,7 @@ import pytest
 import backends
 from backends.interface import BackendUnavailable, Gap
 from benchmarks.plan import inputs
-from benchmarks.plan.cases import Selection
+from benchmarks.plan.selection import Selection
 
 SOME = ("step", "gelu", "softmax", "swiglu", "mean_squared_error", "softmax_cross_entropy_with_integer_labels")
 

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.stats import verdicts
-from benchmarks.stats.verdicts import Criteria, estimate, estimate_mean, judge
+from benchmarks.stats import effects, verdicts
+from benchmarks.stats.effects import Criteria, estimate, estimate_mean
+from benchmarks.stats.verdicts import judge
 
 
 def judged(*cases, **criteria):
@@ -80,13 +81,13 @@ def test_benjamini_and_hochberg_s_own_example():
         0.7590,
         1.0,
     ]
-    assert (verdicts.adjusted(pd.Series(p)) <= 0.05).sum() == 4
+    assert (effects.adjusted(pd.Series(p)) <= 0.05).sum() == 4
 
 
 def test_what_is_not_measured_takes_no_part_in_the_adjustment():
-    q = verdicts.adjusted(pd.Series([0.01, math.nan, 0.04]))
+    q = effects.adjusted(pd.Series([0.01, math.nan, 0.04]))
     assert q.tolist() == pytest.approx([0.02, math.nan, 0.04], nan_ok=True)
-    assert verdicts.adjusted(pd.Series([math.nan])).isna().all()
+    assert effects.adjusted(pd.Series([math.nan])).isna().all()
 
 
 @given(st.floats(0.2, 5), st.floats(1e-5, 1))

@@ -1,4 +1,4 @@
-"""Scalar formulas for Numba: smooth activations, and units gated by one; see `numba_piecewise` for their types.
+"""Scalar formulas for Numba: smooth activations, and units gated by one; see `piecewise` for their types.
 
 They are the ones of the NumPy backend, where a choice between two values costs nothing here. Where exp(-a) would
 be subnormal and its factor is large, it is lifted and brought down last, or h² = exp(-a) is multiplied one h after

@@ -1,6 +1,6 @@
 """Formulas for one row of classes, for Numba: losses return a number, their gradients fill `out`.
 
-Sums are in float64 (see `numba_loops.total`), and are rounded to the type of the row where an array is filled.
+Sums are in float64 (see `loops.total`), and are rounded to the type of the row where an array is filled.
 Rows that take no part have a negative label.
 """
 

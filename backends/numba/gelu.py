@@ -1,4 +1,4 @@
-"""Scalar formulas for Numba: gelu and geglu; see `gelu_constants` for the polynomial of the normal tail.
+"""Scalar formulas for Numba: gelu and geglu; see `backends.gelu_constants` for the polynomial of the normal tail.
 
 An error of an exponent is an error of exp as many times larger as the exponent, so exponents are computed in two
 parts, the second of which is what the first rounds off: exp(-(high + low)) = exp(-high)·(1 - low).

@@ -1,4 +1,4 @@
-"""Scalar formulas for Numba: losses of one element, before any reduction; see `numba_piecewise` for types."""
+"""Scalar formulas for Numba: losses of one element, before any reduction; see `piecewise` for types."""
 
 # ruff: noqa: D403 - formulas begin with their variables
 # ruff: noqa: FURB136 - `min` and `max` treat NaN differently in Python, in Numba and here

@@ -1,7 +1,7 @@
 """How Numba's kernels become ops on arrays: shapes, axes, reductions, and outputs that are given or new.
 
 Each op is made of its `bind`, which looks at the arrays once and returns what computes; calling the op does both.
-It takes `threads`; see `numba_loops.Kernels`. Formulas get the arrays' numbers or rows, then parameters by the
+It takes `threads`; see `loops.Kernels`. Formulas get the arrays' numbers or rows, then parameters by the
 names of their arguments, in float64; NaN stands for None.
 """
 

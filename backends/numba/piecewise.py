@@ -1,4 +1,4 @@
-"""Scalar formulas for Numba: activations made of pieces; `numba_loops` puts the loops around them.
+"""Scalar formulas for Numba: activations made of pieces; `loops` puts the loops around them.
 
 Literals in compiled code are float64 or int64 and promote a float32 next to them, so constants take the type of
 the argument. So do parameters, which arrive in float64: what is computed of them first is rounded once.

@@ -1,6 +1,6 @@
 """Formulas for one row of classes, for Numba: ops along an axis, which fill `out`.
 
-Sums are in float64 (see `numba_loops.total`), and are rounded to the type of the row where an array is filled.
+Sums are in float64 (see `loops.total`), and are rounded to the type of the row where an array is filled.
 Those of exponentials are taken in one pass with the largest entry, block by block: where that grows, what was
 summed before shrinks (Milakov and Gimelshein 2018, "Online normalizer calculation for softmax").
 """

@@ -12,6 +12,7 @@ import math
 import numpy as np
 from scipy import special
 
+from backends.numpy import gelu as gelus
 from backends.numpy import parts
 from backends.numpy.blocks import Array, Out, Result, elementwise, pullback, quietly
 
@@ -116,21 +117,21 @@ def gelu(x: Array, a: Array, y: Array, right: Array, out: Array, *, approximate:
 
     Computed in float64, since exponents need more digits than the result has, and rounded once for float32.
     """
-    return parts.gelu(x, a, y, right, out, approximate=approximate)
+    return gelus.gelu(x, a, y, right, out, approximate=approximate)
 
 
 @pullback(scratch=3, dtype=np.float64)
 def gelu_vjp(x: Array, a: Array, y: Array, right: Array, *, approximate: str) -> Result:
     """cdf(x) + x·pdf(x): left of zero r = cdf(-a) - a·pdf(a), right of it 1 - r; in float64 as gelu."""
-    if parts.suits_ndtr(x, approximate):
+    if gelus.suits_ndtr(x, approximate):
         density = np.exp(np.square(x, a, dtype=np.float64) * -0.5)
-        density *= parts.PDF_AT_0
+        density *= gelus.PDF_AT_0
         density *= x
         return np.add(density, special.ndtr(x, y, dtype=np.float64)).astype(np.float32)
-    parts.magnitude(x, a)
-    derivative = parts.tanh_derivative if approximate == "tanh" else parts.normal_derivative
+    gelus.magnitude(x, a)
+    derivative = gelus.tanh_derivative if approximate == "tanh" else gelus.normal_derivative
     derivative(a, y, exact=x.dtype == np.float64)
-    y *= parts.SCALE
+    y *= gelus.SCALE
     return parts.mirror(x, y, right, a).astype(x.dtype, copy=False)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from backends.numpy import parts
+from backends.numpy import parts, row_parts
 from backends.numpy.blocks import Result
 from backends.numpy.row_blocks import label_loss, label_loss_pullback, row_loss, row_loss_pullback
 
@@ -13,7 +13,7 @@ from backends.numpy.row_blocks import label_loss, label_loss_pullback, row_loss,
 def categorical_cross_entropy(prediction: np.ndarray, target: np.ndarray, y: np.ndarray, *, eps: float) -> Result:
     """-Σ t·log(p + eps)."""
     logs = np.log(np.add(prediction, eps, y) if eps else prediction, y)
-    return np.negative(parts.dot(target, logs))
+    return np.negative(row_parts.dot(target, logs))
 
 
 @row_loss_pullback
@@ -34,9 +34,9 @@ def softmax_cross_entropy(
 ) -> Result:
     """Σ t · log(Σ exp(x - max)) - Σ t·(x - max)."""
     target = _smoothed(target, label_smoothing)
-    parts.shift(logits, None, z)
+    row_parts.shift(logits, None, z)
     logs = np.log(np.add.reduce(np.exp(z, e), -1))
-    return np.add.reduce(target, -1) * logs - parts.dot(target, z)
+    return np.add.reduce(target, -1) * logs - row_parts.dot(target, z)
 
 
 @row_loss_pullback
@@ -45,8 +45,8 @@ def softmax_cross_entropy_vjp(
 ) -> None:
     """softmax(x)·Σ t - t."""
     target = _smoothed(target, label_smoothing)
-    np.exp(parts.shift(logits, None, out), out)
-    np.multiply(out, parts.row_sum(target) / parts.row_sum(out), out)
+    np.exp(row_parts.shift(logits, None, out), out)
+    np.multiply(out, row_parts.row_sum(target) / row_parts.row_sum(out), out)
     np.subtract(out, target, out)
 
 
@@ -60,14 +60,14 @@ def softmax_cross_entropy_with_integer_labels(
     label_smoothing: float,
 ) -> Result:
     """w[label]·(log(Σ exp(x - max)) - (x - max)[label]); smoothed, a share of it over all classes."""
-    parts.shift(logits, None, shifted)
-    chosen = parts.chosen(shifted, labels)
+    row_parts.shift(logits, None, shifted)
+    chosen = row_parts.chosen(shifted, labels)
     if label_smoothing == 0:
         losses = np.log(np.add.reduce(np.exp(shifted, shifted), -1)) - chosen
         return np.asarray(losses if weight is None else losses * weight[labels[..., 0]])
     logs = np.log(np.exp(shifted).sum(-1))
     weights = np.ones(logits.shape[-1], logits.dtype) if weight is None else weight
-    losses = weights.sum() * logs - parts.dot(np.broadcast_to(weights, shifted.shape), shifted)
+    losses = weights.sum() * logs - row_parts.dot(np.broadcast_to(weights, shifted.shape), shifted)
     losses *= label_smoothing / logits.shape[-1]
     if label_smoothing < 1:  # the label's own share may be infinite
         losses += (1 - label_smoothing) * (logs - chosen) * weights[labels[..., 0]]
@@ -79,7 +79,7 @@ def softmax_cross_entropy_with_integer_labels_vjp(
     logits: np.ndarray, labels: np.ndarray, out: np.ndarray, *, weight: np.ndarray | None, label_smoothing: float
 ) -> None:
     """softmax(x)·Σ t - t, t = w at the label; smoothed, a share of the weights at all classes."""
-    e = parts.shifted_exp(logits)
+    e = row_parts.shifted_exp(logits)
     if label_smoothing == 0 and weight is None:
         np.divide(e, e.sum(-1, keepdims=True), out=out)
         np.put_along_axis(out, labels, np.take_along_axis(out, labels, -1) - 1, -1)
@@ -95,7 +95,7 @@ def softmax_cross_entropy_with_integer_labels_vjp(
 @label_loss(blocked=False)
 def negative_log_likelihood(prediction: np.ndarray, labels: np.ndarray, *, weight: np.ndarray | None) -> Result:
     """-w[label]·prediction[label]."""
-    chosen = parts.chosen(prediction, labels)
+    chosen = row_parts.chosen(prediction, labels)
     return np.asarray(-chosen if weight is None else -chosen * weight[labels[..., 0]])
 
 
@@ -116,7 +116,7 @@ def kl_divergence(prediction: np.ndarray, target: np.ndarray, logs: np.ndarray) 
     np.subtract(logs, prediction, logs)
     if not parts.lowest(logs) > -np.inf:
         np.copyto(logs, 0, where=(target == 0) & ~np.isnan(prediction))
-    return parts.row_dot(target, logs)
+    return row_parts.row_dot(target, logs)
 
 
 @row_loss_pullback
@@ -233,8 +233,8 @@ def _unit(x: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray, np.ndarray
 
 
 def _dice_sums(p: np.ndarray, t: np.ndarray, y: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray]:
-    both = parts.row_dot(t, p)[..., None]
-    return 2 * both + eps, parts.row_sum(np.add(t, p, y)) + eps
+    both = row_parts.row_dot(t, p)[..., None]
+    return 2 * both + eps, row_parts.row_sum(np.add(t, p, y)) + eps
 
 
 def _tversky_sums(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from backends.host import Function, Run, bound_by
+from backends.numpy import gelu as gelus
 from backends.numpy import parts
 from backends.numpy.blocks import Array, Out, Result, elementwise, pullback, quietly
 
@@ -51,7 +52,7 @@ def swiglu(x: Array, gate: Array, a: Array, e: Array, y: Array, one: Array, out:
 @elementwise(scratch=3, dtype=np.float64, quiet=True)
 def geglu(x: Array, gate: Array, a: Array, y: Array, right: Array, out: Array, *, approximate: str) -> Result:
     """x·gelu(gate), in float64 as gelu, rounded once; the product may overflow, and 0 meet infinity."""
-    parts.gelu(gate, a, y, right, y, approximate=approximate)
+    gelus.gelu(gate, a, y, right, y, approximate=approximate)
     np.multiply(x, y, y)
     return np.add(parts.keep_infinite(x, gate, y), 0, out, casting="same_kind")
 

@@ -9,7 +9,6 @@ from typing import cast
 import numpy as np
 from scipy import special
 
-from backends import gelu_constants as constants
 from backends.numpy.blocks import Result
 
 Tail = np.ndarray | None
@@ -18,8 +17,6 @@ Tail = np.ndarray | None
 
 SMALL = 128
 """Elements up to which calls cost more than computing: one that is not vectorised takes less time than several."""
-LONG = 4096
-"""Entries of a row up to which a plain sum, in 16 lanes of 256 terms, errs little more than a pairwise one."""
 
 
 def lowest(x: np.ndarray) -> float:
@@ -213,166 +210,8 @@ def keep_infinite(x: np.ndarray, gate: np.ndarray, y: np.ndarray) -> Result:
 # --- rows -----------------------------------------------------------------------------------------------------
 
 
-def shift(x: np.ndarray, n: np.ndarray | None, z: np.ndarray) -> Result:
-    """Fill z, which may be x, with x - max(x), and n, if given, with max(x)."""
-    return np.subtract(x, np.maximum.reduce(x, -1, out=n, keepdims=True), z)
-
-
-def row_sum(x: np.ndarray) -> Result:
-    """Return the sum of each row; methods such as `x.sum` take 0.2 µs to get here."""
-    return np.add.reduce(x, -1, keepdims=True)
-
-
-def row_dot(x: np.ndarray, y: np.ndarray) -> Result:
-    """Return the sum of products of each row: in one pass, but for long rows pairwise, as `np.vecdot` does not."""
-    if x.shape[-1] <= LONG:
-        return np.vecdot(x, y)
-    return np.add.reduce(x * y, -1)
-
-
-def exponentials(x: np.ndarray, n: np.ndarray, e: np.ndarray) -> Result:
-    """Return exp(x - max(x)) in e, which may be x, and fill n with its sum: pairwise if e is in C order."""
-    np.exp(shift(x, n, e), e)
-    np.add.reduce(e, -1, out=n, keepdims=True)
-    return e
-
-
-def shifted(x: np.ndarray) -> Result:
-    """Return x - max(x) in a new array in C order."""
-    return np.subtract(x, np.maximum.reduce(x, -1, keepdims=True), order="C")
-
-
-def shifted_exp(x: np.ndarray) -> Result:
-    """Return exp(x - max(x)) in C order, so that sums of its rows are pairwise whatever the axis."""
-    e = shifted(x)
-    return np.exp(e, e)
-
-
-def dot(target: np.ndarray, logs: np.ndarray) -> Result:
-    """Σ t·log p, where t = 0 counts nothing even if log p is -inf: the limit, and what masked classes need."""
-    if not lowest(logs) > -np.inf:
-        np.copyto(logs, 0, where=(target == 0) & (logs == -np.inf))
-    return row_dot(target, logs)
-
-
-def chosen(x: np.ndarray, labels: np.ndarray) -> Result:
-    """Return x at each row's label; `np.take_along_axis` does, in 6 µs more."""
-    if x.ndim != 2:
-        return np.take_along_axis(x, labels, -1)[..., 0]
-    return x[np.arange(len(x)), labels[:, 0]]
-
-
 # --- gelu -----------------------------------------------------------------------------------------------------
 #
 # All arrays are float64; `exact` tells whether the result will be float64 too, so that the exponent's rounding
 # must be corrected. Expressions make temporaries of a block's size, which malloc hands out from the cache.
 # What is filled into y is to be multiplied by SCALE, last.
-
-SCALE = constants.SCALE
-PDF_AT_0 = constants.PDF_AT_0
-_TAIL_FLOAT32, _TAIL_FLOAT64 = (
-    tuple(np.array(coefficient) for coefficient in tail)
-    for tail in (constants.TAIL_FLOAT32, constants.TAIL_FLOAT64)
-)
-"""As arrays, which a call takes at half the cost of numbers."""
-
-
-def suits_ndtr(x: np.ndarray, approximate: str) -> bool:
-    """Tell whether x has few elements, all finite, for which SciPy's function has digits enough: of float32."""
-    is_few = x.itemsize == 4 and x.size <= SMALL and approximate == "none"
-    return is_few and lowest(x) > -math.inf and highest(x) < math.inf
-
-
-def magnitude(x: np.ndarray, a: np.ndarray) -> Result:
-    """Fill a with |x|, capped where gelu is 0 or x."""
-    np.abs(x, a)
-    return a if highest(a) <= constants.CUTOFF else np.minimum(a, constants.CUTOFF, out=a)
-
-
-def gelu(
-    x: np.ndarray, a: np.ndarray, y: np.ndarray, right: np.ndarray, out: np.ndarray, *, approximate: str
-) -> Result:
-    """Return x·cdf(x) = max(x, 0) - a·cdf(-a), a = |x|; the tanh form is the same with another cdf."""
-    if suits_ndtr(x, approximate):
-        return np.multiply(x, special.ndtr(x, y, dtype=np.float64), out, casting="same_kind")
-    magnitude(x, a)
-    cdf = tanh_cdf if approximate == "tanh" else normal_cdf
-    cdf(a, y, exact=x.dtype == np.float64)
-    y *= a
-    y *= SCALE
-    return np.subtract(np.maximum(x, 0, out=right), y, out, casting="same_kind")
-
-
-def normal_cdf(a: np.ndarray, y: np.ndarray, *, exact: bool) -> None:
-    """Fill y with the normal distribution function of -a, over SCALE."""
-    e, error = _normal_exp(a, exact=exact)
-    _normal_ratio(a, y, error, exact=exact)
-    y *= e
-
-
-def normal_derivative(a: np.ndarray, y: np.ndarray, *, exact: bool) -> None:
-    """Fill y with cdf(-a) - a·pdf(a), over SCALE."""
-    _normal_ratio(a, y, None, exact=exact)
-    y -= a * constants.PDF_AT_0
-    y *= _corrected(*_normal_exp(a, exact=exact))
-
-
-def tanh_cdf(a: np.ndarray, y: np.ndarray, *, exact: bool) -> None:
-    """Fill y with (1 - tanh(u))/2 = σ(-2u), over SCALE."""
-    e = _corrected(*_cubic_exp(a, exact=exact))
-    np.divide(e, 1 + e * SCALE, out=y)
-
-
-def tanh_derivative(a: np.ndarray, y: np.ndarray, *, exact: bool) -> None:
-    """Fill y with σ(-v) - a·v'·σ(v)·σ(-v), v = 2u(a), over SCALE."""
-    e = _corrected(*_cubic_exp(a, exact=exact))
-    s = 1 + e * SCALE
-    slope = a * (constants.LINEAR + 3 * constants.CUBIC * np.square(a))
-    np.divide((s - slope) * e, s * s, out=y)
-
-
-def _normal_exp(a: np.ndarray, *, exact: bool) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return exp(-a²/2) / SCALE, and its error as `_scaled_exp`."""
-    if not exact:
-        return _scaled_exp(np.square(a) * 0.5)
-    h = np.rint(a * constants.GRID) / constants.GRID
-    return _scaled_exp(np.square(h) * 0.5, (a - h) * (a + h) * 0.5)
-
-
-def _cubic_exp(a: np.ndarray, *, exact: bool) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return exp(-2u(a)) / SCALE, and its error as `_scaled_exp`."""
-    square = np.square(a)
-    if not exact:
-        return _scaled_exp(a * (constants.LINEAR + constants.CUBIC * square))
-    h = np.rint(a * constants.GRID) / constants.GRID
-    h_square = np.square(h)
-    rest = (a - h) * (constants.LINEAR + constants.CUBIC * (square + a * h + h_square))
-    rest += h * (constants.LINEAR_LOW + constants.CUBIC_LOW * h_square)
-    return _scaled_exp(h * (constants.LINEAR_HIGH + constants.CUBIC_HIGH * h_square), rest)
-
-
-def _scaled_exp(high: np.ndarray, low: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return exp(-(high + low)) / SCALE, and by how much, relatively, rounding that sum makes it too large."""
-    high = high - constants.SHIFT_HIGH
-    if low is None:
-        return np.asarray(np.exp(-high)), None
-    total = high + low
-    return np.asarray(np.exp(-total)), np.asarray((high - total) + (low - constants.SHIFT_LOW))
-
-
-def _corrected(e: np.ndarray, error: np.ndarray | None) -> np.ndarray:
-    return e if error is None else np.asarray(e - e * error)
-
-
-def _normal_ratio(a: np.ndarray, y: np.ndarray, error: np.ndarray | None, *, exact: bool) -> None:
-    """Fill y with cdf(-a) / exp(-a²/2) / (1 + error), where it costs no rounding of its own."""
-    first, *others = _TAIL_FLOAT64 if exact else _TAIL_FLOAT32
-    t, z = (a - 5) / (a + 5), np.empty(a.shape) if a.size <= SMALL else y
-    y.fill(first)
-    for coefficient in others:
-        np.multiply(y, t, z)
-        np.add(z, coefficient, y)
-    divisor = constants.SQRT_2 * a
-    if error is not None:
-        divisor = divisor + error * (1 + divisor)
-    y /= 1 + divisor

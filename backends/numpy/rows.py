@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from backends.host import Function, Run, bound_by
-from backends.numpy import parts
+from backends.numpy import parts, row_parts
 from backends.numpy.blocks import Array, Out, Result
 from backends.numpy.row_blocks import along_axis
 
@@ -13,13 +13,13 @@ from backends.numpy.row_blocks import along_axis
 @along_axis(narrow=1)
 def softmax(x: Array, n: Array, out: Array) -> Result:
     """exp(x - max(x)), normalised. A row with +inf, or of -inf alone, is NaN, as in PyTorch and JAX."""
-    return np.divide(parts.exponentials(x, n, out), n, out)
+    return np.divide(row_parts.exponentials(x, n, out), n, out)
 
 
 @along_axis(wide=1, narrow=1)
 def log_softmax(x: Array, e: Array, n: Array, out: Array) -> Result:
     """(x - max(x)) - log(Σ exp(x - max(x)))."""
-    parts.shift(x, n, out)
+    row_parts.shift(x, n, out)
     np.add.reduce(np.exp(out, e), -1, out=n, keepdims=True)
     return np.subtract(out, np.log(n), out)
 
@@ -27,7 +27,7 @@ def log_softmax(x: Array, e: Array, n: Array, out: Array) -> Result:
 @along_axis(narrow=1)
 def softmin(x: Array, n: Array, out: Array) -> Result:
     """softmax(-x)."""
-    return np.divide(parts.exponentials(np.negative(x, out), n, out), n, out)
+    return np.divide(row_parts.exponentials(np.negative(x, out), n, out), n, out)
 
 
 @along_axis()
@@ -69,7 +69,7 @@ glu, glu_vjp = bound_by(_glu), bound_by(_glu_vjp)
 @along_axis(wide=1, narrow=1)
 def _softmax_vjp(x: Array, g: Array, y: Array, n: Array, out: Array) -> Result:
     """y·(g - Σ g·y), y = softmax(x)."""
-    np.divide(parts.exponentials(x, n, y), n, y)
+    np.divide(row_parts.exponentials(x, n, y), n, y)
     np.add.reduce(np.multiply(g, y, out), -1, out=n, keepdims=True)
     return np.multiply(y, np.subtract(g, n, out), out)
 
@@ -77,14 +77,14 @@ def _softmax_vjp(x: Array, g: Array, y: Array, n: Array, out: Array) -> Result:
 @along_axis(narrow=1)
 def _log_softmax_vjp(x: Array, g: Array, n: Array, out: Array) -> Result:
     """-softmax(x)·Σ g + g."""
-    parts.exponentials(x, n, out)
-    return np.subtract(g, np.multiply(out, parts.row_sum(g) / n, out), out)
+    row_parts.exponentials(x, n, out)
+    return np.subtract(g, np.multiply(out, row_parts.row_sum(g) / n, out), out)
 
 
 @along_axis(wide=1, narrow=1)
 def _softmin_vjp(x: Array, g: Array, y: Array, n: Array, out: Array) -> Result:
     """y·(Σ g·y - g), y = softmin(x)."""
-    np.divide(parts.exponentials(np.negative(x, y), n, y), n, y)
+    np.divide(row_parts.exponentials(np.negative(x, y), n, y), n, y)
     np.add.reduce(np.multiply(g, y, out), -1, out=n, keepdims=True)
     return np.multiply(y, np.subtract(n, g, out), out)
 
@@ -116,7 +116,7 @@ sparsemax_vjp = _x_first(_sparsemax_vjp, "sparsemax_vjp")
 
 def _above_threshold(x: Array) -> Result:
     """Return x - tau in float64, where float32 is exact: tau is the largest, over k, of (Σ k largest - 1)/k."""
-    z = parts.shifted(x.astype(np.float64))
+    z = row_parts.shifted(x.astype(np.float64))
     sums = np.cumsum(np.sort(z, -1)[..., ::-1], -1)
     sums -= 1
     sums /= np.arange(1, x.shape[-1] + 1)

@@ -8,6 +8,7 @@ import re
 import pandas as pd
 
 from benchmarks.analysis import tables
+from benchmarks.record import schema
 
 
 def break_even(records: pd.DataFrame) -> pd.DataFrame:
@@ -24,7 +25,7 @@ def break_even(records: pd.DataFrame) -> pd.DataFrame:
     pairs = zip(rows["extra_first_call_s"], rows["saved_s"], strict=True)
     rows["break_even_calls"] = pd.Series([_calls(*pair) for pair in pairs], rows.index, dtype="float64")
     columns = ["first_call_s", "extra_first_call_s", "saved_s", "break_even_calls"]
-    return rows[[*tables.CASE, "backend", *columns]].reset_index(drop=True)
+    return rows[[*schema.CASE, "backend", *columns]].reset_index(drop=True)
 
 
 def _calls(extra_s: float, saved_s: float) -> float:
@@ -91,7 +92,7 @@ def peaks(records: pd.DataFrame) -> pd.DataFrame:
     rows = rows[rows["n_elements"] == rows.groupby("op")["n_elements"].transform("max")]
     rows["input_bytes"] = [n * _item_bytes(t) for n, t in zip(rows["n_elements"], rows["dtype"], strict=True)]
     rows["ratio"] = rows["peak_bytes"].astype("float64") / rows["input_bytes"]
-    return rows[[*tables.CASE, "backend", "peak_bytes", "input_bytes", "ratio"]].reset_index(drop=True)
+    return rows[[*schema.CASE, "backend", "peak_bytes", "input_bytes", "ratio"]].reset_index(drop=True)
 
 
 def _item_bytes(dtype: str) -> float:

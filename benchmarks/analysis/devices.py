@@ -9,11 +9,12 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.analysis import tables
+from benchmarks.record import schema
 from benchmarks.stats.ratios import records_ratio_interval
 
 Row = Mapping[Hashable, Any]
 HOST = "cpu"
-KEYS = tuple(key for key in tables.CASE if key != "device")
+KEYS = tuple(key for key in schema.CASE if key != "device")
 FACTS = (
     "device",
     "host_backend",

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.analysis import tables
+from benchmarks.record import schema
 
 _PLACE = ["op", "mode", "dtype", "backend", "device"]
 Row = Mapping[Hashable, Any]
@@ -55,14 +56,14 @@ def prices(rows: pd.DataFrame) -> pd.DataFrame:
     """
     found = []
     for case, group in tables.grouped(
-        rows.assign(accurate=accurate(rows)).to_dict("records"), tables.CASE
+        rows.assign(accurate=accurate(rows)).to_dict("records"), schema.CASE
     ).items():
         ordered = sorted(group, key=lambda row: float(row["median_s"]))
         first, other = ordered[0], next((row for row in ordered if row["accurate"]), None)
         if other is first:
             continue
         found.append(
-            dict(zip(tables.CASE, case, strict=True))
+            dict(zip(schema.CASE, case, strict=True))
             | {
                 "fastest": first["backend"],
                 "fastest_ulp": first["error_ulp"],
@@ -72,7 +73,7 @@ def prices(rows: pd.DataFrame) -> pd.DataFrame:
                 "price": math.nan if other is None else other["median_s"] / first["median_s"],
             }
         )
-    return pd.DataFrame(found, columns=[*tables.CASE, *_PRICE])
+    return pd.DataFrame(found, columns=[*schema.CASE, *_PRICE])
 
 
 _PRICE = ("fastest", "fastest_ulp", "budget_ulp", "accurate", "accurate_ulp", "price")

@@ -18,8 +18,8 @@ import pandas as pd
 from benchmarks import quantities
 from benchmarks.analysis import tables
 from benchmarks.analysis.errors import accurate, with_errors
-from benchmarks.plan.cases import is_default_shape, parse_shape
 from benchmarks.record import saved
+from benchmarks.record.shapes import is_default_shape, parse_shape
 from benchmarks.stats.ratios import records_ratio_interval
 
 OURS = ("numba", "numba-parallel")

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.analysis.tables import CASE, backend_order, best, measured
+from benchmarks.analysis.tables import backend_order, best, measured
 from benchmarks.quantities import listing, percent
+from benchmarks.record.schema import CASE
 
 LARGE = 1_000_000
 """Elements from which on means are taken: what a call costs by itself is next to nothing there."""

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.analysis.tables import CASE, grouped, measured
+from benchmarks.analysis.tables import grouped, measured
+from benchmarks.record.schema import CASE
 from benchmarks.stats.ratios import records_ratio_interval
 
 Row = Mapping[Hashable, Any]

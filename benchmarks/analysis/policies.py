@@ -7,10 +7,10 @@ from collections.abc import Iterable
 import pandas as pd
 
 from benchmarks.analysis import tables
+from benchmarks.record import schema
+from benchmarks.record.schema import DEFAULTS, POLICIES
 
-DEFAULTS = {"allocation": "fresh", "cache": "hot", "timing": "latency"}
-POLICIES: tuple[str, ...] = tuple(DEFAULTS)
-KEYS: tuple[str, ...] = (*(key for key in tables.CASE if key not in POLICIES), "backend")
+KEYS: tuple[str, ...] = (*(key for key in schema.CASE if key not in POLICIES), "backend")
 """What results share that differ in policies alone."""
 
 

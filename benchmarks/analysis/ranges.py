@@ -11,7 +11,7 @@ import pandas as pd
 
 from benchmarks import quantities
 from benchmarks.analysis import tables
-from benchmarks.analysis.policies import POLICIES
+from benchmarks.record.schema import POLICIES
 
 GROUP: tuple[str, ...] = ("op", "mode", "dtype", "device", *POLICIES)
 """What the sizes of one op share."""
@@ -103,3 +103,29 @@ def _size_names(cases: Sequence[Row]) -> tuple[str, ...]:
 
 def _bare(name: str) -> str:
     return name.removesuffix("s").removesuffix(" element")
+
+
+def crossovers(records: pd.DataFrame) -> pd.DataFrame:
+    """Return where the lead changes: a row for each size at which another backend is clearly the fastest.
+
+    `winner` is fastest at `n_elements`, the first of the sizes measured where it is, and `beaten` was at those
+    before. Ties are left out: a lead that cannot be told is no change. `doubtful` says that the winner or its
+    runner-up there has a warning.
+    """
+    best = tables.best(records).sort_values("n_elements", kind="stable")
+    found = []
+    for case, group in best.groupby(list(GROUP), sort=False):
+        clear = group[~group["tie"].astype(bool)].drop_duplicates("n_elements")
+        before = clear["fastest"].shift()
+        for row, beaten in zip(clear.to_dict("records"), before, strict=True):
+            if not pd.isna(beaten) and row["fastest"] != beaten:
+                found.append(
+                    dict(zip(GROUP, case, strict=True))
+                    | {
+                        "n_elements": int(row["n_elements"]),
+                        "winner": row["fastest"],
+                        "beaten": beaten,
+                        "doubtful": bool(row["doubtful"]),
+                    }
+                )
+    return pd.DataFrame(found, columns=[*GROUP, "n_elements", "winner", "beaten", "doubtful"])

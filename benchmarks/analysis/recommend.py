@@ -12,9 +12,9 @@ import pandas as pd
 
 from benchmarks.analysis import tables
 from benchmarks.analysis.errors import with_errors
-from benchmarks.analysis.policies import DEFAULTS
 from benchmarks.quantities import count, listing, number, plural, seconds
 from benchmarks.record.run import Run
+from benchmarks.record.schema import DEFAULTS
 from benchmarks.stats.ratios import INTERVAL, ratio_interval
 
 Row = Mapping[Hashable, Any]

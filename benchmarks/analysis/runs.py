@@ -16,14 +16,15 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.analysis import tables
-from benchmarks.analysis.policies import POLICIES
 from benchmarks.analysis.summary import ENDINGS, first_line
+from benchmarks.record import schema
 from benchmarks.record.run import Run
+from benchmarks.record.schema import POLICIES
 from benchmarks.stats.ratios import INTERVAL, ratio_interval
 
-KEYS: tuple[str, ...] = (*tables.CASE, "backend")
+KEYS: tuple[str, ...] = (*schema.CASE, "backend")
 """What two runs' results must share to be compared."""
-OPEN_KEYS: tuple[str, ...] = tuple(key for key in tables.CASE if key != "device")
+OPEN_KEYS: tuple[str, ...] = tuple(key for key in schema.CASE if key != "device")
 """What they share where each run answers with the fastest of its backends, on any of its devices."""
 MEASURED = "measured"
 CSV_COLUMNS = (

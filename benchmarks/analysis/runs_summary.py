@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.analysis import tables
-from benchmarks.analysis.policies import POLICIES
 from benchmarks.analysis.runs import KEYS, OPEN_KEYS, geometric_mean, shared_times
 from benchmarks.quantities import count, listing, number, plural
-from benchmarks.stats.verdicts import Criteria
+from benchmarks.record.schema import POLICIES
+from benchmarks.stats.effects import Criteria
 
 _LEAST_LEAD = 1 + Criteria.threshold
 """Runs whose means differ by less are said to be about as fast."""

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from benchmarks import quantities
-from benchmarks.analysis import tables
-from benchmarks.analysis.policies import POLICIES, varied
+from benchmarks.analysis import tables, troubles
+from benchmarks.analysis.policies import varied
 from benchmarks.analysis.ranges import Range, Row, by_group
+from benchmarks.record import schema
+from benchmarks.record.schema import POLICIES
 
 ENDINGS = {"timeout": "timed out", "out_of_memory": "out of memory"}
 
@@ -98,7 +100,7 @@ def doubt_sentences(records: pd.DataFrame) -> list[str]:
     return [
         f"Doubtful: {quantities.plural(row['n_cases'], 'result')} of {quantities.listing(row['backends'])} "
         f"({quantities.listing(row['ops'], 4)}), since {first_line(row['warning'])}."
-        for row in tables.doubts(records).to_dict("records")
+        for row in troubles.doubts(records).to_dict("records")
     ]
 
 
@@ -127,7 +129,7 @@ def problem_sentences(rows: pd.DataFrame, *, alike: bool = False) -> list[str]:
         f"{quantities.listing(row['backends'])}: {quantities.plural(row['n_cases'], 'case')} "
         f"{ENDINGS.get(row['status'], row['status'])} ({quantities.listing(row['ops'], 4)})"
         f": {'for example, ' * (row['n_reasons'] > 1)}{first_line(row['reason']) or 'no reason given'}."
-        for row in tables.problems(rows, alike=alike).to_dict("records")
+        for row in troubles.problems(rows, alike=alike).to_dict("records")
     ]
 
 
@@ -180,7 +182,7 @@ def _varies(rows: pd.DataFrame, name: str) -> bool:
 
 def _device_sentences(records: pd.DataFrame) -> list[str]:
     """Say how often the other devices beat the host, where both were measured."""
-    here = tables.best(records).set_index([key for key in tables.CASE if key != "device"])
+    here = tables.best(records).set_index([key for key in schema.CASE if key != "device"])
     host = here[here["device"] == "cpu"]["median_s"]
     sentences = []
     for device in [name for name in here["device"].unique() if name != "cpu"]:
@@ -228,7 +230,7 @@ def _detail(run: Sequence[Row], winners: tuple[str, ...], rated: Mapping[tuple[o
 
 
 def _key(case: Row, backend: object) -> tuple[object, ...]:
-    return (*(case[name] for name in tables.CASE), backend)
+    return (*(case[name] for name in schema.CASE), backend)
 
 
 def _check(row: pd.Series) -> str:

@@ -26,8 +26,9 @@ from itertools import pairwise
 import pandas as pd
 
 from benchmarks.analysis.ranges import GROUP, Row
-from benchmarks.analysis.tables import BASELINE, CASE, grouped, measured, telling
+from benchmarks.analysis.tables import BASELINE, grouped, measured, telling
 from benchmarks.quantities import count, seconds, times
+from benchmarks.record.schema import CASE
 from benchmarks.stats.ratios import INTERVAL, records_ratio_interval
 
 BEHIND_BASELINE = 1.25

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import ml_dtypes
@@ -44,6 +44,11 @@ class Verdict:
     max_abs_error: float
     worst_input: float
     budget_ulp: float
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The verdict's columns of the accuracy table."""
+        return {name: value for name, value in asdict(self).items() if name != "max_abs_error"}
 
 
 def ulp_error(got: Array, expected: Expected) -> Array:

@@ -12,7 +12,8 @@ from backends.base import output_shape
 from backends.catalogue import OPS
 from backends.interface import OpSpec
 from benchmarks.check import oracle
-from benchmarks.check.oracle import Array, Expected
+from benchmarks.check.namespaces import Array
+from benchmarks.check.oracle import Expected
 from benchmarks.plan import inputs
 from benchmarks.plan.cases import Case
 

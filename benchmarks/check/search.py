@@ -18,8 +18,9 @@ import numpy as np
 from backends.base import output_shape
 from backends.catalogue import OPS
 from backends.interface import OpSpec
-from benchmarks.check import accuracy, oracle
-from benchmarks.check.oracle import Array, Expected
+from benchmarks.check import accuracy, oracle, samples
+from benchmarks.check.namespaces import Array
+from benchmarks.check.oracle import Expected
 from benchmarks.plan import inputs
 
 RADII = (0.3, 0.03, 1e-3, 1e-5)
@@ -63,7 +64,7 @@ def worst_points(evaluate: Evaluate, op: str, mode: str, dtype: str) -> tuple[Ar
 @lru_cache(maxsize=4)
 def designed(op: str, mode: str, dtype: str) -> Trial:
     """Return the designed sample; kept while the backends are judged by it, one after the other."""
-    return attempt(OPS[op], mode, dtype, inputs.designed_sample(op, dtype))
+    return attempt(OPS[op], mode, dtype, samples.designed_sample(op, dtype))
 
 
 @lru_cache(maxsize=4)
@@ -73,7 +74,7 @@ def dense(op: str, mode: str, dtype: str) -> Trial:
     arrays = [
         None if a is None else a if d.extent in ("classes", "broadcast") else np.concatenate([a, b])
         for d, a, b in zip(
-            spec.inputs, inputs.designed_sample(op, dtype), inputs.scattered_sample(op, dtype), strict=True
+            spec.inputs, samples.designed_sample(op, dtype), samples.scattered_sample(op, dtype), strict=True
         )
     ]
     return attempt(spec, mode, dtype, arrays)
@@ -135,5 +136,5 @@ def _vary(
     step = radius or 4 * float(ml_dtypes.finfo(dtype).eps)
     with np.errstate(over="ignore", invalid="ignore"):
         moved = first * (1 + step * generator.standard_normal(first.shape))
-        chosen[0] = inputs.within(moved, spec.inputs[0].domain).astype(dtype)
+        chosen[0] = samples.within(moved, spec.inputs[0].domain).astype(dtype)
     return chosen

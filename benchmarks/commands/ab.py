@@ -18,15 +18,15 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from benchmarks.machine import doubts
+from benchmarks.machine import doubts, fingerprint
 from benchmarks.measure import sides
 from benchmarks.measure.duel import Trial
 from benchmarks.measure.sides import Side
-from benchmarks.plan import arguments, cases
+from benchmarks.plan import arguments, selection
 from benchmarks.quantities import plural
 from benchmarks.report.text.comparison import Comparison, reasons_in_common, render, write
 from benchmarks.stats import sittings
-from benchmarks.stats.verdicts import Criteria
+from benchmarks.stats.effects import Criteria
 
 SUMMARY = "measure two git revisions, or two Python environments, against each other"
 
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Compare, print and write what was found; return the exit status."""
     if reason := arguments.contradiction(options):
         raise ValueError(reason)
-    chosen = list(cases.timing_cases(arguments.chosen(options)))
+    chosen = list(selection.timing_cases(arguments.chosen(options)))
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     output = options.output or options.results / "ab" / stamp
     seed = secrets.randbits(32) if options.order_seed is None else options.order_seed
@@ -104,8 +104,8 @@ def _left(found: pd.DataFrame) -> Iterator[str]:
 
 def _differences(base: Side, head: Side) -> Iterator[str]:
     """Yield how the environments of the two sides differ, or should."""
-    found = [sides.versions(side.python, doubts.PACKAGES) for side in (base, head)]
-    for name in doubts.PACKAGES:
+    found = [sides.versions(side.python, fingerprint.PACKAGES) for side in (base, head)]
+    for name in fingerprint.PACKAGES:
         old, new = (versions.get(name, "not installed") for versions in found)
         if old != new:
             yield f"{name}: {old} on the base's side, {new} on the head's."

@@ -17,7 +17,7 @@ from benchmarks.plan import arguments
 from benchmarks.record import saved
 from benchmarks.record.run import Run
 from benchmarks.report.text.comparison import TEXTS, Comparison, reasons_in_common, render, write
-from benchmarks.stats.verdicts import Criteria
+from benchmarks.stats.effects import Criteria
 
 SUMMARY = "compare two saved runs, case by case"
 

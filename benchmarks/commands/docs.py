@@ -10,7 +10,8 @@ import pandas as pd
 import backends
 from backends.catalogue import OPS
 from backends.interface import MODES, Backend, Gap
-from benchmarks.plan.cases import DTYPES, PRESETS
+from benchmarks.plan.cases import DTYPES
+from benchmarks.plan.presets import PRESETS
 from benchmarks.record.schema import COLUMNS
 
 ROOT = Path(__file__).resolve().parents[2]

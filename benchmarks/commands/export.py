@@ -19,10 +19,10 @@ from benchmarks.analysis import peers, tables
 from benchmarks.analysis.limits import closeness
 from benchmarks.plan import arguments
 from benchmarks.record import saved
+from benchmarks.record.atomic import replace
 from benchmarks.record.run import Run
 from benchmarks.record.schema import only_with
-from benchmarks.report import pictures as figures
-from benchmarks.report import replace
+from benchmarks.report import pictures
 from benchmarks.report.palette import Style, styles
 from benchmarks.report.text import latex, markdown
 
@@ -41,8 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         action="extend",
         nargs="+",
-        choices=(*_TABLES, *figures.FORMATS),
-        help=f"what to write: {', '.join(_TABLES)} for tables, {', '.join(figures.FORMATS)} for pictures",
+        choices=(*_TABLES, *pictures.FORMATS),
+        help=f"what to write: {', '.join(_TABLES)} for tables, {', '.join(pictures.FORMATS)} for pictures",
     )
     arguments.add_filters(parser.add_argument)
     parser.add_argument("--results", type=Path, default=Path("results"), help="the results folder (results/)")
@@ -59,11 +59,11 @@ def run(options: argparse.Namespace, console: Console) -> int:
     for name, table in _TABLES.items():
         if name in options.format:
             _write(table(records), output, console)
-    pictures = [name for name in figures.FORMATS if name in options.format]
-    if pictures:
-        if reason := figures.missing():
-            raise ValueError(f"--format: {', '.join(pictures)}: {reason}")
-        _write(figures.draw(peers.marked(records), _looks(measured), pictures), output, console)
+    drawn = [name for name in pictures.FORMATS if name in options.format]
+    if drawn:
+        if reason := pictures.missing():
+            raise ValueError(f"--format: {', '.join(drawn)}: {reason}")
+        _write(pictures.draw(peers.marked(records), _looks(measured), drawn), output, console)
     return 0
 
 

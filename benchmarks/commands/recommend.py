@@ -16,11 +16,12 @@ from pathlib import Path
 from rich.console import Console
 
 from backends.interface import ALLOCATIONS, MODES
-from benchmarks.analysis.policies import DEFAULTS
 from benchmarks.analysis.recommend import Question, decision_table, recommend
 from benchmarks.plan import arguments
-from benchmarks.plan.cases import CACHES, DEVICES, DTYPES, TIMINGS, label_of
+from benchmarks.plan.cases import CACHES, DEVICES, DTYPES, TIMINGS
 from benchmarks.record import saved
+from benchmarks.record.schema import DEFAULTS
+from benchmarks.record.shapes import label_of
 
 SUMMARY = "say which backend to use: the fastest that is accurate enough"
 

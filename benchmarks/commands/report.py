@@ -14,11 +14,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from benchmarks import report
 from benchmarks.analysis import runs
 from benchmarks.record import saved
-from benchmarks.record.recorder import JOURNALS, load_run
-from benchmarks.record.run import Run, read_journal
+from benchmarks.record.journal import JOURNALS, load_run, read_journal
+from benchmarks.record.run import Run
+from benchmarks.report import files
 from benchmarks.report.pages import runs as runs_page
 from benchmarks.report.terminal.summary import render_summary
 
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         _write_beside(options.runs, found, options.output or options.results, console)
         return 0
     measured = found[0] if found else load_run(newest_journal(options.results))
-    written = report.write(measured, options.output or options.results / "latest")
+    written = files.write(measured, options.output or options.results / "latest")
     render_summary(measured, written["report.html"], console)
     return 0
 

@@ -19,7 +19,7 @@ from benchmarks.judge import trend
 from benchmarks.judge.trend import Series
 from benchmarks.plan import arguments
 from benchmarks.record import history
-from benchmarks.report import replace
+from benchmarks.record.atomic import replace
 from benchmarks.report.pages import trend as trend_page
 from benchmarks.report.text.trend import render, to_json, to_markdown
 

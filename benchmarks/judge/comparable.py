@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from benchmarks.analysis.policies import POLICIES
 from benchmarks.quantities import listing, plural
 from benchmarks.record.run import Run
-from benchmarks.record.schema import CASE_KEYS
+from benchmarks.record.schema import CASE_KEYS, POLICIES
 
 _MACHINE = ("machine_id", "cpu", "cores", "memory_gib", "threads", "cpus_allowed", "cpu_quota")
 _CASE_FACTS = {"threads": "threads", "settings": "settings", "device_name": "device"}

@@ -15,9 +15,10 @@ from scipy import special
 
 from benchmarks.judge import trust
 from benchmarks.record.run import Run
-from benchmarks.record.schema import CASE_KEYS
+from benchmarks.record.schema import CASE_KEYS, COMPARISON_COLUMNS
 from benchmarks.stats import verdicts
-from benchmarks.stats.verdicts import COMPARISON_COLUMNS, Criteria, Estimate, estimate, judge
+from benchmarks.stats.effects import Criteria, Estimate, estimate
+from benchmarks.stats.verdicts import judge
 
 
 def compare(base: Run, head: Run, criteria: Criteria, *, shares: bool = False) -> tuple[pd.DataFrame, list[str]]:

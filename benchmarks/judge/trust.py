@@ -16,7 +16,7 @@ from scipy import special
 from benchmarks.quantities import listing
 from benchmarks.record.run import Run
 from benchmarks.record.schema import CASE_KEYS
-from benchmarks.stats.verdicts import Criteria
+from benchmarks.stats.effects import Criteria
 
 LEAST_CASES = 8
 """From so many cases on, how the runs differ as a whole is told from the cases, else from the reference kernel."""

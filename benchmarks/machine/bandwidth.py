@@ -1,8 +1,8 @@
 """Bandwidth: how fast this machine moves bytes, the limit that a memory-bound op can reach.
 
-`python -m benchmarks.machine.bandwidth THREADS` measures the host and prints JSON. Each measurement is made in a process
-of its own that imports NumPy alone, so that no other library's thread pool occupies the cores. Bytes count as in a
-record: each read once and each written once.
+`python -m benchmarks.machine.bandwidth THREADS` measures the host and prints JSON. Each measurement is made in a
+process of its own that imports NumPy alone, so that no other library's thread pool occupies the cores. Bytes count
+as in a record: each read once and each written once.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ ROUND_S = 2e-3
 """Seconds of a round: long against the 20 to 50 µs by which threads start apart."""
 STREAMING_FROM = 0x4041
 """Bytes of the smallest copy that glibc can be told to stream: it refuses 0x4040 and less (its dl-cacheinfo.h)."""
+READ_ONLY = 0.01
+"""A call that writes less than this share of the bytes it moves is limited by reading: reductions, losses."""
 _THRESHOLDS: dict[Stores, int] = {"plain": 0xFFFFFFFFFFFFFFF, "streaming": STREAMING_FROM}
 _WARM_UP_BYTES = 2e7
 _UNLOCKED = 501
@@ -102,8 +104,6 @@ def fastest(measured: Sequence[Bandwidth]) -> Bandwidth:
 
 def kind(n_bytes: int, bytes_written: int) -> Kind:
     """Return which bandwidth limits a call that moves `n_bytes` and writes `bytes_written` of them."""
-    from benchmarks.machine.roofline import READ_ONLY  # brings pandas, which the measuring process does without
-
     return "read" if bytes_written < READ_ONLY * n_bytes else "copy"
 
 

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
 import os
-import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 import psutil
-from threadpoolctl import threadpool_info
 
 from benchmarks.machine import environment
 from benchmarks.machine.environment import THROTTLING, Gpu
@@ -31,10 +25,6 @@ HOT_C = 83.0
 """Temperature from which on NVIDIA's boost lowers the clock (GPU Boost's usual target), in °C."""
 SHORTEST_S = 1.0
 """A run shorter than this many seconds of all processors is not judged: the system counts in 10 ms."""
-XLA_THREADS = "tf_XLAEigen"
-"""What XLA calls the threads of its CPU pool."""
-PACKAGES = ("numpy", "scipy", "numba", "jax", "jaxlib", "torch", "pandas", "pytest", "pytest-benchmark")
-"""Packages whose versions identify an environment."""
 
 
 @dataclass(frozen=True)
@@ -75,30 +65,6 @@ class Watch:
         """Return, in plain words, what happened meanwhile that makes times doubtful."""
         found = changes(self._before, read_moment())
         return found + gpu_warnings(environment.gpus() or (), "at the end of the run")
-
-
-def default_threads() -> int:
-    """Return the number of physical cores that this process may use."""
-    allowed = environment.processors_allowed()
-    physical = psutil.cpu_count(logical=False) or allowed
-    return max(1, min(allowed, physical))
-
-
-def cuda_driver_present() -> bool:
-    """Tell whether this machine has an NVIDIA driver, without importing a framework."""
-    return Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidia0").exists()
-
-
-def last_level_cache_bytes() -> int | None:
-    """Return the size of the processor's last-level cache in bytes, None where the system does not tell."""
-    return environment.last_level_cache_bytes()
-
-
-def available_memory_bytes() -> int:
-    """Return how much memory may still be allocated without swapping, within the container's limit."""
-    available = int(psutil.virtual_memory().available)
-    left = environment.memory_left_bytes()
-    return available if left is None else min(available, left)
 
 
 def warnings(busy: float, threads: int = 1, state: State | None = None) -> list[str]:
@@ -205,88 +171,6 @@ def read_moment() -> Moment:
     )
 
 
-def thread_pools() -> list[dict[str, Any]]:
-    """Return the thread pools of this process: kind, library and number of threads.
-
-    Those that threadpoolctl knows, and XLA's, which is known by its threads' name. No paths: those name the user.
-    """
-    names = ("internal_api", "prefix", "num_threads")
-    found = [{name: pool[name] for name in names} for pool in threadpool_info()]
-    n_xla = pool_threads([XLA_THREADS])
-    return [*found, dict(zip(names, ("xla", XLA_THREADS, n_xla), strict=True))] if n_xla else found
-
-
-def pool_threads(prefixes: Iterable[str]) -> int | None:
-    """Return how many of this process's threads have names that begin so; None where threads have no names."""
-    starts = tuple(prefixes)
-    names = [environment.first_line(path) or "" for path in Path("/proc/self/task").glob("*/comm")]
-    return sum(name.startswith(starts) for name in names) if names else None
-
-
 def busy_share() -> float:
     """Return the share of all processors that is in use now, over half a second."""
     return float(psutil.cpu_percent(interval=0.5)) / 100
-
-
-def fingerprint(threads: int) -> dict[str, Any]:
-    """Return what identifies the machine and its libraries; no host or user name.
-
-    `machine_id` is a hash of the hardware and operating system alone, and so survives an upgrade of a library.
-    """
-    import cpuinfo  # takes a second: only when a run is recorded
-
-    cpu = cpuinfo.get_cpu_info()
-    hardware = {
-        "cpu": cpu.get("brand_raw", platform.processor() or "unknown"),
-        "architecture": platform.machine(),
-        "cores": psutil.cpu_count(logical=False),
-        "logical_cpus": psutil.cpu_count(),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30),
-        "system": platform.system(),
-    }
-    return {
-        "machine_id": hashlib.sha256(repr(sorted(hardware.items())).encode()).hexdigest()[:12],
-        **hardware,
-        "l2_cache_bytes": cpu.get("l2_cache_size"),
-        "l3_cache_bytes": cpu.get("l3_cache_size"),
-        "last_level_cache_bytes": last_level_cache_bytes(),
-        "vector_extensions": ", ".join(
-            f for f in ("avx", "avx2", "avx512f", "neon", "sve") if f in cpu.get("flags", ())
-        ),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        "threads": threads,
-        "cpus_allowed": environment.processors_allowed(),
-        "cpu_quota": environment.cpu_quota(),
-        "memory_limit_bytes": environment.memory_limit_bytes(),
-        # Only x86 processors say so.
-        "virtual_machine": "hypervisor" in cpu["flags"] if "sse2" in cpu.get("flags", ()) else None,
-        "governor": environment.governor(),
-        "boost": environment.boost(),
-        "transparent_huge_pages": environment.huge_pages(),
-        "swap_used_bytes": environment.swap_used_bytes(),
-        "gpus": None if (gpus := environment.gpus()) is None else [asdict(gpu) for gpu in gpus],
-        "load_average_1min": round(os.getloadavg()[0], 2),
-        "packages": _versions(),
-    }
-
-
-def without_volatile(machine_info: dict[str, Any]) -> None:
-    """Remove from pytest-benchmark's `machine_info` what differs between runs of one machine, and its name.
-
-    The current clock rate changes every time and would make every comparison warn.
-    """
-    machine_info.pop("node", None)
-    cpu = machine_info.get("cpu", {})
-    for key in [key for key in cpu if key.startswith("hz_actual")]:
-        del cpu[key]
-
-
-def _versions() -> Mapping[str, str]:
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found

@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks.machine.bandwidth import READ_ONLY
 from benchmarks.quantities import listing, size
 
 BANDWIDTH = ("device", "kind", "n_bytes", "gigabytes_per_s", "stores", "moved", "rejected")
 TOLERANCE = 0.1
 """Two measurements agree that differ by no more than this share of the smaller."""
-READ_ONLY = 0.01
-"""A call that writes less than this share of the bytes it moves is limited by reading: reductions, losses."""
 _KINDS = ("copy", "read")
 
 Array = np.ndarray[Any, np.dtype[Any]]

@@ -26,11 +26,12 @@ from benchmarks.measure.sides import Side
 from benchmarks.measure.stopwatch import Stopwatch
 from benchmarks.plan.cases import Case
 from benchmarks.quantities import seconds
-from benchmarks.record.run import write_journal_line
-from benchmarks.record.schema import CASE_KEYS
+from benchmarks.record.journal import write_journal_line
+from benchmarks.record.schema import CASE_KEYS, SITTING_COLUMNS
 from benchmarks.stats import sittings
-from benchmarks.stats.sittings import LOOKS, SITTING_COLUMNS
-from benchmarks.stats.verdicts import AMBIGUOUS, Criteria
+from benchmarks.stats.effects import Criteria
+from benchmarks.stats.sittings import LOOKS
+from benchmarks.stats.verdicts import AMBIGUOUS
 
 
 @dataclass
@@ -79,7 +80,7 @@ class Trial:
 
     def conclude(self) -> pd.DataFrame:
         """Return the verdicts that the sittings so far support."""
-        found = sittings.conclude(pd.DataFrame(self.rows, columns=list(SITTING_COLUMNS)), self.criteria)
+        found = sittings.conclude(pd.DataFrame(self.rows, columns=list(SITTING_COLUMNS)), CASE_KEYS, self.criteria)
         seen = set(found[list(CASE_KEYS)].itertuples(index=False, name=None))
         unseen = [_key(case) for case in self.cases if _key(case) not in seen]
         rest = pd.DataFrame(unseen, columns=list(CASE_KEYS)).assign(
@@ -162,8 +163,7 @@ class Trial:
         return found | {"base_status": ends[0], "head_status": ends[1], "reason": "; ".join(reasons)}
 
     def _record(self, n: int, case: Case, found: dict[str, Any]) -> None:
-        row = dict.fromkeys(SITTING_COLUMNS) | {key: getattr(case, key) for key in CASE_KEYS}
-        self.rows.append(row | {"shape": case.shape_label, "sitting": n} | found)
+        self.rows.append(dict.fromkeys(SITTING_COLUMNS) | case.row | {"sitting": n} | found)
         with self.journal.open("a", encoding="utf-8") as file:
             write_journal_line(file, self.rows[-1])
 
@@ -177,4 +177,4 @@ class Trial:
 
 
 def _key(case: Case) -> tuple[Any, ...]:
-    return tuple(case.shape_label if key == "shape" else getattr(case, key) for key in CASE_KEYS)
+    return tuple(case.row.values())

@@ -1,9 +1,9 @@
 """A worker whose backends come from another folder: another revision of them, measured with the same instrument.
 
-`python benchmarks/measure/elsewhere.py FOLDER FD BACKEND DEVICE THREADS` serves as `benchmarks.measure.worker` does, with the
-package `backends` in FOLDER. This repository is taken off the path, so that a module that FOLDER lacks is
-not found here. Any environment with the frameworks will do, whether or not this repository is installed in it:
-nothing is imported from here before the path is right.
+`python benchmarks/measure/elsewhere.py FOLDER FD BACKEND DEVICE THREADS` serves as `benchmarks.measure.worker`
+does, with the package `backends` in FOLDER. This repository is taken off the path, so that a module that FOLDER
+lacks is not found here. Any environment with the frameworks will do, whether or not this repository is installed
+in it: nothing is imported from here before the path is right.
 """
 
 from __future__ import annotations

@@ -15,13 +15,23 @@ from typing import Any
 
 from benchmarks.check import accuracy
 from benchmarks.check.accuracy import Verdict
-from benchmarks.check.references import Reference
+from benchmarks.check.references import Reference, references
 from benchmarks.machine import memory
 from benchmarks.machine.pulse import LIMIT, Pulse
 from benchmarks.measure import plausibility
-from benchmarks.measure import sampling as measure
 from benchmarks.measure.pool import CaseError, Pool
-from benchmarks.measure.sampling import Lane, Rule, Sampling
+from benchmarks.measure.sampling import (
+    MOST_CALLS,
+    QUEUED_ROUND_S,
+    ROUND_S,
+    Burst,
+    Lane,
+    Rule,
+    Sampling,
+    combine,
+    open_lane,
+    take_turns,
+)
 from benchmarks.measure.stopwatch import Stopwatch
 from benchmarks.plan.cases import Case
 from benchmarks.quantities import plural, seconds
@@ -54,7 +64,7 @@ class Entry:
     verdicts: list[Verdict] = field(default_factory=list)
     sampling: Sampling | None = None
     error: Exception | None = None
-    at_most: int = measure.MOST_CALLS
+    at_most: int = MOST_CALLS
     subnormal: float = 0.0
 
     @property
@@ -65,7 +75,7 @@ class Entry:
     @property
     def round_s(self) -> float:
         """Seconds that a round of the case takes, at least."""
-        return measure.QUEUED_ROUND_S if self.case.timing == "throughput" else measure.ROUND_S
+        return QUEUED_ROUND_S if self.case.timing == "throughput" else ROUND_S
 
     @contextmanager
     def step(self) -> Iterator[None]:
@@ -128,15 +138,28 @@ class Group:
                         entry.at_most = facts.pop("at_most") or entry.at_most
                         entry.facts |= {name: facts[name] for name in _RECORDED}
 
-    def check(self, references: Sequence[Reference], method: str) -> None:
+    def take_through(self, rule: Rule | None, order: random.Random, pulse: Pulse) -> None:
+        """Take what is prepared through all further steps; without a rule, only through the check."""
+        if self.alive:
+            with self.watch.phase("checks"):
+                due = expected(self.entries, references)
+            self.check(due, "result")
+        if rule is not None and self.alive:
+            self.require_waiting()
+            self.sample(rule, order, pulse)
+            self.check(due, "last_result")
+            self.require_waiting()
+            self.look_closer()
+
+    def check(self, due: Sequence[Reference], method: str) -> None:
         """Compare outputs with what they must be, in every process."""
         for entry in self.alive:
             with entry.step(), self.watch.phase("checks"):
                 for process in range(self.n_processes):
-                    outputs = self._call(entry.case, method, [r.index for r in references], process=process)
-                    verdicts = judge(entry.case, references, outputs)
+                    outputs = self._call(entry.case, method, [r.index for r in due], process=process)
+                    verdicts = judge(entry.case, due, outputs)
                 entry.verdicts = entry.verdicts or verdicts  # the record's are those of the first check
-                entry.facts["oracle"] = ", ".join(dict.fromkeys(r.oracle for r in references))
+                entry.facts["oracle"] = ", ".join(dict.fromkeys(r.oracle for r in due))
                 entry.subnormal = self._call(entry.case, "subnormal_share")
 
     def require_waiting(self) -> None:
@@ -155,12 +178,12 @@ class Group:
         for phase in ("rounds", "rounds again"):
             running = [lane for entry in self.alive for lane in lanes[id(entry)]]
             with self.watch.phase(phase):
-                measure.take_turns(running, order, pulse.beat)
+                take_turns(running, order, pulse.beat)
             drift = pulse.deviation()
             if best is None or abs(drift) < abs(best):
                 best = drift
                 for entry in self.alive:
-                    entry.sampling = measure.combine(lanes[id(entry)])
+                    entry.sampling = combine(lanes[id(entry)])
                     entry.facts["drift"] = drift
             if abs(drift) <= LIMIT or self._repeated_enough():
                 return
@@ -184,7 +207,7 @@ class Group:
             with suppress(CaseError):
                 self.pool.release(entry.case.backend, entry.case.device, process)
 
-    def burst(self, entry: Entry, process: int = 0) -> measure.Burst:
+    def burst(self, entry: Entry, process: int = 0) -> Burst:
         """Return the rounds of one process as steps of its entry: none once that has failed."""
         rounds = self.pool.rounds(entry.case.backend, entry.case.device, process)
 
@@ -209,7 +232,7 @@ class Group:
         return self.pool.call(case.backend, case.device, method, *arguments, process=process)
 
     def _repeated_enough(self) -> bool:
-        spent = self.watch.shares()
+        spent = self.watch.spent()
         return spent.get("rounds again", 0.0) > REPEAT_SHARE * spent["rounds"]
 
     def _require_support(self, case: Case) -> None:
@@ -237,7 +260,7 @@ class Group:
         lanes: list[Lane] = []
         with entry.step(), self.watch.phase("calibration and warm-up"):
             lanes += [
-                measure.open_lane(self.burst(entry, process), rule, entry.at_most, entry.round_s)
+                open_lane(self.burst(entry, process), rule, entry.at_most, entry.round_s)
                 for process in range(self.n_processes)
             ]
         return lanes
@@ -255,10 +278,10 @@ _RECORDED = (
 )
 
 
-def judge(case: Case, references: Sequence[Reference], outputs: Sequence[Any]) -> list[Verdict]:
+def judge(case: Case, due: Sequence[Reference], outputs: Sequence[Any]) -> list[Verdict]:
     """Compare a case's outputs with the references; raise CaseError where one is wrong."""
     verdicts = []
-    for reference, got in zip(references, outputs, strict=True):
+    for reference, got in zip(due, outputs, strict=True):
         if str(got.dtype) != case.dtype or got.shape != reference.expected.high.shape:
             raise CaseError(
                 "failed",

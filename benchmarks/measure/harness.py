@@ -9,23 +9,20 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from subprocess import SubprocessError
 from typing import Any
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import backends
-from benchmarks.check.accuracy import Verdict
-from benchmarks.check.references import references
-from benchmarks.machine import bandwidth, doubts, roofline
+from benchmarks.machine import resources
 from benchmarks.machine.bandwidth import Bandwidth
 from benchmarks.machine.pulse import Pulse
-from benchmarks.measure import plausibility
-from benchmarks.measure import sampling as measure
-from benchmarks.measure.group import Entry, Group, expected
+from benchmarks.measure import call_cost, plausibility
+from benchmarks.measure.group import Entry, Group
+from benchmarks.measure.limits import Limits
+from benchmarks.measure.measured import TIMES, described, judged, timed
 from benchmarks.measure.pool import CaseError, Pool
 from benchmarks.measure.sampling import Rule, Sampling
 from benchmarks.measure.stopwatch import Stopwatch
@@ -35,10 +32,6 @@ from benchmarks.record.recorder import Recorder
 
 MEMORY_SHARE = 0.6
 """Of the memory that is free, the cases measured together take no more than this share."""
-MOST_BANDWIDTHS = 4
-"""No device's bandwidth is measured again for an implausible case once there are so many measurements of it."""
-CALL_OPS = ("relu", "linear")
-"""A call on one element is timed for the first of these that the backend has."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +61,12 @@ class Harness:
     keep_rounds: bool = False
     watch: Stopwatch = field(default_factory=Stopwatch)
     _pulse: Pulse = field(default_factory=Pulse)
-    _bandwidths: dict[str, list[Bandwidth]] = field(default_factory=dict)
     _outcomes: dict[Case, Outcome] = field(default_factory=dict)
     _records: defaultdict[str, list[Mapping[str, Any]]] = field(default_factory=lambda: defaultdict(list))
 
     def __post_init__(self) -> None:
         self._order = random.Random(self.seed)
+        self._limits = Limits(self.pool, self.recorder, self.watch, self.planned)
         self._groups: defaultdict[str, list[Case]] = defaultdict(list)
         for case in self.planned:
             self._groups[case.group].append(case)
@@ -100,34 +93,23 @@ class Harness:
     def time_call(self, backend: str, device: str, benchmark: BenchmarkFixture, rule: Rule) -> None:
         """Measure what a backend costs before it computes: its start, a call of nothing, a call on one element."""
         benchmark._mode = "activation-bench"  # noqa: SLF001
-        cost: dict[str, Any] = {"backend": backend, "device": device}
         if not benchmark.enabled:
             pytest.skip("nothing is timed in this run")
         try:
-            with self.watch.phase("starting workers"):
-                facts = self.pool.facts(backend, device)
-            cost |= {name: facts[name] for name in ("backend_version", "start_s", "import_s")}
-            floor = self._floor(backend, device, rule)
-            cost |= _named(floor, "floor") | self._one_element(backend, device, rule)
-            self._check_threads(backend, device)
+            cost = call_cost.measure(self.pool, backend, device, rule, self._order, self._pulse, self.watch)
         except CaseError as error:
             self.settle(error.status, error.reason, backend, device)
             return
-        self.recorder.cost(cost)
+        for warning in cost.warnings:
+            self.recorder.warn(warning)
+        self.recorder.cost(cost.columns)
         benchmark.group = "a call that does nothing"
-        fill(benchmark, floor)
+        fill(benchmark, cost.floor)
 
     def finish(self) -> None:
-        """Measure the bandwidth again, where it was measured, and record what the run spent its time on.
-
-        Where it has moved, a third measurement says which of the two to believe.
-        """
-        for device, found in self._bandwidths.items():
-            if found:
-                self._measure_bandwidth(device)
-                if roofline.settle([{"device": device, **asdict(each)} for each in found])["rejected"].any():
-                    self._measure_bandwidth(device)
-        self.recorder.end(self.watch.shares(), self._pulse.usual_s)
+        """Measure the bandwidth again, where it was measured, and record what the run spent its time on."""
+        self._limits.measure_again()
+        self.recorder.end(self.watch.spent(), self._pulse.usual_s)
 
     def settle(self, status: str, reason: str, backend: str, device: str) -> None:
         """Turn a status into the outcome of the running test; what a peer gets wrong fails none."""
@@ -146,102 +128,42 @@ class Harness:
         limits: dict[str, Bandwidth | None] = {}
         with group.prepared():
             if rule is not None:
-                limits = {case.device: self._bandwidth(case.device) for case in cases}
-            self._take_through(group, rule)
+                limits = {case.device: self._limits.of(case.device) for case in cases}
+            group.take_through(rule, self._order, self._pulse)
         for entry in entries:
             self._outcomes[entry.case] = self._conclude(entry, limits.get(entry.case.device))
-
-    def _take_through(self, group: Group, rule: Rule | None) -> None:
-        """Take a prepared group through all further steps; without a rule, only through the check."""
-        if group.alive:
-            with self.watch.phase("checks"):
-                due = expected(group.entries, references)
-            group.check(due, "result")
-        if rule is not None and group.alive:
-            group.require_waiting()
-            group.sample(rule, self._order, self._pulse)
-            group.check(due, "last_result")
-            group.require_waiting()
-            group.look_closer()
 
     def _conclude(self, entry: Entry, limit: Bandwidth | None) -> Outcome:
         """Judge what was measured as a whole, and record it."""
         facts = entry.facts
         drift = facts.pop("drift", 0.0)
         if entry.verdicts:
-            facts = judged(entry) | facts
+            facts = judged(entry.verdicts) | facts
         if entry.alive:
             facts |= {"status": "ok"}
             if entry.sampling:
                 facts |= timed(entry.case, entry.sampling, facts, limit)
-                seen = {**asdict(entry.case), "n_elements": entry.case.n_elements, **facts}
-                reason = self._too_fast(seen, entry.verdicts) or plausibility.too_flat(
+                seen = described(entry.case) | facts
+                reason = self._limits.exceeded(seen, entry.verdicts) or plausibility.too_flat(
                     seen, self._records[entry.case.op]
                 )
                 if reason:
-                    facts = {k: v for k, v in facts.items() if k not in _TIMES} | {
-                        "status": "invalid",
-                        "reason": reason,
-                    }
+                    facts = {k: v for k, v in facts.items() if k not in TIMES}
+                    facts |= {"status": "invalid", "reason": reason}
                 else:
                     facts["warning"] = plausibility.doubts(seen, entry.subnormal, drift)
-        record = self.recorder.case(entry.case, facts)
+        record = self.recorder.case(described(entry.case) | facts)
         if record["status"] == "ok":
             self._records[entry.case.op].append(record)
         if entry.sampling and record["status"] == "ok":
-            self.recorder.bursts(entry.case, entry.sampling)
+            self.recorder.bursts(entry.case.row, entry.sampling.burst_medians_s)
         if self.keep_rounds and entry.sampling:
-            self.recorder.rounds(entry.case, entry.sampling)
+            self.recorder.rounds(entry.case.row, asdict(entry.sampling))
         return Outcome(record, entry.sampling, entry.error)
-
-    def _too_fast(self, seen: Mapping[str, Any], verdicts: Sequence[Verdict]) -> str | None:
-        """Return why a case is faster than its device, whose bandwidth is measured again before it is believed.
-
-        Another program may have disturbed the measurements so far: the fastest of them counts.
-        """
-        device = seen["device"]
-        known = self._bandwidths[device]
-        if not known:
-            return None
-        reason = plausibility.too_fast(seen, bandwidth.fastest(known), verdicts)
-        if reason and len(known) < MOST_BANDWIDTHS:
-            self._measure_bandwidth(device)
-            reason = plausibility.too_fast(seen, bandwidth.fastest(known), verdicts)
-        return reason
-
-    def _one_element(self, backend: str, device: str, rule: Rule) -> dict[str, Any]:
-        """Time a call on one element, of the first of `CALL_OPS` that the backend has."""
-        for op in CALL_OPS:
-            entry = Entry(Case(op, "forward", "float32", (1,), backend, device))
-            group = Group([entry], self.pool, 1, self.watch)
-            with group.prepared():
-                self._take_through(group, rule)
-            if entry.sampling and entry.alive:
-                first_call_s = entry.facts["first_call_s"]
-                return _named(entry.sampling, "call") | {"call_op": op, "first_call_s": first_call_s}
-            if entry.facts["status"] != "unavailable":
-                raise CaseError(entry.facts["status"], entry.facts["reason"])
-        return {}
-
-    def _floor(self, backend: str, device: str, rule: Rule) -> Sampling:
-        """Time a call that does nothing."""
-        self.pool.call(backend, device, "prepare_floor")
-        lane = measure.open_lane(self.pool.rounds(backend, device), rule)
-        measure.take_turns([lane], self._order)
-        return measure.combine([lane])
-
-    def _check_threads(self, backend: str, device: str) -> None:
-        """Warn of a library that would compute with more threads than it was allowed."""
-        for pool in self.pool.call(backend, device, "thread_pools"):
-            if pool["num_threads"] > self.pool.threads:
-                self.recorder.warn(
-                    f"{backend} on {device}: {pool['internal_api']} uses {pool['num_threads']} threads where "
-                    f"{self.pool.threads} were asked for."
-                )
 
     def _parts(self, cases: Sequence[Case]) -> Iterator[list[Case]]:
         """Yield the cases in parts that fit into memory side by side."""
-        free = MEMORY_SHARE * doubts.available_memory_bytes()
+        free = MEMORY_SHARE * resources.available_memory_bytes()
         part: list[Case] = []
         for case in cases:
             if part and self._bytes([*part, case]) > free:
@@ -256,7 +178,7 @@ class Harness:
 
     def _require_memory(self, entries: Sequence[Entry]) -> None:
         """Give up a case that cannot fit, before the system ends some process for it."""
-        free = doubts.available_memory_bytes()
+        free = resources.available_memory_bytes()
         for entry in entries:
             needed = self._bytes([entry.case])
             if needed > free:
@@ -264,83 +186,6 @@ class Harness:
                     "status": "out_of_memory",
                     "reason": f"needs about {needed / 2**30:.1f} GiB; {free / 2**30:.1f} GiB are free",
                 }
-
-    def _bandwidth(self, device: str) -> Bandwidth | None:
-        """Return a device's bandwidth, measured before its first case; None where that fails."""
-        if device not in self._bandwidths:
-            self._bandwidths[device] = []
-            self._measure_bandwidth(device)
-        return next(iter(self._bandwidths[device]), None)
-
-    def _measure_bandwidth(self, device: str) -> None:
-        with self.watch.phase("bandwidth"), suppress(CaseError, SubprocessError, OSError):
-            on_host = device == "cpu"
-            needed = [inputs.bytes_needed(case) for case in self.planned] or [bandwidth.LADDER[-1]]
-            ladder = bandwidth.steps(max(needed))
-            found = bandwidth.measure_host(self.pool.threads, ladder) if on_host else self._copies(device, ladder)
-            if found:
-                self._bandwidths[device].append(found)
-                self.recorder.bandwidth(device, found)
-
-    def _copies(self, device: str, ladder: Sequence[int]) -> Bandwidth | None:
-        """Return the bandwidth of the backends' own copies: the fastest is what the device can do."""
-        places = [backend for backend, place in self.pool.started() if place == device]
-        found = [self.pool.call(backend, device, "copy_seconds", ladder) for backend in places]
-        if not found:
-            return None
-        return bandwidth.from_seconds([min(seconds) for seconds in zip(*found, strict=True)], ladder)
-
-
-def judged(entry: Entry) -> dict[str, Any]:
-    """Return the errors that the cross-check found."""
-    worst = max(entry.verdicts, key=lambda v: v.max_ulp)
-    return {
-        "max_ulp": worst.max_ulp,
-        "mean_ulp": worst.mean_ulp,
-        "max_abs_error": max(v.max_abs_error for v in entry.verdicts),
-        "reason": "; ".join(dict.fromkeys(v.reason for v in entry.verdicts if v.reason)),
-    }
-
-
-def timed(case: Case, sampling: Sampling, facts: Mapping[str, Any], limit: Bandwidth | None) -> dict[str, Any]:
-    """Return what the rounds say."""
-    median, per_call, n_bytes = sampling.median_s, sampling.per_call_s, facts["bytes_moved"]
-    rate = n_bytes / median / 1e9
-    kind = bandwidth.kind(n_bytes, facts["bytes_written"])
-    return {
-        "median_s": median,
-        "mean_s": sum(per_call) / len(per_call),
-        "min_s": min(per_call),
-        "iqr_s": sampling.iqr_s,
-        "ci95_low_s": sampling.low_s,
-        "ci95_high_s": sampling.high_s,
-        "processes": len(sampling.processes),
-        "bursts": sampling.n_bursts,
-        "rounds": len(per_call),
-        "iterations": sampling.iterations[0],
-        "stop_reason": sampling.stop_reason,
-        "elements_per_s": case.n_elements / median,
-        "gigabytes_per_s": rate,
-        "fraction_of_bandwidth": rate / limit.at(kind, n_bytes) if limit else None,
-    }
-
-
-_TIMES = (
-    "median_s",
-    "mean_s",
-    "min_s",
-    "iqr_s",
-    "ci95_low_s",
-    "ci95_high_s",
-    "elements_per_s",
-    "gigabytes_per_s",
-    "fraction_of_bandwidth",
-    "device_s",
-)
-
-
-def _named(sampling: Sampling, name: str) -> dict[str, float]:
-    return {f"{name}_s": sampling.median_s, f"{name}_low_s": sampling.low_s, f"{name}_high_s": sampling.high_s}
 
 
 def fill(benchmark: BenchmarkFixture, sampling: Sampling) -> None:

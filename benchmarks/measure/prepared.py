@@ -15,7 +15,7 @@ import numpy as np
 from backends.base import output_shape
 from backends.catalogue import OPS
 from backends.interface import Backend
-from benchmarks.machine import doubts
+from benchmarks.machine import resources
 from benchmarks.plan import inputs
 from benchmarks.plan.cases import Case
 
@@ -237,7 +237,7 @@ def _n_copies(backend: Backend, case: Case, moved: int, first: int) -> int:
 def _cache_bytes(backend: Backend) -> int:
     found = backend.cache_bytes()
     if found is None and backend.device == "cpu":
-        found = doubts.last_level_cache_bytes()
+        found = resources.last_level_cache_bytes()
     return found or UNKNOWN_CACHE_BYTES
 
 

@@ -14,8 +14,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-from scipy import special  # not scipy.stats, whose import takes as long as all the others of a run
+from benchmarks.stats.intervals import median_interval, processes_interval
 
 ROUND_S = 1e-3
 """Calls are repeated until a round takes this long: reading the clock (under 0.2 µs) is 0.02 % of it."""
@@ -163,39 +162,6 @@ def has_plateaued(noise: Sequence[float], n_least: int) -> bool:
     """Tell whether the last half of the estimates, and at least `n_least` of them, lie close together."""
     last = noise[-max(n_least, len(noise) // 2) :]
     return len(last) >= n_least and max(last) - min(last) <= PLATEAU * statistics.mean(last)
-
-
-def median_interval(values: Sequence[float], confidence: float) -> tuple[float, float]:
-    """Return a confidence interval for the median from order statistics, assuming no distribution.
-
-    The number of values below the median is binomial(n, 1/2) (David and Nagaraja, Order Statistics, section 7.1).
-    Too few values for the confidence asked give an infinite interval.
-    """
-    ordered, n = sorted(values), len(values)
-    below = special.bdtr(np.arange(n + 1), n, 0.5)
-    rank = int(np.searchsorted(below, (1 - confidence) / 2))
-    if rank < 1:
-        return float("-inf"), float("inf")
-    return ordered[rank - 1], ordered[n - rank]
-
-
-def least_bursts(confidence: float) -> int:
-    """Return how many values the median's interval needs to be finite."""
-    return next(n for n in itertools.count(2) if math.isfinite(median_interval(range(n), confidence)[0]))
-
-
-def processes_interval(medians: Sequence[float], confidence: float) -> tuple[float, float]:
-    """Return the interval of the mean of processes' medians, as Student's t of their logarithms.
-
-    Order statistics would need six processes. One process gives an infinite interval.
-    """
-    if len(medians) < 2:
-        return float("-inf"), float("inf")
-    logarithms = [math.log(median) for median in medians]
-    reach = special.stdtrit(len(medians) - 1, (1 + confidence) / 2)
-    half_width = reach * statistics.stdev(logarithms) / math.sqrt(len(medians))
-    centre = statistics.mean(logarithms)
-    return math.exp(centre - half_width), math.exp(centre + half_width)
 
 
 def calibrate(burst: Burst, at_most: int = MOST_CALLS, round_s: float = ROUND_S, iterations: int = 1) -> int:

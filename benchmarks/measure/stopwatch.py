@@ -23,7 +23,7 @@ class Stopwatch:
         finally:
             self._seconds[name] = self._seconds.get(name, 0.0) + perf_counter() - started
 
-    def shares(self) -> dict[str, float]:
+    def spent(self) -> dict[str, float]:
         """Return the seconds of each phase, and of `everything else` since the stopwatch was made."""
         total = perf_counter() - self._started
         return self._seconds | {"everything else": total - sum(self._seconds.values())}

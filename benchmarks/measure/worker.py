@@ -1,7 +1,7 @@
 """The process in which one backend computes: it prepares, checks and times on command.
 
-`python -m benchmarks.measure.worker FD BACKEND DEVICE THREADS` serves requests, pickled pairs (method, arguments), from
-the socket with that file descriptor. It imports one framework and reads no test; all judgement lies with the
+`python -m benchmarks.measure.worker FD BACKEND DEVICE THREADS` serves requests, pickled pairs (method, arguments),
+from the socket with that file descriptor. It imports one framework and reads no test; all judgement lies with the
 process that asks.
 """
 
@@ -13,11 +13,8 @@ import statistics
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from multiprocessing.connection import Connection
-from pathlib import Path
-from threading import get_native_id
-from time import perf_counter, sleep
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -25,9 +22,10 @@ import numpy as np
 import backends
 from backends.catalogue import OPS
 from backends.interface import Allocation, BackendUnavailable, Gap, Mode
-from benchmarks.machine import doubts, memory
+from benchmarks.machine import memory, resources
 from benchmarks.measure import prepared
 from benchmarks.measure.prepared import Invalid, Prepared, outputs, subnormal_share
+from benchmarks.measure.rest import come_to_rest
 from benchmarks.plan.cases import Case
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -40,11 +38,6 @@ SLOW = 1.5
 to another thread can be three times slower until the scheduler has settled the two, which other processes undo."""
 LONG_S = 2e-2
 """A round as long as this needs none: waking up is lost in it."""
-REST_S = 1e-3
-MOST_REST_S = 0.3
-"""Seconds between looks at whether threads still wait for work with a processor to themselves, and of all at most.
-libgomp's do for 10 ms, ONNX Runtime's for 40 to 90: bursts of whoever was next, who then had one of two."""
-_THREADS = Path("/proc/self/task")
 
 
 class Worker:
@@ -81,7 +74,7 @@ class Worker:
 
     def thread_pools(self) -> list[dict[str, Any]]:
         """Return the thread pools in this process."""
-        return doubts.thread_pools()
+        return resources.thread_pools()
 
     def supports(self, op: str, dtype: str, mode: Mode, allocation: Allocation) -> str | None:
         """Return None, or the reason of the gap in the way."""
@@ -233,24 +226,6 @@ class Worker:
                 raise RuntimeError(f"{n_bad} of {output.size} outputs are not finite")
         self._subnormal = max(map(subnormal_share, found))
         return [output[i] for output, i in zip(found, index, strict=True)]
-
-
-def come_to_rest() -> None:
-    """Wait until no other thread of this process runs, or for `MOST_REST_S`; not where /proc does not say."""
-    last = perf_counter() + MOST_REST_S
-    while _another_runs() and perf_counter() < last:
-        sleep(REST_S)
-
-
-def _another_runs() -> bool:
-    """Tell whether a thread beside the caller's computes or spins: at once, as processor times cannot."""
-    own = str(get_native_id())
-    for thread in _THREADS.glob("[0-9]*"):
-        with suppress(OSError):  # it has ended meanwhile
-            state = (thread / "stat").read_text().rpartition(") ")[2][:1]  # proc_pid_stat(5): after (name)
-            if state == "R" and thread.name != own:
-                return True
-    return False
 
 
 def answer(worker: Worker, method: str, arguments: tuple[Any, ...]) -> tuple[str, Any]:

@@ -14,10 +14,13 @@ from typing import Any
 import backends
 from backends.catalogue import find
 from backends.interface import ALLOCATIONS, MODES
-from benchmarks.machine.doubts import cuda_driver_present, default_threads
-from benchmarks.plan.cases import CACHES, DEVICES, DTYPES, PRESETS, TIMINGS, Case, Selection, parse_shape
+from benchmarks.machine.resources import cuda_driver_present, default_threads
+from benchmarks.plan.cases import CACHES, DEVICES, DTYPES, TIMINGS, Case
+from benchmarks.plan.presets import PRESETS
+from benchmarks.plan.selection import Selection
 from benchmarks.record.schema import CASE_KEYS
-from benchmarks.stats.verdicts import Criteria
+from benchmarks.record.shapes import parse_shape
+from benchmarks.stats.effects import Criteria
 
 
 def add_options(add: Callable[..., Any]) -> None:

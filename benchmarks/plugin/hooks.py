@@ -11,18 +11,20 @@ import pytest
 from pytest_benchmark.session import PerformanceRegression
 
 from backends.interface import Allocation, Mode
-from benchmarks import report
-from benchmarks.machine import doubts
+from benchmarks.machine import fingerprint
 from benchmarks.measure.harness import Harness
 from benchmarks.measure.pool import Pool
-from benchmarks.measure.sampling import Rule, least_bursts
-from benchmarks.plan import arguments, cases
+from benchmarks.measure.sampling import Rule
+from benchmarks.plan import arguments, selection
 from benchmarks.plan.cases import Cache, Case, Timing
 from benchmarks.plugin.progress import Progress
-from benchmarks.record import history
+from benchmarks.record import history, shapes
 from benchmarks.record import run as store
-from benchmarks.record.recorder import Recorder, load_run
+from benchmarks.record.journal import load_run
+from benchmarks.record.recorder import Recorder
+from benchmarks.report import files
 from benchmarks.report.terminal.summary import open_console, render_summary
+from benchmarks.stats.intervals import least_bursts
 
 HARNESS = pytest.StashKey[Harness]()
 REPORT = pytest.StashKey[Any]()
@@ -38,7 +40,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     chosen = arguments.chosen(metafunc.config.option)
     wanted = set(metafunc.fixturenames)
     if "shape" in wanted:
-        found = list(cases.timing_cases(chosen))
+        found = list(selection.timing_cases(chosen))
         rows = [tuple((asdict(case) | {"shape": case.shape_label}).values()) for case in found]
         metafunc.parametrize([field.name for field in fields(Case)], rows, ids=list(map(str, found)))
     elif "device" in wanted:
@@ -49,7 +51,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
                 for name, value in zip(("op", "dtype", "backend", "device"), row, strict=True)
                 if name in names
             )
-            for row in cases.correctness_cases(chosen)
+            for row in selection.correctness_cases(chosen)
         ]
         metafunc.parametrize(names, list(dict.fromkeys(picked)))
 
@@ -102,7 +104,7 @@ def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
 @pytest.fixture
 def places(request: pytest.FixtureRequest) -> list[tuple[str, str]]:
     """Return the backends that the command line selects, each with its devices."""
-    return cases.places(arguments.chosen(request.config.option))
+    return selection.places(arguments.chosen(request.config.option))
 
 
 @pytest.fixture
@@ -118,7 +120,7 @@ def case(
     timing: Timing,
 ) -> Case:
     """Return the case that a test id names."""
-    return Case(op, mode, dtype, cases.parse_shape(shape), backend, device, allocation, cache, timing)
+    return Case(op, mode, dtype, shapes.parse_shape(shape), backend, device, allocation, cache, timing)
 
 
 @pytest.fixture(scope="session")
@@ -142,12 +144,12 @@ def _planned(items: Sequence[pytest.Item]) -> Iterator[Case]:
     for item in items:
         params = item.callspec.params if hasattr(item, "callspec") else {}
         if "shape" in params:
-            yield Case(**{**params, "shape": cases.parse_shape(params["shape"])})
+            yield Case(**{**params, "shape": shapes.parse_shape(params["shape"])})
 
 
 def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
     """Keep out of pytest-benchmark's JSON what differs on every run."""
-    doubts.without_volatile(machine_info)
+    fingerprint.without_volatile(machine_info)
 
 
 @pytest.hookimpl(trylast=True)
@@ -159,7 +161,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     results, recorder = session.config.option.results, harness.recorder
     if recorder.n_cases:
         run = store.with_certificates(load_run(recorder.path), store.read_accuracy(results / "accuracy"))
-        written = report.write(run, results / "latest")
+        written = files.write(run, results / "latest")
         if run.saved_as:
             try:
                 history.append(run.records, results)
@@ -170,7 +172,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.config.stash[REPORT] = (run, written["report.html"])
     elif recorder.n_searched:
         run = load_run(recorder.path)
-        written = report.write_accuracy(run.accuracy, results / "accuracy")
+        written = files.write_accuracy(run.accuracy, results / "accuracy")
         session.config.stash[REPORT] = (run, written["accuracy.md"])
 
 

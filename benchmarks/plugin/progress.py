@@ -23,8 +23,8 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks import quantities
-from benchmarks.plan import cases
 from benchmarks.plan.cases import Case
+from benchmarks.record import shapes
 from benchmarks.report.terminal.glyphs import spelled
 from benchmarks.report.terminal.summary import open_console
 
@@ -278,7 +278,7 @@ def _group(item: pytest.Item) -> str:
     """Return the name of what the item is a part of: cases that are compared, or a function's tests of an op."""
     params = _params(item)
     if "shape" in params:
-        return Case(**{**params, "shape": cases.parse_shape(params["shape"])}).group
+        return Case(**{**params, "shape": shapes.parse_shape(params["shape"])}).group
     function = getattr(item, "originalname", item.name).removeprefix("test_").replace("_", " ")
     return ", ".join(filter(None, [params.get("op", ""), function]))
 

@@ -1,19 +1,11 @@
-"""A run as a whole, and the journal that survives when the run does not.
-
-The journal is a text file of one JSON object a line, on disk before the next group of cases starts. JSON knows no
-NaN and no infinities: NaN is written as null, which reads as "not measured", and infinities as the strings
-"Infinity" and "-Infinity", which `records.to_frame` reads back as numbers in columns of numbers.
-"""
+"""A run as a whole: what was measured, on which machine, by which command."""
 
 from __future__ import annotations
 
-import json
-import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import pandas as pd
 
@@ -101,47 +93,3 @@ def read_accuracy(directory: Path) -> pd.DataFrame:
     frame = pd.read_csv(path) if path.exists() else pd.DataFrame()
     rows = [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
     return to_frame(rows, ACCURACY_COLUMNS)
-
-
-def write_journal_line(file: TextIO, record: Mapping[str, object]) -> None:
-    """Append `record` to an open journal and wait until it is on disk."""
-    file.write(json.dumps(plain(record), allow_nan=False) + "\n")
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def read_journal(path: Path) -> list[dict[str, object]]:
-    """Return the records of a journal; a last line cut short by the end of its run is left out.
-
-    Any other line that is not a JSON object raises ValueError with its number.
-    """
-    records: list[dict[str, object]] = []
-    lines = path.read_bytes().split(b"\n")
-    for i, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            if i == len(lines):  # no newline followed: the run ended in the middle of this line
-                break
-            raise ValueError(f"{path}:{i}: is not JSON: {error}") from error
-        if not isinstance(record, dict):
-            raise ValueError(f"{path}:{i}: must be a JSON object; got {type(record).__name__}")  # noqa: TRY004 - the file is wrong
-        records.append(record)
-    return records
-
-
-def plain(value: Any) -> Any:
-    """Return a value as JSON has it: NaN and what is missing as None, infinities as strings."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(inner) for inner in value]
-    if value is pd.NA:
-        return None
-    if hasattr(value, "item"):  # a NumPy scalar
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    return value

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.quantities import listing
-from benchmarks.record.recorder import JOURNALS, load_run
+from benchmarks.record.journal import JOURNALS, load_run
 from benchmarks.record.run import Run, burst_frame, read_accuracy
 from benchmarks.record.schema import COLUMNS, to_frame
 

@@ -9,8 +9,30 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-CASE_KEYS = ("op", "mode", "dtype", "shape", "backend", "device", "allocation", "cache", "timing")
+from benchmarks.stats.verdicts import VERDICT_COLUMNS
+
+DEFAULTS: Mapping[str, str] = {"allocation": "fresh", "cache": "hot", "timing": "latency"}
+"""The policies of a measurement, each with its default."""
+POLICIES = tuple(DEFAULTS)
+CASE_KEYS = ("op", "mode", "dtype", "shape", "backend", "device", *POLICIES)
 """The columns that tell cases apart: two runs' rows that agree in them measured the same thing."""
+CASE = ("op", "mode", "dtype", "device", "shape", "n_elements", *POLICIES)
+"""What two results must share to be compared."""
+MODES = ("forward", "backward", "forward+backward")
+COMPARISON_COLUMNS = (*CASE_KEYS, *VERDICT_COLUMNS)
+"""What became of each case between a base and a head."""
+SITTING_COLUMNS = (
+    *CASE_KEYS,
+    "sitting",
+    "base_s",
+    "head_s",
+    "effect",
+    "pairs",
+    "base_status",
+    "head_status",
+    "reason",
+)
+"""`effect` is the logarithm of head's time over base's, from `pairs` comparisons; statuses are a record's."""
 
 
 @dataclass(frozen=True)

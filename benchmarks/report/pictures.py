@@ -19,7 +19,8 @@ import pandas as pd
 
 from benchmarks import quantities
 from benchmarks.analysis import peers, tables
-from benchmarks.analysis.policies import POLICIES
+from benchmarks.record import schema
+from benchmarks.record.schema import POLICIES
 from benchmarks.report.palette import Style
 from benchmarks.report.sections.heatmap import shade
 from benchmarks.report.views import View, by_device, split
@@ -151,7 +152,7 @@ def _winner_pages(view: View, rated: pd.DataFrame, looks: Looks) -> Iterator[Fig
 
 def _winners(records: pd.DataFrame, rated: pd.DataFrame) -> pd.DataFrame:
     """Return the fastest of each case, and how much faster: than the baseline or, without one, the runner-up."""
-    keys = [*tables.CASE, "fastest"]
+    keys = [*schema.CASE, "fastest"]
     facts = rated.rename(columns={"backend": "fastest"})[[*keys, "device_name", "speedup", "doubt"]]
     found = tables.best(records).merge(facts, on=keys, how="left")
     over_baseline = bool(found["speedup"].notna().any())

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from benchmarks.analysis import tables
-from benchmarks.analysis.policies import POLICIES
+from benchmarks.record.schema import POLICIES
 
 Facets = Mapping[str, str]
 """What a view shows, by the name of what a reader may choose: `{"dtype": "float32", "device": "cpu"}`."""

@@ -8,44 +8,36 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 
 import pandas as pd
 
-from benchmarks.record.schema import CASE_KEYS
 from benchmarks.stats import verdicts
-from benchmarks.stats.verdicts import AMBIGUOUS, COMPARISON_COLUMNS, Criteria, estimate_mean, judge
+from benchmarks.stats.effects import Criteria, estimate_mean
+from benchmarks.stats.verdicts import AMBIGUOUS, VERDICT_COLUMNS, judge
 
 LOOKS = (3, 5, 8, 12)
-"""Verdicts are passed after so many sittings; who is still undecided after the last stays so."""
+"""Numbers of sittings after which verdicts are passed. A case that is undecided after the last stays so."""
 LEAST_FOR_CHANGE = 5
 """Nothing is called slower or faster after fewer sittings. A call that takes one of two speeds in each process, by
 chance, looks three times slower in three sittings running with a chance of 1 in 64, in five with 1 in 1,024."""
 RECURRENCES = 2
-"""A failure counts when it has happened in so many sittings."""
-SITTING_COLUMNS = (
-    *CASE_KEYS,
-    "sitting",
-    "base_s",
-    "head_s",
-    "effect",
-    "pairs",
-    "base_status",
-    "head_status",
-    "reason",
-)
-"""`effect` is the logarithm of head's time over base's, from `pairs` comparisons; statuses are a record's."""
+"""A failure counts when it has happened in two sittings."""
 
 
-def conclude(sittings: pd.DataFrame, criteria: Criteria) -> pd.DataFrame:
-    """Return a verdict for each case of `sittings` (SITTING_COLUMNS), with COMPARISON_COLUMNS.
+def conclude(sittings: pd.DataFrame, by: Sequence[str], criteria: Criteria) -> pd.DataFrame:
+    """Return a verdict for each case, with the columns `by` that tell cases apart and VERDICT_COLUMNS.
 
+    A row of `sittings` holds, beside those, the seconds of both sides (`base_s`, `head_s`), the logarithm of
+    head's time over base's (`effect`), and why there is none (`base_status`, `head_status`, `reason`).
     The interval is that of the mean effect over sittings. Evidence for a change is corrected for having been
     looked at up to `len(LOOKS)` times (Bonferroni), and then for the number of cases (Benjamini-Hochberg).
     """
-    grouped = sittings.groupby(list(CASE_KEYS), sort=False, dropna=False)
-    rows = [dict(zip(CASE_KEYS, key, strict=True)) | _of_case(each, criteria) for key, each in grouped]
-    cases = pd.DataFrame(rows, columns=[name for name in COMPARISON_COLUMNS if name != "q"])
-    return judge(cases, criteria)[list(COMPARISON_COLUMNS)]
+    grouped = sittings.groupby(list(by), sort=False, dropna=False)
+    rows = [dict(zip(by, key, strict=True)) | _of_case(each, criteria) for key, each in grouped]
+    columns = [*by, *VERDICT_COLUMNS]
+    cases = pd.DataFrame(rows, columns=[name for name in columns if name != "q"])
+    return judge(cases, criteria)[columns]
 
 
 def undecided(cases: pd.DataFrame) -> pd.DataFrame:

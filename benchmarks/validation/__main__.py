@@ -8,7 +8,7 @@ from pathlib import Path
 
 from backends.interface import MODES
 from benchmarks.analysis import leads
-from benchmarks.machine.doubts import default_threads
+from benchmarks.machine.resources import default_threads
 from benchmarks.plan.arguments import fraction, positive
 from benchmarks.validation import agreement, coverage, efficiency, naive, picture, power
 

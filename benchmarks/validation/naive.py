@@ -25,7 +25,7 @@ from benchmarks import quantities
 from benchmarks.check import accuracy, search
 from benchmarks.measure.sampling import Sampling, combine, take_turns
 from benchmarks.plan import inputs
-from benchmarks.plan.cases import default_shape
+from benchmarks.record.shapes import default_shape
 from benchmarks.stats.ratios import ratio_interval
 from benchmarks.validation import kernels
 

@@ -21,7 +21,8 @@ from benchmarks.measure.sides import Side
 from benchmarks.plan import inputs
 from benchmarks.plan.cases import Case
 from benchmarks.quantities import plural
-from benchmarks.stats.verdicts import REGRESSIONS, Criteria
+from benchmarks.stats.effects import Criteria
+from benchmarks.stats.verdicts import REGRESSIONS
 from benchmarks.validation import kernels
 from benchmarks.validation.load import bursty_load
 
@@ -103,7 +104,7 @@ def slowed(folder: Path, share: float) -> Path:
     The loop's length is measured here and now, beside the kernel: `ab` must find it, whatever it is called.
     """
     shutil.copytree(sides.OWN / "backends", folder / "backends", ignore=shutil.ignore_patterns("__pycache__"))
-    module = folder / "backends" / "numpy_backend.py"
+    module = folder / "backends" / "numpy" / "backend.py"
     source = module.read_text(encoding="utf-8")
     module.write_text(source + _SLOWER.format(op=SLOWED.op, n=_loop_length(share)), encoding="utf-8")
     return folder

@@ -16,9 +16,9 @@ import pandas as pd
 
 from benchmarks import quantities
 from benchmarks.analysis import tables
-from benchmarks.analysis.crossovers import crossovers
-from benchmarks.analysis.policies import POLICIES
-from benchmarks.machine.roofline import READ_ONLY
+from benchmarks.analysis.ranges import crossovers
+from benchmarks.machine.bandwidth import READ_ONLY
+from benchmarks.record.schema import POLICIES
 from benchmarks.report.pages.command import restated
 from benchmarks.report.palette import Style
 from benchmarks.report.views import Facets, split

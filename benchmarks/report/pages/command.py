@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
-from benchmarks.analysis.policies import DEFAULTS
-from benchmarks.plan.cases import is_default_shape, parse_shape
+from benchmarks.record.schema import DEFAULTS
+from benchmarks.record.shapes import is_default_shape, parse_shape
 
 _OPTIONS = {
     "op": "op",

@@ -12,22 +12,11 @@ import pandas as pd
 from benchmarks import quantities
 from benchmarks.analysis import tables
 from benchmarks.analysis.errors import accurate, front, prices
-from benchmarks.analysis.policies import POLICIES
+from benchmarks.record.schema import POLICIES
+from benchmarks.report.cells import MAX_ROWS, Cell, Column, Row, Table, fill, measure, named, text, whole
 from benchmarks.report.pages.charts import MARGIN, Board, Figure, Panel
 from benchmarks.report.pages.command import restated
 from benchmarks.report.palette import Style
-from benchmarks.report.sections.results import (
-    MAX_ROWS,
-    Cell,
-    Column,
-    Row,
-    Table,
-    fill,
-    measure,
-    named,
-    text,
-    whole,
-)
 
 LEAST_ULP, MOST_ULP = 0.1, 1e8
 """The ends of the axis of errors: smaller ones, down to none, and larger ones, up to infinite, are drawn there."""

@@ -10,16 +10,16 @@ import pandas as pd
 
 from benchmarks import quantities
 from benchmarks.analysis import runs_summary, tables
-from benchmarks.analysis.policies import POLICIES
 from benchmarks.analysis.runs import Labelled, fastest, flat, gather
+from benchmarks.record.atomic import replace
 from benchmarks.record.run import Run
-from benchmarks.report import replace
+from benchmarks.record.schema import POLICIES
+from benchmarks.report.cells import Row, Table
 from benchmarks.report.pages import report, shell
 from benchmarks.report.pages.charts import MARGIN, SPEED_COLUMNS, Board, Figure, Panel, axes, speed_line
 from benchmarks.report.palette import Style, in_turn
 from benchmarks.report.sections import machine as fingerprint
 from benchmarks.report.sections import runs as runs_tables
-from benchmarks.report.sections.results import Row, Table
 from benchmarks.report.text.markdown import escape, from_table
 from benchmarks.report.views import Facets, View, choose
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from benchmarks import quantities
 from benchmarks.judge.trend import Change, Metric, Point, Series, telling
+from benchmarks.report.cells import Cell, Table
 from benchmarks.report.pages import shell
 from benchmarks.report.pages.charts import MARGIN, Board, Figure, Panel
 from benchmarks.report.palette import Style, styles
-from benchmarks.report.sections.results import Cell, Table
 from benchmarks.report.text import trend
 
 _AXES = {

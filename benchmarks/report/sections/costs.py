@@ -9,8 +9,8 @@ import pandas as pd
 
 from benchmarks import quantities
 from benchmarks.analysis import costs, tables
-from benchmarks.analysis.policies import POLICIES
-from benchmarks.report.sections.results import Cell, Column, Row, Table, fill, measure, text, whole
+from benchmarks.record.schema import POLICIES
+from benchmarks.report.cells import Cell, Column, Row, Table, fill, measure, text, whole
 
 
 def overheads(rows: pd.DataFrame) -> Table:

@@ -10,20 +10,8 @@ import pandas as pd
 from benchmarks import quantities
 from benchmarks.analysis import tables
 from benchmarks.analysis.devices import pays_from
-from benchmarks.analysis.policies import POLICIES
-from benchmarks.report.sections.results import (
-    MAX_ROWS,
-    Cell,
-    Column,
-    Row,
-    Table,
-    doubted,
-    fill,
-    measure,
-    named,
-    text,
-    whole,
-)
+from benchmarks.record.schema import POLICIES
+from benchmarks.report.cells import MAX_ROWS, Cell, Column, Row, Table, doubted, fill, measure, named, text, whole
 
 
 def break_even(beside: pd.DataFrame) -> Table:

@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 
 from benchmarks import quantities
-from benchmarks.analysis import tables
+from benchmarks.analysis import tables, troubles
 from benchmarks.analysis.summary import ENDINGS, first_line
+from benchmarks.record import schema
 from benchmarks.report.views import Facets, View
 
 FULL_SHADE = 4.0
@@ -112,7 +113,7 @@ def _cells(view: View, rated: pd.DataFrame, size: str) -> dict[Place, Cell]:
     winners = {}
     for row in tables.best(view.records, across_devices=across).to_dict("records"):
         winners[(row["op"], row[size])] = (set(row["contenders"].split(", ")), bool(row["tie"]))
-    keys = [*tables.CASE, "backend"]
+    keys = [*schema.CASE, "backend"]
     shown = tables.measured(view.records)[keys].merge(rated, on=keys, how="left")
     for row in shown.to_dict("records"):
         where = place(row)
@@ -153,5 +154,5 @@ def _absent(records: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
     return [
         f"{quantities.listing(row['backends'])} ({ENDINGS.get(row['status'], row['status'])}: "
         f"{first_line(row['reason']) or 'no reason given'})"
-        for row in tables.problems(bad).to_dict("records")
+        for row in troubles.problems(bad).to_dict("records")
     ]

@@ -9,9 +9,9 @@ import pandas as pd
 
 from benchmarks import quantities
 from benchmarks.analysis import tables
-from benchmarks.analysis.policies import POLICIES
 from benchmarks.record.run import Run
-from benchmarks.report.sections.results import Cell, Row, Table, text
+from benchmarks.record.schema import POLICIES
+from benchmarks.report.cells import Cell, Row, Table, text
 
 
 def policies(records: pd.DataFrame) -> list[tuple[str, str]]:

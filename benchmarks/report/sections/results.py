@@ -3,64 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
 import pandas as pd
 
 from benchmarks import quantities
-from benchmarks.analysis import tables
+from benchmarks.analysis import tables, troubles
 from benchmarks.analysis.limits import FACTS, NEAR
-from benchmarks.analysis.policies import POLICIES, combinations, side_by_side
+from benchmarks.analysis.policies import combinations, side_by_side
 from benchmarks.analysis.summary import ENDINGS, first_line
-from benchmarks.report.views import Facets
-
-MAX_ROWS = 1000
-"""Rows of the full tables in the page; the CSV files always hold all."""
-
-Row = Mapping[Hashable, Any]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One text, the number that it sorts by, and a class that styles it."""
-
-    text: str
-    sort: float | None = None
-    style: str = ""
-    tip: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    """Headings and rows of cells; `numeric` says which columns hold numbers."""
-
-    headings: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    numeric: tuple[bool, ...] = ()
-    label: str = ""
-    facets: Facets = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column yet to be filled: its heading, the cell that a row has there, and whether it holds numbers."""
-
-    heading: str
-    cell: Callable[[Row], Cell]
-    numeric: bool = True
-
-
-def fill(columns: Sequence[Column], rows: pd.DataFrame, label: str = "") -> Table:
-    """Return the table of `columns` with a line for each of `rows`."""
-    return Table(
-        tuple(column.heading for column in columns),
-        tuple(tuple(column.cell(row) for column in columns) for row in rows.to_dict("records")),
-        tuple(column.numeric for column in columns),
-        label,
-    )
+from benchmarks.record import schema
+from benchmarks.record.schema import POLICIES
+from benchmarks.report.cells import MAX_ROWS, Cell, Column, Row, Table, doubted, fill, measure, named, text, whole
 
 
 def accuracy(rows: pd.DataFrame) -> list[Table]:
@@ -137,7 +91,7 @@ def problems(records: pd.DataFrame, checks: pd.DataFrame) -> Table:
             Cell(row["reason"].strip() or "no reason given", style="reason"),
         )
         for what, rows in (("timing", records), ("accuracy", checks))
-        for row in tables.problems(rows).to_dict("records")
+        for row in troubles.problems(rows).to_dict("records")
     ]
     headings = ("what", "of", "backend", "device", "op", "cases", "why")
     return Table(headings, tuple(lines), (False, False, False, False, False, True, False))
@@ -152,7 +106,7 @@ def doubts(records: pd.DataFrame) -> Table:
         Column("op", lambda row: Cell(quantities.listing(row["ops"], 5)), numeric=False),
         Column("results", lambda row: whole(row["n_cases"])),
     ]
-    return fill(columns, tables.doubts(records))
+    return fill(columns, troubles.doubts(records))
 
 
 def side(records: pd.DataFrame) -> Table:
@@ -173,7 +127,7 @@ def side(records: pd.DataFrame) -> Table:
 def limits(shares: pd.DataFrame) -> Table:
     """Return how close each backend comes to the limit, of `limits.closeness`, up to `MAX_ROWS`."""
     told = ("op", "mode", *tables.telling(shares, ("dtype", "device", *POLICIES, "shape")))
-    names = [name for name in shares.columns if name not in {*tables.CASE, *FACTS}]
+    names = [name for name in shares.columns if name not in {*schema.CASE, *FACTS}]
     columns = [
         *map(named, told),
         Column("elements", lambda row: whole(row["n_elements"])),
@@ -226,7 +180,7 @@ def _ratio(label: str, row: Row) -> Cell:
 
 def results(records: pd.DataFrame, rated: pd.DataFrame) -> Table:
     """Return every case with its result, up to `MAX_ROWS`; what all cases share moves to the label."""
-    keys = [*tables.CASE, "backend"]
+    keys = [*schema.CASE, "backend"]
     by_case = {tuple(row[k] for k in keys): row for row in rated[[*keys, "speedup", "doubt"]].to_dict("records")}
     varied = tables.telling(records, ("device", "dtype", *POLICIES, "shape"))
     shared = [text(records[name].iloc[0]) for name in ("dtype", "device") if name not in varied and len(records)]
@@ -254,11 +208,6 @@ def results(records: pd.DataFrame, rated: pd.DataFrame) -> Table:
     return fill(columns, records.head(MAX_ROWS), ", ".join(["Every case", *shared]))
 
 
-def named(name: str) -> Column:
-    """Return the column of a fact that is text, under its own name."""
-    return Column(name, lambda row: Cell(text(row[name])), numeric=False)
-
-
 _ON_DEVICE = Column("of it on the device", lambda row: measure(row["device_s"], quantities.seconds))
 
 
@@ -271,23 +220,3 @@ def _status(row: Row) -> Cell:
     if row["status"] == "ok":
         return Cell("ok")
     return Cell(text(row["status"]), style="bad", tip=first_line(text(row["reason"])))
-
-
-def doubted(cell: Cell, warning: object) -> Cell:
-    """Return `cell` with the mark of a doubtful number, and why, where there is a warning."""
-    return replace(cell, text=f"~{cell.text}", tip=f"doubtful: {warning}") if cell.text and text(warning) else cell
-
-
-def measure(value: float, form: Callable[[float], str]) -> Cell:
-    """Return a number in its form; empty where it was not measured."""
-    return Cell("" if math.isnan(value) else form(value), float(value))
-
-
-def whole(value: Any) -> Cell:
-    """Return a whole number; empty where it is not known."""
-    return Cell("") if pd.isna(value) else Cell(quantities.count(int(value)), float(value))
-
-
-def text(value: object) -> str:
-    """Return what a cell holds as text; empty where it holds nothing."""
-    return "" if value is None or pd.isna(value) else str(value)  # type: ignore[call-overload]

@@ -9,10 +9,10 @@ import pandas as pd
 
 from benchmarks import quantities
 from benchmarks.analysis import tables
-from benchmarks.analysis.policies import POLICIES
 from benchmarks.analysis.runs import KEYS, MEASURED, OPEN_KEYS, Labelled, gaps, started
+from benchmarks.record.schema import POLICIES
+from benchmarks.report.cells import Cell, Column, Row, Table, doubted, fill, measure, named, text, whole
 from benchmarks.report.sections import machine as fingerprint
-from benchmarks.report.sections.results import Cell, Column, Row, Table, doubted, fill, measure, named, text, whole
 
 CASES_BY = ("mode", "dtype", "device", *POLICIES, "backend")
 """What a table of cases is chosen by: the rest, op and size, are its rows."""

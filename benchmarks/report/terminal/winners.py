@@ -14,9 +14,10 @@ from rich.text import Text
 
 from benchmarks import quantities
 from benchmarks.analysis import tables
-from benchmarks.analysis.policies import DEFAULTS
 from benchmarks.analysis.ranges import GROUP, Range, by_group
 from benchmarks.analysis.summary import tally_sentences
+from benchmarks.record import schema
+from benchmarks.record.schema import DEFAULTS
 
 Say = Callable[..., Text]
 """`say(sentence, style="")` returns text in signs that the terminal has."""
@@ -110,7 +111,7 @@ def _columns(*, alone: bool) -> list[list[str]]:
 
 def _lines(records: pd.DataFrame, winners: pd.DataFrame, keys: Sequence[str]) -> Iterator[_Line]:
     speedups = (
-        tables.rate(records, baseline_device="cpu").set_index([*tables.CASE, "backend"])["speedup"].to_dict()
+        tables.rate(records, baseline_device="cpu").set_index([*schema.CASE, "backend"])["speedup"].to_dict()
     )
     for shared, found in by_group(records, winners):
         label = tuple(shared[key] for key in keys)
@@ -131,7 +132,7 @@ def _where(part: Range) -> str:
 
 def _cells(part: Range, speedups: Mapping[Any, float]) -> dict[str, str]:
     case = part.cases[-1]
-    speedup = float(speedups[tuple(case[key] for key in (*tables.CASE, "fastest"))])
+    speedup = float(speedups[tuple(case[key] for key in (*schema.CASE, "fastest"))])
     rival: str = "" if pd.isna(case["runner_up"]) else case["runner_up"]
     doubtful = any(each["doubtful"] for each in part.cases)
     names = _names(part.winners, case["fastest"])

@@ -14,12 +14,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.analysis.policies import DEFAULTS
 from benchmarks.quantities import number, plural, seconds
-from benchmarks.record.schema import CASE_KEYS
+from benchmarks.record.schema import CASE_KEYS, DEFAULTS
 from benchmarks.report.text.markdown import escape
 from benchmarks.stats import verdicts
-from benchmarks.stats.verdicts import Criteria
+from benchmarks.stats.effects import Criteria
 
 QUIET = (verdicts.SAME, verdicts.UNAVAILABLE)
 """Verdicts that are counted and not listed."""

@@ -13,7 +13,8 @@ import pandas as pd
 from benchmarks import quantities
 from benchmarks.analysis import peers, tables
 from benchmarks.analysis.limits import FACTS
-from benchmarks.analysis.policies import POLICIES
+from benchmarks.record import schema
+from benchmarks.record.schema import POLICIES
 from benchmarks.report.text.markdown import doubtful
 
 _PAGE_ROWS = 45
@@ -64,7 +65,7 @@ def speedups(records: pd.DataFrame) -> str:
 
 def limits(records: pd.DataFrame, shares: pd.DataFrame) -> str:
     """Return the shares of the bandwidth limit, of `limits.closeness`, as a LaTeX table, the largest in bold."""
-    wide = shares.set_index(list(tables.CASE)).drop(columns=list(FACTS))
+    wide = shares.set_index(list(schema.CASE)).drop(columns=list(FACTS))
     return _table(records, wide, "Share of the memory-bandwidth limit", "warning", quantities.percent, "max")
 
 

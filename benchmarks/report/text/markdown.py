@@ -14,7 +14,8 @@ from benchmarks.analysis import tables
 from benchmarks.analysis.limits import FACTS, LARGE, means, sentences
 from benchmarks.analysis.peers import mean_lead
 from benchmarks.analysis.policies import combinations, side_by_side
-from benchmarks.report.sections.results import Table
+from benchmarks.record import schema
+from benchmarks.report.cells import Table
 
 
 def escape(text: str) -> str:
@@ -74,7 +75,7 @@ def _time(row: Mapping[Hashable, Any], label: str) -> str:
 
 def limits(shares: pd.DataFrame) -> str:
     """Return how close each backend comes to the limit, from `limits.closeness`: means, then a table."""
-    names = [name for name in shares.columns if name not in {*tables.CASE, *FACTS}]
+    names = [name for name in shares.columns if name not in {*schema.CASE, *FACTS}]
     told = ["op", "mode", *tables.telling(shares, ("dtype", "device", "allocation", "cache", "timing", "shape"))]
     rows = []
     for row in shares.to_dict("records"):
@@ -191,7 +192,7 @@ def _error(row: pd.Series) -> str:
 def doubtful(records: pd.DataFrame, column: str) -> set[tuple[object, ...]]:
     """Return the case and backend of every row whose `column`, of `tables.rate`, says something."""
     rows = tables.rate(records, baseline_device="cpu")
-    return set(rows.loc[rows[column] != "", [*tables.CASE, "backend"]].itertuples(index=False, name=None))
+    return set(rows.loc[rows[column] != "", [*schema.CASE, "backend"]].itertuples(index=False, name=None))
 
 
 def _table(

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from benchmarks import quantities
 from benchmarks.judge.trend import SERIES_KEYS, Change, Point, Series, telling, values
-from benchmarks.record.run import plain
+from benchmarks.record.journal import plain
 from benchmarks.report.text.markdown import escape
 from benchmarks.stats.shifts import logarithms
 

@@ -1,0 +1,83 @@
+"""The fingerprint: what identifies a machine and its libraries; no host or user name."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import psutil
+
+from benchmarks.machine import environment
+from benchmarks.machine.resources import last_level_cache_bytes
+
+PACKAGES = ("numpy", "scipy", "numba", "jax", "jaxlib", "torch", "pandas", "pytest", "pytest-benchmark")
+"""Packages whose versions identify an environment."""
+
+
+def fingerprint(threads: int) -> dict[str, Any]:
+    """Return what identifies the machine and its libraries; no host or user name.
+
+    `machine_id` is a hash of the hardware and operating system alone, and so survives an upgrade of a library.
+    """
+    import cpuinfo  # takes a second: only when a run is recorded
+
+    cpu = cpuinfo.get_cpu_info()
+    hardware = {
+        "cpu": cpu.get("brand_raw", platform.processor() or "unknown"),
+        "architecture": platform.machine(),
+        "cores": psutil.cpu_count(logical=False),
+        "logical_cpus": psutil.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+        "system": platform.system(),
+    }
+    return {
+        "machine_id": hashlib.sha256(repr(sorted(hardware.items())).encode()).hexdigest()[:12],
+        **hardware,
+        "l2_cache_bytes": cpu.get("l2_cache_size"),
+        "l3_cache_bytes": cpu.get("l3_cache_size"),
+        "last_level_cache_bytes": last_level_cache_bytes(),
+        "vector_extensions": ", ".join(
+            f for f in ("avx", "avx2", "avx512f", "neon", "sve") if f in cpu.get("flags", ())
+        ),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "threads": threads,
+        "cpus_allowed": environment.processors_allowed(),
+        "cpu_quota": environment.cpu_quota(),
+        "memory_limit_bytes": environment.memory_limit_bytes(),
+        # Only x86 processors say so.
+        "virtual_machine": "hypervisor" in cpu["flags"] if "sse2" in cpu.get("flags", ()) else None,
+        "governor": environment.governor(),
+        "boost": environment.boost(),
+        "transparent_huge_pages": environment.huge_pages(),
+        "swap_used_bytes": environment.swap_used_bytes(),
+        "gpus": None if (gpus := environment.gpus()) is None else [asdict(gpu) for gpu in gpus],
+        "load_average_1min": round(os.getloadavg()[0], 2),
+        "packages": _versions(),
+    }
+
+
+def without_volatile(machine_info: dict[str, Any]) -> None:
+    """Remove from pytest-benchmark's `machine_info` what differs between runs of one machine, and its name.
+
+    The current clock rate changes every time and would make every comparison warn.
+    """
+    machine_info.pop("node", None)
+    cpu = machine_info.get("cpu", {})
+    for key in [key for key in cpu if key.startswith("hz_actual")]:
+        del cpu[key]
+
+
+def _versions() -> Mapping[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found

@@ -1,0 +1,81 @@
+"""Limits: each device's bandwidth, measured before its first case, again in doubt, and at the end of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from subprocess import SubprocessError
+from typing import Any
+
+from benchmarks.check.accuracy import Verdict
+from benchmarks.machine import bandwidth, roofline
+from benchmarks.machine.bandwidth import Bandwidth
+from benchmarks.measure import plausibility
+from benchmarks.measure.pool import CaseError, Pool
+from benchmarks.measure.stopwatch import Stopwatch
+from benchmarks.plan import inputs
+from benchmarks.plan.cases import Case
+from benchmarks.record.recorder import Recorder
+
+MOST = 4
+"""A device whose bandwidth was measured four times is not measured again for an implausible case."""
+
+
+@dataclass
+class Limits:
+    """Measures and records devices' bandwidths, up to the bytes that the largest of `planned` cases moves."""
+
+    pool: Pool
+    recorder: Recorder
+    watch: Stopwatch
+    planned: Sequence[Case] = ()
+    _found: dict[str, list[Bandwidth]] = field(default_factory=dict)
+
+    def of(self, device: str) -> Bandwidth | None:
+        """Return a device's bandwidth, measured before its first case; None where that fails."""
+        if device not in self._found:
+            self._found[device] = []
+            self._measure(device)
+        return next(iter(self._found[device]), None)
+
+    def exceeded(self, seen: Mapping[str, Any], verdicts: Sequence[Verdict]) -> str | None:
+        """Return why a case is faster than its device, whose bandwidth is measured again before it is believed.
+
+        Another program may have disturbed the measurements so far: the fastest of them counts.
+        """
+        device = seen["device"]
+        known = self._found[device]
+        if not known:
+            return None
+        reason = plausibility.too_fast(seen, bandwidth.fastest(known), verdicts)
+        if reason and len(known) < MOST:
+            self._measure(device)
+            reason = plausibility.too_fast(seen, bandwidth.fastest(known), verdicts)
+        return reason
+
+    def measure_again(self) -> None:
+        """Measure again what was measured; where it has moved, a third time, which says what to believe."""
+        for device, found in self._found.items():
+            if found:
+                self._measure(device)
+                if roofline.settle([{"device": device, **asdict(each)} for each in found])["rejected"].any():
+                    self._measure(device)
+
+    def _measure(self, device: str) -> None:
+        with self.watch.phase("bandwidth"), suppress(CaseError, SubprocessError, OSError):
+            needed = [inputs.bytes_needed(case) for case in self.planned] or [bandwidth.LADDER[-1]]
+            ladder = bandwidth.steps(max(needed))
+            on_host = device == "cpu"
+            found = bandwidth.measure_host(self.pool.threads, ladder) if on_host else self._copies(device, ladder)
+            if found:
+                self._found[device].append(found)
+                self.recorder.bandwidth(device, found)
+
+    def _copies(self, device: str, ladder: Sequence[int]) -> Bandwidth | None:
+        """Return the bandwidth of the backends' own copies: the fastest is what the device can do."""
+        places = [backend for backend, place in self.pool.started() if place == device]
+        found = [self.pool.call(backend, device, "copy_seconds", ladder) for backend in places]
+        if not found:
+            return None
+        return bandwidth.from_seconds([min(seconds) for seconds in zip(*found, strict=True)], ladder)

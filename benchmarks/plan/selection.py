@@ -1,0 +1,82 @@
+"""The selection: what the command line asked for, and the cases that follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+import backends
+from backends.catalogue import OPS
+from backends.interface import Allocation, Mode
+from benchmarks.plan.cases import DTYPES, Cache, Case, Timing
+from benchmarks.plan.presets import PRESETS
+from benchmarks.record.shapes import default_shape
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the command line asked for; an empty tuple leaves the choice to the preset."""
+
+    preset: str = "quick"
+    ops: tuple[str, ...] = ()
+    backends: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ("cpu",)
+    dtypes: tuple[str, ...] = ()
+    sizes: tuple[int, ...] = ()
+    whole_shapes: tuple[tuple[int, ...], ...] = ()
+    modes: tuple[Mode, ...] = ()
+    allocations: tuple[Allocation, ...] = (Case.allocation,)
+    caches: tuple[Cache, ...] = (Case.cache,)
+    timings: tuple[Timing, ...] = (Case.timing,)
+
+    def resolve(self) -> Selection:
+        """Return the selection with the preset's choices filled in."""
+        preset = PRESETS[self.preset]
+        return replace(
+            self,
+            ops=self.ops or preset.ops,
+            backends=self.backends or backends.names(),
+            dtypes=self.dtypes or preset.dtypes,
+            modes=self.modes or preset.modes,
+        )
+
+    def shapes(self, op: str) -> tuple[tuple[int, ...], ...]:
+        """Return the shapes to time `op` at: those that were asked for, and those of the sizes that were."""
+        preset = PRESETS[self.preset]
+        if not (self.sizes or self.whole_shapes) and preset.shapes and op in preset.shapes:
+            return preset.shapes[op]
+        usual = () if self.whole_shapes else preset.sizes or PRESETS["quick"].sizes
+        of_sizes = (default_shape(OPS[op], n) for n in self.sizes or usual)
+        return tuple(dict.fromkeys((*of_sizes, *self.whole_shapes)))
+
+
+def timing_cases(selection: Selection) -> Iterator[Case]:
+    """Yield the cases of a selection, those to be compared with each other side by side."""
+    chosen = selection.resolve()
+    places = _places(chosen.backends, chosen.devices)
+    policies = list(product(chosen.allocations, chosen.caches, chosen.timings))
+    for op, mode, dtype in product(chosen.ops, chosen.modes, chosen.dtypes):
+        for shape, policy, (backend, device) in product(chosen.shapes(op), policies, places):
+            yield Case(op, mode, dtype, shape, backend, device, *policy)
+
+
+def correctness_cases(selection: Selection) -> Iterator[tuple[str, str, str, str]]:
+    """Yield (op, dtype, backend, device): every op and dtype unless the command line names some."""
+    chosen = replace(selection, ops=selection.ops or tuple(OPS), dtypes=selection.dtypes or DTYPES).resolve()
+    places = _places(chosen.backends, chosen.devices)
+    for op in chosen.ops:
+        for dtype in chosen.dtypes:
+            for backend, device in places:
+                yield op, dtype, backend, device
+
+
+def places(selection: Selection) -> list[tuple[str, str]]:
+    """Return the backends of a selection, each with its devices."""
+    chosen = selection.resolve()
+    return _places(chosen.backends, chosen.devices)
+
+
+def _places(names: Sequence[str], devices: Sequence[str]) -> list[tuple[str, str]]:
+    declared = backends.declarations()
+    return [(name, device) for name in names for device in devices if device in declared[name].devices]
