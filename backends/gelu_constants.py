@@ -7,7 +7,7 @@ The tail. For a >= 0 the normal distribution function of -a is, without cancella
 where P(t) = (1 + √2·a) · exp(a²/2) · erfc(a/√2) / 2 is between 0.5 and 0.63 and smooth: the transformation of
 Shepherd and Laframboise, Math. Comp. 36 (1981) 249. The coefficients interpolate P at Chebyshev nodes, at 50
 digits, for a up to 55 (in float64) or 20 (in float32), highest power first: beyond these, a·cdf(-a) is 0 even
-times the largest number. tests/test_gelu_constants.py holds them against mpmath.
+times the largest number. tests/backends/test_gelu_constants.py holds them against mpmath.
 
 The argument. An error of the exponent is an error of exp as many times larger as the exponent, so exponents need
 more digits than a float64 has. With h = a rounded to a multiple of 1/64, what depends on h alone is exact, and

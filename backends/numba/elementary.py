@@ -5,8 +5,9 @@ is here is arithmetic without branches: the argument is reduced to a small inter
 there, and the exponent is put in through the bits of the number. Fused multiply-adds are asked for one by one,
 since they are part of the error analysis; a processor without them computes them slowly, but alike.
 
-Their errors are below 1 ULP for exp and logarithms, 1.7 for expm1 and 2.6 for tanh: tests/test_elementary.py goes
-through all of float32. Special values are those of C's Annex F. The coefficients are in `elementary_constants`.
+Their errors are below 1 ULP for exp and logarithms, 1.7 for expm1 and 2.6 for tanh:
+tests/backends/test_elementary.py goes through all of float32. Special values are those of C's Annex F. The
+coefficients are in `elementary_constants`.
 """
 
 from __future__ import annotations

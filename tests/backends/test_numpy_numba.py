@@ -14,7 +14,7 @@ import backends
 from backends.base import output_shape
 from backends.catalogue import OPS
 from backends.numpy.blocks import BLOCK
-from tests.loops import FEW, SOME, assert_same, both, draw
+from tests.backends.loops import FEW, SOME, assert_same, both, draw
 
 pytest.importorskip("numba")
 

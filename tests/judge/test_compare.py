@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
-from synthetic import failure, record
 
 from benchmarks.judge import trust
 from benchmarks.judge.comparable import differences, nothing_in_common
@@ -20,6 +19,7 @@ from benchmarks.record.run import BURST_COLUMNS, Run
 from benchmarks.record.schema import CASE_KEYS, to_frame
 from benchmarks.report.text.comparison import Comparison, render, to_json, to_markdown
 from benchmarks.stats.effects import Criteria
+from tests.synthetic import failure, record
 
 N_BURSTS = 12
 MACHINE = {"machine_id": "a1b2", "cpu": "x", "threads": 2}

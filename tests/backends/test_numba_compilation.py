@@ -7,9 +7,10 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+
+from tests.job import ROOT
 
 numba = pytest.importorskip("numba")
 
@@ -32,11 +33,10 @@ with event.install_recorder("numba:compile") as recorder:
 
 
 def test_importing_compiles_nothing_and_the_disk_cache_keeps_ops_apart(tmp_path):
-    root = Path(__file__).parent.parent
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(root)}
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
     outputs = [
         subprocess.run(
-            [sys.executable, "-c", COMPILED], env=environment, cwd=root, check=True, capture_output=True, text=True
+            [sys.executable, "-c", COMPILED], env=environment, cwd=ROOT, check=True, capture_output=True, text=True
         ).stdout.split()
         for _ in range(2)
     ]

@@ -21,8 +21,8 @@ from benchmarks.report import views
 from benchmarks.report.pages import runs as runs_page
 from benchmarks.report.sections import runs as runs_tables
 from tests import synthetic
+from tests.report.test_report import Page, unpacked
 from tests.synthetic import HOSTILE, failure, record
-from tests.test_report import Page, unpacked
 
 
 def made(*median: float, width: float = 0.01, **about: object) -> Run:

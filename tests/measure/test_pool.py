@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
 
 import numpy as np
 import psutil
@@ -16,8 +15,8 @@ from benchmarks.measure import rest, worker
 from benchmarks.measure.pool import CaseError, Pool, worker_environment
 from benchmarks.plan import inputs
 from benchmarks.plan.cases import Case
+from tests.job import WRONG
 
-WRONG = Path(__file__).parent / "wrong"
 X = (np.linspace(-1, 1, 5),)
 
 

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 import backends
 from backends.catalogue import OPS
 from benchmarks.plan import inputs
-from tests.loops import SOME
+from tests.backends.loops import SOME
 
 INSTALLED = [name for name in backends.names() if backends.missing(name) is None]
 LOADED = {name: backends.load(name) for name in INSTALLED}

@@ -9,7 +9,7 @@ import pytest
 
 import backends
 from backends.catalogue import OPS
-from tests.loops import SOME, assert_same, both, draw
+from tests.backends.loops import SOME, assert_same, both, draw
 
 pytest.importorskip("numba")
 

@@ -7,8 +7,6 @@ import shlex
 
 import pandas as pd
 import pytest
-import synthetic
-from synthetic import record
 
 from benchmarks.analysis.devices import against_host, pays_from
 from benchmarks.analysis.errors import BOTH, accurate, front, prices, with_errors
@@ -18,6 +16,8 @@ from benchmarks.report.pages import charts, frontier, gallery
 from benchmarks.report.pages.command import restated
 from benchmarks.report.palette import styles
 from benchmarks.report.sections import devices
+from tests import synthetic
+from tests.synthetic import record
 
 
 def timed(backend, n, seconds, width=0.02, **more):

@@ -7,9 +7,9 @@ import random
 import statistics
 
 import pytest
-from simulated import DISTURBANCES, Machine, failing
 
 from benchmarks.measure import paired
+from tests.measure.simulated import DISTURBANCES, Machine, failing
 
 CALL_S = 1e-5
 

@@ -9,8 +9,6 @@ from xml.etree import ElementTree as ET
 
 import pandas as pd
 import pytest
-import synthetic
-from synthetic import HOSTILE, failure, record
 
 from benchmarks.__main__ import main
 from benchmarks.analysis import peers, tables
@@ -19,6 +17,8 @@ from benchmarks.record.schema import COLUMNS, to_frame
 from benchmarks.report import pictures
 from benchmarks.report.palette import _PATHS, styles
 from benchmarks.report.text import latex
+from tests import synthetic
+from tests.synthetic import HOSTILE, failure, record
 
 needs_matplotlib = pytest.mark.skipif(
     find_spec("matplotlib") is None, reason="matplotlib is not installed: pip install 'activation-bench[figures]'"

@@ -7,7 +7,6 @@ import math
 from dataclasses import replace
 
 import pytest
-import synthetic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from benchmarks.analysis.recommend import Question, decision_table, recommend
 from benchmarks.record.run import Run
 from benchmarks.record.schema import ACCURACY_COLUMNS, to_frame
 from benchmarks.report.files import write
+from tests import synthetic
 
 SIZES = (1_000, 100_000)
 

@@ -11,9 +11,9 @@ import sys
 import time
 
 import pytest
-from job import ROOT
 
 from benchmarks.record.journal import read_journal
+from tests.job import ROOT
 
 CASE = ("--backend", "numpy", "--op", "relu", "--size", "1000", "--mode", "forward")
 WRONG_RELU = """

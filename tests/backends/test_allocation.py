@@ -12,7 +12,7 @@ from backends.host import HostBackend
 from backends.interface import ALLOCATIONS, MODES, NotSupported
 from benchmarks.check import samples
 from benchmarks.plan import inputs
-from tests.loops import SOME
+from tests.backends.loops import SOME
 
 ROWS = tuple(name for name, spec in OPS.items() if spec.along_axis and spec.kind != "loss")
 SLOW_TO_COMPILE = {

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 import pytest
-import synthetic
 
 from benchmarks.analysis import leads
 from benchmarks.record.run import Run
 from benchmarks.record.schema import ACCURACY_COLUMNS, to_frame
 from benchmarks.report.files import write
+from tests import synthetic
 
 
 def timed(backend, seconds, **more):

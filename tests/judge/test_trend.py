@@ -20,9 +20,9 @@ from benchmarks.record.schema import to_frame
 from benchmarks.report import palette
 from benchmarks.report.pages import trend as trend_page
 from benchmarks.report.text import trend as texts
+from tests.report.test_report import Page, unpacked
 from tests.synthetic import HOSTILE, failure, record
 from tests.synthetic_history import saved_runs
-from tests.test_report import Page, unpacked
 
 
 def run_of(i: int, **more: object) -> dict[str, object]:
