@@ -10,8 +10,9 @@ from benchmarks.check.accuracy import Verdict
 from benchmarks.machine import bandwidth
 from benchmarks.machine.bandwidth import LADDER, Bandwidth
 from benchmarks.measure import plausibility
-from benchmarks.measure.harness import Harness
+from benchmarks.measure.limits import Limits
 from benchmarks.measure.prepared import bytes_moved
+from benchmarks.measure.stopwatch import Stopwatch
 from benchmarks.plan import inputs
 from benchmarks.plan.cases import Case
 
@@ -132,19 +133,19 @@ def test_a_disturbed_measurement_of_the_bandwidth_accuses_nobody(monkeypatch, ag
     """The bandwidth is measured again before a case is called faster than it; what holds then counts."""
     slow, now = (replace(LIMIT, read=(rate,) * len(LADDER), copy=(rate,) * len(LADDER)) for rate in (60.0, again))
     monkeypatch.setattr(bandwidth, "measure_host", lambda threads, ladder: now)
-    harness = Harness(_Recorded(), _Recorded())
-    harness._bandwidths["cpu"] = [slow]
+    limits = Limits(_Recorded(), _Recorded(), Stopwatch())
+    limits._found["cpu"] = [slow]
     seen = record(1_000_000, 8e6 / 100e9)
-    assert bool(harness._too_fast(seen, [verdict()])) == is_invalid
-    assert harness.recorder.last == now
+    assert bool(limits.exceeded(seen, [verdict()])) == is_invalid
+    assert limits.recorder.last == now
 
 
 def test_the_fastest_measurement_counts_also_once_no_more_are_made(monkeypatch):
     slow, fast = (replace(LIMIT, read=(rate,) * len(LADDER), copy=(rate,) * len(LADDER)) for rate in (60.0, 150.0))
     monkeypatch.setattr(bandwidth, "measure_host", lambda threads, ladder: slow)
-    harness = Harness(_Recorded(), _Recorded())
-    harness._bandwidths["cpu"] = [slow, fast, slow, slow]
-    assert harness._too_fast(record(1_000_000, 8e6 / 100e9), [verdict()]) is None
+    limits = Limits(_Recorded(), _Recorded(), Stopwatch())
+    limits._found["cpu"] = [slow, fast, slow, slow]
+    assert limits.exceeded(record(1_000_000, 8e6 / 100e9), [verdict()]) is None
 
 
 def test_an_op_that_gathers_reads_one_element_of_each_row():

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.machine import memory
 from benchmarks.measure import pool as pool_module
-from benchmarks.measure import rest, worker
+from benchmarks.measure import rest
 from benchmarks.measure.pool import CaseError, Pool, worker_environment
 from benchmarks.plan import inputs
 from benchmarks.plan.cases import Case
@@ -174,7 +174,7 @@ def test_workers_use_no_processor_after_their_turn(backend):
 
 
 def test_a_turn_that_never_comes_to_rest_ends_all_the_same(monkeypatch):
-    monkeypatch.setattr(worker, "_another_runs", lambda: True)
+    monkeypatch.setattr(rest, "_another_runs", lambda: True)
     started = time.perf_counter()
     rest.come_to_rest()
     assert rest.MOST_REST_S <= time.perf_counter() - started < 10
