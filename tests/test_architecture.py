@@ -1,56 +1,158 @@
-"""Imports point one way, and only backend modules know a framework."""
+"""Imports point one way: a room of the house imports from the rooms above it, and only backends know a framework.
+
+The rules hold for all that a room imports, itself or through other modules, also inside functions.
+"""
 
 from __future__ import annotations
 
 import ast
+import re
+from collections import deque
+from functools import cache
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FRAMEWORKS = {"jax", "jaxlib", "numba", "torch"}
-MODULES = sorted([*(ROOT / "backends").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py"), ROOT / "conftest.py"])
 
+ADAPTERS = ("backends.numpy", "backends.numba", "backends.jax", "backends.torch", "backends.peers")
+"""A package for each framework, and one for other libraries. Nothing imports them: `backends.load` finds them."""
+MEASURING = ("benchmarks.plan", "benchmarks.check", "benchmarks.measure")
+TELLING = ("benchmarks.analysis", "benchmarks.judge", "benchmarks.report")
+HOUSE = (
+    "backends",
+    "benchmarks.quantities",
+    "benchmarks.stats",
+    "benchmarks.machine",
+    "benchmarks.record",
+    *MEASURING,
+    *TELLING,
+    "benchmarks.validation",
+    "benchmarks.plugin",
+    "benchmarks.commands",
+    "the entry points",
+)
+"""The rooms from the top down: each imports only from those above it, and the two wings never from each other.
 
-def imports(path):
-    """All absolute names that a module imports, anywhere in it."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+`commands` has one command for all of `validation`, which therefore comes first."""
+
+OWNERS = {
+    "torch": "backends.torch",
+    "jax": "backends.jax",
+    "jaxlib": "backends.jax",
+    "numba": "backends.numba",
+    "llvmlite": "backends.numba",
+    "keras": "backends.peers",
+    "numexpr": "backends.peers",
+    "onnx": "backends.peers",
+    "onnxruntime": "backends.peers",
+    "optax": "backends.peers",
+    "sklearn": "backends.peers",
+}
+"""The package that may import a framework or library; a peer may also import the framework that it runs on."""
+OTHER_TIMERS = "benchmarks.validation.agreement"
+"""Compares our times with those of PyTorch's own timer, and so imports it."""
 
 
 def name_of(path):
     return path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_module_imports_only_what_it_may(path):
-    name, imported = name_of(path), imports(path)
-    roots = {module.partition(".")[0] for module in imported}
-    # torch has a timer of its own, beside which ours is validated.
-    if name != "benchmarks.validation.agreement" and not (
-        name.startswith("backends.") and any(part in name for part in ("jax", "numba", "torch"))
-    ):
-        assert not roots & FRAMEWORKS, "only a backend's own modules import its framework"
-    if name.startswith("backends"):
-        assert "benchmarks" not in roots, "backends do not know how they are measured"
-    if name.endswith("_backend"):
-        others = {module for module in imported if module.endswith("_backend")}
-        assert not others, "backend modules do not import each other"
-    if name.startswith(("benchmarks.analysis", "benchmarks.report")):
-        assert "backends" not in roots, "analysis and report read records only"
-    if name == "backends.interface":
-        assert not roots & {"numpy", "backends"}
-    if name.startswith("backends.catalogue"):
-        assert "numpy" not in roots
+PATHS = sorted([*(ROOT / "backends").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py"), ROOT / "conftest.py"])
+NAMES = {name_of(path) for path in PATHS} - {"benchmarks"}  # an empty package, above all rooms
 
 
-@pytest.mark.parametrize("path", [p for p in MODULES if "backends" not in p.parts], ids=name_of)
+def imports(path):
+    """Return what a module imports: modules of ours, with the packages around them, and the names of libraries."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    around = {prefix for name in found for prefix in accumulate(name.split("."), "{}.{}".format)}
+    return {name for name in around if name in NAMES or "." not in name} - {"benchmarks"}
+
+
+IMPORTS = {name_of(path): imports(path) for path in PATHS}
+
+
+def room_of(module):
+    rooms = [room for room in (*HOUSE, *ADAPTERS) if f"{module}.".startswith(f"{room}.")]
+    return max(rooms, key=len, default="the entry points")
+
+
+def may_reach(room):
+    """Return the rooms whose modules a room may import, itself included."""
+    if room in ADAPTERS:
+        return {"backends", room}
+    above = HOUSE[: HOUSE.index(room) + 1]
+    return set(above) - set(MEASURING if room in TELLING else ())
+
+
+@cache
+def reached(room):
+    """Return all that a room imports, itself or through other modules, with the chain that leads to it."""
+    chains = {module: module for module in IMPORTS if room_of(module) == room}
+    queue = deque(chains)
+    while queue:
+        module = queue.popleft()
+        for name in sorted(IMPORTS.get(module, ())):
+            if name not in chains:
+                chains[name] = f"{chains[module]} -> {name}"
+                queue.append(name)
+    return chains
+
+
+def chains_to(room, forbidden):
+    """Return the chains of imports that lead from a room to what is forbidden, one a line; empty if none does."""
+    return "\n".join(chain for name, chain in reached(room).items() if forbidden(name))
+
+
+@pytest.mark.parametrize("room", [*HOUSE, *ADAPTERS])
+def test_a_room_reaches_only_rooms_above_it(room):
+    assert not chains_to(room, lambda name: name in IMPORTS and room_of(name) not in may_reach(room))
+
+
+def test_imports_are_followed_through_other_modules():
+    chains = reached("benchmarks.measure")
+    assert chains["mpmath"].startswith("benchmarks.measure.")
+    assert " -> benchmarks.check." in chains["mpmath"]
+
+
+def test_statistics_know_nothing_but_numbers():
+    assert not chains_to("benchmarks.stats", lambda name: name in IMPORTS and room_of(name) != "benchmarks.stats")
+
+
+@pytest.mark.parametrize("room", TELLING)
+def test_the_telling_wing_reads_records_and_computes_no_op(room):
+    assert not chains_to(room, lambda name: name in OWNERS or name == "mpmath")
+    known = re.compile(r"backends(\.interface|\.catalogue(\..*)?)?")
+    assert not chains_to(room, lambda name: name.startswith("backends") and not known.fullmatch(name))
+
+
+def test_a_record_can_be_read_without_the_oracle():
+    assert not chains_to("benchmarks.record", lambda name: name == "mpmath")
+
+
+@pytest.mark.parametrize("library", OWNERS)
+def test_only_a_backend_s_own_package_imports_its_framework(library):
+    importers = {module for module, imported in IMPORTS.items() if library in imported}
+    owners = (OWNERS[library], "backends.peers")
+    assert not {module for module in importers if room_of(module) not in owners} - {OTHER_TIMERS}
+
+
+def test_the_interface_of_a_backend_needs_neither_numpy_nor_another_module():
+    assert not IMPORTS["backends.interface"] & {"numpy", "backends"}
+
+
+def test_the_catalogue_needs_no_numpy():
+    assert not {m for m, imported in IMPORTS.items() if m.startswith("backends.catalogue") and "numpy" in imported}
+
+
+@pytest.mark.parametrize("path", [p for p in PATHS if "backends" not in p.parts], ids=name_of)
 def test_no_backend_is_named_in_the_code_outside_backends(path):
     """Data (the known deviations) and the report's baseline may name one; conditions may not."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
