@@ -1,4 +1,4 @@
-"""Scalar formulas for Numba: smooth activations, and units gated by one; see `piecewise` for their types.
+"""Numba: smooth activations, as formulas of one element; see `piecewise` for their types.
 
 They are the ones of the NumPy backend, where a choice between two values costs nothing here. Where exp(-a) would
 be subnormal and its factor is large, it is lifted and brought down last, or h² = exp(-a) is multiplied one h after
@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from backends import gelu_constants as constants
 from backends.numba import elementary
+from backends.numba import gelu as gelus
 from backends.numba.elementary import (
     exp,
     exp_minus,
@@ -28,7 +30,7 @@ from backends.numba.elementary import (
 )
 from backends.numba.intrinsics import fma, polynomial
 from backends.numba.loops import formula
-from backends.numba.piecewise import clip, max_0, relu, unless_infinite
+from backends.numba.piecewise import clip, max_0
 
 SELU_SCALE = 1.0507009873554804934193349852946
 SELU_SCALE_ALPHA = 1.7580993408473768599402175208123  # times 1.6732632423543772848170429916717
@@ -49,26 +51,6 @@ def sigmoid_vjp(g: Any, x: Any) -> Any:
 
 
 @formula
-def _slope(e: Any, factor: Any) -> Any:
-    """factor·e/(1 + e)² of a lifted e."""
-    one = lift(e)
-    s = one + e
-    return e * (factor * one) / (s * s)
-
-
-@formula
-def log_sigmoid(x: Any) -> Any:
-    """min(x, 0) - log(1 + exp(-|x|))."""
-    return -softplus(-x)
-
-
-@formula
-def log_sigmoid_vjp(g: Any, x: Any) -> Any:
-    """σ(-x)."""
-    return g * sigmoid(-x)
-
-
-@formula
 def tanh(x: Any) -> Any:
     """2/(1 + exp(-2x)) - 1, without cancellation."""
     return elementary.tanh(x)
@@ -79,21 +61,6 @@ def tanh_vjp(g: Any, x: Any) -> Any:
     """sech²(x) = 4e/(1 + e)², e = exp(-2|x|): 1 - tanh² would cancel."""
     number = type(x)
     return g * _slope(lifted_exp(number(-2) * abs(x)), number(4))
-
-
-@formula
-def exponential(x: Any) -> Any:
-    """exp(x)."""
-    return exp(x)
-
-
-@formula
-def exponential_vjp(g: Any, x: Any) -> Any:
-    """exp(x)."""
-    return g * exp(x)
-
-
-# --- exponential left of zero ---------------------------------------------------------------------------------
 
 
 @formula
@@ -125,16 +92,6 @@ def celu_vjp(g: Any, x: Any, alpha: Any) -> Any:
 
 
 @formula
-def _quotient(x: Any, divisor: Any) -> Any:
-    """x / divisor, where 1/divisor in two parts of the type of x makes up for a division in float64."""
-    inverse = np.float64(1) / divisor
-    high = type(x)(inverse)
-    low = type(x)(inverse - np.float64(high))
-    # An infinite x times a low part of 0 would be NaN.
-    return x * high if abs(x) == type(x)(math.inf) else fma(x, high, x * low)
-
-
-@formula
 def selu(x: Any) -> Any:
     """scale·elu(x), alpha = 1.673."""
     number = type(x)
@@ -148,7 +105,42 @@ def selu_vjp(g: Any, x: Any) -> Any:
     return g * (number(SELU_SCALE) if x > number(0) else number(SELU_SCALE_ALPHA) * exp(x))
 
 
-# --- rectifiers -----------------------------------------------------------------------------------------------
+@formula
+def gelu(x: Any) -> Any:
+    """x·cdf(x) = max(x, 0) - a·cdf(-a), a = |x|."""
+    a = gelus.capped(x, gelus.normal_cutoff(x))
+    part, rest = gelus.exp_of_minus(*gelus.half_square(a))
+    return max_0(x) - a * gelus.scaled_cdf(a) * part * rest
+
+
+@formula
+def gelu_vjp(g: Any, x: Any) -> Any:
+    """cdf(x) + x·pdf(x): left of zero r = cdf(-a) - a·pdf(a), right of it 1 - r."""
+    number = type(x)
+    a = gelus.capped(x, gelus.normal_cutoff(x))
+    part, rest = gelus.exp_of_minus(*gelus.half_square(a))
+    r = (gelus.scaled_cdf(a) - a * number(constants.PDF_AT_0)) * part * rest
+    return g * (r if x < number(0) else number(1) - r)
+
+
+@formula
+def gelu_tanh(x: Any) -> Any:
+    """x·σ(2u(x)) = max(x, 0) - a·σ(-2u(a)): 1 + tanh(u) would cancel left of zero."""
+    a = gelus.capped(x, gelus.tanh_cutoff(x))
+    part, rest = gelus.exp_of_minus(*gelus.cubic(a))
+    return max_0(x) - a * part / (type(x)(1) + part * rest) * rest
+
+
+@formula
+def gelu_tanh_vjp(g: Any, x: Any) -> Any:
+    """As silu's, with 2u(a) in place of a."""
+    number = type(x)
+    a = gelus.capped(x, gelus.tanh_cutoff(x))
+    part, rest = gelus.exp_of_minus(*gelus.cubic(a))
+    s = number(1) + part * rest
+    slope = a * (number(constants.LINEAR) + number(3 * constants.CUBIC) * (a * a))
+    r = (s - slope) * part / (s * s) * rest
+    return g * (r if x < number(0) else number(1) - r)
 
 
 @formula
@@ -220,42 +212,6 @@ def softplus_vjp(g: Any, x: Any) -> Any:
 
 
 @formula
-def squareplus(x: Any, b: Any) -> Any:
-    """y = (|x| + √(x² + b)) / 2 right of zero, b/(4y) left of it, where x + √(x² + b) would cancel."""
-    number = type(x)
-    y = _squareplus_of_size(x, _hypot(x, number(math.sqrt(b))))
-    return number(0.25 * b) / y if x < number(0) else y
-
-
-@formula
-def squareplus_vjp(g: Any, x: Any, b: Any) -> Any:
-    """(1 + x/√(x² + b)) / 2: left of zero r = b/(4y√(x² + b)), right of it 1 - r."""
-    number = type(x)
-    root = _hypot(x, number(math.sqrt(b)))
-    r = number(0.25 * b) / _squareplus_of_size(x, root) / root
-    return g * (r if x < number(0) else number(1) - r)
-
-
-@formula
-def _hypot(x: Any, y: Any) -> Any:
-    """√(x² + y²) for y > 0: the larger times √(1 + quotient²), which does not overflow."""
-    a = abs(x)
-    large, small = (y, a) if a < y else (a, y)
-    quotient = small / large
-    return large * math.sqrt(fma(quotient, quotient, type(x)(1)))
-
-
-@formula
-def _squareplus_of_size(x: Any, root: Any) -> Any:
-    """(|x| + root) / 2, halved first so that it does not overflow."""
-    half = type(x)(0.5)
-    return half * abs(x) + half * root
-
-
-# --- near the identity ----------------------------------------------------------------------------------------
-
-
-@formula
 def softsign(x: Any) -> Any:
     """x / (1 + |x|), where 1 is lost next to 2**60: hence -1 and 1 at infinity."""
     x = clip(x, -(2.0**60), 2.0**60)
@@ -267,6 +223,18 @@ def softsign_vjp(g: Any, x: Any) -> Any:
     """1 / (1 + |x|)²."""
     s = type(x)(1) + abs(x)
     return g / s / s
+
+
+@formula
+def log_sigmoid(x: Any) -> Any:
+    """min(x, 0) - log(1 + exp(-|x|))."""
+    return -softplus(-x)
+
+
+@formula
+def log_sigmoid_vjp(g: Any, x: Any) -> Any:
+    """σ(-x)."""
+    return g * sigmoid(-x)
 
 
 def _shrink_fraction(depth: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -307,54 +275,44 @@ def tanh_shrink_vjp(g: Any, x: Any) -> Any:
     return g * y * y
 
 
-# --- gated units ----------------------------------------------------------------------------------------------
-
-
 @formula
-def swiglu(x: Any, gate: Any) -> Any:
-    """x·silu(gate); left of zero -x·a·h/(1 + h²)·h, a = -gate."""
+def squareplus(x: Any, b: Any) -> Any:
+    """y = (|x| + √(x² + b)) / 2 right of zero, b/(4y) left of it, where x + √(x² + b) would cancel."""
     number = type(x)
-    a = abs(gate)
-    a = number(4096) if a > number(4096) else a  # exp(-2048) is 0 by far, and infinity times it NaN
-    h = exp_minus(number(0.5) * a)
-    part = a * h / (number(1) + h * h)
-    return x * (gate - part * h) if gate > number(0) else unless_infinite(-x * part * h, x, gate, gate)
+    y = _squareplus_of_size(x, _hypot(x, number(math.sqrt(b))))
+    return number(0.25 * b) / y if x < number(0) else y
 
 
 @formula
-def swiglu_vjp(g: Any, x: Any, gate: Any) -> Any:  # noqa: ARG001 - called like the others
-    """silu(gate)."""
-    return swiglu(g, gate)
-
-
-@formula
-def reglu(x: Any, gate: Any) -> Any:
-    """x·relu(gate)."""
-    return x * relu(gate)
-
-
-@formula
-def reglu_vjp(g: Any, x: Any, gate: Any) -> Any:  # noqa: ARG001 - called like the others
-    """relu(gate)."""
-    return g * relu(gate)
-
-
-@formula
-def times_sigmoid(x: Any, gate: Any) -> Any:
-    """x·σ(gate); left of zero x·h/(1 + h²)·h."""
+def squareplus_vjp(g: Any, x: Any, b: Any) -> Any:
+    """(1 + x/√(x² + b)) / 2: left of zero r = b/(4y√(x² + b)), right of it 1 - r."""
     number = type(x)
-    h = exp_minus(number(0.5) * abs(gate))
-    part = x / (number(1) + h * h)
-    return unless_infinite(part * h * h if gate < number(0) else part, x, number(1), gate)
+    root = _hypot(x, number(math.sqrt(b)))
+    r = number(0.25 * b) / _squareplus_of_size(x, root) / root
+    return g * (r if x < number(0) else number(1) - r)
 
 
 @formula
-def times_sigmoid_slope(x: Any, gate: Any) -> Any:
-    """x·σ(gate)·σ(-gate) = x·h/(1 + h²)²·h."""
-    number = type(x)
-    h = exp_minus(number(0.5) * abs(gate))
-    s = number(1) + h * h
-    return unless_infinite(x * h / (s * s) * h, x, number(1), gate)
+def exponential(x: Any) -> Any:
+    """exp(x)."""
+    return exp(x)
+
+
+@formula
+def exponential_vjp(g: Any, x: Any) -> Any:
+    """exp(x)."""
+    return g * exp(x)
+
+
+# --- shared parts ----------------------------------------------------------------------------------------------
+
+
+@formula
+def _slope(e: Any, factor: Any) -> Any:
+    """factor·e/(1 + e)² of a lifted e."""
+    one = lift(e)
+    s = one + e
+    return e * (factor * one) / (s * s)
 
 
 @formula
@@ -362,3 +320,29 @@ def _capped(x: Any) -> Any:
     """Return |x|, or what makes |x|·exp(-|x|) 0, lest an infinite one made inf·0."""
     a, limit = abs(x), -lowest_lifted(x)
     return limit if a > limit else a
+
+
+@formula
+def _quotient(x: Any, divisor: Any) -> Any:
+    """x / divisor, where 1/divisor in two parts of the type of x makes up for a division in float64."""
+    inverse = np.float64(1) / divisor
+    high = type(x)(inverse)
+    low = type(x)(inverse - np.float64(high))
+    # An infinite x times a low part of 0 would be NaN.
+    return x * high if abs(x) == type(x)(math.inf) else fma(x, high, x * low)
+
+
+@formula
+def _hypot(x: Any, y: Any) -> Any:
+    """√(x² + y²) for y > 0: the larger times √(1 + quotient²), which does not overflow."""
+    a = abs(x)
+    large, small = (y, a) if a < y else (a, y)
+    quotient = small / large
+    return large * math.sqrt(fma(quotient, quotient, type(x)(1)))
+
+
+@formula
+def _squareplus_of_size(x: Any, root: Any) -> Any:
+    """(|x| + root) / 2, halved first so that it does not overflow."""
+    half = type(x)(0.5)
+    return half * abs(x) + half * root

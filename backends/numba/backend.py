@@ -14,8 +14,7 @@ import numba
 from backends.catalogue import OPS
 from backends.host import HostBackend
 from backends.numba import activations as smooth
-from backends.numba import class_losses, losses, piecewise, rows
-from backends.numba import gelu as gelus
+from backends.numba import class_losses, gated, likelihoods, losses, piecewise, rows
 from backends.numba.ops import (
     along_axis,
     along_axis_in_two_passes,
@@ -76,8 +75,8 @@ relu6 = moving(piecewise.relu6)
 relu6_vjp = moving(piecewise.relu6_vjp)
 leaky_relu = moving(piecewise.leaky_relu)
 leaky_relu_vjp = moving(piecewise.leaky_relu_vjp)
-prelu = moving(piecewise.prelu)
-prelu_vjp = moving(piecewise.prelu_vjp)
+prelu = moving(gated.prelu)
+prelu_vjp = moving(gated.prelu_vjp)
 hard_sigmoid = moving(piecewise.hard_sigmoid)
 hard_sigmoid_vjp = moving(piecewise.hard_sigmoid_vjp)
 hard_silu = moving(piecewise.hard_silu)
@@ -109,8 +108,8 @@ celu = elementwise(smooth.celu)
 celu_vjp = elementwise(smooth.celu_vjp)
 selu = elementwise(smooth.selu)
 selu_vjp = elementwise(smooth.selu_vjp)
-gelu = one_of("approximate", {"none": elementwise(gelus.gelu), "tanh": elementwise(gelus.gelu_tanh)})
-gelu_vjp = one_of("approximate", {"none": elementwise(gelus.gelu_vjp), "tanh": elementwise(gelus.gelu_tanh_vjp)})
+gelu = one_of("approximate", {"none": elementwise(smooth.gelu), "tanh": elementwise(smooth.gelu_tanh)})
+gelu_vjp = one_of("approximate", {"none": elementwise(smooth.gelu_vjp), "tanh": elementwise(smooth.gelu_tanh_vjp)})
 silu = elementwise(smooth.silu)
 silu_vjp = elementwise(smooth.silu_vjp)
 mish = elementwise(smooth.mish)
@@ -130,14 +129,14 @@ exponential_vjp = elementwise(smooth.exponential_vjp)
 
 # --- gated units ----------------------------------------------------------------------------------------------
 
-swiglu = elementwise(smooth.swiglu)
-swiglu_vjp = elementwise(smooth.swiglu_vjp)
-geglu = one_of("approximate", {"none": elementwise(gelus.geglu), "tanh": elementwise(gelus.geglu_tanh)})
+swiglu = elementwise(gated.swiglu)
+swiglu_vjp = elementwise(gated.swiglu_vjp)
+geglu = one_of("approximate", {"none": elementwise(gated.geglu), "tanh": elementwise(gated.geglu_tanh)})
 geglu_vjp = one_of(
-    "approximate", {"none": elementwise(gelus.geglu_vjp), "tanh": elementwise(gelus.geglu_tanh_vjp)}
+    "approximate", {"none": elementwise(gated.geglu_vjp), "tanh": elementwise(gated.geglu_tanh_vjp)}
 )
-reglu = moving(smooth.reglu)
-reglu_vjp = moving(smooth.reglu_vjp)
+reglu = moving(gated.reglu)
+reglu_vjp = moving(gated.reglu_vjp)
 glu = along_axis(rows.glu, OPS["glu"].shape)
 glu_vjp = along_axis(rows.glu_vjp)
 
@@ -172,23 +171,26 @@ log_cosh = loss(losses.log_cosh)
 log_cosh_vjp = loss_vjp(losses.log_cosh_vjp)
 quantile = loss(losses.quantile)
 quantile_vjp = loss_vjp(losses.quantile_vjp, streams=True)
-binary_cross_entropy = loss(losses.binary_cross_entropy)
-binary_cross_entropy_vjp = loss_vjp(losses.binary_cross_entropy_vjp)
-binary_cross_entropy_with_logits = loss(losses.binary_cross_entropy_with_logits)
-binary_cross_entropy_with_logits_vjp = loss_vjp(losses.binary_cross_entropy_with_logits_vjp)
+binary_cross_entropy = loss(likelihoods.binary_cross_entropy)
+binary_cross_entropy_vjp = loss_vjp(likelihoods.binary_cross_entropy_vjp)
+binary_cross_entropy_with_logits = loss(likelihoods.binary_cross_entropy_with_logits)
+binary_cross_entropy_with_logits_vjp = loss_vjp(likelihoods.binary_cross_entropy_with_logits_vjp)
 binary_focal_cross_entropy = one_of(
-    "gamma", {None: loss(losses.binary_focal_cross_entropy), 2: loss(losses.square_focal_cross_entropy)}
+    "gamma", {None: loss(likelihoods.binary_focal_cross_entropy), 2: loss(likelihoods.square_focal_cross_entropy)}
 )
 binary_focal_cross_entropy_vjp = one_of(
     "gamma",
-    {None: loss_vjp(losses.binary_focal_cross_entropy_vjp), 2: loss_vjp(losses.square_focal_cross_entropy_vjp)},
+    {
+        None: loss_vjp(likelihoods.binary_focal_cross_entropy_vjp),
+        2: loss_vjp(likelihoods.square_focal_cross_entropy_vjp),
+    },
 )
-poisson = one_of("log_input", {True: loss(losses.poisson), False: loss(losses.poisson_of_rates)})
+poisson = one_of("log_input", {True: loss(likelihoods.poisson), False: loss(likelihoods.poisson_of_rates)})
 poisson_vjp = one_of(
-    "log_input", {True: loss_vjp(losses.poisson_vjp), False: loss_vjp(losses.poisson_of_rates_vjp)}
+    "log_input", {True: loss_vjp(likelihoods.poisson_vjp), False: loss_vjp(likelihoods.poisson_of_rates_vjp)}
 )
-gaussian_negative_log_likelihood = loss(losses.gaussian_negative_log_likelihood)
-gaussian_negative_log_likelihood_vjp = loss_vjp(losses.gaussian_negative_log_likelihood_vjp)
+gaussian_negative_log_likelihood = loss(likelihoods.gaussian_negative_log_likelihood)
+gaussian_negative_log_likelihood_vjp = loss_vjp(likelihoods.gaussian_negative_log_likelihood_vjp)
 hinge = loss(losses.hinge)
 hinge_vjp = loss_vjp(losses.hinge_vjp, streams=True)
 squared_hinge = loss(losses.squared_hinge)

@@ -1,4 +1,4 @@
-"""Formulas for one row of classes, for Numba: losses return a number, their gradients fill `out`.
+"""Numba: losses of a row of classes, as formulas of one row: a loss returns a number, its gradient fills `out`.
 
 Sums are in float64 (see `loops.total`), and are rounded to the type of the row where an array is filled.
 Rows that take no part have a negative label.
@@ -15,8 +15,8 @@ import numpy as np
 
 from backends.numba.elementary import log
 from backends.numba.intrinsics import add, by_type, from_bits, larger, smaller_unsigned, to_bits
+from backends.numba.likelihoods import ratio
 from backends.numba.loops import BLOCK, formula, subroutine, sum_of, total
-from backends.numba.losses import ratio
 from backends.numba.rows import exp_sums, exps, product, rising
 
 _is_narrow = by_type({"float32": 1.0, "float64": 0.0})

@@ -1,4 +1,4 @@
-"""Scalar formulas for Numba: activations made of pieces; `loops` puts the loops around them.
+"""Numba: activations made of pieces, as formulas of one element; `loops` puts the loops around them.
 
 Literals in compiled code are float64 or int64 and promote a float32 next to them, so constants take the type of
 the argument. So do parameters, which arrive in float64: what is computed of them first is rounded once.
@@ -10,7 +10,6 @@ the argument. So do parameters, which arrive in float64: what is computed of the
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from backends.numba.loops import formula
@@ -67,19 +66,6 @@ def leaky_relu_vjp(g: Any, x: Any, negative_slope: Any) -> Any:
     """1 where x > 0, else the slope."""
     number = type(x)
     return g * (x if x != x else (number(1) if x > number(0) else number(negative_slope)))
-
-
-@formula
-def prelu(x: Any, weight: Any) -> Any:
-    """Slope 1 right of zero, `weight` left of it; NaN for any weight that is."""
-    return x if x > type(x)(0) and weight == weight else weight * x
-
-
-@formula
-def prelu_vjp(g: Any, x: Any, weight: Any) -> Any:
-    """1 where x > 0, else the weight."""
-    number = type(x)
-    return g * (x if x != x else (number(1) if x > number(0) and weight == weight else weight))
 
 
 @formula
@@ -204,7 +190,7 @@ def linear_vjp(g: Any, x: Any) -> Any:  # noqa: ARG001 - called like the others
     return g
 
 
-# --- pieces ---------------------------------------------------------------------------------------------------
+# --- shared parts ----------------------------------------------------------------------------------------------
 
 
 @formula
@@ -234,16 +220,6 @@ def between(x: Any, low: Any, high: Any) -> Any:
     number = type(x)
     inside = number(1) if (x > number(low)) & (x < number(high)) else number(0)
     return x if x != x else inside
-
-
-@formula
-def unless_infinite(product: Any, x: Any, factor: Any, gate: Any) -> Any:
-    """Return the product, but x·factor where x is infinite: what else is in the product may underflow to 0.
-
-    Not where the gate is infinite too: 0·inf is NaN then.
-    """
-    infinity = type(x)(math.inf)
-    return x * factor if (abs(x) == infinity) & (abs(gate) < infinity) else product
 
 
 @formula

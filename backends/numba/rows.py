@@ -1,4 +1,4 @@
-"""Formulas for one row of classes, for Numba: ops along an axis, which fill `out`.
+"""Numba: activations along an axis, as formulas of one row, which fill `out`.
 
 Sums are in float64 (see `loops.total`), and are rounded to the type of the row where an array is filled.
 Those of exponentials are taken in one pass with the largest entry, block by block: where that grows, what was
@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.numba.activations import times_sigmoid, times_sigmoid_slope
 from backends.numba.elementary import lifted_exp, log, lowered
+from backends.numba.gated import times_sigmoid, times_sigmoid_slope
 from backends.numba.intrinsics import add, call_apart, from_bits, larger, smaller_unsigned, to_bits, unowned
 from backends.numba.loops import APART_FROM, BLOCK, fill, formula, numbers, subroutine, sum_of
 
