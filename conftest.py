@@ -1,3 +1,3 @@
-"""Hooks of the benchmark suites, which live in `benchmarks.plugin`; pyproject.toml loads their options before."""
+"""The plugin of the benchmark suites. Its options, `benchmarks.plugin.options`, are loaded by pyproject.toml."""
 
-pytest_plugins = ["benchmarks.plugin.hooks"]
+pytest_plugins = ["benchmarks.plugin.fixtures", "benchmarks.plugin.hooks"]

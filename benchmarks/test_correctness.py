@@ -19,6 +19,8 @@ from benchmarks.measure.harness import Harness
 from benchmarks.measure.pool import CaseError
 from benchmarks.plan import inputs
 
+pytestmark = pytest.mark.correctness
+
 # The course notes' example: a digit's class 2 of 10, and a network's answer.
 TARGET = np.eye(10)[2]
 PREDICTION = np.array([0.1, 0.05, 0.6, 0.0, 0.05, 0.1, 0.0, 0.1, 0.0, 0.0])

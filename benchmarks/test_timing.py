@@ -16,11 +16,13 @@ def _fresh_workers(harness: Harness) -> None:
     harness.pool.close()
 
 
+@pytest.mark.call_cost
 def test_call_cost(backend: str, device: str, harness: Harness, benchmark: BenchmarkFixture, rule: Rule) -> None:
     """What a backend costs before it computes: its start, a call that does nothing, a call on one element."""
     harness.time_call(backend, device, benchmark, rule)
 
 
+@pytest.mark.timing
 def test_timing(case: Case, harness: Harness, benchmark: BenchmarkFixture, rule: Rule) -> None:
     """One case: `op-mode-dtype-shape-backend-device`, and its policies where they are not the default."""
     harness.time(case, benchmark, rule)

@@ -13,7 +13,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 import pytest
 from rich.console import Console, Group
@@ -23,8 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks import quantities
-from benchmarks.plan.cases import Case
-from benchmarks.record import shapes
+from benchmarks.plugin.suites import case_of, params_of
 from benchmarks.report.terminal.glyphs import spelled
 from benchmarks.report.terminal.summary import open_console
 
@@ -152,7 +151,7 @@ class Results:
 
     def add(self, item: pytest.Item, report: pytest.TestReport) -> None:
         """Add a test's time, where it measured one, else its outcome."""
-        params = _params(item)
+        params = params_of(item)
         device = params.get("device", "cpu")
         member = params.get("backend", "") + (f" on {device}" if device != "cpu" else "")
         benchmark = getattr(item, "funcargs", {}).get("benchmark")
@@ -270,17 +269,12 @@ class Pace:
         return timedelta(seconds=round(seconds))
 
 
-def _params(item: pytest.Item) -> dict[str, Any]:
-    return dict(item.callspec.params) if hasattr(item, "callspec") else {}
-
-
 def _group(item: pytest.Item) -> str:
     """Return the name of what the item is a part of: cases that are compared, or a function's tests of an op."""
-    params = _params(item)
-    if "shape" in params:
-        return Case(**{**params, "shape": shapes.parse_shape(params["shape"])}).group
+    if case := case_of(item):
+        return case.group
     function = getattr(item, "originalname", item.name).removeprefix("test_").replace("_", " ")
-    return ", ".join(filter(None, [params.get("op", ""), function]))
+    return ", ".join(filter(None, [params_of(item).get("op", ""), function]))
 
 
 def _suite(nodeid: str) -> str:

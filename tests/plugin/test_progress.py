@@ -63,6 +63,7 @@ def case(backend, device="cpu", median_s=None, size=1000):
         nodeid=f"benchmarks/test_timing.py::test_timing[{size}-{backend}-{device}]",
         callspec=SimpleNamespace(params=params),
         funcargs={"benchmark": benchmark},
+        get_closest_marker=lambda name: name == "timing",
         name="test_timing",
     )
 

@@ -1,0 +1,96 @@
+"""What the tests of both suites share: the harness that measures, what a test's parameters mean, when to stop."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from backends.interface import Allocation, Mode
+from benchmarks.measure.harness import Harness
+from benchmarks.measure.pool import Pool
+from benchmarks.measure.sampling import Rule
+from benchmarks.plan import arguments, selection
+from benchmarks.plan.cases import Cache, Case, Timing
+from benchmarks.plugin import suites
+from benchmarks.record.recorder import Recorder
+from benchmarks.record.shapes import parse_shape
+from benchmarks.stats.intervals import least_bursts
+
+HARNESS = pytest.StashKey[Harness]()
+"""Where the hooks find the harness of this run; absent if no test has asked for it."""
+
+
+@pytest.fixture(scope="session")
+def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
+    """Open the workers and the journal of this run, and close them at its end."""
+    config = request.config
+    option = config.option
+    threads = arguments.threads(option)
+    seed = secrets.randbits(32) if option.order_seed is None else option.order_seed
+    recorder = Recorder(
+        option.results,
+        saved_as=option.benchmark_save or "",
+        command=" ".join(["pytest", *config.invocation_params.args]),
+        threads=threads,
+        seed=seed,
+        precision=float(option.benchmark_precision),
+    )
+    pool = Pool(threads, timeout_s=option.case_timeout, in_process=option.in_process)
+    harness = Harness(
+        pool,
+        recorder,
+        planned=list(suites.timed_cases(request.session.items)),
+        required=frozenset([*(option.backend or ()), *(option.device or ())]),
+        n_processes=option.processes,
+        seed=seed,
+        keep_rounds=option.keep_rounds,
+    )
+    config.stash[HARNESS] = harness
+    yield harness
+    try:
+        harness.finish()
+    finally:
+        pool.close()
+        recorder.close()
+
+
+@pytest.fixture(scope="session")
+def rule(request: pytest.FixtureRequest) -> Rule:
+    """Return when to stop timing, from pytest-benchmark's own options and the time budget."""
+    option = request.config.option
+    confidence = float(option.benchmark_confidence)
+    n_timed = sum(map(suites.is_timed, request.session.items))
+    budget = option.time_budget and option.time_budget / n_timed / option.processes
+    return Rule(
+        precision=float(option.benchmark_precision),
+        confidence=confidence,
+        # One more than the least, so that a single slow burst does not set the interval's end.
+        min_bursts=max(int(option.benchmark_min_rounds), least_bursts(confidence) + 1),
+        max_s=budget or float(option.benchmark_max_time),
+    )
+
+
+@pytest.fixture
+def places(request: pytest.FixtureRequest) -> list[tuple[str, str]]:
+    """Return the backends that the command line selects, each with its devices."""
+    return selection.places(arguments.chosen(request.config.option))
+
+
+@pytest.fixture
+def case(
+    op: str,
+    mode: Mode,
+    dtype: str,
+    shape: str,
+    backend: str,
+    device: str,
+    allocation: Allocation,
+    cache: Cache,
+    timing: Timing,
+) -> Case:
+    """Return the case that a test id names."""
+    return Case(
+        op, mode, dtype, parse_shape(shape), backend, device, allocation=allocation, cache=cache, timing=timing
+    )
