@@ -28,8 +28,6 @@ from benchmarks.report.text.comparison import Comparison, reasons_in_common, ren
 from benchmarks.stats import sittings
 from benchmarks.stats.effects import Criteria
 
-SUMMARY = "measure two git revisions, or two Python environments, against each other"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""

@@ -19,8 +19,6 @@ from benchmarks.record.run import Run
 from benchmarks.report.text.comparison import TEXTS, Comparison, reasons_in_common, render, write
 from benchmarks.stats.effects import Criteria
 
-SUMMARY = "compare two saved runs, case by case"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""

@@ -1,9 +1,14 @@
-"""The README's generated tables: `python -m benchmarks.commands.docs` writes them anew between their markers."""
+"""`python -m benchmarks docs`: write the generated tables of the documentation, between their markers.
+
+With --check nothing is written. Exit status: 0, or 2 if a table is out of date or a library is not installed.
+"""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -14,11 +19,33 @@ from benchmarks.plan.cases import DTYPES
 from benchmarks.plan.presets import PRESETS
 from benchmarks.record.schema import COLUMNS
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a table is out of date")
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """Write the files that are out of date and print their paths; return 0."""
+    if reasons := [reason for name in backends.names() if (reason := backends.missing(name))]:
+        raise ValueError("docs: the tables describe every backend; " + "; ".join(reasons))
+    outdated = {path: text for path in TABLES if (text := updated(path)) != path.read_text(encoding="utf-8")}
+    if options.check and outdated:
+        names = ", ".join(map(str, outdated))
+        raise ValueError(f"{names}: a generated table is out of date; run: python -m benchmarks docs")
+    for path, text in outdated.items():
+        path.write_text(text, encoding="utf-8")
+        console.out(f"Written: {path}", highlight=False)
+    return 0
+
+
 def ops_table() -> str:
-    """Return the catalogue as a Markdown table."""
+    """Return every op with its formula, arguments and budget."""
     rows = [
         {
             "op": f"`{spec.name}`",
@@ -37,7 +64,7 @@ def ops_table() -> str:
 
 
 def conventions_table() -> str:
-    """Return where the field disagrees, as a Markdown table: what is meant here, and elsewhere."""
+    """Return the ops that libraries define differently: what is meant here, and elsewhere."""
     rows = [
         {"op": f"`{spec.name}`", "here": spec.choice, "elsewhere": spec.elsewhere}
         for spec in OPS.values()
@@ -47,14 +74,14 @@ def conventions_table() -> str:
 
 
 def support_table() -> str:
-    """Return which op runs in which dtypes on which backend, as a Markdown table; imports every backend."""
+    """Return which dtypes each op supports on each backend, which are all imported."""
     loaded = {name: backends.load(name) for name in backends.names()}
     rows = [{"op": f"`{op}`"} | {name: _supported(backend, op) for name, backend in loaded.items()} for op in OPS]
     return _markdown(rows)
 
 
 def gaps_table() -> str:
-    """Return what backends lack, and why, as a Markdown table; imports every backend."""
+    """Return what each backend does not support, and why; imports them all."""
     owners: dict[Gap, list[str]] = {}
     for name in backends.names():
         for gap in _gaps(backends.load(name)):
@@ -73,7 +100,7 @@ def gaps_table() -> str:
 
 
 def _gaps(backend: Backend) -> list[Gap]:
-    """Return the gaps that a backend declares, and one for each op that it does not implement."""
+    """Return the gaps that a backend declares, and one for each op without a function."""
     missing = (backend.supports(op) for op in OPS)
     return [*backend.gaps, *(gap for gap in missing if isinstance(gap, Gap) and gap not in backend.gaps)]
 
@@ -89,7 +116,7 @@ def _code(names: Iterable[str]) -> str:
 
 
 def presets_table() -> str:
-    """Return the presets as a Markdown table."""
+    """Return the presets with what they time."""
     rows = [
         {
             "preset": f"`{name}`",
@@ -105,7 +132,7 @@ def presets_table() -> str:
 
 
 def columns_table() -> str:
-    """Return the record schema as a Markdown table."""
+    """Return the columns of records.csv."""
     return _markdown([{"column": f"`{c.name}`", "type": c.dtype, "meaning": c.meaning} for c in COLUMNS])
 
 
@@ -122,17 +149,17 @@ TABLES = {
 
 
 def update(text: str, name: str, table: str) -> str:
-    """Return `text` with `table` between the markers called `name`; raise ValueError if they are not there."""
+    """Return `text` with `table` between the markers called `name`; raise ValueError if there are none."""
     opening, closing = f"<!-- {name} -->\n", f"<!-- /{name} -->"
     before, found, rest = text.partition(opening)
     _, also_found, after = rest.partition(closing)
     if not (found and also_found):
-        raise ValueError(f"name: there are no markers {opening.strip()} and {closing}")
+        raise ValueError(f"docs: there are no markers {opening.strip()} and {closing}")
     return f"{before}{opening}{table}\n{closing}{after}"
 
 
 def updated(path: Path) -> str:
-    """Return what a file with generated tables must say."""
+    """Return the text of a file with its tables up to date."""
     text = path.read_text(encoding="utf-8")
     for name, table in TABLES[path].items():
         text = update(text, name, table())
@@ -141,8 +168,3 @@ def updated(path: Path) -> str:
 
 def _markdown(rows: Sequence[Mapping[str, object]]) -> str:
     return pd.DataFrame(rows).to_markdown(index=False)
-
-
-if __name__ == "__main__":
-    for file in TABLES:
-        file.write_text(updated(file), encoding="utf-8")

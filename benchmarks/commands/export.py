@@ -26,8 +26,6 @@ from benchmarks.report import pictures
 from benchmarks.report.palette import Style, styles
 from benchmarks.report.text import latex, markdown
 
-SUMMARY = "write tables and pictures of a run, for papers and pull requests"
-
 Files = Mapping[str, str | bytes]
 
 

@@ -23,8 +23,6 @@ from benchmarks.record import saved
 from benchmarks.record.schema import DEFAULTS
 from benchmarks.record.shapes import label_of
 
-SUMMARY = "say which backend to use: the fastest that is accurate enough"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""

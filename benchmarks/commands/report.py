@@ -22,8 +22,6 @@ from benchmarks.report import files
 from benchmarks.report.pages import runs as runs_page
 from benchmarks.report.terminal.summary import render_summary
 
-SUMMARY = "write the report of a run, finished or cut short, or of several side by side"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""

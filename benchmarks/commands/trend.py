@@ -23,8 +23,6 @@ from benchmarks.record.atomic import replace
 from benchmarks.report.pages import trend as trend_page
 from benchmarks.report.text.trend import render, to_json, to_markdown
 
-SUMMARY = "show a metric over the commits of all saved runs, and where it changed"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""

@@ -15,7 +15,7 @@ computational cost") on logarithms, for changes of the mean (least squares), as 
 - **The threshold**: shifts between the medians of neighbouring segments that are smaller are not reported.
 
 How often a series of 10, 20, 50 or 100 values in which nothing changes shows a shift of at least 5 %, in % of 1000
-simulated series (`python -m benchmarks.validation.alarms`):
+simulated series (`python -m benchmarks validate alarms`):
 
 | noise                                    | of 2 %             | of 5 %               |
 |------------------------------------------|--------------------|----------------------|

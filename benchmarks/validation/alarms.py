@@ -1,13 +1,11 @@
-"""How often `analysis.shifts` finds a shift in simulated runs where there is none, and one that is there.
-
-`python -m benchmarks.validation.alarms` prints the rates that its documentation states, in some ten seconds.
-"""
+"""False alarms of `trend`: how often it finds a change in simulated runs without one, and in runs with one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 
 from benchmarks.stats.shifts import Floats, shifts
 
@@ -43,13 +41,13 @@ NOISES: Mapping[str, Draw] = {
 
 
 def false_alarms(draw: Draw, n: int, *, noise: float, threshold: float = 0.05, series: int = 1000) -> float:
-    """Return the share of series without a shift in which one is found; `noise` is relative to the values."""
+    """Return in what share of series without a change one is found; `noise` is relative to the values."""
     rng = np.random.default_rng(SEED)
     return sum(bool(shifts(np.exp(noise * draw(rng, n)).tolist(), threshold)) for _ in range(series)) / series
 
 
 def detections(step: float, n: int, *, noise: float, threshold: float = 0.05, series: int = 1000) -> float:
-    """Return the share of series, rising by `step` in their middle, in which that is found there or beside."""
+    """Return in what share of series that rise by `step` in their middle this is found, at most one value off."""
     rng = np.random.default_rng(SEED)
     middle, n_found = n // 2, 0
     for _ in range(series):
@@ -59,18 +57,21 @@ def detections(step: float, n: int, *, noise: float, threshold: float = 0.05, se
     return n_found / series
 
 
-def main() -> None:
-    """Print the rates, in %."""
-    print("values".ljust(60), *(f"{n:6d}" for n in LENGTHS))
+def table() -> pd.DataFrame:
+    """Return, for each noise, in what percentage of series of each length a change is found."""
+    # A threshold of nearly nothing stands for noise far above the threshold.
+    columns = {"noise of 2 %": (0.02, 0.05), "noise of 5 %": (0.05, 0.05), "noise far above 5 %": (0.05, 1e-6)}
+    rows = []
     for name, draw in NOISES.items():
-        # A threshold of nearly nothing is what noise far above the threshold amounts to.
-        for noise, threshold in ((0.02, 0.05), (0.05, 0.05), (0.05, 1e-6)):
-            rates = [100 * false_alarms(draw, n, noise=noise, threshold=threshold) for n in LENGTHS]
-            said = f"{name}: false, noise {noise:.0%}, threshold {threshold:g}"
-            print(said.ljust(60), *(f"{rate:6.1f}" for rate in rates))
-    rates = [100 * detections(0.10, n, noise=0.02) for n in LENGTHS]
-    print("step of 10 %: found, noise 2 %, threshold 0.05".ljust(60), *(f"{rate:6.1f}" for rate in rates))
+        rows.append({"series": f"no change, {name}"})
+        for column, (noise, threshold) in columns.items():
+            rates = [false_alarms(draw, n, noise=noise, threshold=threshold) for n in LENGTHS]
+            rows[-1][column] = _percent(rates)
+    steps = [detections(0.10, n, noise=0.02) for n in LENGTHS]
+    rows.append({"series": "step of 10 %, Gaussian", "noise of 2 %": _percent(steps)})
+    lengths = ", ".join(map(str, LENGTHS))
+    return pd.DataFrame(rows).rename(columns={"series": f"changes found in % of series of {lengths} runs"})
 
 
-if __name__ == "__main__":
-    main()
+def _percent(shares: Sequence[float]) -> str:
+    return ", ".join(f"{100 * share:.3g}" for share in shares)

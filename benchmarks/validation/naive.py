@@ -1,7 +1,7 @@
-"""One-liners: NumPy's ops beside what one would write instead, and beside SciPy's functions, in one process.
+"""One-liners: each NumPy op beside the one-liner that you would write instead, and beside SciPy's function.
 
-A one-liner allocates what it needs, as such code does. Ours are bound to their inputs, as in the timing suite, and
-write a new output (`fresh`) or the same one (`reuse`).
+All are timed in turn in one process. A one-liner allocates what it needs, as such code does. Our ops are bound to
+their inputs, as in the timing suite, and write a new output (`fresh`) or the same one again (`reuse`).
 """
 
 from __future__ import annotations
@@ -32,10 +32,11 @@ from benchmarks.validation import kernels
 Array = np.ndarray[Any, np.dtype[Any]]
 
 SIZES = (1, 100, 10_000, 1_000_000, 10_000_000)
+MODES: tuple[Mode, ...] = ("forward", "backward")
 DTYPES = ("float32", "float64")
 OTHERS = ("one-liner", "SciPy")
 WRONG_ULP = 1000
-"""From so large an error on, a one-liner is called wrong: three of float32's seven digits are lost."""
+"""A one-liner with a larger error is called wrong: it loses three of float32's seven digits."""
 
 
 @dataclass(frozen=True)
@@ -159,19 +160,19 @@ def call(expression: str, op: str, arrays: Sequence[Any], g: Any) -> Callable[[]
 def table(
     ops: Sequence[str], modes: Sequence[Mode], dtypes: Sequence[str], sizes: Sequence[int], seed: int
 ) -> pd.DataFrame:
-    """Return a row per case, the worst first: the one-liner's time, and ours over it and over SciPy's.
+    """Return a row for each case, the worst first: the one-liner's time, and ours over it and over SciPy's.
 
-    Raise ValueError where there is none.
+    Raises ValueError if no op that was asked for has a one-liner.
     """
     order = random.Random(seed)
     rows = [row for case in product(ops, modes, dtypes) for row in _rows(*case, sizes, order)]
     if not rows:
-        raise ValueError(f"ops: there is no one-liner for {', '.join(modes)} of {', '.join(ops)}")
+        raise ValueError(f"--op: no one-liner for {', '.join(modes)} of {', '.join(ops)}")
     return pd.DataFrame(rows).sort_values("worst", ascending=False).drop(columns="worst")
 
 
 def flaws(op: str, mode: Mode, dtype: str) -> str:
-    """Return where a one-liner is wrong, of the points at which ops are tested, one by one; empty if nowhere."""
+    """Return at which of the points that test an op its one-liner is wrong; empty if at none."""
     trial = search.designed(op, mode, dtype)
     with np.errstate(all="ignore"):
         got = [call(ONE_LINERS[op][mode], op, *_point(op, trial, i))() for i in range(trial.n_sample)]
@@ -185,7 +186,7 @@ def flaws(op: str, mode: Mode, dtype: str) -> str:
 
 
 def _rows(op: str, mode: Mode, dtype: str, sizes: Sequence[int], order: random.Random) -> Iterator[dict[str, Any]]:
-    """Yield a row per size; none where there is no one-liner, nor for a row of one class."""
+    """Yield a row for each size; none without a one-liner. A row op needs more than one element."""
     if not ONE_LINERS[op][mode]:
         return
     flaw = flaws(op, mode, dtype)
@@ -237,7 +238,7 @@ def _point(op: str, trial: search.Trial, i: int) -> tuple[list[Any], Any]:
 
 
 def _example(trial: search.Trial, values: Array, wrong: Array) -> str:
-    """Describe the wrong result that is nearest to 0: what is wrong there is so in practice."""
+    """Describe the wrong result whose input is nearest to 0, as inputs are in practice."""
     first = np.abs(trial.arrays[0].astype(np.float64)).reshape(trial.n_sample, -1).max(axis=1)
     i = wrong[np.argmin(first[wrong])]
     if trial.arrays[0].ndim > 1:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
+from itertools import chain
 
 import pytest
 
 import backends
-from benchmarks.__main__ import make_parser
+from benchmarks.__main__ import main, make_parser
 from benchmarks.commands import docs
 
 
@@ -16,7 +17,28 @@ from benchmarks.commands import docs
 def test_generated_tables_are_up_to_date(path):
     if reasons := [reason for name in backends.names() if (reason := backends.missing(name))]:
         pytest.skip("; ".join(reasons))
-    assert path.read_text(encoding="utf-8") == docs.updated(path), "run `python -m benchmarks.commands.docs`"
+    assert path.read_text(encoding="utf-8") == docs.updated(path), "run `python -m benchmarks docs`"
+
+
+def test_a_table_out_of_date_is_named_by_check_and_written_without_it(tmp_path, monkeypatch, capsys):
+    page = tmp_path / "page.md"
+    page.write_text("Before.\n<!-- ops -->\nold\n<!-- /ops -->\nAfter.\n", encoding="utf-8")
+    monkeypatch.setattr(docs, "TABLES", {page: {"ops": lambda: "new"}})
+    monkeypatch.setattr(backends, "missing", lambda name: None)
+    assert main(["docs", "--check"]) == 2
+    message = f"error: {page}: a generated table is out of date; run: python -m benchmarks docs\n"
+    assert capsys.readouterr().err == message
+    assert "old" in page.read_text(encoding="utf-8")
+    assert main(["docs"]) == 0
+    assert page.read_text(encoding="utf-8") == "Before.\n<!-- ops -->\nnew\n<!-- /ops -->\nAfter.\n"
+    assert capsys.readouterr().out == f"Written: {page}\n"
+    assert main(["docs", "--check"]) == 0
+
+
+def test_tables_are_not_written_without_every_library(monkeypatch, capsys):
+    monkeypatch.setattr(backends, "missing", lambda name: f"{name}: is not installed" if name == "jax" else None)
+    assert main(["docs"]) == 2
+    assert "docs: the tables describe every backend; jax: is not installed" in capsys.readouterr().err
 
 
 def test_missing_markers_are_an_error():
@@ -37,11 +59,14 @@ def test_every_option_shown_exists(pytestconfig):
     parser = pytestconfig._parser
     known = {name for option in parser._anonymous.options for name in option.names()}
     known |= {name for group in parser._groups for option in group.options for name in option.names()}
-    (commands,) = (action for action in make_parser()._actions if action.choices)
-    known |= {name for each in commands.choices.values() for name in each._option_string_actions}
-    validation = (docs.ROOT / "benchmarks" / "validation" / "__main__.py").read_text(encoding="utf-8")
-    known |= set(re.findall(r'add_argument\("(--[a-z-]+)"', validation))
+    known |= options(make_parser())
     assert shown <= known, shown - known
+
+
+def options(parser):
+    """Return the options of a parser and of the commands below it."""
+    below = [action.choices.values() for action in parser._actions if isinstance(action.choices, dict)]
+    return set(parser._option_string_actions).union(*map(options, chain(*below)))
 
 
 def test_commands_shown_can_be_parsed():

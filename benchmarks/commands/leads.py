@@ -1,0 +1,29 @@
+"""`python -m benchmarks leads RUN ...`: how far our Numba kernels are ahead of the fastest accurate alternative.
+
+RUN is a saved name or a file such as records.csv, of a run that checked accuracy. A Markdown table shows for each
+function the alternative's time over ours, at each size. Alternatives that err by more than a function's budget are
+named, but not what we are compared with.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from benchmarks.analysis import leads
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="saved names, or files such as records.csv")
+    parser.add_argument("--means", action="store_true", help="only the geometric mean of all functions, by size")
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """Print the table; return 0."""
+    table = leads.means(leads.leads(options.runs)) if options.means else leads.table(options.runs)
+    console.out(table.to_markdown(index=False, disable_numparse=True), highlight=False)
+    return 0

@@ -1,0 +1,116 @@
+"""`python -m benchmarks validate COMMAND`: test whether the benchmark itself tells the truth.
+
+Most commands measure something whose answer is known, or measure it with another tool too, and print a Markdown
+table. `picture` takes the README's picture of a report.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.machine.resources import default_threads
+from benchmarks.plan.arguments import fraction, positive, seed
+from benchmarks.validation import agreement, alarms, coverage, efficiency, naive, picture, power
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - its only name
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the commands and their arguments."""
+    commands = parser.add_subparsers(dest="validation", required=True)
+    for add in (_add_agreement, _add_coverage, _add_power, _add_alarms, _add_efficiency, _add_naive, _add_picture):
+        add(commands)
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """Print the table, or the picture's path; return 0."""
+    found = options.measure(options)
+    if not isinstance(found, Path):
+        found = found.fillna("").to_markdown(index=False, disable_numparse=True)
+    console.out(found, highlight=False)
+    return 0
+
+
+def _add_agreement(commands: Commands) -> None:
+    parser = commands.add_parser("agreement", help="our medians beside those of timeit and PyTorch; 1 minute")
+    _add_seed(parser)
+    parser.set_defaults(measure=lambda options: agreement.table(options.seed))
+
+
+def _add_coverage(commands: Commands) -> None:
+    parser = commands.add_parser("coverage", help="how often identical code looks different; 10 minutes")
+    parser.add_argument("--trials", type=positive, default=12, help="pairs for each case and backend (12)")
+    _add_seed(parser)
+    parser.set_defaults(measure=lambda options: coverage.table(options.trials, default_threads(), options.seed))
+
+
+def _add_power(commands: Commands) -> None:
+    parser = commands.add_parser("power", help="which slow-downs `ab` finds, and which it imagines; 90 minutes")
+    parser.add_argument("--same", type=int, default=20, help="runs without a change, quiet and loaded (20)")
+    parser.add_argument("--slowed", type=int, default=20, help="runs with each slow-down (20)")
+    parser.add_argument(
+        "--shares",
+        type=fraction,
+        nargs="+",
+        default=[0.03, 0.05, 0.1, 0.2],
+        metavar="SHARE",
+        help="slow-downs, such as 5%% or 0.05 (3%%, 5%%, 10%% and 20%%)",
+    )
+    _add_seed(parser)
+    parser.set_defaults(
+        measure=lambda options: power.table(
+            options.same, options.slowed, default_threads(), options.seed, options.shares
+        )
+    )
+
+
+def _add_alarms(commands: Commands) -> None:
+    parser = commands.add_parser("alarms", help="how often `trend` sees changes in simulated noise; 10 seconds")
+    parser.set_defaults(measure=lambda _: alarms.table())
+
+
+def _add_efficiency(commands: Commands) -> None:
+    parser = commands.add_parser("efficiency", help="our precision for the time, beside other tools'; 20 minutes")
+    parser.add_argument("--repeats", type=positive, default=5, help="how often each tool measures everything (5)")
+    parser.add_argument("--pyperf", type=positive, default=3, help="how often pyperf does, the slowest (3)")
+    parser.set_defaults(measure=lambda options: efficiency.table(options.repeats, options.pyperf))
+
+
+def _add_naive(commands: Commands) -> None:
+    parser = commands.add_parser("naive", help="NumPy's ops beside one-liners and SciPy; half an hour or more")
+    ops = tuple(naive.ONE_LINERS)
+    parser.add_argument("--op", choices=ops, nargs="+", default=ops, metavar="OP", help="only these functions")
+    parser.add_argument("--mode", choices=naive.MODES, nargs="+", default=naive.MODES, help="only these modes")
+    parser.add_argument("--dtype", choices=naive.DTYPES, nargs="+", default=naive.DTYPES, help="only these types")
+    sizes = ", ".join(map(str, naive.SIZES))
+    parser.add_argument(
+        "--size", type=positive, nargs="+", default=naive.SIZES, help=f"numbers of elements ({sizes})"
+    )
+    _add_seed(parser)
+    parser.set_defaults(
+        measure=lambda options: naive.table(options.op, options.mode, options.dtype, options.size, options.seed)
+    )
+
+
+def _add_picture(commands: Commands) -> None:
+    parser = commands.add_parser("picture", help="a picture of a report's head and map, in Chromium; 5 seconds")
+    parser.add_argument(
+        "report", metavar="REPORT.html", nargs="?", type=Path, default=picture.REPORT, help=f"({picture.REPORT})"
+    )
+    parser.add_argument("--output", metavar="PNG", type=Path, help="where it goes (default: beside the report)")
+    parser.add_argument("--width", type=positive, default=picture.WIDTH, help="of the window, in pixels (1280)")
+    parser.add_argument("--dark", action="store_true", help="as a reader with a dark theme sees it")
+    parser.set_defaults(
+        measure=lambda options: picture.save(
+            options.report, options.output, width=options.width, dark=options.dark
+        )
+    )
+
+
+def _add_seed(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seed", type=seed, default=0, help="seed of the order in which things take turns (0)")

@@ -1,0 +1,91 @@
+"""One command line: commands are listed at once, and imported when they are chosen."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from benchmarks.__main__ import COMMANDS, main
+from benchmarks.analysis import leads
+from benchmarks.validation import agreement, alarms, coverage, efficiency, naive, picture, power
+from tests.job import ROOT
+
+HEAVY = {"numpy", "pandas", "rich", "backends", "torch", "jax", "numba"}
+
+
+def test_every_command_is_listed_and_every_listed_command_is_there():
+    modules = {path.stem for path in (ROOT / "benchmarks" / "commands").glob("*.py")} - {"__init__"}
+    assert modules == set(COMMANDS)
+
+
+def test_help_lists_all_commands_and_loads_none():
+    code = (
+        "import sys, benchmarks.__main__ as line\n"
+        "try: line.main(['--help'])\n"
+        "finally: print('loaded:', *sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    text, _, loaded = done.stdout.partition("loaded: ")
+    assert all(f"  {name} " in text or f"  {name}\n" in text for name in COMMANDS)
+    assert not HEAVY & set(loaded.split())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_says_what_it_is_for_and_what_it_takes(name, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main([name, "--help"])
+    text = capsys.readouterr().out
+    assert f"usage: python -m benchmarks {name} " in text
+    assert f"python -m benchmarks {name}" in " ".join(text.split()).partition(" options: ")[0]
+
+
+@pytest.mark.parametrize("arguments", [[], ["reprot"], ["validate"], ["validate", "naiv"]])
+def test_a_command_that_does_not_exist_is_a_usage_error(arguments, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert "usage: python -m benchmarks" in capsys.readouterr().err
+
+
+def test_leads_prints_a_table_by_function_or_their_means(monkeypatch, capsys):
+    monkeypatch.setattr(leads, "leads", lambda runs: ("leads", *runs))
+    monkeypatch.setattr(leads, "table", lambda runs: pd.DataFrame({"by": ["function"], "of": [runs]}))
+    monkeypatch.setattr(leads, "means", lambda found: pd.DataFrame({"by": ["size"], "of": [found]}))
+    assert main(["leads", "first", "second"]) == 0
+    assert "| function | ['first', 'second'] |" in capsys.readouterr().out
+    assert main(["leads", "--means", "first"]) == 0
+    assert "| size | ('leads', 'first') |" in capsys.readouterr().out
+
+
+def test_leads_of_an_unknown_run_are_an_error(capsys):
+    assert main(["leads", "no-such-run"]) == 2
+    assert "no-such-run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "passed"),
+    [
+        (agreement, ["--seed", "7"], (7,)),
+        (alarms, [], ()),
+        (coverage, ["--trials", "3", "--seed", "7"], (3, 2, 7)),
+        (power, ["--same", "0", "--slowed", "4", "--shares", "10%", "0.2"], (0, 4, 2, 0, [0.1, 0.2])),
+        (efficiency, ["--repeats", "2"], (2, 3)),
+        (naive, ["--op", "relu", "--size", "10"], (["relu"], naive.MODES, naive.DTYPES, [10], 0)),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_validate_measures_as_it_is_told_and_prints_a_table(module, arguments, passed, monkeypatch, capsys):
+    given, found = [], pd.DataFrame({"a": [None, "1.50"]})
+    monkeypatch.setattr("benchmarks.commands.validate.default_threads", lambda: 2)
+    monkeypatch.setattr(module, "table", lambda *values: given.append(values) or found)
+    assert main(["validate", module.__name__.rpartition(".")[2], *arguments]) == 0
+    assert given == [passed]
+    assert capsys.readouterr().out == "| a    |\n|:-----|\n|      |\n| 1.50 |\n"
+
+
+def test_validate_picture_prints_where_it_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(picture, "save", lambda report, output, **look: output / f"{report} {look}")
+    assert main(["validate", "picture", "a.html", "--output", str(tmp_path), "--width", "390", "--dark"]) == 0
+    assert capsys.readouterr().out == f"{tmp_path}/a.html {{'width': 390, 'dark': True}}\n"
