@@ -9,7 +9,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 import ml_dtypes  # noqa: F401 - makes `bfloat16` the name of a NumPy dtype
 import numpy as np
@@ -17,6 +17,9 @@ import numpy as np
 from backends.arguments import sort_arguments, validate_axis, validate_labels, validate_shape, without_axis
 from backends.catalogue import ALIASES, OPS, find
 from backends.interface import ALLOCATIONS, MODES, Allocation, Gap, InPlace, Mode, NotSupported, OpSpec
+
+Functions = dict[str, Callable[..., Any]]
+"""Functions by the names of ops, as each module of a backend lists them."""
 
 DTYPES = ("float32", "float64")
 NARROW = ("float16", "bfloat16")
@@ -322,6 +325,19 @@ class BaseBackend(ABC):
                 f"{spec.name}: g must be {self.dtype_of(inputs[0])} like {spec.inputs[0].name}; "
                 f"got {self.dtype_of(cotangent)}"
             )
+
+
+_T = TypeVar("_T")
+
+
+def merged(*tables: Mapping[str, _T]) -> dict[str, _T]:
+    """Return one table of ops for those of several modules; raise ValueError for an op that is in two of them."""
+    found: dict[str, _T] = {}
+    for table in tables:
+        if twice := found.keys() & table.keys():
+            raise ValueError(f"ops: two modules define {', '.join(sorted(twice))}")
+        found |= table
+    return found
 
 
 def restorable(call: Callable[[], Any], restore: Callable[[], None]) -> InPlace:

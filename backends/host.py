@@ -14,7 +14,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from backends.base import NARROW, BaseBackend, known_dtype, output_shape, restorable
+from backends.base import NARROW, BaseBackend, Functions, known_dtype, merged, output_shape, restorable
 from backends.catalogue import find
 from backends.interface import Allocation, InPlace, Mode, OpSpec
 
@@ -55,6 +55,18 @@ class Function(Protocol):
 
     def __call__(self, *arrays: Any, **options: Any) -> np.ndarray:
         """Compute."""
+
+
+Pairs = dict[str, tuple[Function, Function]]
+"""Each op of a module, and its vjp, by the name of the op."""
+
+
+def by_name(*tables: Pairs) -> Functions:
+    """Return the ops of all modules under their names, and their vjps under `<op>_vjp`."""
+    found: Functions = {}
+    for op, (forward, vjp) in merged(*tables).items():
+        found |= {op: forward, f"{op}_vjp": vjp}
+    return found
 
 
 def bound_by(bind: Bind) -> Function:

@@ -7,6 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from backends.base import Functions
+
 
 def sigmoid(x: Any) -> Any:
     """`jax.nn.sigmoid`."""
@@ -76,3 +78,21 @@ def squareplus(x: Any, *, b: float) -> Any:
 def exponential(x: Any) -> Any:
     """`jnp.exp`."""
     return jnp.exp(x)
+
+
+OPS: Functions = {
+    "sigmoid": sigmoid,
+    "tanh": tanh,
+    "elu": elu,
+    "celu": celu,
+    "selu": selu,
+    "gelu": gelu,
+    "silu": silu,
+    "mish": mish,
+    "softplus": softplus,
+    "softsign": softsign,
+    "log_sigmoid": log_sigmoid,
+    "tanh_shrink": tanh_shrink,
+    "squareplus": squareplus,
+    "exponential": exponential,
+}

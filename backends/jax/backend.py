@@ -8,7 +8,7 @@ JAX fixes the size of its CPU thread pool when it first computes, from the envir
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from backends.base import BaseBackend, known_dtype, restorable
+from backends.base import BaseBackend, known_dtype, merged, restorable
 from backends.interface import Allocation, BackendUnavailable, Gap, InPlace, Mode, OpSpec
 from backends.jax import activations, class_losses, gated, likelihoods, losses, piecewise, rows
 
@@ -25,6 +25,11 @@ EXTRA = "jax"
 DEVICES = ("cpu", "cuda")
 VARIANTS = ("jax",)
 ON_REQUEST = ("jax-eager",)
+
+FUNCTIONS = merged(
+    piecewise.OPS, activations.OPS, gated.OPS, rows.OPS, losses.OPS, likelihoods.OPS, class_losses.OPS
+)
+"""All ops by name."""
 
 _Items = tuple[tuple[str, Any], ...]  # parameters, in a form that can be hashed
 
@@ -51,15 +56,7 @@ class JaxBackend(BaseBackend):
     asynchronous = True  # on the CPU too: a call may return before its result is there
     gaps: tuple[Gap, ...] = (Gap("XLA allocates every output", "upstream", allocations=("reuse",)),)
 
-    _functions: Mapping[str, Callable[..., Any]] = {
-        **vars(piecewise),
-        **vars(activations),
-        **vars(gated),
-        **vars(rows),
-        **vars(losses),
-        **vars(likelihoods),
-        **vars(class_losses),
-    }
+    _functions = FUNCTIONS
 
     def __init__(self, name: str, device: str, threads: int, jax_device: jax.Device) -> None:
         super().__init__(name, device, threads)

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from backends.base import Functions
 from backends.jax.losses import reduced
 
 
@@ -120,3 +121,16 @@ def _known(labels: Any, ignore_index: int | None) -> Any:
 def _along(vector: Any, ndim: int, axis: int) -> Any:
     """Return a vector as an array of `ndim` dimensions that lies along one of them."""
     return jnp.moveaxis(vector.reshape(-1, *[1] * (ndim - 1)), 0, axis)
+
+
+OPS: Functions = {
+    "categorical_cross_entropy": categorical_cross_entropy,
+    "softmax_cross_entropy": softmax_cross_entropy,
+    "softmax_cross_entropy_with_integer_labels": softmax_cross_entropy_with_integer_labels,
+    "negative_log_likelihood": negative_log_likelihood,
+    "kl_divergence": kl_divergence,
+    "categorical_hinge": categorical_hinge,
+    "cosine_similarity": cosine_similarity,
+    "dice": dice,
+    "tversky": tversky,
+}

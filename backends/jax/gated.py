@@ -7,6 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from backends.base import Functions
+
 
 def prelu(x: Any, weight: Any) -> Any:
     """Composed from `jnp.where`."""
@@ -26,3 +28,11 @@ def geglu(x: Any, gate: Any, *, approximate: str) -> Any:
 def reglu(x: Any, gate: Any) -> Any:
     """Composed from `jax.nn.relu`."""
     return x * jax.nn.relu(gate)
+
+
+OPS: Functions = {
+    "prelu": prelu,
+    "swiglu": swiglu,
+    "geglu": geglu,
+    "reglu": reglu,
+}

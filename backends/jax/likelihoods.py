@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from backends.base import Functions
 from backends.jax.losses import reduced
 
 
@@ -54,3 +55,12 @@ def gaussian_negative_log_likelihood(
 def _binary_cross_entropy(prediction: Any, target: Any) -> Any:
     special = jax.scipy.special
     return -special.xlogy(target, prediction) - special.xlog1py(1 - target, -prediction)
+
+
+OPS: Functions = {
+    "binary_cross_entropy": binary_cross_entropy,
+    "binary_cross_entropy_with_logits": binary_cross_entropy_with_logits,
+    "binary_focal_cross_entropy": binary_focal_cross_entropy,
+    "poisson": poisson,
+    "gaussian_negative_log_likelihood": gaussian_negative_log_likelihood,
+}

@@ -8,6 +8,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from backends.base import Functions
+
 
 def mean_squared_error(prediction: Any, target: Any, *, reduction: str) -> Any:
     """Composed from `jnp.square`."""
@@ -77,3 +79,18 @@ def soft_margin(prediction: Any, target: Any, *, reduction: str) -> Any:
 def reduced(losses: Any, reduction: str) -> Any:
     """Return losses, their mean or their sum."""
     return {"mean": jnp.mean, "sum": jnp.sum, "none": lambda a: a}[reduction](losses)
+
+
+OPS: Functions = {
+    "mean_squared_error": mean_squared_error,
+    "mean_absolute_error": mean_absolute_error,
+    "mean_absolute_percentage_error": mean_absolute_percentage_error,
+    "mean_squared_logarithmic_error": mean_squared_logarithmic_error,
+    "huber": huber,
+    "smooth_l1": smooth_l1,
+    "log_cosh": log_cosh,
+    "quantile": quantile,
+    "hinge": hinge,
+    "squared_hinge": squared_hinge,
+    "soft_margin": soft_margin,
+}

@@ -7,6 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from backends.base import Functions
+
 
 def step(x: Any) -> Any:
     """Composed from `jnp.where`: `jnp.heaviside` of NaN is the value at zero."""
@@ -71,3 +73,20 @@ def sparse_sigmoid(x: Any) -> Any:
 def linear(x: Any) -> Any:
     """`jnp.copy`: `jax.nn.identity` returns its input."""
     return jnp.copy(x)
+
+
+OPS: Functions = {
+    "step": step,
+    "relu": relu,
+    "relu6": relu6,
+    "leaky_relu": leaky_relu,
+    "hard_sigmoid": hard_sigmoid,
+    "hard_silu": hard_silu,
+    "hard_tanh": hard_tanh,
+    "soft_shrink": soft_shrink,
+    "hard_shrink": hard_shrink,
+    "threshold": threshold,
+    "sparse_plus": sparse_plus,
+    "sparse_sigmoid": sparse_sigmoid,
+    "linear": linear,
+}

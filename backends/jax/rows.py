@@ -7,6 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from backends.base import Functions
+
 
 def softmax(x: Any, *, axis: int) -> Any:
     """`jax.nn.softmax`."""
@@ -38,3 +40,12 @@ def sparsemax(x: Any, *, axis: int) -> Any:
 def glu(x: Any, *, axis: int) -> Any:
     """`jax.nn.glu`."""
     return jax.nn.glu(x, axis)
+
+
+OPS: Functions = {
+    "softmax": softmax,
+    "log_softmax": log_softmax,
+    "softmin": softmin,
+    "sparsemax": sparsemax,
+    "glu": glu,
+}

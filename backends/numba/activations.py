@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from backends import gelu_constants as constants
+from backends.host import Pairs
 from backends.numba import elementary
 from backends.numba import gelu as gelus
 from backends.numba.elementary import (
@@ -30,6 +31,7 @@ from backends.numba.elementary import (
 )
 from backends.numba.intrinsics import fma, polynomial
 from backends.numba.loops import formula
+from backends.numba.ops import elementwise, moving, one_of
 from backends.numba.piecewise import clip, max_0
 
 SELU_SCALE = 1.0507009873554804934193349852946
@@ -346,3 +348,24 @@ def _squareplus_of_size(x: Any, root: Any) -> Any:
     """(|x| + root) / 2, halved first so that it does not overflow."""
     half = type(x)(0.5)
     return half * abs(x) + half * root
+
+
+OPS: Pairs = {
+    "sigmoid": (elementwise(sigmoid), elementwise(sigmoid_vjp)),
+    "tanh": (elementwise(tanh), elementwise(tanh_vjp)),
+    "elu": (elementwise(elu), elementwise(elu_vjp)),
+    "celu": (elementwise(celu), elementwise(celu_vjp)),
+    "selu": (elementwise(selu), elementwise(selu_vjp)),
+    "gelu": (
+        one_of("approximate", {"none": elementwise(gelu), "tanh": elementwise(gelu_tanh)}),
+        one_of("approximate", {"none": elementwise(gelu_vjp), "tanh": elementwise(gelu_tanh_vjp)}),
+    ),
+    "silu": (elementwise(silu), elementwise(silu_vjp)),
+    "mish": (elementwise(mish), elementwise(mish_vjp)),
+    "softplus": (elementwise(softplus), elementwise(softplus_vjp)),
+    "softsign": (moving(softsign), moving(softsign_vjp)),
+    "log_sigmoid": (elementwise(log_sigmoid), elementwise(log_sigmoid_vjp)),
+    "tanh_shrink": (elementwise(tanh_shrink), elementwise(tanh_shrink_vjp)),
+    "squareplus": (elementwise(squareplus), elementwise(squareplus_vjp)),
+    "exponential": (elementwise(exponential), elementwise(exponential_vjp)),
+}

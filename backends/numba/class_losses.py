@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from backends.host import Pairs
 from backends.numba.elementary import log
 from backends.numba.intrinsics import add, by_type, from_bits, larger, smaller_unsigned, to_bits
 from backends.numba.likelihoods import ratio
 from backends.numba.loops import BLOCK, formula, subroutine, sum_of, total
+from backends.numba.ops import row_loss, row_loss_vjp
 from backends.numba.rows import exp_sums, exps, product, rising
 
 _is_narrow = by_type({"float32": 1.0, "float64": 0.0})
@@ -306,3 +308,22 @@ def _tversky_sums(prediction: Any, target: Any, alpha: Any, beta: Any, eps: Any)
 def _without(x: Any, y: Any) -> Any:
     """(1 - x)·y."""
     return (type(x)(1) - x) * y
+
+
+OPS: Pairs = {
+    "categorical_cross_entropy": (
+        row_loss(categorical_cross_entropy),
+        row_loss_vjp(categorical_cross_entropy_vjp),
+    ),
+    "softmax_cross_entropy": (row_loss(softmax_cross_entropy), row_loss_vjp(softmax_cross_entropy_vjp)),
+    "softmax_cross_entropy_with_integer_labels": (
+        row_loss(softmax_cross_entropy_with_integer_labels),
+        row_loss_vjp(softmax_cross_entropy_with_integer_labels_vjp),
+    ),
+    "negative_log_likelihood": (row_loss(negative_log_likelihood), row_loss_vjp(negative_log_likelihood_vjp)),
+    "kl_divergence": (row_loss(kl_divergence), row_loss_vjp(kl_divergence_vjp)),
+    "categorical_hinge": (row_loss(categorical_hinge), row_loss_vjp(categorical_hinge_vjp)),
+    "cosine_similarity": (row_loss(cosine_similarity), row_loss_vjp(cosine_similarity_vjp)),
+    "dice": (row_loss(dice), row_loss_vjp(dice_vjp)),
+    "tversky": (row_loss(tversky), row_loss_vjp(tversky_vjp)),
+}

@@ -11,10 +11,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from backends.host import Pairs
 from backends.numba import gelu as gelus
 from backends.numba.elementary import exp_minus, exp_minus_parts
 from backends.numba.intrinsics import fma
 from backends.numba.loops import formula
+from backends.numba.ops import elementwise, moving, one_of
 from backends.numba.piecewise import relu
 
 
@@ -131,3 +133,14 @@ def _unless_infinite(product: Any, x: Any, factor: Any, gate: Any) -> Any:
     """
     infinity = type(x)(math.inf)
     return x * factor if (abs(x) == infinity) & (abs(gate) < infinity) else product
+
+
+OPS: Pairs = {
+    "prelu": (moving(prelu), moving(prelu_vjp)),
+    "swiglu": (elementwise(swiglu), elementwise(swiglu_vjp)),
+    "geglu": (
+        one_of("approximate", {"none": elementwise(geglu), "tanh": elementwise(geglu_tanh)}),
+        one_of("approximate", {"none": elementwise(geglu_vjp), "tanh": elementwise(geglu_tanh_vjp)}),
+    ),
+    "reglu": (moving(reglu), moving(reglu_vjp)),
+}

@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from backends.host import Pairs
 from backends.numba.elementary import exp, exp_minus, log, log1p, log1p_of_fraction
 from backends.numba.loops import formula
+from backends.numba.ops import loss, loss_vjp, one_of
 from backends.numba.piecewise import at_least
 
 
@@ -182,3 +184,26 @@ def _less_share(rate: Any, target: Any, log_rate: Any) -> Any:
     number = type(rate)
     without = (target == number(0)) | (log_rate == number(math.inf))
     return rate - (number(0) if without else target * log_rate)
+
+
+OPS: Pairs = {
+    "binary_cross_entropy": (loss(binary_cross_entropy), loss_vjp(binary_cross_entropy_vjp)),
+    "binary_cross_entropy_with_logits": (
+        loss(binary_cross_entropy_with_logits),
+        loss_vjp(binary_cross_entropy_with_logits_vjp),
+    ),
+    "binary_focal_cross_entropy": (
+        one_of("gamma", {None: loss(binary_focal_cross_entropy), 2: loss(square_focal_cross_entropy)}),
+        one_of(
+            "gamma", {None: loss_vjp(binary_focal_cross_entropy_vjp), 2: loss_vjp(square_focal_cross_entropy_vjp)}
+        ),
+    ),
+    "poisson": (
+        one_of("log_input", {True: loss(poisson), False: loss(poisson_of_rates)}),
+        one_of("log_input", {True: loss_vjp(poisson_vjp), False: loss_vjp(poisson_of_rates_vjp)}),
+    ),
+    "gaussian_negative_log_likelihood": (
+        loss(gaussian_negative_log_likelihood),
+        loss_vjp(gaussian_negative_log_likelihood_vjp),
+    ),
+}

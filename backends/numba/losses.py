@@ -11,9 +11,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from backends.host import Pairs
 from backends.numba.activations import sigmoid, softplus
 from backends.numba.elementary import expm1, log1p, tanh
 from backends.numba.loops import formula
+from backends.numba.ops import loss, loss_vjp
 from backends.numba.piecewise import at_least, sign
 
 
@@ -190,3 +192,24 @@ def _log_difference(p: Any, t: Any) -> Any:
     one = type(p)(1)
     size = log1p(abs(p - t) / (one + (p if p < t else t)))
     return -size if p < t else size
+
+
+OPS: Pairs = {
+    "mean_squared_error": (loss(mean_squared_error), loss_vjp(mean_squared_error_vjp, streams=True)),
+    "mean_absolute_error": (loss(mean_absolute_error), loss_vjp(mean_absolute_error_vjp, streams=True)),
+    "mean_absolute_percentage_error": (
+        loss(mean_absolute_percentage_error),
+        loss_vjp(mean_absolute_percentage_error_vjp),
+    ),
+    "mean_squared_logarithmic_error": (
+        loss(mean_squared_logarithmic_error),
+        loss_vjp(mean_squared_logarithmic_error_vjp),
+    ),
+    "huber": (loss(huber), loss_vjp(huber_vjp, streams=True)),
+    "smooth_l1": (loss(smooth_l1), loss_vjp(smooth_l1_vjp, streams=True)),
+    "log_cosh": (loss(log_cosh), loss_vjp(log_cosh_vjp)),
+    "quantile": (loss(quantile), loss_vjp(quantile_vjp, streams=True)),
+    "hinge": (loss(hinge), loss_vjp(hinge_vjp, streams=True)),
+    "squared_hinge": (loss(squared_hinge), loss_vjp(squared_hinge_vjp, streams=True)),
+    "soft_margin": (loss(soft_margin), loss_vjp(soft_margin_vjp)),
+}

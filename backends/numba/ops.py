@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,10 @@ def elementwise(scalar: Callable[..., Any], *, streams: bool = False) -> Functio
         return _filling(kernels, out, arrays[0], operands, threads)
 
     return _op(bind, scalar)
+
+
+moving = partial(elementwise, streams=True)
+"""For formulas that take no longer than memory."""
 
 
 def one_of(parameter: str, forms: Mapping[Any, Function]) -> Function:

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from backends.host import Pairs
 from backends.numba.loops import formula
+from backends.numba.ops import moving
 
 
 @formula
@@ -227,3 +229,20 @@ def sign(x: Any) -> Any:
     """Return -1, 0 or 1; NaN stays."""
     number = type(x)
     return number(-1) if x < number(0) else step(x)
+
+
+OPS: Pairs = {
+    "step": (moving(step), moving(step_vjp)),
+    "relu": (moving(relu), moving(relu_vjp)),
+    "relu6": (moving(relu6), moving(relu6_vjp)),
+    "leaky_relu": (moving(leaky_relu), moving(leaky_relu_vjp)),
+    "hard_sigmoid": (moving(hard_sigmoid), moving(hard_sigmoid_vjp)),
+    "hard_silu": (moving(hard_silu), moving(hard_silu_vjp)),
+    "hard_tanh": (moving(hard_tanh), moving(hard_tanh_vjp)),
+    "soft_shrink": (moving(soft_shrink), moving(soft_shrink_vjp)),
+    "hard_shrink": (moving(hard_shrink), moving(hard_shrink_vjp)),
+    "threshold": (moving(threshold), moving(threshold_vjp)),
+    "sparse_plus": (moving(sparse_plus), moving(sparse_plus_vjp)),
+    "sparse_sigmoid": (moving(sparse_sigmoid), moving(sparse_sigmoid_vjp)),
+    "linear": (moving(linear), moving(linear_vjp)),
+}

@@ -14,10 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from backends.catalogue import find
+from backends.host import Pairs
 from backends.numba.elementary import lifted_exp, log, lowered
 from backends.numba.gated import times_sigmoid, times_sigmoid_slope
 from backends.numba.intrinsics import add, call_apart, from_bits, larger, smaller_unsigned, to_bits, unowned
 from backends.numba.loops import APART_FROM, BLOCK, fill, formula, numbers, subroutine, sum_of
+from backends.numba.ops import along_axis, along_axis_in_two_passes
 
 FOURS_FROM = 256
 """Numbers from which on it pays to add up four at a time first."""
@@ -356,3 +359,21 @@ def _gate_slope(g: Any, value: Any, gate: Any) -> Any:
 def product(x: Any, y: Any) -> Any:
     """x·y."""
     return x * y
+
+
+OPS: Pairs = {
+    "softmax": (
+        along_axis_in_two_passes(exp_sums, softmax_of_sums, softmax),
+        along_axis_in_two_passes(weighted_exp_sums, softmax_vjp_of_sums, softmax_vjp),
+    ),
+    "log_softmax": (
+        along_axis_in_two_passes(exp_sums, log_softmax_of_sums, log_softmax),
+        along_axis_in_two_passes(exp_sums_and_plain, log_softmax_vjp_of_sums, log_softmax_vjp),
+    ),
+    "softmin": (
+        along_axis_in_two_passes(falling_exp_sums, softmin_of_sums, softmin),
+        along_axis_in_two_passes(falling_weighted_exp_sums, softmin_vjp_of_sums, softmin_vjp),
+    ),
+    "sparsemax": (along_axis(sparsemax), along_axis(sparsemax_vjp)),
+    "glu": (along_axis(glu, find("glu").shape), along_axis(glu_vjp)),
+}

@@ -12,6 +12,7 @@ import math
 import numpy as np
 from scipy import special
 
+from backends.host import Pairs
 from backends.numpy import gelu as gelus
 from backends.numpy import parts
 from backends.numpy.blocks import Array, Out, Result, elementwise, pullback, quietly
@@ -392,3 +393,21 @@ def _root(x: Array, h: Array, y: Array, s: Array, b: Array, half_b: Array) -> No
         y *= 0.5
         y += h * 0.5
         np.divide(half_b * 0.5, y, y)
+
+
+OPS: Pairs = {
+    "sigmoid": (sigmoid, sigmoid_vjp),
+    "tanh": (tanh, tanh_vjp),
+    "elu": (elu, elu_vjp),
+    "celu": (celu, celu_vjp),
+    "selu": (selu, selu_vjp),
+    "gelu": (gelu, gelu_vjp),
+    "silu": (silu, silu_vjp),
+    "mish": (mish, mish_vjp),
+    "softplus": (softplus, softplus_vjp),
+    "softsign": (softsign, softsign_vjp),
+    "log_sigmoid": (log_sigmoid, log_sigmoid_vjp),
+    "tanh_shrink": (tanh_shrink, tanh_shrink_vjp),
+    "squareplus": (squareplus, squareplus_vjp),
+    "exponential": (exponential, exponential_vjp),
+}

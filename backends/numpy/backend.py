@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 
-from backends.host import HostBackend
+from backends.host import HostBackend, by_name
 from backends.numpy import activations, class_losses, gated, likelihoods, losses, piecewise, rows
 
 PACKAGE = "numpy"
@@ -15,16 +12,10 @@ EXTRA = ""
 DEVICES = ("cpu",)
 VARIANTS = ("numpy",)
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **vars(piecewise),
-    **vars(activations),
-    **vars(gated),
-    **vars(rows),
-    **vars(losses),
-    **vars(likelihoods),
-    **vars(class_losses),
-}
-"""All ops and vjps by name, module by module."""
+FUNCTIONS = by_name(
+    piecewise.OPS, activations.OPS, gated.OPS, rows.OPS, losses.OPS, likelihoods.OPS, class_losses.OPS
+)
+"""All ops and their vjps by name."""
 
 
 def create(variant: str, device: str, threads: int | None) -> NumpyBackend:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from backends.host import Pairs
 from backends.numpy import parts, row_parts
 from backends.numpy.blocks import Result
 from backends.numpy.row_blocks import label_loss, label_loss_pullback, row_loss, row_loss_pullback
@@ -242,3 +243,19 @@ def _tversky_sums(
 ) -> tuple[np.ndarray, np.ndarray]:
     both = (t * p).sum(-1, keepdims=True) + eps
     return both, both + (alpha * (1 - t) * p + beta * t * (1 - p)).sum(-1, keepdims=True)
+
+
+OPS: Pairs = {
+    "categorical_cross_entropy": (categorical_cross_entropy, categorical_cross_entropy_vjp),
+    "softmax_cross_entropy": (softmax_cross_entropy, softmax_cross_entropy_vjp),
+    "softmax_cross_entropy_with_integer_labels": (
+        softmax_cross_entropy_with_integer_labels,
+        softmax_cross_entropy_with_integer_labels_vjp,
+    ),
+    "negative_log_likelihood": (negative_log_likelihood, negative_log_likelihood_vjp),
+    "kl_divergence": (kl_divergence, kl_divergence_vjp),
+    "categorical_hinge": (categorical_hinge, categorical_hinge_vjp),
+    "cosine_similarity": (cosine_similarity, cosine_similarity_vjp),
+    "dice": (dice, dice_vjp),
+    "tversky": (tversky, tversky_vjp),
+}

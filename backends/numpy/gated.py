@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.host import Function, Run, bound_by
+from backends.host import Function, Pairs, Run, bound_by
 from backends.numpy import gelu as gelus
 from backends.numpy import parts
 from backends.numpy.blocks import Array, Out, Result, elementwise, pullback, quietly
@@ -78,3 +78,11 @@ def _linear_in_x(op: Function, name: str, doc: str) -> Function:
 swiglu_vjp = _linear_in_x(swiglu, "swiglu_vjp", "g·gate·σ(gate).")
 geglu_vjp = _linear_in_x(geglu, "geglu_vjp", "g·gelu(gate).")
 reglu_vjp = _linear_in_x(reglu, "reglu_vjp", "g·max(gate, 0).")
+
+
+OPS: Pairs = {
+    "prelu": (prelu, prelu_vjp),
+    "swiglu": (swiglu, swiglu_vjp),
+    "geglu": (geglu, geglu_vjp),
+    "reglu": (reglu, reglu_vjp),
+}

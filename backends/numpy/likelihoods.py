@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 
+from backends.host import Pairs
 from backends.numpy import parts
 from backends.numpy.blocks import Array, Out, Result, loss, loss_pullback
 
@@ -230,3 +231,12 @@ def _power(x: Array, exponent: float, out: Array) -> None:
 
 def _class_weight(t: Array, alpha: float) -> Result:
     return np.asarray(alpha * t + (1 - alpha) * (1 - t))
+
+
+OPS: Pairs = {
+    "binary_cross_entropy": (binary_cross_entropy, binary_cross_entropy_vjp),
+    "binary_cross_entropy_with_logits": (binary_cross_entropy_with_logits, binary_cross_entropy_with_logits_vjp),
+    "binary_focal_cross_entropy": (binary_focal_cross_entropy, binary_focal_cross_entropy_vjp),
+    "poisson": (poisson, poisson_vjp),
+    "gaussian_negative_log_likelihood": (gaussian_negative_log_likelihood, gaussian_negative_log_likelihood_vjp),
+}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from backends.host import Pairs
 from backends.numpy import parts
 from backends.numpy.blocks import Array, Out, Result, loss, loss_pullback
 
@@ -244,3 +245,18 @@ def _margin(p: Array, t: Array, y: Array, z: Array, zero: Array, one: Array, out
     np.multiply(p, t, y)
     np.subtract(one, y, z)
     return np.maximum(z, zero, out=out)
+
+
+OPS: Pairs = {
+    "mean_squared_error": (mean_squared_error, mean_squared_error_vjp),
+    "mean_absolute_error": (mean_absolute_error, mean_absolute_error_vjp),
+    "mean_absolute_percentage_error": (mean_absolute_percentage_error, mean_absolute_percentage_error_vjp),
+    "mean_squared_logarithmic_error": (mean_squared_logarithmic_error, mean_squared_logarithmic_error_vjp),
+    "huber": (huber, huber_vjp),
+    "smooth_l1": (smooth_l1, smooth_l1_vjp),
+    "log_cosh": (log_cosh, log_cosh_vjp),
+    "quantile": (quantile, quantile_vjp),
+    "hinge": (hinge, hinge_vjp),
+    "squared_hinge": (squared_hinge, squared_hinge_vjp),
+    "soft_margin": (soft_margin, soft_margin_vjp),
+}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from backends.host import Function, Run, bound_by
+from backends.host import Pairs, Run, bound_by
 from backends.numpy import parts
 from backends.numpy.blocks import Array, Out, Result, elementwise, pullback, quietly
 
@@ -143,9 +143,6 @@ def hard_shrink(x: Array, size: Array, threshold: Array, out: Out) -> Result:
     return np.multiply(x, np.greater(np.abs(x, size), threshold), out)
 
 
-hard_shrink_vjp: Function = soft_shrink_vjp
-
-
 @elementwise(scratch=2, numbers=lambda threshold, value: (threshold, value))
 def threshold(x: Array, y: Array, z: Array, threshold: Array, value: Array, out: Out) -> Result:
     """X where x > threshold, else the value: one product of two is 0 (8 times as fast as `np.where`)."""
@@ -216,3 +213,20 @@ def _hard_sigmoid(x: Array, y: Array, z: Array, zero: Array, three: Array, six: 
 def _sparse_sigmoid(x: Array, y: Array, z: Array, low: Array, one: Array, half: Array, out: Out) -> Result:
     parts.clip(x, low, one, y)
     return np.multiply(np.add(y, one, z), half, out)
+
+
+OPS: Pairs = {
+    "step": (step, step_vjp),
+    "relu": (relu, relu_vjp),
+    "relu6": (relu6, relu6_vjp),
+    "leaky_relu": (leaky_relu, leaky_relu_vjp),
+    "hard_sigmoid": (hard_sigmoid, hard_sigmoid_vjp),
+    "hard_silu": (hard_silu, hard_silu_vjp),
+    "hard_tanh": (hard_tanh, hard_tanh_vjp),
+    "soft_shrink": (soft_shrink, soft_shrink_vjp),
+    "hard_shrink": (hard_shrink, soft_shrink_vjp),
+    "threshold": (threshold, threshold_vjp),
+    "sparse_plus": (sparse_plus, sparse_plus_vjp),
+    "sparse_sigmoid": (sparse_sigmoid, sparse_sigmoid_vjp),
+    "linear": (linear, linear_vjp),
+}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from backends.host import Function, Run, bound_by
+from backends.host import Function, Pairs, Run, bound_by
 from backends.numpy import parts, row_parts
 from backends.numpy.blocks import Array, Out, Result
 from backends.numpy.row_blocks import along_axis
@@ -141,3 +141,12 @@ def _gate_vjp(g: Array, value: Array, gate: Array, e: Array, y: Array, out: Arra
         return np.multiply(y, g, out)
     y *= g
     return np.multiply(y, tail, out)
+
+
+OPS: Pairs = {
+    "softmax": (softmax, softmax_vjp),
+    "log_softmax": (log_softmax, log_softmax_vjp),
+    "softmin": (softmin, softmin_vjp),
+    "sparsemax": (sparsemax, sparsemax_vjp),
+    "glu": (glu, glu_vjp),
+}

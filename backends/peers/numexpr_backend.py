@@ -8,6 +8,7 @@ from typing import Any
 import numexpr
 import numpy as np
 
+from backends.base import Functions
 from backends.peers.host import HostPeer, reduced
 
 PACKAGE = "numexpr"
@@ -22,7 +23,7 @@ def create(variant: str, device: str, threads: int | None) -> HostPeer:
     del device
     if threads is not None:
         numexpr.set_num_threads(threads)
-    return HostPeer(variant, numexpr.get_num_threads(), globals(), "NumExpr", numexpr.__version__)
+    return HostPeer(variant, numexpr.get_num_threads(), OPS, "NumExpr", numexpr.__version__)
 
 
 def _elementwise(formula: str) -> Callable[..., Any]:
@@ -40,18 +41,6 @@ _NUMBERS = {
     name: {"zero": np.dtype(name).type(0), "one": np.dtype(name).type(1)} for name in ("float32", "float64")
 }
 
-relu = _elementwise("where(x > zero, x, zero)")
-leaky_relu = _elementwise("where(x > zero, x, negative_slope * x)")
-sigmoid = _elementwise("one / (one + exp(-x))")
-tanh = _elementwise("tanh(x)")
-silu = _elementwise("x / (one + exp(-x))")
-elu = _elementwise("where(x > zero, x, alpha * expm1(x))")
-softplus = _elementwise("where(x > zero, x, zero) + log1p(exp(-abs(x)))")
-log_sigmoid = _elementwise("where(x < zero, x, zero) - log1p(exp(-abs(x)))")
-mish = _elementwise("x * tanh(log1p(exp(x)))")
-softsign = _elementwise("x / (one + abs(x))")
-exponential = _elementwise("exp(x)")
-
 
 def mean_squared_error(prediction: np.ndarray, target: np.ndarray, *, reduction: str) -> Any:
     """`(p - t)**2`, summed by NumExpr in the same pass."""
@@ -65,3 +54,20 @@ def mean_squared_error(prediction: np.ndarray, target: np.ndarray, *, reduction:
 def mean_absolute_error(prediction: np.ndarray, target: np.ndarray, *, reduction: str) -> Any:
     """`abs(p - t)`."""
     return reduced(numexpr.evaluate("abs(p - t)", {"p": prediction, "t": target}, {}), reduction)
+
+
+OPS: Functions = {
+    "relu": _elementwise("where(x > zero, x, zero)"),
+    "leaky_relu": _elementwise("where(x > zero, x, negative_slope * x)"),
+    "sigmoid": _elementwise("one / (one + exp(-x))"),
+    "tanh": _elementwise("tanh(x)"),
+    "silu": _elementwise("x / (one + exp(-x))"),
+    "elu": _elementwise("where(x > zero, x, alpha * expm1(x))"),
+    "softplus": _elementwise("where(x > zero, x, zero) + log1p(exp(-abs(x)))"),
+    "log_sigmoid": _elementwise("where(x < zero, x, zero) - log1p(exp(-abs(x)))"),
+    "mish": _elementwise("x * tanh(log1p(exp(x)))"),
+    "softsign": _elementwise("x / (one + abs(x))"),
+    "exponential": _elementwise("exp(x)"),
+    "mean_squared_error": mean_squared_error,
+    "mean_absolute_error": mean_absolute_error,
+}

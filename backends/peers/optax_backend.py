@@ -6,6 +6,7 @@ from typing import Any
 
 import optax
 
+from backends.base import Functions
 from backends.peers.jax import JaxPeer
 
 PACKAGE = "optax"
@@ -18,7 +19,7 @@ PEERS = ("optax",)
 def create(variant: str, device: str, threads: int | None) -> JaxPeer:
     """Return the backend; JAX sizes its thread pool itself."""
     del device, threads
-    return JaxPeer(variant, globals(), "Optax", optax.__version__)
+    return JaxPeer(variant, OPS, "Optax", optax.__version__)
 
 
 def _reduced(losses: Any, reduction: str) -> Any:
@@ -49,3 +50,12 @@ def softmax_cross_entropy(x: Any, target: Any, *, axis: int, label_smoothing: fl
 def kl_divergence(prediction: Any, target: Any, *, axis: int, reduction: str) -> Any:
     """`kl_divergence`."""
     return _reduced(optax.kl_divergence(prediction, target, axis=axis), reduction)
+
+
+OPS: Functions = {
+    "mean_squared_error": mean_squared_error,
+    "huber": huber,
+    "log_cosh": log_cosh,
+    "softmax_cross_entropy": softmax_cross_entropy,
+    "kl_divergence": kl_divergence,
+}

@@ -8,6 +8,7 @@ import numpy as np
 import scipy
 from scipy import special
 
+from backends.base import Functions
 from backends.peers.host import HostPeer, reduced
 
 PACKAGE = "scipy"
@@ -20,7 +21,7 @@ PEERS = ("scipy",)
 def create(variant: str, device: str, threads: int | None) -> HostPeer:
     """Return the backend; SciPy's ufuncs compute in one thread."""
     del device, threads
-    return HostPeer(variant, 1, globals(), "scipy.special", scipy.__version__)
+    return HostPeer(variant, 1, OPS, "scipy.special", scipy.__version__)
 
 
 def sigmoid(x: np.ndarray, *, out: np.ndarray | None = None) -> Any:
@@ -80,3 +81,18 @@ def categorical_cross_entropy(
 ) -> Any:
     """Composed from `xlogy`."""
     return reduced(-special.xlogy(target, prediction + prediction.dtype.type(eps)).sum(axis=axis), reduction)
+
+
+OPS: Functions = {
+    "sigmoid": sigmoid,
+    "log_sigmoid": log_sigmoid,
+    "softplus": softplus,
+    "silu": silu,
+    "gelu": gelu,
+    "elu": elu,
+    "softmax": softmax,
+    "log_softmax": log_softmax,
+    "huber": huber,
+    "binary_cross_entropy": binary_cross_entropy,
+    "categorical_cross_entropy": categorical_cross_entropy,
+}

@@ -9,6 +9,7 @@ import numpy as np
 import sklearn
 from sklearn import metrics
 
+from backends.base import Functions
 from backends.interface import Gap, NotSupported
 from backends.peers.host import HostPeer
 
@@ -22,7 +23,7 @@ PEERS = ("sklearn",)
 def create(variant: str, device: str, threads: int | None) -> HostPeer:
     """Return the backend; these metrics compute in one thread."""
     del device, threads
-    return HostPeer(variant, 1, globals(), "sklearn.metrics", sklearn.__version__)
+    return HostPeer(variant, 1, OPS, "sklearn.metrics", sklearn.__version__)
 
 
 def _mean_of(metric: Callable[..., Any], scale: float = 1) -> Callable[..., Any]:
@@ -39,7 +40,9 @@ def _mean_of(metric: Callable[..., Any], scale: float = 1) -> Callable[..., Any]
     return function
 
 
-mean_squared_error = _mean_of(metrics.mean_squared_error)
-mean_absolute_error = _mean_of(metrics.mean_absolute_error)
-mean_absolute_percentage_error = _mean_of(metrics.mean_absolute_percentage_error, 100)
-mean_squared_logarithmic_error = _mean_of(metrics.mean_squared_log_error)
+OPS: Functions = {
+    "mean_squared_error": _mean_of(metrics.mean_squared_error),
+    "mean_absolute_error": _mean_of(metrics.mean_absolute_error),
+    "mean_absolute_percentage_error": _mean_of(metrics.mean_absolute_percentage_error, 100),
+    "mean_squared_logarithmic_error": _mean_of(metrics.mean_squared_log_error),
+}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name every user of torch knows it by
 
+from backends.base import Functions
+
 
 def sigmoid(x: torch.Tensor) -> torch.Tensor:
     """`torch.sigmoid`."""
@@ -74,3 +76,21 @@ def squareplus(x: torch.Tensor, *, b: float) -> torch.Tensor:
 def exponential(x: torch.Tensor) -> torch.Tensor:
     """`torch.exp`."""
     return torch.exp(x)
+
+
+OPS: Functions = {
+    "sigmoid": sigmoid,
+    "tanh": tanh,
+    "elu": elu,
+    "celu": celu,
+    "selu": selu,
+    "gelu": gelu,
+    "silu": silu,
+    "mish": mish,
+    "softplus": softplus,
+    "softsign": softsign,
+    "log_sigmoid": log_sigmoid,
+    "tanh_shrink": tanh_shrink,
+    "squareplus": squareplus,
+    "exponential": exponential,
+}

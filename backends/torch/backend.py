@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 
-from backends.base import OVERWRITING, BaseBackend, known_dtype, output_shape, restorable
+from backends.base import OVERWRITING, BaseBackend, Functions, known_dtype, merged, output_shape, restorable
 from backends.catalogue import OPS
 from backends.interface import MODES, Allocation, BackendUnavailable, Gap, InPlace, Mode, OpSpec
 from backends.torch import activations, class_losses, gated, inplace, likelihoods, losses, piecewise, rows
@@ -59,21 +58,15 @@ def _prepare_to_compile(variant: str, device: str) -> None:
     functorch.donated_buffer = False  # the vjp alone is called again and again with the same saved tensors
 
 
-FUNCTIONS: Mapping[str, Callable[..., Any]] = {
-    **vars(piecewise),
-    **vars(activations),
-    **vars(gated),
-    **vars(rows),
-    **vars(losses),
-    **vars(likelihoods),
-    **vars(class_losses),
-}
-"""All ops by name, module by module."""
+FUNCTIONS = merged(
+    piecewise.OPS, activations.OPS, gated.OPS, rows.OPS, losses.OPS, likelihoods.OPS, class_losses.OPS
+)
+"""All ops by name."""
 
 
-def _without(module: ModuleType, ops: Iterable[str]) -> tuple[str, ...]:
-    """Return the ops that PyTorch computes, but has no function for in `module`."""
-    return tuple(op for op in ops if op in FUNCTIONS and not hasattr(module, op))
+def _absent_from(table: Functions, ops: Iterable[str]) -> tuple[str, ...]:
+    """Return those of `ops` that PyTorch computes, but has no function for in `table`."""
+    return tuple(op for op in ops if op in FUNCTIONS and op not in table)
 
 
 class TorchBackend(BaseBackend):
@@ -81,11 +74,16 @@ class TorchBackend(BaseBackend):
 
     gaps: tuple[Gap, ...] = (
         Gap("autograd allocates every gradient", "upstream", modes=MODES[1:], allocations=("reuse",)),
-        Gap("PyTorch has no out= kernel of it", "upstream", ops=_without(torch_out, OPS), allocations=("reuse",)),
+        Gap(
+            "PyTorch has no out= kernel of it",
+            "upstream",
+            ops=_absent_from(torch_out.OPS, OPS),
+            allocations=("reuse",),
+        ),
         Gap(
             "PyTorch has no in-place kernel of it",
             "upstream",
-            ops=_without(inplace, OVERWRITING),
+            ops=_absent_from(inplace.OPS, OVERWRITING),
             allocations=("inplace",),
         ),
     )
@@ -196,7 +194,7 @@ class TorchBackend(BaseBackend):
     ) -> Callable[[], Any]:
         if allocation == "reuse":  # a forward: see `gaps`
             out = inputs[0].new_empty(output_shape(spec, inputs, parameters))
-            return partial(getattr(torch_out, spec.name), *_untracked(inputs), **parameters, out=out)
+            return partial(torch_out.OPS[spec.name], *_untracked(inputs), **parameters, out=out)
         forward = self._forward(spec.name, parameters)
         if mode == "forward":
             return partial(forward, *self._forward_only(inputs))
@@ -218,7 +216,7 @@ class TorchBackend(BaseBackend):
             x.copy_(pristine)
             self.synchronize()
 
-        return restorable(partial(getattr(inplace, spec.name), x, *inputs[1:], **parameters), restore)
+        return restorable(partial(inplace.OPS[spec.name], x, *inputs[1:], **parameters), restore)
 
 
 class CompiledTorchBackend(TorchBackend):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name every user of torch knows it by
 
+from backends.base import Functions
 from backends.torch.losses import reduced
 
 NO_LABEL = -100
@@ -130,3 +131,16 @@ def rows(x: torch.Tensor, axis: int) -> torch.Tensor:
 def _unflatten(losses: torch.Tensor, like: torch.Tensor, axis: int) -> torch.Tensor:
     """Give losses of flattened rows the shape of the rows; what has been reduced has none."""
     return losses.reshape(like.movedim(axis, -1).shape[:-1]) if losses.ndim else losses
+
+
+OPS: Functions = {
+    "categorical_cross_entropy": categorical_cross_entropy,
+    "softmax_cross_entropy": softmax_cross_entropy,
+    "softmax_cross_entropy_with_integer_labels": softmax_cross_entropy_with_integer_labels,
+    "negative_log_likelihood": negative_log_likelihood,
+    "kl_divergence": kl_divergence,
+    "categorical_hinge": categorical_hinge,
+    "cosine_similarity": cosine_similarity,
+    "dice": dice,
+    "tversky": tversky,
+}

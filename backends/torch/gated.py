@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name every user of torch knows it by
 
+from backends.base import Functions
+
 
 def prelu(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """`F.prelu` where the weight is one number, else composed from `torch.where`."""
@@ -26,3 +28,11 @@ def geglu(x: torch.Tensor, gate: torch.Tensor, *, approximate: str) -> torch.Ten
 def reglu(x: torch.Tensor, gate: torch.Tensor) -> torch.Tensor:
     """Composed from `F.relu`."""
     return x * F.relu(gate)
+
+
+OPS: Functions = {
+    "prelu": prelu,
+    "swiglu": swiglu,
+    "geglu": geglu,
+    "reglu": reglu,
+}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name every user of torch knows it by
 
+from backends.base import Functions
 from backends.torch import out
 
 
@@ -105,3 +106,26 @@ def softplus(x: torch.Tensor) -> torch.Tensor:
 def exponential(x: torch.Tensor) -> torch.Tensor:
     """`torch.exp_`."""
     return torch.exp_(x)
+
+
+OPS: Functions = {
+    "relu": relu,
+    "relu6": relu6,
+    "leaky_relu": leaky_relu,
+    "hard_sigmoid": hard_sigmoid,
+    "hard_silu": hard_silu,
+    "hard_tanh": hard_tanh,
+    "soft_shrink": soft_shrink,
+    "hard_shrink": hard_shrink,
+    "threshold": threshold,
+    "sigmoid": sigmoid,
+    "tanh": tanh,
+    "elu": elu,
+    "celu": celu,
+    "selu": selu,
+    "gelu": gelu,
+    "silu": silu,
+    "mish": mish,
+    "softplus": softplus,
+    "exponential": exponential,
+}

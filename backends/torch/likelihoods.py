@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name every user of torch knows it by
 
+from backends.base import Functions
 from backends.torch.losses import reduced
 
 
@@ -41,3 +42,12 @@ def gaussian_negative_log_likelihood(
 ) -> torch.Tensor:
     """`F.gaussian_nll_loss`."""
     return F.gaussian_nll_loss(prediction, target, variance, eps=eps, reduction=reduction)
+
+
+OPS: Functions = {
+    "binary_cross_entropy": binary_cross_entropy,
+    "binary_cross_entropy_with_logits": binary_cross_entropy_with_logits,
+    "binary_focal_cross_entropy": binary_focal_cross_entropy,
+    "poisson": poisson,
+    "gaussian_negative_log_likelihood": gaussian_negative_log_likelihood,
+}

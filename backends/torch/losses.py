@@ -7,6 +7,8 @@ import math
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name every user of torch knows it by
 
+from backends.base import Functions
+
 
 def mean_squared_error(prediction: torch.Tensor, target: torch.Tensor, *, reduction: str) -> torch.Tensor:
     """`F.mse_loss`."""
@@ -74,3 +76,18 @@ def soft_margin(prediction: torch.Tensor, target: torch.Tensor, *, reduction: st
 def reduced(losses: torch.Tensor, reduction: str) -> torch.Tensor:
     """Return losses, their mean or their sum."""
     return {"mean": torch.mean, "sum": torch.sum, "none": lambda a: a}[reduction](losses)
+
+
+OPS: Functions = {
+    "mean_squared_error": mean_squared_error,
+    "mean_absolute_error": mean_absolute_error,
+    "mean_absolute_percentage_error": mean_absolute_percentage_error,
+    "mean_squared_logarithmic_error": mean_squared_logarithmic_error,
+    "huber": huber,
+    "smooth_l1": smooth_l1,
+    "log_cosh": log_cosh,
+    "quantile": quantile,
+    "hinge": hinge,
+    "squared_hinge": squared_hinge,
+    "soft_margin": soft_margin,
+}

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from backends.base import Functions
 from backends.torch.class_losses import NO_LABEL, rows
 
 _nn: Any = torch._C._nn  # noqa: SLF001 - where `torch.nn.functional` finds its functions, without `out`
@@ -178,6 +179,13 @@ def smooth_l1(
     return _nn.smooth_l1_loss(prediction, target, REDUCTION[reduction], beta, out=out.resize_(prediction.shape))
 
 
+def soft_margin(
+    prediction: torch.Tensor, target: torch.Tensor, *, reduction: str, out: torch.Tensor
+) -> torch.Tensor:
+    """`F.soft_margin_loss`."""
+    return _nn.soft_margin_loss(prediction, target, REDUCTION[reduction], out=out.resize_(prediction.shape))
+
+
 def binary_cross_entropy(
     prediction: torch.Tensor, target: torch.Tensor, *, reduction: str, out: torch.Tensor
 ) -> torch.Tensor:
@@ -185,13 +193,6 @@ def binary_cross_entropy(
     return _nn.binary_cross_entropy(
         prediction, target, None, REDUCTION[reduction], out=out.resize_(prediction.shape)
     )
-
-
-def soft_margin(
-    prediction: torch.Tensor, target: torch.Tensor, *, reduction: str, out: torch.Tensor
-) -> torch.Tensor:
-    """`F.soft_margin_loss`."""
-    return _nn.soft_margin_loss(prediction, target, REDUCTION[reduction], out=out.resize_(prediction.shape))
 
 
 def negative_log_likelihood(
@@ -214,3 +215,37 @@ def negative_log_likelihood(
         out=out.reshape(-1) if reduction == "none" else out,
     )
     return out
+
+
+OPS: Functions = {
+    "relu": relu,
+    "relu6": relu6,
+    "leaky_relu": leaky_relu,
+    "hard_sigmoid": hard_sigmoid,
+    "hard_silu": hard_silu,
+    "hard_tanh": hard_tanh,
+    "soft_shrink": soft_shrink,
+    "hard_shrink": hard_shrink,
+    "threshold": threshold,
+    "linear": linear,
+    "sigmoid": sigmoid,
+    "tanh": tanh,
+    "elu": elu,
+    "celu": celu,
+    "selu": selu,
+    "gelu": gelu,
+    "silu": silu,
+    "mish": mish,
+    "softplus": softplus,
+    "log_sigmoid": log_sigmoid,
+    "exponential": exponential,
+    "softmax": softmax,
+    "log_softmax": log_softmax,
+    "glu": glu,
+    "mean_squared_error": mean_squared_error,
+    "huber": huber,
+    "smooth_l1": smooth_l1,
+    "soft_margin": soft_margin,
+    "binary_cross_entropy": binary_cross_entropy,
+    "negative_log_likelihood": negative_log_likelihood,
+}

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name every user of torch knows it by
 
+from backends.base import Functions
+
 
 class _Step(torch.autograd.Function):
     """`torch.heaviside` has no gradient and no vector kernel, and of NaN it is the value at zero."""
@@ -99,3 +101,20 @@ class _Copy(torch.autograd.Function):
 def linear(x: torch.Tensor) -> torch.Tensor:
     """`torch.clone`: `torch.nn.Identity` returns its input."""
     return _Copy.apply(x)
+
+
+OPS: Functions = {
+    "step": step,
+    "relu": relu,
+    "relu6": relu6,
+    "leaky_relu": leaky_relu,
+    "hard_sigmoid": hard_sigmoid,
+    "hard_silu": hard_silu,
+    "hard_tanh": hard_tanh,
+    "soft_shrink": soft_shrink,
+    "hard_shrink": hard_shrink,
+    "threshold": threshold,
+    "sparse_plus": sparse_plus,
+    "sparse_sigmoid": sparse_sigmoid,
+    "linear": linear,
+}

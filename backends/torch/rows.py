@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name every user of torch knows it by
 
+from backends.base import Functions
+
 
 def softmax(x: torch.Tensor, *, axis: int) -> torch.Tensor:
     """`F.softmax`."""
@@ -36,3 +38,12 @@ def sparsemax(x: torch.Tensor, *, axis: int) -> torch.Tensor:
 def glu(x: torch.Tensor, *, axis: int) -> torch.Tensor:
     """`F.glu`."""
     return F.glu(x, dim=axis)
+
+
+OPS: Functions = {
+    "softmax": softmax,
+    "log_softmax": log_softmax,
+    "softmin": softmin,
+    "sparsemax": sparsemax,
+    "glu": glu,
+}
