@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 ROOT = Path(__file__).parent.parent
+RIGHT = ROOT / "tests" / "right"
 WRONG = ROOT / "tests" / "wrong"
 SMALL = ("--op", "sigmoid", "--size", "1000", "--mode", "forward")
 
