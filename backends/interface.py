@@ -24,9 +24,6 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 ALLOCATIONS: tuple[Allocation, ...] = get_args(Allocation)
 REDUCTIONS = ("mean", "sum", "none")
 
-Formula = Callable[..., Any]
-"""A textbook formula: called with a math namespace `m`, then the op's inputs, then its parameters."""
-
 
 class BackendUnavailable(RuntimeError):  # noqa: N818 - part of the public interface under this name
     """A backend cannot run here: its package or its device is missing. The message says what would help."""
@@ -134,6 +131,70 @@ class Parameter:
             raise ValueError(f"{op}: {self.name} must be at most {self.maximum:g}; got {value!r}")
 
 
+class Math(Protocol):
+    """The math namespace of an op's formulas: functions of arrays of numbers, whatever their precision.
+
+    `ratio(a, b)` is a / b, and 0 where both are 0; `quotient(a, b)` is a / b, and NaN there. A namespace that is
+    meant for losses and for ops along an axis may lack `pi` and `erfc`.
+    """
+
+    exp: Callable[[Any], Any]
+    log: Callable[[Any], Any]
+    sqrt: Callable[[Any], Any]
+    tanh: Callable[[Any], Any]
+    cosh: Callable[[Any], Any]
+    sign: Callable[[Any], Any]
+    ratio: Callable[[Any, Any], Any]
+    quotient: Callable[[Any, Any], Any]
+
+    @property
+    def pi(self) -> Any:
+        """Return π."""
+        raise AttributeError("pi: not in this namespace")
+
+    @property
+    def erfc(self) -> Callable[[Any], Any]:
+        """Return the complementary error function."""
+        raise AttributeError("erfc: not in this namespace")
+
+    def where(self, condition: Any, yes: Any, no: Any) -> Any:
+        """Choose elementwise."""
+
+    def sum(self, x: Any, *, axis: int, keepdims: bool = False) -> Any:
+        """Sum along an axis."""
+
+    def max(self, x: Any, *, axis: int, keepdims: bool = False) -> Any:
+        """Return the largest along an axis."""
+
+    def sort(self, x: Any, *, axis: int) -> Any:
+        """Sort in ascending order along an axis."""
+
+    def cumsum(self, x: Any, *, axis: int) -> Any:
+        """Sum up to each entry along an axis."""
+
+    def halves(self, x: Any, *, axis: int) -> Any:
+        """Return the two halves along an axis."""
+
+    def join(self, *parts: Any, axis: int) -> Any:
+        """Join arrays along an axis."""
+
+    def along(self, x: Any, ndim: int, axis: int) -> Any:
+        """Return a vector as an array of `ndim` dimensions that lies along one of them."""
+
+    def count(self, x: Any, *, axis: int) -> Any:
+        """Return 1, 2, 3, ... along an axis of an array like x."""
+
+    def one_hot(self, labels: Any, classes: int, axis: int) -> Any:
+        """Return 1 at each label and 0 elsewhere, classes along `axis`; 0 alone where a label is negative."""
+
+
+class Formula(Protocol):
+    """A textbook formula: called with a math namespace, then the op's inputs, then its parameters."""
+
+    def __call__(self, m: Math, /, *inputs: Any, **parameters: Any) -> Any:
+        """Evaluate."""
+
+
 @dataclass(frozen=True)
 class Budget:
     """How many ULP a result may be off, and why that many.
@@ -237,11 +298,9 @@ class InPlace(Protocol):
 
     def __call__(self) -> Any:
         """Compute once; return the output."""
-        ...
 
     def restore(self) -> None:
         """Put the first input back as it was bound, and wait until it is there."""
-        ...
 
 
 class Backend(Protocol):
@@ -258,69 +317,54 @@ class Backend(Protocol):
 
     def __getattr__(self, op: str) -> Callable[..., Any]:
         """Return an op as a method; raise AttributeError with the names of all."""
-        ...
 
     @property
     def version(self) -> str:
         """Version of the framework that computes."""
-        ...
 
     def asarray(self, array: Any, dtype: str | None = None) -> Any:
         """Bring a host array to the device; `dtype` is a name such as `float32`."""
-        ...
 
     def to_numpy(self, array: Any) -> Any:
         """Bring a native array back to the host as a NumPy array."""
-        ...
 
     def synchronize(self, result: Any = None) -> None:
         """Wait for all work queued on the device, `result` included."""
-        ...
 
     def copier(self, n_bytes: int) -> Callable[[], Any] | None:
         """Return a callable that copies `n_bytes` within the device's memory, or None on the host."""
-        ...
 
     def device_name(self) -> str | None:
         """Return the device's model, such as `NVIDIA H100 80GB HBM3`, or None on the host."""
-        ...
 
     def settings(self) -> str:
         """Return the framework's settings that change numbers or speed, such as `x64=True`; empty without any."""
-        ...
 
     def cache_bytes(self) -> int | None:
         """Return the size of the device's last-level cache; None on the host or where it is unknown."""
-        ...
 
     def device_seconds(self, run: Callable[[], Any], iterations: int) -> float | None:
         """Return seconds per call by the device's own clock, launches hidden; None where it has none."""
-        ...
 
     def peak_bytes(self, run: Callable[[], Any]) -> int | None:
         """Return how much more device memory a call takes at its peak, by the framework's own count.
 
         None on the host, or where the framework cannot tell.
         """
-        ...
 
     def vjp(self, op: str) -> Callable[..., Any]:
         """Return `f(g, *inputs, **parameters)`: the gradient with respect to the first input."""
-        ...
 
     def derivative(self, op: str) -> Callable[..., Any]:
         """Return `f(x, **parameters)`: the derivative of an elementwise activation."""
-        ...
 
     def supports(
         self, op: str, *, dtype: str | None = None, mode: Mode = "forward", allocation: Allocation = "fresh"
     ) -> Literal[True] | Gap:
         """Return True, or the Gap that stands in the way."""
-        ...
 
     def promised_ulp(self, op: str, *, mode: Mode, dtype: str) -> float:
         """Return the largest error, in ULP, that this backend promises; infinity where it promises none."""
-        ...
 
     def bind(
         self,
@@ -336,4 +380,3 @@ class Backend(Protocol):
         With allocation `fresh` each call returns a new output, with `reuse` all return the same; `inplace`
         gives an `InPlace`, whose calls overwrite a copy of the first input.
         """
-        ...

@@ -1,4 +1,4 @@
-"""Adding an op is one OpSpec, and for each backend a function and a line beside it: the rest finds it by itself."""
+"""Adding an op is one OpSpec, and for each backend a function and a line beside it: nothing else."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from backends.catalogue.formulas import ELEMENTARY, INF, d_logistic, logistic, normal_cdf, normal_pdf
-from backends.interface import Budget, Formula, Input, OpSpec, Parameter
+from backends.interface import Budget, Formula, Input, Math, OpSpec, Parameter
 
 RISING = ((-INF, 0.0, 0.0), (INF, INF, 1.0))
 """Limits of smooth rectifiers: 0 on the left, x on the right."""
@@ -14,7 +14,7 @@ RISING = ((-INF, 0.0, 0.0), (INF, INF, 1.0))
 def activation(name: str, summary: str, derivative: Formula, **facts: Any) -> OpSpec:
     """Declare an elementwise activation by its derivative: its vjp is g·f'(x)."""
 
-    def gradient(m: Any, g: Any, x: Any, **parameters: Any) -> Any:
+    def gradient(m: Math, g: Any, x: Any, **parameters: Any) -> Any:
         return g * derivative(m, x, **parameters)
 
     return OpSpec(
@@ -28,19 +28,19 @@ def activation(name: str, summary: str, derivative: Formula, **facts: Any) -> Op
     )
 
 
-def gelu(m: Any, x: Any, *, approximate: str) -> Any:
+def gelu(m: Math, x: Any, *, approximate: str) -> Any:
     """Return x times the normal distribution function, or its approximation by tanh."""
     if approximate == "tanh":
         return x / 2 * (1 + m.tanh(_gelu_argument(m, x)))
     return x * normal_cdf(m, x)
 
 
-def _gelu_argument(m: Any, x: Any) -> Any:
+def _gelu_argument(m: Math, x: Any) -> Any:
     # Decimal constant of the paper, as a fraction: 0.044715 has no exact binary form.
     return m.sqrt(2 / m.pi) * (x + x**3 * 44715 / 1_000_000)
 
 
-def _gelu_terms(m: Any, x: Any, approximate: str) -> tuple[Any, Any]:
+def _gelu_terms(m: Math, x: Any, approximate: str) -> tuple[Any, Any]:
     """Return the two terms whose sum is gelu'(x)."""
     if approximate == "tanh":
         u = _gelu_argument(m, x)
@@ -49,72 +49,72 @@ def _gelu_terms(m: Any, x: Any, approximate: str) -> tuple[Any, Any]:
     return normal_cdf(m, x), x * normal_pdf(m, x)
 
 
-def _d_gelu(m: Any, x: Any, *, approximate: str) -> Any:
+def _d_gelu(m: Math, x: Any, *, approximate: str) -> Any:
     first, second = _gelu_terms(m, x, approximate)
     return first + second
 
 
-def _gelu_gradient_scale(m: Any, g: Any, x: Any, *, approximate: str) -> Any:
+def _gelu_gradient_scale(m: Math, g: Any, x: Any, *, approximate: str) -> Any:
     first, second = _gelu_terms(m, x, approximate)
     return abs(g) * (first + abs(second))
 
 
-def _d_silu(m: Any, x: Any) -> Any:
+def _d_silu(m: Math, x: Any) -> Any:
     return logistic(m, x) * (1 + x * logistic(m, -x))
 
 
-def _silu_gradient_scale(m: Any, g: Any, x: Any) -> Any:
+def _silu_gradient_scale(m: Math, g: Any, x: Any) -> Any:
     return abs(g) * logistic(m, x) * (1 + abs(x) * logistic(m, -x))
 
 
-def _softplus(m: Any, x: Any) -> Any:
+def _softplus(m: Math, x: Any) -> Any:
     return m.log(1 + m.exp(x))
 
 
-def _mish_terms(m: Any, x: Any) -> tuple[Any, Any]:
+def _mish_terms(m: Math, x: Any) -> tuple[Any, Any]:
     """Return the two terms whose sum is mish'(x)."""
     return m.tanh(_softplus(m, x)), x * logistic(m, x) / m.cosh(_softplus(m, x)) ** 2
 
 
-def _d_mish(m: Any, x: Any) -> Any:
+def _d_mish(m: Math, x: Any) -> Any:
     first, second = _mish_terms(m, x)
     return first + second
 
 
-def _mish_gradient_scale(m: Any, g: Any, x: Any) -> Any:
+def _mish_gradient_scale(m: Math, g: Any, x: Any) -> Any:
     first, second = _mish_terms(m, x)
     return abs(g) * (first + abs(second))
 
 
-def _elu(m: Any, x: Any, *, alpha: float) -> Any:
+def _elu(m: Math, x: Any, *, alpha: float) -> Any:
     return m.where(x > 0, x, alpha * (m.exp(x) - 1))
 
 
-def _celu(m: Any, x: Any, *, alpha: float) -> Any:
+def _celu(m: Math, x: Any, *, alpha: float) -> Any:
     return m.where(x > 0, x, alpha * (m.exp(x / alpha) - 1))
 
 
-def _d_celu(m: Any, x: Any, *, alpha: float) -> Any:
+def _d_celu(m: Math, x: Any, *, alpha: float) -> Any:
     return m.where(x > 0, 1, m.exp(x / alpha))
 
 
-def _celu_gradient_scale(m: Any, g: Any, x: Any, *, alpha: float) -> Any:
+def _celu_gradient_scale(m: Math, g: Any, x: Any, *, alpha: float) -> Any:
     # x / 1 is exact; any other quotient is rounded, and exp amplifies that by the quotient's size.
     amplified = 0 if alpha == 1 else abs(x) / alpha
     return abs(g) * m.where(x > 0, 1, _d_celu(m, x, alpha=alpha) * (1 + amplified))
 
 
-def _selu(m: Any, x: Any) -> Any:
+def _selu(m: Math, x: Any) -> Any:
     scale, alpha = _selu_constants(m)
     return scale * m.where(x > 0, x, alpha * (m.exp(x) - 1))
 
 
-def _d_selu(m: Any, x: Any) -> Any:
+def _d_selu(m: Math, x: Any) -> Any:
     scale, alpha = _selu_constants(m)
     return scale * m.where(x > 0, 1, alpha * m.exp(x))
 
 
-def _selu_constants(m: Any) -> tuple[Any, Any]:
+def _selu_constants(m: Math) -> tuple[Any, Any]:
     """Return what keeps mean 0 and variance 1 fixed: the closed form of Klambauer et al. 2017, equation 14."""
     root_e, tail = m.sqrt(m.exp(1)), m.erfc(1 / m.sqrt(2))
     mean = 1 - tail * root_e
@@ -122,17 +122,17 @@ def _selu_constants(m: Any) -> tuple[Any, Any]:
     return mean * m.sqrt(2 * m.pi) / m.sqrt(variance + m.pi + 2), m.sqrt(2 / m.pi) / mean
 
 
-def _tanh_shrink(m: Any, x: Any) -> Any:
+def _tanh_shrink(m: Math, x: Any) -> Any:
     return x - m.tanh(x)
 
 
-def _squareplus(m: Any, x: Any, *, b: float) -> Any:
+def _squareplus(m: Math, x: Any, *, b: float) -> Any:
     # Left of 0, x + sqrt(x² + b) cancels all digits of however many there are; this is the same number.
     root = _root(m, x, b)
     return m.where(x > 0, (x + root) / 2, m.ratio(b, root - x) / 2)
 
 
-def _root(m: Any, x: Any, b: float) -> Any:
+def _root(m: Math, x: Any, b: float) -> Any:
     return m.sqrt(x**2 + b)
 
 

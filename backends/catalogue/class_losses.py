@@ -10,7 +10,7 @@ from typing import Any
 
 from backends.catalogue.formulas import AXIS, depth, log_softmax, softmax, softmax_scale, times_log
 from backends.catalogue.losses import EPS, loss
-from backends.interface import Budget, Formula, Input, OpSpec, Parameter
+from backends.interface import Budget, Formula, Input, Math, OpSpec, Parameter
 
 DISTRIBUTION = Input("target", "distribution")
 LABELS = Input("labels", "labels", "rows")
@@ -26,51 +26,51 @@ def _loss(
     return loss(name, summary, definition, gradient, budget, AXIS, *more, **facts)
 
 
-def _cross_entropy(m: Any, prediction: Any, target: Any, *, axis: int, eps: float) -> Any:
+def _cross_entropy(m: Math, prediction: Any, target: Any, *, axis: int, eps: float) -> Any:
     return -m.sum(times_log(m, target, prediction + eps), axis=axis)
 
 
-def _cross_entropy_scale(m: Any, prediction: Any, target: Any, *, axis: int, eps: float) -> Any:
+def _cross_entropy_scale(m: Math, prediction: Any, target: Any, *, axis: int, eps: float) -> Any:
     return m.sum(target + abs(times_log(m, target, prediction + eps)), axis=axis)
 
 
-def _smoothed(m: Any, target: Any, axis: int, label_smoothing: float) -> Any:
+def _smoothed(m: Math, target: Any, axis: int, label_smoothing: float) -> Any:
     """Move a share of each target to all classes alike."""
     return (1 - label_smoothing) * target + label_smoothing / m.sum(target * 0 + 1, axis=axis, keepdims=True)
 
 
-def _against(m: Any, target: Any, values: Any, axis: int) -> Any:
+def _against(m: Math, target: Any, values: Any, axis: int) -> Any:
     """Σ target·value, where a target of 0 counts nothing even if the value is infinite."""
     return m.sum(m.where(target == 0, 0, target * values), axis=axis)
 
 
-def _softmax_cross_entropy(m: Any, x: Any, target: Any, *, axis: int, label_smoothing: float) -> Any:
+def _softmax_cross_entropy(m: Math, x: Any, target: Any, *, axis: int, label_smoothing: float) -> Any:
     return -_against(m, _smoothed(m, target, axis, label_smoothing), log_softmax(m, x, axis=axis), axis)
 
 
-def _softmax_cross_entropy_scale(m: Any, x: Any, target: Any, *, axis: int, label_smoothing: float) -> Any:
+def _softmax_cross_entropy_scale(m: Math, x: Any, target: Any, *, axis: int, label_smoothing: float) -> Any:
     return _against(m, _smoothed(m, target, axis, label_smoothing), 1 + depth(m, x, axis=axis), axis)
 
 
-def _d_softmax_cross_entropy(m: Any, g: Any, x: Any, target: Any, *, axis: int, label_smoothing: float) -> Any:
+def _d_softmax_cross_entropy(m: Math, g: Any, x: Any, target: Any, *, axis: int, label_smoothing: float) -> Any:
     target = _smoothed(m, target, axis, label_smoothing)
     return g * (softmax(m, x, axis=axis) * m.sum(target, axis=axis, keepdims=True) - target)
 
 
 def _d_softmax_cross_entropy_scale(
-    m: Any, g: Any, x: Any, target: Any, *, axis: int, label_smoothing: float
+    m: Math, g: Any, x: Any, target: Any, *, axis: int, label_smoothing: float
 ) -> Any:
     target = _smoothed(m, target, axis, label_smoothing)
     return abs(g) * (softmax_scale(m, x, axis=axis) * m.sum(target, axis=axis, keepdims=True) + target)
 
 
-def _one_hot(m: Any, labels: Any, like: Any, axis: int, ignore_index: int | None) -> Any:
+def _one_hot(m: Math, labels: Any, like: Any, axis: int, ignore_index: int | None) -> Any:
     """Return 1 at each label and 0 elsewhere; 0 alone in rows that are ignored."""
     return m.one_hot(m.where(labels == ignore_index, -1, labels), like.shape[axis], axis)
 
 
 def _label_targets(
-    m: Any, x: Any, labels: Any, weight: Any, axis: int, ignore_index: int | None, label_smoothing: float = 0.0
+    m: Math, x: Any, labels: Any, weight: Any, axis: int, ignore_index: int | None, label_smoothing: float = 0.0
 ) -> Any:
     """Return the target distribution of each row, times the weights: 0 in rows that are ignored."""
     hot = _one_hot(m, labels, x, axis, ignore_index)
@@ -80,142 +80,144 @@ def _label_targets(
 
 
 def _taking_part(
-    m: Any, x: Any, labels: Any, weight: Any, *, axis: int, ignore_index: int | None, **_: Any
+    m: Math, x: Any, labels: Any, weight: Any, *, axis: int, ignore_index: int | None, **_: Any
 ) -> Any:
     return m.sum(_label_targets(m, x * 0, labels, weight, axis, ignore_index), axis=axis)
 
 
-def _label_cross_entropy(m: Any, x: Any, labels: Any, weight: Any, *, axis: int, **parameters: Any) -> Any:
+def _label_cross_entropy(m: Math, x: Any, labels: Any, weight: Any, *, axis: int, **parameters: Any) -> Any:
     target = _label_targets(m, x, labels, weight, axis, **parameters)
     return -_against(m, target, log_softmax(m, x, axis=axis), axis)
 
 
-def _label_cross_entropy_scale(m: Any, x: Any, labels: Any, weight: Any, *, axis: int, **parameters: Any) -> Any:
+def _label_cross_entropy_scale(m: Math, x: Any, labels: Any, weight: Any, *, axis: int, **parameters: Any) -> Any:
     target = _label_targets(m, x, labels, weight, axis, **parameters)
     return _against(m, target, 1 + depth(m, x, axis=axis), axis)
 
 
 def _d_label_cross_entropy(
-    m: Any, g: Any, x: Any, labels: Any, weight: Any, *, axis: int, **parameters: Any
+    m: Math, g: Any, x: Any, labels: Any, weight: Any, *, axis: int, **parameters: Any
 ) -> Any:
     target = _label_targets(m, x, labels, weight, axis, **parameters)
     return g * (softmax(m, x, axis=axis) * m.sum(target, axis=axis, keepdims=True) - target)
 
 
 def _d_label_cross_entropy_scale(
-    m: Any, g: Any, x: Any, labels: Any, weight: Any, *, axis: int, **parameters: Any
+    m: Math, g: Any, x: Any, labels: Any, weight: Any, *, axis: int, **parameters: Any
 ) -> Any:
     target = _label_targets(m, x, labels, weight, axis, **parameters)
     return abs(g) * (softmax_scale(m, x, axis=axis) * m.sum(target, axis=axis, keepdims=True) + target)
 
 
-def _likelihood(m: Any, x: Any, labels: Any, weight: Any, *, axis: int, ignore_index: int | None) -> Any:
+def _likelihood(m: Math, x: Any, labels: Any, weight: Any, *, axis: int, ignore_index: int | None) -> Any:
     return -_against(m, _label_targets(m, x, labels, weight, axis, ignore_index), x, axis)
 
 
-def _d_likelihood(m: Any, g: Any, x: Any, labels: Any, weight: Any, *, axis: int, ignore_index: int | None) -> Any:
+def _d_likelihood(
+    m: Math, g: Any, x: Any, labels: Any, weight: Any, *, axis: int, ignore_index: int | None
+) -> Any:
     return -g * _label_targets(m, x, labels, weight, axis, ignore_index)
 
 
-def _divergence_terms(m: Any, x: Any, target: Any) -> tuple[Any, Any]:
+def _divergence_terms(m: Math, x: Any, target: Any) -> tuple[Any, Any]:
     return times_log(m, target, target), m.where(target == 0, 0, target * x)
 
 
-def _divergence(m: Any, x: Any, target: Any, *, axis: int) -> Any:
+def _divergence(m: Math, x: Any, target: Any, *, axis: int) -> Any:
     entropy, cross = _divergence_terms(m, x, target)
     return m.sum(entropy - cross, axis=axis)
 
 
-def _divergence_scale(m: Any, x: Any, target: Any, *, axis: int) -> Any:
+def _divergence_scale(m: Math, x: Any, target: Any, *, axis: int) -> Any:
     return m.sum(sum(map(abs, _divergence_terms(m, x, target))), axis=axis)
 
 
-def _class_margins(m: Any, p: Any, t: Any, axis: int) -> tuple[Any, Any]:
+def _class_margins(m: Math, p: Any, t: Any, axis: int) -> tuple[Any, Any]:
     """Return what the classes that are not the target get, and by how much the loss exceeds 0."""
     others = (1 - t) * p
     largest = m.max(others, axis=axis, keepdims=True)
     return others, 1 + largest - m.sum(t * p, axis=axis, keepdims=True)
 
 
-def _categorical_hinge(m: Any, p: Any, t: Any, *, axis: int) -> Any:
+def _categorical_hinge(m: Math, p: Any, t: Any, *, axis: int) -> Any:
     margin = m.sum(_class_margins(m, p, t, axis)[1], axis=axis)
     return m.where(margin > 0, margin, 0)
 
 
-def _categorical_hinge_scale(m: Any, p: Any, t: Any, *, axis: int) -> Any:
+def _categorical_hinge_scale(m: Math, p: Any, t: Any, *, axis: int) -> Any:
     others = (1 - t) * p
     return 1 + abs(m.max(others, axis=axis)) + m.sum(abs(t * p), axis=axis)
 
 
-def _d_categorical_hinge(m: Any, g: Any, p: Any, t: Any, *, axis: int) -> Any:
+def _d_categorical_hinge(m: Math, g: Any, p: Any, t: Any, *, axis: int) -> Any:
     others, margin = _class_margins(m, p, t, axis)
     best = m.where(others == m.max(others, axis=axis, keepdims=True), 1, 0)
     share = best / (m.sum(best, axis=axis, keepdims=True) + p * 0)
     return m.where(margin > 0, g * ((1 - t) * share - t), 0)
 
 
-def _norms(m: Any, p: Any, t: Any, axis: int, eps: float) -> tuple[Any, Any]:
+def _norms(m: Math, p: Any, t: Any, axis: int, eps: float) -> tuple[Any, Any]:
     norms = [m.sqrt(m.sum(a**2, axis=axis, keepdims=True)) for a in (p, t)]
     return norms[0], m.where(norms[1] > eps, norms[1], eps)
 
 
-def _cosine(m: Any, p: Any, t: Any, *, axis: int, eps: float) -> Any:
+def _cosine(m: Math, p: Any, t: Any, *, axis: int, eps: float) -> Any:
     first, second = _norms(m, p, t, axis, eps)
     return m.sum(p * t / (m.where(first > eps, first, eps) * second), axis=axis)
 
 
-def _cosine_scale(m: Any, p: Any, t: Any, *, axis: int, eps: float) -> Any:
+def _cosine_scale(m: Math, p: Any, t: Any, *, axis: int, eps: float) -> Any:
     first, second = _norms(m, p, t, axis, eps)
     return m.sum(abs(p * t) / (m.where(first > eps, first, eps) * second), axis=axis)
 
 
-def _d_cosine(m: Any, g: Any, p: Any, t: Any, *, axis: int, eps: float) -> Any:
+def _d_cosine(m: Math, g: Any, p: Any, t: Any, *, axis: int, eps: float) -> Any:
     first, second = _norms(m, p, t, axis, eps)
     cosine = m.sum(p * t / (m.where(first > eps, first, eps) * second), axis=axis, keepdims=True)
     turned = m.where(first > eps, m.ratio(cosine * p, first**2), 0)
     return g * (t / (m.where(first > eps, first, eps) * second) - turned)
 
 
-def _d_cosine_scale(m: Any, g: Any, p: Any, t: Any, *, axis: int, eps: float) -> Any:
+def _d_cosine_scale(m: Math, g: Any, p: Any, t: Any, *, axis: int, eps: float) -> Any:
     first, second = _norms(m, p, t, axis, eps)
     lower = m.where(first > eps, first, eps)
     cosine = m.sum(abs(p * t) / (lower * second), axis=axis, keepdims=True)
     return abs(g) * (abs(t) / (lower * second) + cosine * abs(p) / lower**2)
 
 
-def _overlap(m: Any, p: Any, t: Any, axis: int, alpha: float, beta: float, eps: float) -> tuple[Any, Any]:
+def _overlap(m: Math, p: Any, t: Any, axis: int, alpha: float, beta: float, eps: float) -> tuple[Any, Any]:
     """Return the numerator and denominator of Tversky's index."""
     both = m.sum(t * p, axis=axis, keepdims=True) + eps
     return both, both + m.sum(alpha * (1 - t) * p + beta * t * (1 - p), axis=axis, keepdims=True)
 
 
-def _tversky(m: Any, p: Any, t: Any, *, axis: int, alpha: float, beta: float, eps: float) -> Any:
+def _tversky(m: Math, p: Any, t: Any, *, axis: int, alpha: float, beta: float, eps: float) -> Any:
     both, all_ = _overlap(m, p, t, axis, alpha, beta, eps)
     return m.sum(1 - both / all_, axis=axis)
 
 
-def _d_tversky(m: Any, g: Any, p: Any, t: Any, *, axis: int, alpha: float, beta: float, eps: float) -> Any:
+def _d_tversky(m: Math, g: Any, p: Any, t: Any, *, axis: int, alpha: float, beta: float, eps: float) -> Any:
     both, all_ = _overlap(m, p, t, axis, alpha, beta, eps)
     return g * (both * (t + alpha * (1 - t) - beta * t) - t * all_) / all_**2
 
 
-def _d_tversky_scale(m: Any, g: Any, p: Any, t: Any, *, axis: int, alpha: float, beta: float, eps: float) -> Any:
+def _d_tversky_scale(m: Math, g: Any, p: Any, t: Any, *, axis: int, alpha: float, beta: float, eps: float) -> Any:
     both, all_ = _overlap(m, p, t, axis, alpha, beta, eps)
     return abs(g) * (both * (t + alpha * (1 - t) + beta * t) + t * all_) / all_**2
 
 
-def _dice(m: Any, p: Any, t: Any, *, axis: int, eps: float) -> Any:
+def _dice(m: Math, p: Any, t: Any, *, axis: int, eps: float) -> Any:
     both = 2 * m.sum(t * p, axis=axis) + eps
     return 1 - both / (m.sum(t + p, axis=axis) + eps)
 
 
-def _d_dice(m: Any, g: Any, p: Any, t: Any, *, axis: int, eps: float) -> Any:
+def _d_dice(m: Math, g: Any, p: Any, t: Any, *, axis: int, eps: float) -> Any:
     both = 2 * m.sum(t * p, axis=axis, keepdims=True) + eps
     all_ = m.sum(t + p, axis=axis, keepdims=True) + eps
     return g * (both - 2 * t * all_) / all_**2
 
 
-def _d_dice_scale(m: Any, g: Any, p: Any, t: Any, *, axis: int, eps: float) -> Any:
+def _d_dice_scale(m: Math, g: Any, p: Any, t: Any, *, axis: int, eps: float) -> Any:
     both = 2 * m.sum(t * p, axis=axis, keepdims=True) + eps
     all_ = m.sum(t + p, axis=axis, keepdims=True) + eps
     return abs(g) * (both + 2 * t * all_) / all_**2

@@ -10,7 +10,7 @@ from typing import Any
 
 from backends.catalogue.activations import gelu
 from backends.catalogue.formulas import INF, silu
-from backends.interface import Budget, Formula, Input, OpSpec, Parameter
+from backends.interface import Budget, Formula, Input, Math, OpSpec, Parameter
 
 _BUDGET = Budget(12, 12, "the activation of the gate, and a product")
 
@@ -29,12 +29,12 @@ def _gated(name: str, summary: str, activation: Formula, **facts: Any) -> OpSpec
     )
 
 
-def _gelu(m: Any, x: Any, *, approximate: str) -> Any:
+def _gelu(m: Math, x: Any, *, approximate: str) -> Any:
     """Gelu, and its limits at infinity."""
     return m.where(abs(x) < INF, gelu(m, x, approximate=approximate), _relu(m, x))
 
 
-def _relu(m: Any, x: Any) -> Any:
+def _relu(m: Math, x: Any) -> Any:
     return m.where(x > 0, x, 0)
 
 

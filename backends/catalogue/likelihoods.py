@@ -6,58 +6,58 @@ from typing import Any
 
 from backends.catalogue.formulas import INF, logistic, times_log
 from backends.catalogue.losses import PREDICTION, TARGET, at_least, loss
-from backends.interface import Budget, Input, OpSpec, Parameter
+from backends.interface import Budget, Input, Math, OpSpec, Parameter
 
 LOGITS, PROBABILITY = Input("logits"), Input("prediction", "unit")
 YES_OR_NO = Input("target", "unit")
 
 
-def _entropy(m: Any, p: Any, t: Any) -> Any:
+def _entropy(m: Math, p: Any, t: Any) -> Any:
     return -(times_log(m, t, p) + times_log(m, 1 - t, 1 - p))
 
 
-def _entropy_slopes(m: Any, p: Any, t: Any) -> tuple[Any, Any]:
+def _entropy_slopes(m: Math, p: Any, t: Any) -> tuple[Any, Any]:
     return m.ratio(1 - t, 1 - p), m.ratio(t, p)
 
 
-def _d_entropy(m: Any, g: Any, p: Any, t: Any) -> Any:
+def _d_entropy(m: Math, g: Any, p: Any, t: Any) -> Any:
     rising, falling = _entropy_slopes(m, p, t)
     return g * (rising - falling)
 
 
-def _log_loss_terms(m: Any, x: Any, t: Any, pos_weight: Any) -> tuple[Any, Any]:
+def _log_loss_terms(m: Math, x: Any, t: Any, pos_weight: Any) -> tuple[Any, Any]:
     """Return the losses of a yes and of a no, each times its share."""
     yes = t if pos_weight is None else t * pos_weight
     return yes * m.log(1 + m.exp(-x)), (1 - t) * m.log(1 + m.exp(x))
 
 
-def _log_loss(m: Any, x: Any, t: Any, pos_weight: Any) -> Any:
+def _log_loss(m: Math, x: Any, t: Any, pos_weight: Any) -> Any:
     yes, no = _log_loss_terms(m, x, t, pos_weight)
     return m.where(t == 0, 0, yes) + m.where(t == 1, 0, no)
 
 
-def _d_log_loss_terms(m: Any, g: Any, x: Any, t: Any, pos_weight: Any) -> tuple[Any, Any]:
+def _d_log_loss_terms(m: Math, g: Any, x: Any, t: Any, pos_weight: Any) -> tuple[Any, Any]:
     yes = t if pos_weight is None else t * pos_weight
     return g * (1 - t) * logistic(m, x), g * yes * logistic(m, -x)
 
 
-def _d_log_loss(m: Any, g: Any, x: Any, t: Any, pos_weight: Any) -> Any:
+def _d_log_loss(m: Math, g: Any, x: Any, t: Any, pos_weight: Any) -> Any:
     no, yes = _d_log_loss_terms(m, g, x, t, pos_weight)
     return no - yes
 
 
-def _focal_parts(m: Any, p: Any, t: Any, alpha: float | None) -> tuple[Any, Any, Any]:
+def _focal_parts(m: Math, p: Any, t: Any, alpha: float | None) -> tuple[Any, Any, Any]:
     """Return the class's weight, the probability given to the wrong answer, and the cross entropy."""
     weight = 1 if alpha is None else alpha * t + (1 - alpha) * (1 - t)
     return weight, t * (1 - p) + (1 - t) * p, _entropy(m, p, t)
 
 
-def _focal(m: Any, p: Any, t: Any, *, alpha: float | None, gamma: float) -> Any:
+def _focal(m: Math, p: Any, t: Any, *, alpha: float | None, gamma: float) -> Any:
     weight, wrong, entropy = _focal_parts(m, p, t, alpha)
     return weight * m.where(entropy == 0, 0, wrong**gamma * entropy)
 
 
-def _focal_slopes(m: Any, p: Any, t: Any, alpha: float | None, gamma: float) -> tuple[Any, Any, Any]:
+def _focal_slopes(m: Math, p: Any, t: Any, alpha: float | None, gamma: float) -> tuple[Any, Any, Any]:
     weight, wrong, entropy = _focal_parts(m, p, t, alpha)
     rising, falling = _entropy_slopes(m, p, t)
     factor = wrong**gamma
@@ -69,36 +69,36 @@ def _focal_slopes(m: Any, p: Any, t: Any, alpha: float | None, gamma: float) -> 
     )
 
 
-def _d_focal(m: Any, g: Any, p: Any, t: Any, *, alpha: float | None, gamma: float) -> Any:
+def _d_focal(m: Math, g: Any, p: Any, t: Any, *, alpha: float | None, gamma: float) -> Any:
     first, rising, falling = _focal_slopes(m, p, t, alpha, gamma)
     return g * (first + rising - falling)
 
 
-def _focal_gradient_scale(m: Any, g: Any, p: Any, t: Any, *, alpha: float | None, gamma: float) -> Any:
+def _focal_gradient_scale(m: Math, g: Any, p: Any, t: Any, *, alpha: float | None, gamma: float) -> Any:
     first, rising, falling = _focal_slopes(m, p, t, alpha, gamma)
     return abs(g) * (abs(first) + rising + falling)
 
 
-def _poisson_terms(m: Any, p: Any, t: Any, log_input: bool) -> tuple[Any, Any]:  # noqa: FBT001
+def _poisson_terms(m: Math, p: Any, t: Any, log_input: bool) -> tuple[Any, Any]:  # noqa: FBT001
     """Return the rate and the share of the count, whose difference is the loss; an infinite rate outweighs it."""
     share = m.where(t == 0, 0, t * p) if log_input else times_log(m, t, p)
     return m.exp(p) if log_input else p, m.where(p < INF, share, 0)
 
 
-def _d_poisson(m: Any, g: Any, p: Any, t: Any, *, log_input: bool) -> Any:
+def _d_poisson(m: Math, g: Any, p: Any, t: Any, *, log_input: bool) -> Any:
     return g * (m.exp(p) - t if log_input else 1 - m.ratio(t, p))
 
 
-def _d_poisson_scale(m: Any, g: Any, p: Any, t: Any, *, log_input: bool) -> Any:
+def _d_poisson_scale(m: Math, g: Any, p: Any, t: Any, *, log_input: bool) -> Any:
     return abs(g) * (m.exp(p) + t if log_input else 1 + abs(m.ratio(t, p)))
 
 
-def _poisson_scale(m: Any, p: Any, t: Any, *, log_input: bool) -> Any:
+def _poisson_scale(m: Math, p: Any, t: Any, *, log_input: bool) -> Any:
     rate, rest = _poisson_terms(m, p, t, log_input)
     return abs(rate) + abs(rest)
 
 
-def _gaussian_terms(m: Any, p: Any, t: Any, variance: Any, eps: float) -> tuple[Any, Any]:
+def _gaussian_terms(m: Math, p: Any, t: Any, variance: Any, eps: float) -> tuple[Any, Any]:
     v = at_least(m, variance, eps)
     return m.log(v) / 2, (p - t) ** 2 / v / 2
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from backends.catalogue.formulas import INF, REDUCTION, logistic
-from backends.interface import Budget, Formula, Input, OpSpec, Parameter
+from backends.interface import Budget, Formula, Input, Math, OpSpec, Parameter
 
 EPS = Parameter("eps", 1e-7, above=0.0)
 PREDICTION, TARGET = Input("prediction"), Input("target")
@@ -31,31 +31,31 @@ def loss(
     )
 
 
-def at_least(m: Any, x: Any, bound: float) -> Any:
+def at_least(m: Math, x: Any, bound: float) -> Any:
     """X, or a bound that is larger."""
     return m.where(x > bound, x, bound)
 
 
-def _huber(m: Any, p: Any, t: Any, *, delta: float) -> Any:
+def _huber(m: Math, p: Any, t: Any, *, delta: float) -> Any:
     a = abs(p - t)
     return m.where(a <= delta, a**2 / 2, delta * (a - delta / 2))
 
 
-def _smooth_l1(m: Any, p: Any, t: Any, *, beta: float) -> Any:
+def _smooth_l1(m: Math, p: Any, t: Any, *, beta: float) -> Any:
     a = abs(p - t)
     return m.where(a < beta, a**2 / 2 / beta, a - beta / 2) if beta else a
 
 
-def _d_smooth_l1(m: Any, g: Any, p: Any, t: Any, *, beta: float) -> Any:
+def _d_smooth_l1(m: Math, g: Any, p: Any, t: Any, *, beta: float) -> Any:
     d = p - t
     return g * (m.where(abs(d) < beta, d / beta, m.sign(d)) if beta else m.sign(d))
 
 
-def _quantile_slope(m: Any, p: Any, t: Any, q: float) -> Any:
+def _quantile_slope(m: Math, p: Any, t: Any, q: float) -> Any:
     return m.where(t > p, -q, m.where(t < p, 1 - q, 0))
 
 
-def _margin(m: Any, p: Any, t: Any) -> Any:
+def _margin(m: Math, p: Any, t: Any) -> Any:
     return m.where(1 - t * p > 0, 1 - t * p, 0)
 
 

@@ -5,59 +5,59 @@ from __future__ import annotations
 from typing import Any
 
 from backends.catalogue.formulas import AXIS, d_logistic, depth, log_softmax, logistic, softmax, softmax_scale
-from backends.interface import Budget, Input, OpSpec
+from backends.interface import Budget, Input, Math, OpSpec
 
 
-def _d_softmax(m: Any, g: Any, x: Any, *, axis: int) -> Any:
+def _d_softmax(m: Math, g: Any, x: Any, *, axis: int) -> Any:
     y = softmax(m, x, axis=axis)
     return y * (g - m.sum(g * y, axis=axis, keepdims=True))
 
 
-def _softmax_gradient_scale(m: Any, g: Any, x: Any, *, axis: int) -> Any:
+def _softmax_gradient_scale(m: Math, g: Any, x: Any, *, axis: int) -> Any:
     y = softmax(m, x, axis=axis)
     return y * (abs(g) + m.sum(abs(g) * y, axis=axis, keepdims=True)) * (1 + depth(m, x, axis=axis))
 
 
-def _d_log_softmax(m: Any, g: Any, x: Any, *, axis: int) -> Any:
+def _d_log_softmax(m: Math, g: Any, x: Any, *, axis: int) -> Any:
     return g - softmax(m, x, axis=axis) * m.sum(g, axis=axis, keepdims=True)
 
 
-def _log_softmax_scale(m: Any, x: Any, *, axis: int) -> Any:
+def _log_softmax_scale(m: Math, x: Any, *, axis: int) -> Any:
     return 1 + depth(m, x, axis=axis)
 
 
-def _log_softmax_gradient_scale(m: Any, g: Any, x: Any, *, axis: int) -> Any:
+def _log_softmax_gradient_scale(m: Math, g: Any, x: Any, *, axis: int) -> Any:
     return abs(g) + softmax_scale(m, x, axis=axis) * m.sum(abs(g), axis=axis, keepdims=True)
 
 
-def _sparsemax(m: Any, x: Any, *, axis: int) -> Any:
+def _sparsemax(m: Math, x: Any, *, axis: int) -> Any:
     above = x - _sparsemax_threshold(m, x, axis)
     return m.where(above <= 0, 0, above)
 
 
-def _sparsemax_threshold(m: Any, x: Any, axis: int) -> Any:
+def _sparsemax_threshold(m: Math, x: Any, axis: int) -> Any:
     """Return the largest, over k, of what the k largest entries have above 1 in sum, over k."""
     sums = m.cumsum(-m.sort(-x, axis=axis), axis=axis)
     return m.max((sums - 1) / m.count(x, axis=axis), axis=axis, keepdims=True)
 
 
-def _d_sparsemax(m: Any, g: Any, x: Any, *, axis: int) -> Any:
+def _d_sparsemax(m: Math, g: Any, x: Any, *, axis: int) -> Any:
     support = m.where(_sparsemax(m, x, axis=axis) > 0, 1, 0)
     mean = m.sum(support * g, axis=axis, keepdims=True) / m.sum(support, axis=axis, keepdims=True)
     return support * (g - mean)
 
 
-def _sparsemax_gradient_scale(m: Any, g: Any, x: Any, *, axis: int) -> Any:
+def _sparsemax_gradient_scale(m: Math, g: Any, x: Any, *, axis: int) -> Any:
     del x
     return abs(g) + m.sum(abs(g), axis=axis, keepdims=True)
 
 
-def _glu(m: Any, x: Any, *, axis: int) -> Any:
+def _glu(m: Math, x: Any, *, axis: int) -> Any:
     value, gate = m.halves(x, axis=axis)
     return value * logistic(m, gate)
 
 
-def _d_glu(m: Any, g: Any, x: Any, *, axis: int) -> Any:
+def _d_glu(m: Math, g: Any, x: Any, *, axis: int) -> Any:
     value, gate = m.halves(x, axis=axis)
     return m.join(g * logistic(m, gate), g * value * d_logistic(m, gate), axis=axis)
 

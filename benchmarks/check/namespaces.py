@@ -7,6 +7,8 @@ from typing import Any
 import mpmath
 import numpy as np
 
+from backends.interface import Math
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -89,7 +91,7 @@ class HighPrecision(Shaping):
         return np.asarray(self._number(np.asarray(x, np.float64)))
 
 
-class WidePrecision(Shaping):
+class WidePrecision(Shaping, Math):
     """Math namespace over float arrays in the next wider type, fast enough for millions of values.
 
     float64 for float32 and narrower, long double for float64. For losses and ops along an axis only, which sum
