@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ from benchmarks.check.namespaces import Array
 from benchmarks.measure.harness import Harness
 from benchmarks.measure.pool import CaseError
 from benchmarks.plan import inputs
+from benchmarks.record.schema import Accuracy, Check, Ending, Verdict
+
+pytestmark = pytest.mark.correctness
 
 pytestmark = pytest.mark.correctness
 
@@ -37,30 +41,23 @@ PRECISIONS = ("float64", "float16")
 @pytest.mark.parametrize("mode", ["forward", "backward"])
 def test_accuracy(harness: Harness, op: str, mode: str, dtype: str, backend: str, device: str) -> None:
     """Special values, kinks and every exponent stay within the ULP budget, known deviations apart."""
+    check = Check(op, mode, dtype, backend, device)
 
-    def judge(evaluate: search.Evaluate) -> tuple[Array, search.Trial]:
-        trial = search.designed(op, mode, dtype)
-        return evaluate(trial.arrays, trial.cotangent), trial
+    def designed(evaluate: search.Evaluate) -> tuple[Array, search.Sample]:
+        sample = search.designed(op, mode, dtype)
+        return evaluate(sample.arrays, sample.cotangent), sample
 
     if dtype == CURVES and OPS[op].derivative is not None:
-        _trace(harness, op, mode, backend, device)
-    _certify(harness, judge, op, mode, dtype, backend, device)
+        _trace(harness, check)
+    _certify(harness, check, designed)
 
 
 @pytest.mark.certification
 @pytest.mark.parametrize("mode", ["forward", "backward"])
 def test_worst_points(harness: Harness, op: str, mode: str, dtype: str, backend: str, device: str) -> None:
     """So do thousands of points, and the worst that a local search finds from there."""
-    _certify(
-        harness,
-        lambda evaluate: search.worst_points(evaluate, op, mode, dtype),
-        op,
-        mode,
-        dtype,
-        backend,
-        device,
-        sample="searched",
-    )
+    check = Check(op, mode, dtype, backend, device)
+    _certify(harness, check, lambda evaluate: search.worst_points(evaluate, op, mode, dtype), "searched")
 
 
 @pytest.mark.parametrize("mode", ["forward", "backward"])
@@ -72,7 +69,7 @@ def test_shapes_and_layouts(harness: Harness, op: str, mode: str, backend: str, 
         shapes += [(), (0,)]
     for shape in shapes:
         for strided in (False, True) if shape else (False,):
-            _compare(harness, spec, mode, "float32", backend, device, shape, strided=strided)
+            _compare(harness, Check(op, mode, "float32", backend, device), shape, strided=strided)
 
 
 @pytest.mark.parametrize("mode", ["forward", "backward"])
@@ -86,9 +83,8 @@ def test_parameters(harness: Harness, op: str, mode: str, backend: str, device: 
     for precision in PRECISIONS:
         for parameters in (choices or [{}])[: None if precision == PRECISIONS[0] else 2]:
             for given in optional:
-                _compare(
-                    harness, spec, mode, precision, backend, device, (6, 6), parameters=parameters, optional=given
-                )
+                check = Check(op, mode, precision, backend, device)
+                _compare(harness, check, (6, 6), parameters=parameters, optional=given)
 
 
 def test_gradient_agrees_with_numerical_difference(harness: Harness, op: str, backend: str, device: str) -> None:
@@ -100,7 +96,8 @@ def test_gradient_agrees_with_numerical_difference(harness: Harness, op: str, ba
     parameters = {"reduction": "sum"} if spec.kind == "loss" else {}
 
     def call(mode: str, x: Array, g: Array | None = None) -> Array:
-        return _evaluate(harness, spec, mode, backend, device, (x, *sample[1:]), g, parameters)
+        check = Check(op, mode, "float64", backend, device)
+        return _evaluate(harness, check, (x, *sample[1:]), g, parameters)
 
     output = call("forward", first)
     g = inputs.cotangent(output.shape, "float64")
@@ -141,12 +138,13 @@ def test_derivative_is_the_gradient_for_ones(harness: Harness, op: str, backend:
         arrays = inputs.draw(op, (2, 4), "float32")
         with pytest.raises(CaseError) as refusal:
             harness.pool.call(backend, device, "evaluate", op, "derivative", arrays, None, {})
-        if refusal.value.status != "failed":
-            harness.settle(refusal.value.status, refusal.value.reason, backend, device)
-        assert "no elementwise derivative" in refusal.value.reason
+        if refusal.value.ending.status != "failed":
+            harness.settle(refusal.value.ending, backend, device)
+        assert "no elementwise derivative" in refusal.value.ending.reason
         return
-    slope = _evaluate(harness, spec, "derivative", backend, device, (x,), None, {})
-    gradient = _evaluate(harness, spec, "backward", backend, device, (x,), np.ones_like(x), {})
+    check = Check(op, "backward", "float32", backend, device)
+    slope = _evaluate(harness, replace(check, mode="derivative"), (x,), None, {})
+    gradient = _evaluate(harness, check, (x,), np.ones_like(x), {})
     np.testing.assert_array_equal(slope, gradient)
 
 
@@ -164,66 +162,64 @@ def test_course_notes_examples(
     device: str,
 ) -> None:
     """The numbers printed in the course notes: 0.195, and -ln 0.6."""
-    arrays = (PREDICTION, TARGET)
-    got = _evaluate(harness, OPS[loss], "forward", backend, device, arrays, None, {"reduction": reduction})
+    check = Check(loss, "forward", "float64", backend, device)
+    got = _evaluate(harness, check, (PREDICTION, TARGET), None, {"reduction": reduction})
     assert float(got) == pytest.approx(golden, abs=tolerance)
 
 
-def _trace(harness: Harness, op: str, mode: str, backend: str, device: str) -> None:
+def _trace(harness: Harness, check: Check) -> None:
     """Record a backend's errors along the function's curve, whatever they are: judged are other points."""
-    trial = search.along_curve(op, mode, CURVES)
-    harness.recorder.function(op, *oracle.curve(op))
+    sample = search.along_curve(check.op, check.mode, check.dtype)
+    harness.recorder.function(check.op, *oracle.curve(check.op))
     with suppress(CaseError):  # what cannot be evaluated says so where it is judged
-        got = harness.pool.call(backend, device, "evaluate", op, mode, trial.arrays, trial.cotangent, {})
-        place = {"op": op, "mode": mode, "backend": backend, "device": device, "dtype": CURVES}
-        harness.recorder.curve(place, trial.arrays[0], accuracy.ulp_error(got, trial.expected))
+        got = _called(harness, check, sample.arrays, sample.cotangent, {})
+        harness.recorder.curve(check, sample.arrays[0], accuracy.ulp_error(got, sample.expected))
 
 
 def _certify(
     harness: Harness,
-    measure: Callable[[search.Evaluate], tuple[Array, search.Trial]],
-    op: str,
-    mode: str,
-    dtype: str,
-    backend: str,
-    device: str,
-    sample: str = "designed",
+    check: Check,
+    measure: Callable[[search.Evaluate], tuple[Array, search.Sample]],
+    kind: str = "designed",
 ) -> None:
     """Judge and record a backend's results on a sample that `measure` evaluates."""
-    parameters = {"reduction": "none"} if OPS[op].kind == "loss" else {}
-    place = {"op": op, "mode": mode, "backend": backend, "device": device, "dtype": dtype, "sample": sample}
+    parameters = {"reduction": "none"} if OPS[check.op].kind == "loss" else {}
+    version = None
 
     def evaluate(arrays: tuple[Array, ...], g: Array | None) -> Array:
-        got: Array = harness.pool.call(backend, device, "evaluate", op, mode, arrays, g, parameters)
-        if str(got.dtype) != dtype:
-            harness.settle("failed", f"the result is {got.dtype}", backend, device)
+        got = _called(harness, check, arrays, g, parameters)
+        if str(got.dtype) != check.dtype:
+            harness.settle(
+                Ending(status="failed", reason=f"the result is {got.dtype}"), check.backend, check.device
+            )
         return got
 
+    found: Verdict | Ending
     try:
-        place |= {"backend_version": harness.pool.facts(backend, device)["backend_version"]}
-        promised = harness.pool.call(backend, device, "promised_ulp", op, mode, dtype)
-        got, trial = measure(evaluate)
+        version = harness.pool.facts(check.backend, check.device).backend_version
+        promised = harness.pool.call(
+            check.backend, check.device, "promised_ulp", check.op, check.mode, check.dtype
+        )
+        got, sample = measure(evaluate)
     except CaseError as error:
-        harness.recorder.accuracy({**place, "status": error.status, "reason": error.reason})
-        harness.settle(error.status, error.reason, backend, device)
-        return
-    first = trial.arrays[0]
-    verdict = accuracy.judge(
-        got,
-        trial.expected,
-        op=op,
-        mode=mode,
-        backend=backend,
-        dtype=dtype,
-        first_input=first if first.shape == got.shape else None,
-        n_summed=_n_summed(OPS[op], first, parameters),
-        # Where the known deviations were measured; what is on request shares those of its family, or has fewer.
-        complete=device == "cpu" and backend in backends.names(),
-        promised=promised,
-        n_sample=trial.n_sample,
+        found = error.ending
+    else:
+        first = sample.arrays[0]
+        found = accuracy.assess(
+            got,
+            sample.expected,
+            check,
+            first_input=first if first.shape == got.shape else None,
+            n_summed=_n_summed(OPS[check.op], first, parameters),
+            # Known deviations were measured there; what is on request shares those of its family, or has fewer.
+            complete=check.device == "cpu" and check.backend in backends.names(),
+            promised=promised,
+            n_sample=sample.n_sample,
+        )
+    harness.recorder.accuracy(
+        Accuracy(check=check, kind=OPS[check.op].kind, backend_version=version, sample=kind, found=found)
     )
-    harness.recorder.accuracy({**place, **verdict.row})
-    harness.settle(verdict.status, verdict.reason, backend, device)
+    harness.settle(found, check.backend, check.device)
 
 
 def _away_from_kinks(spec: OpSpec, sample: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -234,29 +230,40 @@ def _away_from_kinks(spec: OpSpec, sample: tuple[Any, ...]) -> tuple[Any, ...]:
     return (first, *sample[1:])
 
 
-def _evaluate(
+def _called(
     harness: Harness,
-    spec: OpSpec,
-    mode: str,
-    backend: str,
-    device: str,
+    check: Check,
     arrays: tuple[Array, ...],
     g: Array | None,
-    parameters: dict[str, Any],
+    parameters: Mapping[str, Any],
     *,
     strided: bool = False,
 ) -> Array:
-    try:
-        got: Array = harness.pool.call(
-            backend, device, "evaluate", spec.name, mode, arrays, g, parameters, strided
-        )
-    except CaseError as error:
-        harness.settle(error.status, error.reason, backend, device)
-        raise
+    """Return the result of one call in the backend's worker. Raises CaseError where there is none."""
+    got: Array = harness.pool.call(
+        check.backend, check.device, "evaluate", check.op, check.mode, arrays, g, parameters, strided
+    )
     return got
 
 
-def _n_summed(spec: OpSpec, first: Array, parameters: dict[str, Any]) -> int:
+def _evaluate(
+    harness: Harness,
+    check: Check,
+    arrays: tuple[Array, ...],
+    g: Array | None,
+    parameters: Mapping[str, Any],
+    *,
+    strided: bool = False,
+) -> Array:
+    """Return the result of one call; where there is none, end the test."""
+    try:
+        return _called(harness, check, arrays, g, parameters, strided=strided)
+    except CaseError as error:
+        harness.settle(error.ending, check.backend, check.device)
+        raise
+
+
+def _n_summed(spec: OpSpec, first: Array, parameters: Mapping[str, Any]) -> int:
     """Return how many terms a result sums: none, those of a row, or all."""
     if spec.kind == "loss" and parameters.get("reduction", "mean") != "none":
         return max(first.size, 1)
@@ -265,40 +272,37 @@ def _n_summed(spec: OpSpec, first: Array, parameters: dict[str, Any]) -> int:
 
 def _compare(
     harness: Harness,
-    spec: OpSpec,
-    mode: str,
-    dtype: str,
-    backend: str,
-    device: str,
+    check: Check,
     shape: tuple[int, ...],
     *,
-    parameters: dict[str, Any] | None = None,
+    parameters: Mapping[str, Any] | None = None,
     strided: bool = False,
     optional: bool = False,
 ) -> None:
     """Compare one call on ordinary inputs with the oracle."""
+    spec = OPS[check.op]
     parameters = parameters or {}
     axis = parameters.get("axis", -1)
-    arrays = inputs.draw(spec.name, shape, dtype, optional=optional)
+    arrays = inputs.draw(spec.name, shape, check.dtype, optional=optional)
     if axis != -1:
         pairs = zip(spec.inputs, arrays, strict=True)
         arrays = tuple(a if a is None or d.extent != "same" else np.moveaxis(a, -1, axis) for d, a in pairs)
-    trial = search.attempt(spec, mode, dtype, arrays, parameters)
-    got = _evaluate(harness, spec, mode, backend, device, arrays, trial.cotangent, parameters, strided=strided)
-    where = f"{spec.name} {mode} {dtype} shape {shape} {parameters} {'strided' if strided else ''}"
-    if (got.shape, str(got.dtype)) != (trial.expected.high.shape, dtype):
-        harness.settle("failed", f"{where}: got {got.dtype} of shape {got.shape}", backend, device)
-    verdict = accuracy.judge(
+    sample = search.attempt(spec, check.mode, check.dtype, arrays, parameters)
+    got = _evaluate(harness, check, arrays, sample.cotangent, parameters, strided=strided)
+    where = f"{check.op} {check.mode} {check.dtype} shape {shape} {parameters} {'strided' if strided else ''}"
+    if (got.shape, str(got.dtype)) != (sample.expected.high.shape, check.dtype):
+        wrong = f"{where}: got {got.dtype} of shape {got.shape}"
+        harness.settle(Ending(status="failed", reason=wrong), check.backend, check.device)
+    verdict = accuracy.assess(
         got,
-        trial.expected,
-        op=spec.name,
-        mode=mode,
-        backend=backend,
-        dtype=dtype,
+        sample.expected,
+        check,
         parameters=parameters,
         first_input=arrays[0] if arrays[0].shape == got.shape else None,
         n_summed=_n_summed(spec, arrays[0], parameters),
         complete=False,
     )
     if verdict.status != "known_deviation":
-        harness.settle(verdict.status, f"{where}: {verdict.reason}", backend, device)
+        harness.settle(
+            Ending(status=verdict.status, reason=f"{where}: {verdict.reason}"), check.backend, check.device
+        )

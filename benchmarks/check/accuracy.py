@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import ml_dtypes
@@ -19,36 +18,10 @@ import backends
 from backends.catalogue import OPS
 from benchmarks.check.known_deviations import KNOWN_DEVIATIONS
 from benchmarks.check.oracle import Expected
+from benchmarks.record.schema import Check, Verdict
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Status = Literal["ok", "known_deviation", "failed", "inaccurate"]
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """How far a result is from exact, in ULP, and whether that is allowed.
-
-    `max_ulp_elsewhere` and `mean_ulp` are the largest and the mean error outside known deviations,
-    `max_ulp_normal` the largest, known deviations included, where the input is finite and the exact result neither
-    infinite nor subnormal; `worst_input` is the first input at the worst point (NaN where that has no meaning).
-    `reason` explains every status but `ok`.
-    """
-
-    status: Status
-    reason: str
-    n_points: int
-    max_ulp: float
-    max_ulp_elsewhere: float
-    max_ulp_normal: float
-    mean_ulp: float
-    max_abs_error: float
-    worst_input: float
-    budget_ulp: float
-
-    @property
-    def row(self) -> dict[str, Any]:
-        """The verdict's columns of the accuracy table."""
-        return {name: value for name, value in asdict(self).items() if name != "max_abs_error"}
 
 
 def ulp_error(got: Array, expected: Expected) -> Array:
@@ -84,14 +57,11 @@ def budget(op: str, mode: str, n_summed: int = 1) -> float:
     return OPS[op].budget.ulp(mode) + (math.log2(n_summed) if is_total else n_summed**0.5)
 
 
-def judge(
+def assess(
     got: Array,
     expected: Expected,
+    check: Check,
     *,
-    op: str,
-    mode: str,
-    backend: str,
-    dtype: str,
     parameters: Mapping[str, Any] | None = None,
     first_input: Array | None = None,
     n_summed: int = 1,
@@ -99,18 +69,17 @@ def judge(
     promised: float = math.inf,
     n_sample: int | None = None,
 ) -> Verdict:
-    """Judge a result against the exact values.
+    """Return the verdict on a result of `check`, against the exact values.
 
     `first_input` (of the result's shape) tells which known deviations apply; `complete` says that the sample
     covers their regions, so that one which is not seen has disappeared, and fails. `promised` is what a backend
     promises beyond the op's budget. The mean is over the first `n_sample` points alone, where more were sought out
     for their errors.
     """
-    allowed = min(budget(op, mode, n_summed), promised)
+    allowed = min(budget(check.op, check.mode, n_summed), promised)
     errors = ulp_error(got, expected)
     x = np.full(got.shape, np.nan) if first_input is None else first_input
-    place: dict[str, Any] = {"op": op, "mode": mode, "backend": backend, "dtype": dtype, "parameters": parameters}
-    known = [d for d in KNOWN_DEVIATIONS if d.applies(**place)]
+    known = [d for d in KNOWN_DEVIATIONS if d.applies(check, parameters)]
     covered = [d.covers(x, expected.high, got.dtype) for d in known]
     over = errors > allowed
 
@@ -121,14 +90,14 @@ def judge(
     vanished = [
         d
         for d, region in zip(known, covered, strict=True)
-        if complete and d.is_due(dtype) and not (region & over).any()
+        if complete and d.is_due(check.dtype) and not (region & over).any()
     ]
 
     def verdict(status: Status, reason: str, select: Array | None = None) -> Verdict:
         return _verdict(status, reason, errors, over & excused, got, expected, x, allowed, select, n_sample)
 
     if bad.any():
-        wrong: Status = "inaccurate" if backend in backends.peers() else "failed"
+        wrong: Status = "inaccurate" if check.backend in backends.peers() else "failed"
         return verdict(wrong, _describe(bad, errors, got, expected, x, allowed), bad)
     if vanished:
         return verdict("failed", f"known deviation no longer seen: {vanished[0].reason}")
@@ -166,7 +135,18 @@ def _verdict(
     n_sample: int | None,
 ) -> Verdict:
     if errors.size == 0:
-        return Verdict(status, reason, 0, 0.0, 0.0, 0.0, 0.0, 0.0, float("nan"), allowed)
+        return Verdict(
+            status=status,
+            reason=reason,
+            n_points=0,
+            max_ulp=0.0,
+            max_ulp_elsewhere=0.0,
+            max_ulp_normal=0.0,
+            mean_ulp=0.0,
+            worst_input=math.nan,
+            budget_ulp=allowed,
+            max_abs_error=0.0,
+        )
     worst = int(np.argmax(errors if select is None else np.where(select, errors, -1.0)))
     finite = np.isfinite(errors) & np.isfinite(expected.high) & np.isfinite(got)
     ordinary = finite & ~deviating
@@ -174,14 +154,14 @@ def _verdict(
         ordinary[n_sample:] = False
     absolute = np.abs(got[finite].astype(np.float64) - expected.high[finite]) if finite.any() else np.zeros(1)
     return Verdict(
-        status,
-        reason,
-        int(errors.size),
-        float(errors.flat[worst]),
-        float(errors[~deviating].max(initial=0.0)),
-        float(errors[_is_normal(expected.high, got.dtype) & ~np.isinf(x)].max(initial=0.0)),
-        float(errors[ordinary].mean()) if ordinary.any() else float("nan"),
-        float(absolute.max()),
-        float(x.flat[worst]),
-        allowed,
+        status=status,
+        reason=reason,
+        n_points=int(errors.size),
+        max_ulp=float(errors.flat[worst]),
+        max_ulp_elsewhere=float(errors[~deviating].max(initial=0.0)),
+        max_ulp_normal=float(errors[_is_normal(expected.high, got.dtype) & ~np.isinf(x)].max(initial=0.0)),
+        mean_ulp=float(errors[ordinary].mean()) if ordinary.any() else math.nan,
+        worst_input=float(x.flat[worst]),
+        budget_ulp=allowed,
+        max_abs_error=float(absolute.max()),
     )

@@ -13,6 +13,7 @@ import ml_dtypes
 import numpy as np
 
 from backends.catalogue import OPS
+from benchmarks.record.schema import Check
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -54,16 +55,14 @@ class KnownDeviation:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     cancels: float = INF
 
-    def applies(
-        self, *, op: str, mode: str, backend: str, dtype: str, parameters: Mapping[str, Any] | None = None
-    ) -> bool:
-        """Tell whether the deviation concerns this combination; parameters not given are at their defaults."""
-        given = OPS[op].defaults | dict(parameters or {})
+    def applies(self, check: Check, parameters: Mapping[str, Any] | None = None) -> bool:
+        """Tell whether the deviation concerns this check; parameters not given are at their defaults."""
+        given = OPS[check.op].defaults | dict(parameters or {})
         return (
-            op in self.ops
-            and mode in self.modes
-            and backend in self.backends
-            and dtype in self.dtypes
+            check.op in self.ops
+            and check.mode in self.modes
+            and check.backend in self.backends
+            and check.dtype in self.dtypes
             and all(given[name] == value for name, value in self.parameters.items())
         )
 

@@ -15,7 +15,7 @@ from benchmarks.check import oracle
 from benchmarks.check.namespaces import Array
 from benchmarks.check.oracle import Expected
 from benchmarks.plan import inputs
-from benchmarks.plan.cases import Case
+from benchmarks.record.schema import Case
 
 N_SAMPLED = 256
 """Outputs are compared with the oracle at about this many places, one in each of as many equal stretches."""

@@ -35,7 +35,7 @@ Evaluate = Callable[[tuple[Array, ...], Array | None], Array]
 
 
 @dataclass(frozen=True)
-class Trial:
+class Sample:
     """Inputs, the exact result for them, and the cotangent it is for.
 
     The first `n_sample` points (or rows) were sampled, the others sought out for their errors.
@@ -47,28 +47,28 @@ class Trial:
     n_sample: int
 
 
-def worst_points(evaluate: Evaluate, op: str, mode: str, dtype: str) -> tuple[Array, Trial]:
+def worst_points(evaluate: Evaluate, op: str, mode: str, dtype: str) -> tuple[Array, Sample]:
     """Return what a backend makes of the dense sample and of the points found from there, and what is exact."""
     spec = OPS[op]
     generator = np.random.default_rng(zlib.crc32(f"search {op} {mode} {dtype}".encode()))
-    trial = dense(op, mode, dtype)
-    got = evaluate(trial.arrays, trial.cotangent)
+    sample = dense(op, mode, dtype)
+    got = evaluate(sample.arrays, sample.cotangent)
     for radius in (*RADII, 0.0):
-        worst = _worst(got, trial, accuracy.budget(op, mode))
-        more = attempt(spec, mode, dtype, _vary(spec, trial.arrays, worst, radius, dtype, generator))
+        worst = _worst(got, sample, accuracy.budget(op, mode))
+        more = attempt(spec, mode, dtype, _vary(spec, sample.arrays, worst, radius, dtype, generator))
         got = np.concatenate([got, evaluate(more.arrays, more.cotangent)])
-        trial = _joined(trial, more)
-    return got, trial
+        sample = _joined(sample, more)
+    return got, sample
 
 
 @lru_cache(maxsize=4)
-def designed(op: str, mode: str, dtype: str) -> Trial:
+def designed(op: str, mode: str, dtype: str) -> Sample:
     """Return the designed sample; kept while the backends are judged by it, one after the other."""
     return attempt(OPS[op], mode, dtype, samples.designed_sample(op, dtype))
 
 
 @lru_cache(maxsize=4)
-def dense(op: str, mode: str, dtype: str) -> Trial:
+def dense(op: str, mode: str, dtype: str) -> Sample:
     """Return the designed sample, with many more points over all exponents and sizes of rows."""
     spec = OPS[op]
     arrays = [
@@ -81,47 +81,47 @@ def dense(op: str, mode: str, dtype: str) -> Trial:
 
 
 @lru_cache(maxsize=4)
-def along_curve(op: str, mode: str, dtype: str) -> Trial:
+def along_curve(op: str, mode: str, dtype: str) -> Sample:
     """Return an elementwise activation along the course notes' curve, for a cotangent of ones."""
     x = oracle.COURSE_NOTES_X.astype(dtype)
     if mode == "forward":
-        return Trial((x,), None, oracle.forward(op, [x], {}, dtype), len(x))
+        return Sample((x,), None, oracle.forward(op, [x], {}, dtype), len(x))
     g = np.ones_like(x)
-    return Trial((x,), g, oracle.backward(op, g, [x], {}, dtype), len(x))
+    return Sample((x,), g, oracle.backward(op, g, [x], {}, dtype), len(x))
 
 
 def attempt(
     spec: OpSpec, mode: str, dtype: str, arrays: Sequence[Any], parameters: Mapping[str, Any] | None = None
-) -> Trial:
+) -> Sample:
     """Return inputs, a cotangent and the exact result; without `parameters`, losses are not reduced."""
     if parameters is None:
         parameters = {"reduction": "none"} if spec.kind == "loss" else {}
     n_points = len(arrays[0]) if arrays[0].ndim else 1
     if mode == "forward":
-        return Trial(tuple(arrays), None, oracle.forward(spec.name, arrays, parameters, dtype), n_points)
+        return Sample(tuple(arrays), None, oracle.forward(spec.name, arrays, parameters, dtype), n_points)
     g = inputs.cotangent(output_shape(spec, arrays, spec.complete(parameters)), dtype)
-    return Trial(tuple(arrays), g, oracle.backward(spec.name, g, arrays, parameters, dtype), n_points)
+    return Sample(tuple(arrays), g, oracle.backward(spec.name, g, arrays, parameters, dtype), n_points)
 
 
-def _worst(got: Array, trial: Trial, allowed: float) -> Array:
+def _worst(got: Array, sample: Sample, allowed: float) -> Array:
     """Return the indices, along the first axis, of the largest finite errors: of all, and of those allowed."""
-    errors = accuracy.ulp_error(got, trial.expected)
+    errors = accuracy.ulp_error(got, sample.expected)
     errors = np.where(np.isfinite(errors), errors, 0).reshape(len(errors), -1).max(axis=1)
     within_budget = np.where(errors <= allowed, errors, 0)
     return np.unique(np.concatenate([np.argsort(e)[-WORST // 2 :] for e in (errors, within_budget)]))
 
 
-def _joined(trial: Trial, more: Trial) -> Trial:
-    """Return two trials as one; what is shared by all points is the same in both."""
-    n_first = trial.arrays[0].shape[:1]
+def _joined(sample: Sample, more: Sample) -> Sample:
+    """Return two samples as one; what is shared by all points is the same in both."""
+    n_first = sample.arrays[0].shape[:1]
 
     def join(a: Any, b: Any) -> Any:
         return a if a is None or a.shape[:1] != n_first else np.concatenate([a, b])
 
-    arrays = tuple(join(a, b) for a, b in zip(trial.arrays, more.arrays, strict=True))
+    arrays = tuple(join(a, b) for a, b in zip(sample.arrays, more.arrays, strict=True))
     names = ("high", "low", "scale")
-    expected = [np.concatenate([getattr(t.expected, name) for t in (trial, more)]) for name in names]
-    return Trial(arrays, join(trial.cotangent, more.cotangent), Expected(*expected), trial.n_sample)
+    expected = [np.concatenate([getattr(t.expected, name) for t in (sample, more)]) for name in names]
+    return Sample(arrays, join(sample.cotangent, more.cotangent), Expected(*expected), sample.n_sample)
 
 
 def _vary(

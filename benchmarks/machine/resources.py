@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import psutil
 from threadpoolctl import threadpool_info
@@ -13,6 +13,14 @@ from benchmarks.machine import environment
 
 XLA_THREADS = "tf_XLAEigen"
 """What XLA calls the threads of its CPU pool."""
+
+
+class ThreadPool(NamedTuple):
+    """A library's threads: what it computes, the file or threads it is known by, and how many there are."""
+
+    library: str
+    prefix: str
+    threads: int
 
 
 def default_threads() -> int:
@@ -39,15 +47,14 @@ def available_memory_bytes() -> int:
     return available if left is None else min(available, left)
 
 
-def thread_pools() -> list[dict[str, Any]]:
-    """Return the thread pools of this process: kind, library and number of threads.
+def thread_pools() -> list[ThreadPool]:
+    """Return the thread pools of this process.
 
     Those that threadpoolctl knows, and XLA's, which is known by its threads' name. No paths: those name the user.
     """
-    names = ("internal_api", "prefix", "num_threads")
-    found = [{name: pool[name] for name in names} for pool in threadpool_info()]
+    found = [ThreadPool(pool["internal_api"], pool["prefix"], pool["num_threads"]) for pool in threadpool_info()]
     n_xla = pool_threads([XLA_THREADS])
-    return [*found, dict(zip(names, ("xla", XLA_THREADS, n_xla), strict=True))] if n_xla else found
+    return [*found, ThreadPool("xla", XLA_THREADS, n_xla)] if n_xla else found
 
 
 def pool_threads(prefixes: Iterable[str]) -> int | None:

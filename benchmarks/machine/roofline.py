@@ -5,14 +5,14 @@ Bandwidth is measured at the start of a run and again at its end; where the two 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.machine.bandwidth import READ_ONLY
+from benchmarks.machine.bandwidth import READ_ONLY, Bandwidth
 from benchmarks.quantities import listing, size
 
 BANDWIDTH = ("device", "kind", "n_bytes", "gigabytes_per_s", "stores", "moved", "rejected")
@@ -23,24 +23,22 @@ _KINDS = ("copy", "read")
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def settle(measurements: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return the bandwidth of one device from its measurements in order of time, one row a kind and size.
+def settle(device: str, measurements: Sequence[Bandwidth]) -> pd.DataFrame:
+    """Return the bandwidth of a device from its measurements in order of time, one row a kind and size.
 
-    Each measurement holds what `bandwidth.Bandwidth` does, and `device`. The columns are `BANDWIDTH`: of more than
-    two measurements the closest pair counts (of equally close ones the latest); `gigabytes_per_s` is the mean of
-    the pair, `moved` how much the larger exceeds the smaller as a share (NaN where there is one measurement only),
-    and `rejected` whether that is more than `TOLERANCE`.
+    The columns are `BANDWIDTH`: of more than two measurements the closest pair counts (of equally close ones the
+    latest); `gigabytes_per_s` is the mean of the pair, `moved` how much the larger exceeds the smaller as a share
+    (NaN where there is one measurement only), and `rejected` whether that is more than `TOLERANCE`.
     """
     rows = []
     for kind in _KINDS:
-        known = [measured for measured in measurements if measured[kind]]
-        for at, n_bytes in enumerate(known[0]["n_bytes"] if known else ()):
-            first, second = _closest([measured[kind][at] for measured in known])
-            low, high = sorted((known[first][kind][at], known[second][kind][at]))
+        known = [(each, rates) for each in measurements if (rates := each.copy if kind == "copy" else each.read)]
+        for at, n_bytes in enumerate(known[0][0].n_bytes if known else ()):
+            first, second = _closest([rates[at] for _, rates in known])
+            low, high = sorted((known[first][1][at], known[second][1][at]))
             moved = high / low - 1 if first != second else np.nan
-            stores = known[second]["stores"][at] if kind == "copy" else ""
-            device, rate = known[second]["device"], (low + high) / 2
-            rows.append((device, kind, n_bytes, rate, stores, moved, moved > TOLERANCE))
+            stores = known[second][0].stores[at] if kind == "copy" else ""
+            rows.append((device, kind, n_bytes, (low + high) / 2, stores, moved, moved > TOLERANCE))
     return pd.DataFrame(rows, columns=list(BANDWIDTH))
 
 

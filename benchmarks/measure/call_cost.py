@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from benchmarks.machine.pulse import Pulse
 from benchmarks.measure import sampling
@@ -13,7 +12,7 @@ from benchmarks.measure.group import Entry, Group
 from benchmarks.measure.pool import CaseError, Pool
 from benchmarks.measure.sampling import Rule, Sampling
 from benchmarks.measure.stopwatch import Stopwatch
-from benchmarks.plan.cases import Case
+from benchmarks.record.schema import Case, Cost
 
 OPS = ("relu", "linear")
 """A call on one element is timed for the first of these that the backend has."""
@@ -21,9 +20,9 @@ OPS = ("relu", "linear")
 
 @dataclass(frozen=True)
 class CallCost:
-    """The `columns` of its record, the rounds of the call that does nothing (`floor`), and what is doubtful."""
+    """A backend's `cost`, the rounds of the call that does nothing (`floor`), and what is doubtful."""
 
-    columns: Mapping[str, Any]
+    cost: Cost
     floor: Sampling
     warnings: tuple[str, ...]
 
@@ -35,14 +34,28 @@ def measure(
     with watch.phase("starting workers"):
         facts = pool.facts(backend, device)
     floor = _floor(pool, backend, device, rule, order)
-    columns = {
-        "backend": backend,
-        "device": device,
-        **{name: facts[name] for name in ("backend_version", "start_s", "import_s")},
-        **_named(floor, "floor"),
-        **_one_element(pool, backend, device, rule, order, pulse, watch),
-    }
-    return CallCost(columns, floor, tuple(_too_many_threads(pool, backend, device)))
+    cost = Cost(
+        backend=backend,
+        backend_version=facts.backend_version,
+        device=device,
+        start_s=facts.start_s,
+        import_s=facts.import_s,
+        floor_s=floor.median_s,
+        floor_low_s=floor.low_s,
+        floor_high_s=floor.high_s,
+    )
+    if entry := _one_element(pool, backend, device, rule, order, pulse, watch):
+        assert entry.sampling is not None
+        assert entry.preparation is not None
+        cost = replace(
+            cost,
+            call_op=entry.case.op,
+            call_s=entry.sampling.median_s,
+            call_low_s=entry.sampling.low_s,
+            call_high_s=entry.sampling.high_s,
+            first_call_s=entry.preparation.first_call_s,
+        )
+    return CallCost(cost, floor, tuple(_too_many_threads(pool, backend, device)))
 
 
 def _floor(pool: Pool, backend: str, device: str, rule: Rule, order: random.Random) -> Sampling:
@@ -55,30 +68,25 @@ def _floor(pool: Pool, backend: str, device: str, rule: Rule, order: random.Rand
 
 def _one_element(
     pool: Pool, backend: str, device: str, rule: Rule, order: random.Random, pulse: Pulse, watch: Stopwatch
-) -> dict[str, Any]:
-    """Time a call on one element, of the first of `OPS` that the backend has."""
+) -> Entry | None:
+    """Time a call on one element, of the first of `OPS` that the backend has; None where it has none of them."""
     for op in OPS:
         entry = Entry(Case(op, "forward", "float32", (1,), backend, device))
         group = Group([entry], pool, 1, watch)
         with group.prepared():
             group.take_through(rule, order, pulse)
-        if entry.sampling and entry.alive:
-            first_call_s = entry.facts["first_call_s"]
-            return _named(entry.sampling, "call") | {"call_op": op, "first_call_s": first_call_s}
-        if entry.facts["status"] != "unavailable":
-            raise CaseError(entry.facts["status"], entry.facts["reason"])
-    return {}
+        if entry.ending is None:
+            return entry
+        if entry.ending.status != "unavailable":
+            raise CaseError(entry.ending.status, entry.ending.reason)
+    return None
 
 
 def _too_many_threads(pool: Pool, backend: str, device: str) -> Iterator[str]:
     """Yield which libraries would compute with more threads than they were allowed."""
-    for threads in pool.call(backend, device, "thread_pools"):
-        if threads["num_threads"] > pool.threads:
+    for found in pool.call(backend, device, "thread_pools"):
+        if found.threads > pool.threads:
             yield (
-                f"{backend} on {device}: {threads['internal_api']} uses {threads['num_threads']} threads where "
-                f"{pool.threads} were asked for."
+                f"{backend} on {device}: {found.library} uses {found.threads} threads where {pool.threads} were "
+                "asked for."
             )
-
-
-def _named(sampling: Sampling, name: str) -> dict[str, float]:
-    return {f"{name}_s": sampling.median_s, f"{name}_low_s": sampling.low_s, f"{name}_high_s": sampling.high_s}

@@ -9,36 +9,33 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import pandas as pd
 
 from benchmarks.check.references import references
 from benchmarks.machine import environment
+from benchmarks.measure import paired
 from benchmarks.measure.group import Entry, Group, expected
-from benchmarks.measure.paired import sitting
 from benchmarks.measure.pool import CaseError, Pool
 from benchmarks.measure.sides import Side
 from benchmarks.measure.stopwatch import Stopwatch
-from benchmarks.plan.cases import Case
 from benchmarks.quantities import seconds
 from benchmarks.record.journal import write_journal_line
-from benchmarks.record.schema import CASE_KEYS, SITTING_COLUMNS
-from benchmarks.stats import sittings
+from benchmarks.record.schema import CASE_KEYS, SITTING_COLUMNS, Case, Ending, Sitting, row
 from benchmarks.stats.effects import Criteria
-from benchmarks.stats.sittings import LOOKS
+from benchmarks.stats.sittings import LOOKS, conclude, undecided
 from benchmarks.stats.verdicts import AMBIGUOUS
 
 
 @dataclass
-class Trial:
+class Duel:
     """Compares `cases` on two sides, at most for `budget_s` seconds; `say` is told how it goes.
 
-    `rows` holds what the sittings found so far, after each case: an interruption loses the case it meets.
+    `sittings` holds what was found so far, after each case: an interruption loses the case it meets.
     """
 
     base: Side
@@ -51,7 +48,7 @@ class Trial:
     journal: Path
     timeout_s: float = 120.0
     say: Callable[[str], None] = print
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    sittings: list[Sitting] = field(default_factory=list)
 
     def run(self) -> pd.DataFrame:
         """Take sittings until all is decided; return a verdict for each case (COMPARISON_COLUMNS).
@@ -80,9 +77,10 @@ class Trial:
 
     def conclude(self) -> pd.DataFrame:
         """Return the verdicts that the sittings so far support."""
-        found = sittings.conclude(pd.DataFrame(self.rows, columns=list(SITTING_COLUMNS)), CASE_KEYS, self.criteria)
+        rows = pd.DataFrame(map(row, self.sittings), columns=list(SITTING_COLUMNS))
+        found = conclude(rows, CASE_KEYS, self.criteria)
         seen = set(found[list(CASE_KEYS)].itertuples(index=False, name=None))
-        unseen = [_key(case) for case in self.cases if _key(case) not in seen]
+        unseen = [case.key for case in self.cases if case.key not in seen]
         rest = pd.DataFrame(unseen, columns=list(CASE_KEYS)).assign(
             verdict=AMBIGUOUS, samples=0, reason="not reached within the time budget"
         )
@@ -98,7 +96,7 @@ class Trial:
                 for case in self._order.sample(here, len(here)):
                     if self._is_over():
                         return
-                    self._record(n, case, self._compare(case, pools))
+                    self._record(self._compare(n, case, pools))
 
     @contextmanager
     def _pools(self) -> Iterator[list[Pool]]:
@@ -121,7 +119,7 @@ class Trial:
         processor = self._order.choice(environment.processors())
         for pool in pools:
             with suppress(CaseError):  # why there is no worker is said where it is needed next
-                if pool.facts(backend, device)["threads"] == 1:
+                if pool.facts(backend, device).threads == 1:
                     pool.call(backend, device, "pin", processor)
 
     def _padding(self) -> dict[str, str]:
@@ -133,8 +131,8 @@ class Trial:
         """
         return {"ACTIVATION_BENCH_PADDING": "." * self._order.randrange(4096)}
 
-    def _compare(self, case: Case, pools: Iterable[Pool]) -> dict[str, Any]:
-        """Take a case through all steps on both sides; return what there is to know."""
+    def _compare(self, n: int, case: Case, pools: Iterable[Pool]) -> Sitting:
+        """Take a case through all steps on both sides; return what sitting `n` found."""
         entries = [Entry(case), Entry(case)]
         base, head = (Group([entry], pool, 1, Stopwatch()) for entry, pool in zip(entries, pools, strict=True))
         effect = None
@@ -144,7 +142,7 @@ class Trial:
                 group.check(due, "result")
                 group.require_waiting()
             if all(entry.alive for entry in entries):
-                effect = sitting(
+                effect = paired.sitting(
                     base.burst(entries[0]),
                     head.burst(entries[1]),
                     self._order,
@@ -153,28 +151,31 @@ class Trial:
                 )
                 for group in (base, head):
                     group.check(due, "last_result")
-        ends = [entry.facts.get("status", "ok") for entry in entries]
+        ends = [entry.ending or Ending(status="ok") for entry in entries]
         reasons = [
-            f"{name}: {entry.facts.get('reason', '')}"
-            for name, entry, end in zip(("base", "head"), entries, ends, strict=True)
-            if end != "ok"
+            f"{name}: {end.reason}" for name, end in zip(("base", "head"), ends, strict=True) if end.status != "ok"
         ]
-        found = asdict(effect) if effect and not reasons else {}
-        return found | {"base_status": ends[0], "head_status": ends[1], "reason": "; ".join(reasons)}
+        found = effect if not reasons else None
+        return Sitting(
+            case=case,
+            sitting=n,
+            base_s=found.base_s if found else None,
+            head_s=found.head_s if found else None,
+            effect=found.effect if found else None,
+            pairs=found.pairs if found else None,
+            base_status=ends[0].status,
+            head_status=ends[1].status,
+            reason="; ".join(reasons),
+        )
 
-    def _record(self, n: int, case: Case, found: dict[str, Any]) -> None:
-        self.rows.append(dict.fromkeys(SITTING_COLUMNS) | case.row | {"sitting": n} | found)
+    def _record(self, sitting: Sitting) -> None:
+        self.sittings.append(sitting)
         with self.journal.open("a", encoding="utf-8") as file:
-            write_journal_line(file, self.rows[-1])
+            write_journal_line(file, row(sitting))
 
     def _undecided(self, found: pd.DataFrame) -> list[Case]:
-        open_cases = sittings.undecided(found)
-        left = set(open_cases[list(CASE_KEYS)].itertuples(index=False, name=None))
-        return [case for case in self.cases if _key(case) in left]
+        left = set(undecided(found)[list(CASE_KEYS)].itertuples(index=False, name=None))
+        return [case for case in self.cases if case.key in left]
 
     def _is_over(self) -> bool:
         return perf_counter() - self._started > self.budget_s
-
-
-def _key(case: Case) -> tuple[Any, ...]:
-    return tuple(case.row.values())

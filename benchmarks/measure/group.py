@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.check import accuracy
-from benchmarks.check.accuracy import Verdict
 from benchmarks.check.references import Reference, references
 from benchmarks.machine import memory
 from benchmarks.machine.pulse import LIMIT, Pulse
@@ -33,49 +32,57 @@ from benchmarks.measure.sampling import (
     take_turns,
 )
 from benchmarks.measure.stopwatch import Stopwatch
-from benchmarks.plan.cases import Case
 from benchmarks.quantities import plural, seconds
+from benchmarks.record.schema import Case, Check, Closer, Ending, Preparation, Verdict, WorkerFacts
 
 FEW_CALLS = 2
-"""So many calls show that a backend does not wait, before a whole round of them fills its queue."""
+"""Two calls show that a backend does not wait, before a whole round of them fills its queue."""
 REPEAT_SHARE = 0.15
 """Groups are measured again for at most this share of the time of all rounds."""
 LEAD = 8
-"""A result must arrive late so many times more than not for its round to count as ended too soon.
+"""A round is called ended too soon once its result has arrived late 8 times more often than in time.
 
-A lead, not as many in a row: on a busy machine, the end of a round is now and then noticed so late that the work
+A lead rather than a streak: on a busy machine the end of a round is now and then noticed so late that the work
 that was not waited for is over.
 """
-
-
 MOST_ARRIVALS = 5 * LEAD
-"""A round that has not been cleared after so many is not: its results are late every other time."""
+"""After 40 tries without a decision, results that are late every other time count as late."""
 
 
 @dataclass
 class Entry:
-    """One case: the `facts` of its record as far as known, and its rounds once there are any.
+    """One case on its way, and what is known of it so far.
 
-    `error` is a mistake of ours, to be raised when the case's own test runs.
+    `ending` is how it ended, where something ended it early; `error` is a mistake of ours, to be raised when the
+    case's own test runs. `drift` says how much slower the machine was than usual meanwhile, as a share.
     """
 
     case: Case
-    facts: dict[str, Any] = field(default_factory=dict)
+    worker: WorkerFacts | None = None
+    preparation: Preparation | None = None
     verdicts: list[Verdict] = field(default_factory=list)
-    sampling: Sampling | None = None
-    error: Exception | None = None
-    at_most: int = MOST_CALLS
+    oracle: str = ""
     subnormal: float = 0.0
+    sampling: Sampling | None = None
+    drift: float = 0.0
+    closer: Closer | None = None
+    ending: Ending | None = None
+    error: Exception | None = None
 
     @property
     def alive(self) -> bool:
         """Whether nothing has failed yet."""
-        return "status" not in self.facts
+        return self.ending is None
 
     @property
     def round_s(self) -> float:
         """Seconds that a round of the case takes, at least."""
         return QUEUED_ROUND_S if self.case.timing == "throughput" else ROUND_S
+
+    @property
+    def at_most(self) -> int:
+        """How many calls a round of the case may have."""
+        return (self.preparation and self.preparation.at_most) or MOST_CALLS
 
     @contextmanager
     def step(self) -> Iterator[None]:
@@ -83,10 +90,10 @@ class Entry:
         try:
             yield
         except CaseError as error:
-            self.facts |= {"status": error.status, "reason": error.reason}
+            self.ending = error.ending
         except Exception as error:  # ours, or the oracle's: it too must not cost the record
             self.error = error
-            self.facts |= {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
+            self.ending = Ending(status="failed", reason=f"{type(error).__name__}: {error}")
 
 
 def expected(entries: Iterable[Entry], evaluate: Callable[[Case], Sequence[Reference]]) -> Sequence[Reference]:
@@ -130,13 +137,12 @@ class Group:
             with entry.step():
                 for process in range(self.n_processes):
                     with self.watch.phase("starting workers"):
-                        facts = dict(self.pool.facts(entry.case.backend, entry.case.device, process))
+                        worker = self.pool.facts(entry.case.backend, entry.case.device, process)
                     self._require_support(entry.case)
                     with self.watch.phase("first calls and transfers"):
-                        facts |= self._call(entry.case, "prepare", entry.case, process=process)
+                        preparation = self._call(entry.case, "prepare", entry.case, process=process)
                     if process == 0:
-                        entry.at_most = facts.pop("at_most") or entry.at_most
-                        entry.facts |= {name: facts[name] for name in _RECORDED}
+                        entry.worker, entry.preparation = worker, preparation
 
     def take_through(self, rule: Rule | None, order: random.Random, pulse: Pulse) -> None:
         """Take what is prepared through all further steps; without a rule, only through the check."""
@@ -157,9 +163,9 @@ class Group:
             with entry.step(), self.watch.phase("checks"):
                 for process in range(self.n_processes):
                     outputs = self._call(entry.case, method, [r.index for r in due], process=process)
-                    verdicts = judge(entry.case, due, outputs)
+                    verdicts = verdicts_on(entry.case, due, outputs)
                 entry.verdicts = entry.verdicts or verdicts  # the record's are those of the first check
-                entry.facts["oracle"] = ", ".join(dict.fromkeys(r.oracle for r in due))
+                entry.oracle = ", ".join(dict.fromkeys(r.oracle for r in due))
                 entry.subnormal = self._call(entry.case, "subnormal_share")
 
     def require_waiting(self) -> None:
@@ -184,7 +190,7 @@ class Group:
                 best = drift
                 for entry in self.alive:
                     entry.sampling = combine(lanes[id(entry)])
-                    entry.facts["drift"] = drift
+                    entry.drift = drift
             if abs(drift) <= LIMIT or self._repeated_enough():
                 return
             lanes = {key: [Lane(la.burst, la.iterations, rule) for la in old] for key, old in lanes.items()}
@@ -194,11 +200,12 @@ class Group:
         for entry in self.alive:
             with entry.step(), self.watch.phase("memory and transfers"):
                 assert entry.sampling is not None
-                iterations = entry.sampling.iterations[0]
-                if entry.case.device != "cpu":
-                    entry.facts["device_to_host_s"] = self._call(entry.case, "fetch_seconds")
-                entry.facts["device_s"] = self._call(entry.case, "device_seconds", iterations)
-                entry.facts["peak_bytes"] = self._peak_bytes(entry)
+                fetched_s = self._call(entry.case, "fetch_seconds") if entry.case.device != "cpu" else None
+                entry.closer = Closer(
+                    device_to_host_s=fetched_s,
+                    device_s=self._call(entry.case, "device_seconds", entry.sampling.iterations[0]),
+                    peak_bytes=self._peak_bytes(entry),
+                )
 
     def release(self) -> None:
         """Let the workers forget their cases."""
@@ -220,13 +227,14 @@ class Group:
         return burst
 
     def _peak_bytes(self, entry: Entry) -> int | None:
+        assert entry.preparation is not None
         resolution = memory.resolution_bytes()
-        if entry.facts["bytes_moved"] < resolution:
+        if entry.preparation.bytes_moved < resolution:
             return None  # too small to be seen
         peak: int | None = self._call(entry.case, "peak_bytes")
         # A fresh output takes memory; where none was seen, the framework had kept some: we cannot tell.
         unseen = entry.case.allocation == "fresh" and peak == 0
-        return None if unseen and entry.facts["bytes_written"] > 2 * resolution else peak
+        return None if unseen and entry.preparation.bytes_written > 2 * resolution else peak
 
     def _call(self, case: Case, method: str, *arguments: Any, process: int = 0) -> Any:
         return self.pool.call(case.backend, case.device, method, *arguments, process=process)
@@ -266,21 +274,9 @@ class Group:
         return lanes
 
 
-_RECORDED = (
-    "backend_version",
-    "threads",
-    "device_name",
-    "settings",
-    "first_call_s",
-    "host_to_device_s",
-    "bytes_moved",
-    "bytes_written",
-)
-
-
-def judge(case: Case, due: Sequence[Reference], outputs: Sequence[Any]) -> list[Verdict]:
+def verdicts_on(case: Case, due: Sequence[Reference], outputs: Sequence[Any]) -> list[Verdict]:
     """Compare a case's outputs with the references; raise CaseError where one is wrong."""
-    verdicts = []
+    found = []
     for reference, got in zip(due, outputs, strict=True):
         if str(got.dtype) != case.dtype or got.shape != reference.expected.high.shape:
             raise CaseError(
@@ -288,18 +284,15 @@ def judge(case: Case, due: Sequence[Reference], outputs: Sequence[Any]) -> list[
                 f"{reference.mode}: result is {got.dtype} of shape {got.shape} where {case.dtype} of shape "
                 f"{reference.expected.high.shape} is due",
             )
-        verdict = accuracy.judge(
+        verdict = accuracy.assess(
             got,
             reference.expected,
-            op=case.op,
-            mode=reference.mode,
-            backend=case.backend,
-            dtype=case.dtype,
+            Check(case.op, reference.mode, case.dtype, case.backend, case.device),
             first_input=reference.first_input,
             n_summed=reference.n_summed,
             complete=False,
         )
         if verdict.status in ("failed", "inaccurate"):
             raise CaseError(verdict.status, f"{reference.mode} cross-check: {verdict.reason}")
-        verdicts.append(verdict)
-    return verdicts
+        found.append(verdict)
+    return found

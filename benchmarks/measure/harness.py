@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -22,13 +21,13 @@ from benchmarks.machine.pulse import Pulse
 from benchmarks.measure import call_cost, plausibility
 from benchmarks.measure.group import Entry, Group
 from benchmarks.measure.limits import Limits
-from benchmarks.measure.measured import TIMES, described, judged, timed
+from benchmarks.measure.measured import measured, times_of
 from benchmarks.measure.pool import CaseError, Pool
 from benchmarks.measure.sampling import Rule, Sampling
 from benchmarks.measure.stopwatch import Stopwatch
 from benchmarks.plan import inputs
-from benchmarks.plan.cases import Case
 from benchmarks.record.recorder import Recorder
+from benchmarks.record.schema import Case, Ending, Measured, Record, Times, row
 
 MEMORY_SHARE = 0.6
 """Of the memory that is free, the cases measured together take no more than this share."""
@@ -38,7 +37,7 @@ MEMORY_SHARE = 0.6
 class Outcome:
     """What became of a case: its record, and its rounds or the mistake that kept it from having any."""
 
-    record: Mapping[str, Any]
+    record: Record
     sampling: Sampling | None
     error: Exception | None
 
@@ -62,7 +61,7 @@ class Harness:
     watch: Stopwatch = field(default_factory=Stopwatch)
     _pulse: Pulse = field(default_factory=Pulse)
     _outcomes: dict[Case, Outcome] = field(default_factory=dict)
-    _records: defaultdict[str, list[Mapping[str, Any]]] = field(default_factory=lambda: defaultdict(list))
+    _timed: defaultdict[str, list[tuple[Case, Times]]] = field(default_factory=lambda: defaultdict(list))
 
     def __post_init__(self) -> None:
         self._order = random.Random(self.seed)
@@ -84,11 +83,11 @@ class Harness:
         outcome = self._outcomes.pop(case)
         if outcome.error:
             raise outcome.error
-        if outcome.sampling and outcome.record["status"] == "ok":
+        if outcome.sampling and outcome.record.measured.ending.status == "ok":
             benchmark.group = case.group
-            benchmark.extra_info.update(outcome.record, burst_medians_s=outcome.sampling.burst_medians_s)
+            benchmark.extra_info.update(row(outcome.record), burst_medians_s=outcome.sampling.burst_medians_s)
             fill(benchmark, outcome.sampling)
-        self.settle(outcome.record["status"], outcome.record.get("reason", ""), case.backend, case.device)
+        self.settle(outcome.record.measured.ending, case.backend, case.device)
 
     def time_call(self, backend: str, device: str, benchmark: BenchmarkFixture, rule: Rule) -> None:
         """Measure what a backend costs before it computes: its start, a call of nothing, a call on one element."""
@@ -98,11 +97,11 @@ class Harness:
         try:
             cost = call_cost.measure(self.pool, backend, device, rule, self._order, self._pulse, self.watch)
         except CaseError as error:
-            self.settle(error.status, error.reason, backend, device)
+            self.settle(error.ending, backend, device)
             return
         for warning in cost.warnings:
             self.recorder.warn(warning)
-        self.recorder.cost(cost.columns)
+        self.recorder.cost(cost.cost)
         benchmark.group = "a call that does nothing"
         fill(benchmark, cost.floor)
 
@@ -111,17 +110,18 @@ class Harness:
         self._limits.measure_again()
         self.recorder.end(self.watch.spent(), self._pulse.usual_s)
 
-    def settle(self, status: str, reason: str, backend: str, device: str) -> None:
-        """Turn a status into the outcome of the running test; what a peer gets wrong fails none."""
-        if status == "unavailable" and not self.required & {backend, device}:
-            pytest.skip(reason)
-        if status not in ("ok", "known_deviation"):
+    def settle(self, ending: Ending, backend: str, device: str) -> None:
+        """Turn an ending into the outcome of the running test; what a peer gets wrong fails none."""
+        if ending.status == "unavailable" and not self.required & {backend, device}:
+            pytest.skip(ending.reason)
+        if ending.status not in ("ok", "known_deviation"):
             if backend in backends.peers():
-                pytest.xfail(f"{status}: {reason}")  # news about another library
-            pytest.fail(f"{status}: {reason}", pytrace=False)
+                pytest.xfail(f"{ending.status}: {ending.reason}")  # news about another library
+            pytest.fail(f"{ending.status}: {ending.reason}", pytrace=False)
 
     def _measure(self, cases: Sequence[Case], rule: Rule | None) -> None:
         """Take cases through all steps and record each; without a rule, only check them."""
+        self.recorder.begin(cases)
         entries = [Entry(case) for case in cases]
         group = Group(entries, self.pool, self.n_processes, self.watch)
         self._require_memory(entries)
@@ -130,36 +130,28 @@ class Harness:
             if rule is not None:
                 limits = {case.device: self._limits.of(case.device) for case in cases}
             group.take_through(rule, self._order, self._pulse)
-        for entry in entries:
-            self._outcomes[entry.case] = self._conclude(entry, limits.get(entry.case.device))
+        found = [self._concluded(entry, limits.get(entry.case.device)) for entry in entries]
+        rounds = [each.rounds(every=self.keep_rounds) if (each := entry.sampling) else None for entry in entries]
+        for entry, record in zip(entries, self.recorder.group(found, rounds), strict=True):
+            self._outcomes[entry.case] = Outcome(record, entry.sampling, entry.error)
 
-    def _conclude(self, entry: Entry, limit: Bandwidth | None) -> Outcome:
-        """Judge what was measured as a whole, and record it."""
-        facts = entry.facts
-        drift = facts.pop("drift", 0.0)
-        if entry.verdicts:
-            facts = judged(entry.verdicts) | facts
-        if entry.alive:
-            facts |= {"status": "ok"}
-            if entry.sampling:
-                facts |= timed(entry.case, entry.sampling, facts, limit)
-                seen = described(entry.case) | facts
-                reason = self._limits.exceeded(seen, entry.verdicts) or plausibility.too_flat(
-                    seen, self._records[entry.case.op]
-                )
-                if reason:
-                    facts = {k: v for k, v in facts.items() if k not in TIMES}
-                    facts |= {"status": "invalid", "reason": reason}
-                else:
-                    facts["warning"] = plausibility.doubts(seen, entry.subnormal, drift)
-        record = self.recorder.case(described(entry.case) | facts)
-        if record["status"] == "ok":
-            self._records[entry.case.op].append(record)
-        if entry.sampling and record["status"] == "ok":
-            self.recorder.bursts(entry.case.row, entry.sampling.burst_medians_s)
-        if self.keep_rounds and entry.sampling:
-            self.recorder.rounds(entry.case.row, asdict(entry.sampling))
-        return Outcome(record, entry.sampling, entry.error)
+    def _concluded(self, entry: Entry, limit: Bandwidth | None) -> Measured:
+        """Judge what was measured of a case as a whole."""
+        ending, times, warning = entry.ending or Ending(status="ok"), None, ""
+        if entry.alive and entry.sampling and entry.preparation:
+            case, n_bytes = entry.case, entry.preparation.bytes_moved
+            times = times_of(case, entry.sampling, entry.preparation, limit)
+            earlier = self._timed[case.op]
+            if reason := (
+                self._limits.exceeded(case.device, times, n_bytes, entry.verdicts)
+                or plausibility.too_flat(case, times, earlier)
+            ):
+                ending, times = Ending(status="invalid", reason=reason), None
+                entry.closer = entry.closer and replace(entry.closer, device_s=None)
+            else:
+                warning = plausibility.doubts(times, entry.subnormal, entry.drift)
+                earlier.append((case, times))
+        return measured(entry, ending, times, warning)
 
     def _parts(self, cases: Sequence[Case]) -> Iterator[list[Case]]:
         """Yield the cases in parts that fit into memory side by side."""
@@ -182,10 +174,10 @@ class Harness:
         for entry in entries:
             needed = self._bytes([entry.case])
             if needed > free:
-                entry.facts |= {
-                    "status": "out_of_memory",
-                    "reason": f"needs about {needed / 2**30:.1f} GiB; {free / 2**30:.1f} GiB are free",
-                }
+                free_gib = f"{free / 2**30:.1f} GiB are free"
+                entry.ending = Ending(
+                    status="out_of_memory", reason=f"needs about {needed / 2**30:.1f} GiB; {free_gib}"
+                )
 
 
 def fill(benchmark: BenchmarkFixture, sampling: Sampling) -> None:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from subprocess import SubprocessError
-from typing import Any
 
-from benchmarks.check.accuracy import Verdict
 from benchmarks.machine import bandwidth, roofline
 from benchmarks.machine.bandwidth import Bandwidth
 from benchmarks.measure import plausibility
 from benchmarks.measure.pool import CaseError, Pool
 from benchmarks.measure.stopwatch import Stopwatch
 from benchmarks.plan import inputs
-from benchmarks.plan.cases import Case
 from benchmarks.record.recorder import Recorder
+from benchmarks.record.schema import Case, Times, Verdict
 
 MOST = 4
 """A device whose bandwidth was measured four times is not measured again for an implausible case."""
@@ -39,19 +37,18 @@ class Limits:
             self._measure(device)
         return next(iter(self._found[device]), None)
 
-    def exceeded(self, seen: Mapping[str, Any], verdicts: Sequence[Verdict]) -> str | None:
+    def exceeded(self, device: str, times: Times, n_bytes: int, verdicts: Sequence[Verdict]) -> str | None:
         """Return why a case is faster than its device, whose bandwidth is measured again before it is believed.
 
         Another program may have disturbed the measurements so far: the fastest of them counts.
         """
-        device = seen["device"]
         known = self._found[device]
         if not known:
             return None
-        reason = plausibility.too_fast(seen, bandwidth.fastest(known), verdicts)
+        reason = plausibility.too_fast(times, n_bytes, bandwidth.fastest(known), verdicts)
         if reason and len(known) < MOST:
             self._measure(device)
-            reason = plausibility.too_fast(seen, bandwidth.fastest(known), verdicts)
+            reason = plausibility.too_fast(times, n_bytes, bandwidth.fastest(known), verdicts)
         return reason
 
     def measure_again(self) -> None:
@@ -59,7 +56,7 @@ class Limits:
         for device, found in self._found.items():
             if found:
                 self._measure(device)
-                if roofline.settle([{"device": device, **asdict(each)} for each in found])["rejected"].any():
+                if roofline.settle(device, found)["rejected"].any():
                     self._measure(device)
 
     def _measure(self, device: str) -> None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import replace
 
-from benchmarks.check.accuracy import Verdict
 from benchmarks.machine.bandwidth import Bandwidth
 from benchmarks.machine.pulse import LIMIT as DRIFT
 from benchmarks.quantities import count, seconds
+from benchmarks.record.schema import Case, Times, Verdict
 
 SUSPICIOUS = 1.1
 """From this share of the measured bandwidth on, a result is doubtful."""
 IMPOSSIBLE = 1.5
-"""And faster by this factor than the next faster cache (`Bandwidth.most`), it is no result.
+"""A result is refused that is faster by this factor than the next faster cache (`Bandwidth.most`).
 
 Within the last-level cache, which virtual machines share with others, kernels were seen at 1.7 times what copies
 of as many bytes reached, several times in a row.
@@ -21,13 +21,12 @@ of as many bytes reached, several times in a row.
 PENDING_CALLS = 0.5
 """A result that takes this many calls longer to fetch at once was not complete when its round ended."""
 PENDING_S = 2e-5
-"""And by at least these seconds: fetching a result is not more even than that."""
+"""The delay must be at least this long: fetching a result varies by as much."""
 FLAT_GROWTH = 100
 FLAT_RATIO = 1.2
 """Time that grows no more than this while the size grows hundredfold is flat."""
 SUBNORMAL = 1e-3
-"""Such a share of subnormal numbers shows: each can cost 40 times a normal one."""
-COORDINATES = ("op", "mode", "dtype", "backend", "device", "allocation", "cache", "timing")
+"""From this share on, subnormal numbers show in the time: each can cost 40 times a normal one."""
 
 
 def is_pending(later_s: float, at_once_s: float, call_s: float) -> bool:
@@ -35,47 +34,45 @@ def is_pending(later_s: float, at_once_s: float, call_s: float) -> bool:
     return at_once_s - later_s > max(PENDING_CALLS * call_s, PENDING_S)
 
 
-def too_fast(record: Mapping[str, Any], limit: Bandwidth | None, verdicts: Iterable[Verdict]) -> str | None:
-    """Return why a record moves more bytes than the device can, or None.
+def too_fast(times: Times, n_bytes: int, limit: Bandwidth | None, verdicts: Iterable[Verdict]) -> str | None:
+    """Return why a case that moves `n_bytes` a call moves more of them than the device can, or None.
 
     Not even a faster cache is as fast, and the interval does not reach back to what is possible. An output
     that deviates from the definition, in a way that is known, may have needed fewer bytes.
     """
     if limit is None or any(verdict.status == "known_deviation" for verdict in verdicts):
         return None
-    n_bytes = record["bytes_moved"]
     fastest = limit.most(n_bytes)
-    slowest_rate = n_bytes / record["ci95_high_s"] / 1e9
+    slowest_rate = n_bytes / times.ci95_high_s / 1e9
     if slowest_rate <= IMPOSSIBLE * fastest:
         return None
     return (
-        f"{seconds(record['median_s'])} for {count(n_bytes)} bytes is {slowest_rate / fastest:.1f} times the "
+        f"{seconds(times.median_s)} for {count(n_bytes)} bytes is {slowest_rate / fastest:.1f} times the "
         "fastest that the device moves as many, or somewhat fewer: the work cannot have been done in that time"
     )
 
 
-def too_flat(record: Mapping[str, Any], earlier: Iterable[Mapping[str, Any]]) -> str | None:
-    """Return why a record's time does not grow with its size as it must, compared with `earlier` ones, or None.
+def too_flat(case: Case, times: Times, earlier: Iterable[tuple[Case, Times]]) -> str | None:
+    """Return why a case's time does not grow with its size as it must, compared with `earlier` ones, or None.
 
     The time of small cases is that of the call, and does not grow. A case is large enough to grow when it moves
     bytes at half the bandwidth or more.
     """
-    if not (record["fraction_of_bandwidth"] or 0) > 0.5:
+    if not (times.fraction_of_bandwidth or 0) > 0.5:
         return None
-    for other in earlier:
-        same = all(other[name] == record[name] for name in COORDINATES)
-        if not same or other["n_elements"] * FLAT_GROWTH > record["n_elements"]:
+    for other, before in earlier:
+        if replace(other, shape=case.shape) != case or other.n_elements * FLAT_GROWTH > case.n_elements:
             continue
-        if record["median_s"] < FLAT_RATIO * other["median_s"]:
+        if times.median_s < FLAT_RATIO * before.median_s:
             return (
-                f"{seconds(record['median_s'])} for {count(record['n_elements'])} elements is hardly longer than "
-                f"{seconds(other['median_s'])} for {count(other['n_elements'])}: time does not grow with size"
+                f"{seconds(times.median_s)} for {count(case.n_elements)} elements is hardly longer than "
+                f"{seconds(before.median_s)} for {count(other.n_elements)}: time does not grow with size"
             )
     return None
 
 
-def doubts(record: Mapping[str, Any], subnormal_share: float, drift: float) -> str:
-    """Return what makes a record doubtful, in words; empty where nothing does."""
+def doubts(times: Times, subnormal_share: float, drift: float) -> str:
+    """Return what makes a result doubtful, in words; empty where nothing does."""
     found = []
     if abs(drift) > DRIFT:
         found.append(
@@ -83,6 +80,7 @@ def doubts(record: Mapping[str, Any], subnormal_share: float, drift: float) -> s
         )
     if subnormal_share > SUBNORMAL:
         found.append(f"{100 * subnormal_share:.2g} % of the numbers are subnormal, which slows some kernels down")
-    if (record["fraction_of_bandwidth"] or 0) > SUSPICIOUS:
-        found.append(f"{100 * record['fraction_of_bandwidth']:.0f} % of the measured bandwidth is suspicious")
+    share = times.fraction_of_bandwidth or 0
+    if share > SUSPICIOUS:
+        found.append(f"{100 * share:.0f} % of the measured bandwidth is suspicious")
     return "; ".join(found)

@@ -5,12 +5,12 @@ A crash, a hang or a failed import costs one case, never the run.
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from multiprocessing import Pipe
 from time import perf_counter
 from typing import Any, Protocol
@@ -19,6 +19,7 @@ from backends.interface import BackendUnavailable
 from benchmarks.machine import memory
 from benchmarks.measure.sampling import Burst
 from benchmarks.measure.worker import Worker, answer
+from benchmarks.record.schema import Ending, WorkerFacts
 
 WORKER = (sys.executable, "-m", "benchmarks.measure.worker")
 """The command that starts a worker process, up to its arguments."""
@@ -44,19 +45,18 @@ _OUT_OF_MEMORY = ("RESOURCE_EXHAUSTED", "can't allocate memory")
 
 
 class CaseError(Exception):
-    """A request failed inside a worker. `status` is a record's, such as `failed`, `crashed` or `timeout`."""
+    """A request failed inside a worker: `ending` says how, as a record does."""
 
     def __init__(self, status: str, reason: str, details: str = "") -> None:
         super().__init__(reason)
-        self.status = status
-        self.reason = reason
+        self.ending = Ending(status=status, reason=reason)
         self.details = details
 
 
 class Remote(Protocol):
     """A worker, wherever it runs."""
 
-    facts: Mapping[str, Any]
+    facts: WorkerFacts
 
     @property
     def alive(self) -> bool:
@@ -97,11 +97,11 @@ class ProcessWorker:
         )
         theirs.close()
         try:
-            facts = self._receive()
+            facts: WorkerFacts = self._receive()
         except CaseError:
             self.close()
             raise
-        self.facts: Mapping[str, Any] = facts | {"start_s": perf_counter() - started}
+        self.facts = replace(facts, start_s=perf_counter() - started)
 
     @property
     def alive(self) -> bool:
@@ -152,7 +152,7 @@ class LocalWorker:
             self._worker = Worker(backend, device, threads)
         except BackendUnavailable as error:
             raise CaseError("unavailable", str(error)) from error
-        self.facts: Mapping[str, Any] = self._worker.describe() | {"start_s": math.nan}
+        self.facts = self._worker.describe()
 
     @property
     def alive(self) -> bool:
@@ -205,7 +205,7 @@ class Pool:
                 self._workers.pop((backend, device, process)).close()
             raise
 
-    def facts(self, backend: str, device: str, process: int = 0) -> Mapping[str, Any]:
+    def facts(self, backend: str, device: str, process: int = 0) -> WorkerFacts:
         """Return the version and thread count of a backend; raise CaseError when it is unavailable."""
         return self._worker(backend, device, process).facts
 
@@ -242,7 +242,7 @@ class Pool:
                     )
                 )
             except CaseError as error:
-                if error.status == "unavailable":
+                if error.ending.status == "unavailable":
                     self._unavailable[backend, device] = error
                 raise
         return self._workers[key]

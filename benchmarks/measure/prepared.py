@@ -17,7 +17,7 @@ from backends.catalogue import OPS
 from backends.interface import Backend
 from benchmarks.machine import resources
 from benchmarks.plan import inputs
-from benchmarks.plan.cases import Case
+from benchmarks.record.schema import Case, Preparation
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -180,7 +180,7 @@ class Prepared:
         return perf_counter() - started
 
 
-def prepare(backend: Backend, case: Case) -> tuple[Prepared, dict[str, Any]]:
+def prepare(backend: Backend, case: Case) -> tuple[Prepared, Preparation]:
     """Draw and transfer the inputs and bind the op; also say what that took and how many bytes a call moves.
 
     `first_call_s` is the time from native inputs to the first result: binding, compiling, running. Raises
@@ -195,12 +195,13 @@ def prepare(backend: Backend, case: Case) -> tuple[Prepared, dict[str, Any]]:
     bound = [_bind(backend, case, host, cotangent) for _ in range(n_copies)]
     (_, transfer_s, first_call_s), *_ = bound
     prepared = Prepared(backend, [run for run, *_ in bound], case)
-    return prepared, {
-        "first_call_s": first_call_s,
-        "host_to_device_s": transfer_s if case.device != "cpu" else None,
-        "bytes_moved": moved,
-        "bytes_written": written,
-    }
+    return prepared, Preparation(
+        first_call_s=first_call_s,
+        host_to_device_s=transfer_s if case.device != "cpu" else None,
+        bytes_moved=moved,
+        bytes_written=written,
+        at_most=prepared.at_most,
+    )
 
 
 def _bind(

@@ -14,6 +14,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from benchmarks.record.schema import Rounds
 from benchmarks.stats.intervals import median_interval, processes_interval
 
 ROUND_S = 1e-3
@@ -32,7 +33,7 @@ PLATEAU = 0.1
 """The noise has reached a plateau when its estimates over the last half of the bursts lie within this share."""
 
 PRECISE = "precision reached"
-"""The reason to stop that one hopes for."""
+"""The best reason to stop: the interval is as narrow as asked for."""
 SPENT = "time used up"
 FAILED = "failed"
 FINAL = (SPENT, FAILED)
@@ -48,8 +49,8 @@ It returns nothing when its source has failed: no more is then asked of it."""
 class Rule:
     """When to stop: `precision` is half the interval's width over the median, at `confidence`.
 
-    At least `min_bursts` bursts are taken, then none after `max_s` seconds of rounds. Sooner, if the noise has
-    reached a plateau from which `max_s` is too short to get to `precision`.
+    At least `min_bursts` bursts are taken, then none after `max_s` seconds of rounds. They end sooner if the noise
+    has reached a plateau from which `max_s` is too short to get to `precision`.
     """
 
     precision: float
@@ -70,6 +71,14 @@ class Sampling:
     stop_reason: str
     low_s: float
     high_s: float
+
+    def rounds(self, *, every: bool) -> Rounds:
+        """Return what a run keeps of the rounds: each burst's median, and `every` round if asked for."""
+        return Rounds(
+            medians_s=self.burst_medians_s,
+            processes=self.processes if every else (),
+            iterations=self.iterations if every else (),
+        )
 
     @property
     def n_bursts(self) -> int:

@@ -26,7 +26,7 @@ from benchmarks.machine import memory, resources
 from benchmarks.measure import prepared
 from benchmarks.measure.prepared import Invalid, Prepared, outputs, subnormal_share
 from benchmarks.measure.rest import come_to_rest
-from benchmarks.plan.cases import Case
+from benchmarks.record.schema import Case, Preparation, WorkerFacts
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -57,22 +57,22 @@ class Worker:
         gc.collect()
         gc.freeze()
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> WorkerFacts:
         """Return the backend's version, threads, device and settings, and the seconds that importing it took."""
-        return {
-            "backend_version": self._backend.version,
-            "threads": self._backend.threads,
-            "device_name": self._told("device_name"),
-            "settings": self._told("settings"),
-            "import_s": self._import_s,
-        }
+        return WorkerFacts(
+            backend_version=self._backend.version,
+            threads=self._backend.threads,
+            settings=self._told("settings"),
+            device_name=self._told("device_name"),
+            import_s=self._import_s,
+        )
 
     def pin(self, processor: int) -> None:
         """Compute on one processor from now on, where the system lets a process choose."""
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, {processor})
 
-    def thread_pools(self) -> list[dict[str, Any]]:
+    def thread_pools(self) -> list[resources.ThreadPool]:
         """Return the thread pools in this process."""
         return resources.thread_pools()
 
@@ -109,11 +109,11 @@ class Worker:
             result = self._backend.derivative(op)(*native, **parameters)
         return np.asarray(self._backend.to_numpy(result))
 
-    def prepare(self, case: Case) -> dict[str, Any]:
+    def prepare(self, case: Case) -> Preparation:
         """Make a case ready; say what that took, how many bytes a call moves and how many calls fit a round."""
         self.release()
-        self._prepared, facts = prepared.prepare(self._backend, case)
-        return facts | {"at_most": self._prepared.at_most}
+        self._prepared, preparation = prepared.prepare(self._backend, case)
+        return preparation
 
     def prepare_floor(self) -> None:
         """Prepare a call that does nothing, to be timed like any other."""

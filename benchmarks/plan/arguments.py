@@ -9,16 +9,15 @@ import argparse
 import math
 import re
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import backends
 from backends.catalogue import find
-from backends.interface import ALLOCATIONS, MODES
 from benchmarks.machine.resources import cuda_driver_present, default_threads
-from benchmarks.plan.cases import CACHES, DEVICES, DTYPES, TIMINGS, Case
 from benchmarks.plan.presets import PRESETS
 from benchmarks.plan.selection import Selection
-from benchmarks.record.schema import CASE_KEYS
+from benchmarks.record.schema import CASE_KEYS, CHOICES, DEFAULTS, DEVICES, DTYPES, MODES, Policies
 from benchmarks.record.shapes import parse_shape
 from benchmarks.stats.effects import Criteria
 
@@ -35,9 +34,7 @@ def add_options(add: Callable[..., Any]) -> None:
         ("--size", size, "a number of elements, such as 1000000 or 1e6"),
         ("--shape", shape, "a whole shape, such as 1024x32000: rows of 32000 for ops along an axis"),
         ("--mode", _one_of(MODES), " or ".join(MODES)),
-        ("--allocation", _one_of(ALLOCATIONS), " or ".join(ALLOCATIONS)),
-        ("--cache", _one_of(CACHES), " or ".join(CACHES)),
-        ("--timing", _one_of(TIMINGS), " or ".join(TIMINGS)),
+        *((f"--{policy}", _one_of(choices), " or ".join(choices)) for policy, choices in CHOICES.items()),
     ):
         add(
             option,
@@ -116,10 +113,14 @@ def chosen(option: argparse.Namespace) -> Selection:
         sizes=_unique(option.size),
         whole_shapes=_unique(option.shape),
         modes=_unique(option.mode),
-        allocations=_unique(option.allocation) or (Case.allocation,),
-        caches=_unique(option.cache) or (Case.cache,),
-        timings=_unique(option.timing) or (Case.timing,),
+        policies=_policies(option),
     )
+
+
+def _policies(option: argparse.Namespace) -> tuple[Policies, ...]:
+    """Return every combination of the policies that were asked for, and of the usual ones of the others."""
+    chosen = [_unique(getattr(option, name)) or (usual,) for name, usual in DEFAULTS.items()]
+    return tuple(Policies(**dict(zip(DEFAULTS, values, strict=True))) for values in product(*chosen))
 
 
 def _backends(option: argparse.Namespace) -> tuple[str, ...]:

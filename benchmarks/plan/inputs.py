@@ -16,7 +16,7 @@ import numpy as np
 
 from backends.catalogue import OPS
 from backends.interface import Input, OpSpec
-from benchmarks.plan.cases import Case
+from benchmarks.record.schema import Case
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

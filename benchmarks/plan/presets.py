@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from backends.catalogue import OPS
 from backends.interface import MODES, Mode
-from benchmarks.plan.cases import DTYPES
+from benchmarks.record.schema import DTYPES
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 
 import backends
 from backends.catalogue import OPS
-from backends.interface import Allocation, Mode
-from benchmarks.plan.cases import DTYPES, Cache, Case, Timing
+from backends.interface import Mode
 from benchmarks.plan.presets import PRESETS
+from benchmarks.record.schema import DTYPES, Case, Policies
 from benchmarks.record.shapes import default_shape
 
 
@@ -26,9 +26,7 @@ class Selection:
     sizes: tuple[int, ...] = ()
     whole_shapes: tuple[tuple[int, ...], ...] = ()
     modes: tuple[Mode, ...] = ()
-    allocations: tuple[Allocation, ...] = (Case.allocation,)
-    caches: tuple[Cache, ...] = (Case.cache,)
-    timings: tuple[Timing, ...] = (Case.timing,)
+    policies: tuple[Policies, ...] = (Policies(),)
 
     def resolve(self) -> Selection:
         """Return the selection with the preset's choices filled in."""
@@ -55,10 +53,9 @@ def timing_cases(selection: Selection) -> Iterator[Case]:
     """Yield the cases of a selection, those to be compared with each other side by side."""
     chosen = selection.resolve()
     places = _places(chosen.backends, chosen.devices)
-    policies = list(product(chosen.allocations, chosen.caches, chosen.timings))
     for op, mode, dtype in product(chosen.ops, chosen.modes, chosen.dtypes):
-        for shape, policy, (backend, device) in product(chosen.shapes(op), policies, places):
-            yield Case(op, mode, dtype, shape, backend, device, *policy)
+        for shape, policies, (backend, device) in product(chosen.shapes(op), chosen.policies, places):
+            yield Case(op, mode, dtype, shape, backend, device, **asdict(policies))
 
 
 def correctness_cases(selection: Selection) -> Iterator[tuple[str, str, str, str]]:

@@ -1,8 +1,9 @@
 """The journal: what a run found out, on disk before its next group of cases starts.
 
 One JSON object a line, its `type` first: `run` (machine and command), `bandwidth`, `cost`, `function`, `accuracy`,
-`curve`, `case`, `bursts`, `rounds`, `warning`, `end` and `regressed`. A run that is killed loses nothing it
-measured: `python -m benchmarks report` makes the report from what there is.
+`curve`, `begin` and `group` (the cases that are compared with each other, before and after they are measured),
+`warning`, `end` and `regressed`. A run that is killed loses nothing it measured: `python -m benchmarks report`
+makes the report from what there is.
 
 JSON knows no NaN and no infinities: NaN is written as null, which reads as "not measured", and infinities as the
 strings "Infinity" and "-Infinity", which `schema.to_frame` reads back as numbers in columns of numbers.
@@ -14,18 +15,26 @@ import json
 import math
 import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TextIO
 
 import pandas as pd
 
 from benchmarks.machine import roofline
+from benchmarks.machine.bandwidth import Bandwidth
+from benchmarks.quantities import listing
+from benchmarks.record.frames import to_frame
 from benchmarks.record.run import CURVE_COLUMNS, CURVE_ERROR_COLUMNS, ROUND_COLUMNS, Run, best_samples, burst_frame
-from benchmarks.record.schema import ACCURACY_COLUMNS, COST_COLUMNS, to_frame
+from benchmarks.record.schema import ACCURACY_COLUMNS, CASE_KEYS, COST_COLUMNS, SCHEMA
 
 JOURNALS = "runs/journals"
 """The folder of journals within the results."""
+Line = dict[str, Any]
+"""A line of a journal as it is read, before it becomes part of a Run."""
+_BESIDE = {"burst_medians_s", "every_round", "every_iterations"}
+"""What stands beside a case's columns in a line."""
 
 
 def write_journal_line(file: TextIO, record: Mapping[str, object]) -> None:
@@ -35,12 +44,12 @@ def write_journal_line(file: TextIO, record: Mapping[str, object]) -> None:
     os.fsync(file.fileno())
 
 
-def read_journal(path: Path) -> list[dict[str, object]]:
+def read_journal(path: Path) -> list[Line]:
     """Return the records of a journal; a last line cut short by the end of its run is left out.
 
     Any other line that is not a JSON object raises ValueError with its number.
     """
-    records: list[dict[str, object]] = []
+    records: list[Line] = []
     lines = path.read_bytes().split(b"\n")
     for i, line in enumerate(lines, start=1):
         if not line.strip():
@@ -73,18 +82,28 @@ def plain(value: Any) -> Any:
 
 
 def load_run(journal: Path) -> Run:
-    """Read a journal, complete or cut short, as one run; raise ValueError if it lacks its first line."""
-    by_type: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    """Read a journal, complete or cut short, as one run.
+
+    Raises ValueError if it lacks its first line, or was written by a newer version.
+    """
+    by_type: defaultdict[str, list[Line]] = defaultdict(list)
     for line in read_journal(journal):
         by_type[str(line.pop("type", ""))].append(line)
     if not by_type["run"]:
         raise ValueError(f"journal: {journal} does not begin with a run; is it one of `results/{JOURNALS}`?")
     run = by_type["run"][0]
+    if run.get("schema", 1) > SCHEMA:
+        raise ValueError(
+            f"journal: {journal} has schema {run['schema']}, and this version reads up to {SCHEMA}; "
+            "read it with the version that wrote it"
+        )
     measured = _bandwidth(by_type["bandwidth"])
     end = by_type["end"][-1] if by_type["end"] else {}
-    records = to_frame(by_type["case"])
+    cases = _cases(by_type)
+    records = to_frame({name: case.get(name) for name in case.keys() - _BESIDE} for case in cases)
     # By what was measured at both ends of the run; a case's own line knows the beginning alone.
     records["fraction_of_bandwidth"] = roofline.fractions(records, measured)
+    cut_short = _cut_short(by_type)
     return Run(
         records=records,
         accuracy=best_samples(to_frame(by_type["accuracy"], ACCURACY_COLUMNS)),
@@ -93,11 +112,11 @@ def load_run(journal: Path) -> Run:
         curves=_curves(by_type["function"]),
         curve_errors=_curve_errors(by_type["curve"]),
         costs=to_frame(by_type["cost"], COST_COLUMNS),
-        bursts=burst_frame((line, line["processes"]) for line in by_type["bursts"]),
-        rounds=_rounds(by_type["rounds"]),
+        bursts=burst_frame((case, case["burst_medians_s"]) for case in cases if "burst_medians_s" in case),
+        rounds=_rounds(cases),
         command=run["command"],
         saved_as=run["saved_as"],
-        warnings=(*(line["text"] for line in by_type["warning"]), *roofline.doubts(measured)),
+        warnings=(*cut_short, *(line["text"] for line in by_type["warning"]), *roofline.doubts(measured)),
         seed=run["seed"],
         time_s=end.get("time_s", {}),
         elapsed_s=end.get("elapsed_s"),
@@ -109,25 +128,55 @@ def load_run(journal: Path) -> Run:
     )
 
 
-def _bandwidth(lines: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    devices = dict.fromkeys(line["device"] for line in lines)
-    frames = [roofline.settle([line for line in lines if line["device"] == device]) for device in devices]
+def _cases(by_type: Mapping[str, Sequence[Line]]) -> list[Line]:
+    """Return the cases of all groups, each with what is kept of its rounds.
+
+    In a journal of schema 1 each has a line of its own, and its bursts and rounds have others.
+    """
+    found = [dict(case) for group in by_type["group"] for case in group["cases"]]
+    alone = [dict(case) for case in by_type["case"]]
+    by_key = {_key(case): case for case in alone}
+    for line in by_type["bursts"]:
+        by_key.get(_key(line), {})["burst_medians_s"] = line["processes"]
+    for line in by_type["rounds"]:
+        by_key.get(_key(line), {}).update(every_round=line["processes"], every_iterations=line["iterations"])
+    return [*alone, *found]
+
+
+def _key(case: Line) -> tuple[object, ...]:
+    return tuple(case.get(name) for name in CASE_KEYS)
+
+
+def _cut_short(by_type: Mapping[str, Sequence[Line]]) -> Iterator[str]:
+    """Yield what was being measured when the run ended."""
+    begun = [case for line in by_type["begin"] for case in line["cases"]]
+    n_missing = len(begun) - sum(len(line["cases"]) for line in by_type["group"])
+    if n_missing > 0:
+        yield f"The run ended while it measured {listing(begun[-n_missing:], most=3)}: there is no result of that."
+
+
+def _bandwidth(lines: Sequence[Line]) -> pd.DataFrame:
+    found: defaultdict[str, list[Bandwidth]] = defaultdict(list)
+    for line in lines:
+        found[line["device"]].append(Bandwidth(*(tuple(line[each.name]) for each in fields(Bandwidth))))
+    frames = [roofline.settle(device, measurements) for device, measurements in found.items()]
     return pd.concat(frames, ignore_index=True) if frames else Run().bandwidth
 
 
-def _rounds(lines: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def _rounds(cases: Sequence[Line]) -> pd.DataFrame:
     rows = [
-        {name: line[name] for name in ROUND_COLUMNS if name in line and name != "iterations"}
+        {name: case.get(name) for name in CASE_KEYS}
         | {"process": i, "burst": j, "round": k, "iterations": n, "seconds_per_call": seconds / n}
-        for line in lines
-        for i, (bursts, n) in enumerate(zip(line["processes"], line["iterations"], strict=True))
+        for case in cases
+        if "every_round" in case
+        for i, (bursts, n) in enumerate(zip(case["every_round"], case["every_iterations"], strict=True))
         for j, burst in enumerate(bursts)
         for k, seconds in enumerate(burst)
     ]
     return pd.DataFrame(rows, columns=list(ROUND_COLUMNS))
 
 
-def _curves(lines: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def _curves(lines: Sequence[Line]) -> pd.DataFrame:
     rows = [
         {"op": line["op"], "x": x, "y": y, "derivative": slope}
         for line in lines
@@ -136,7 +185,7 @@ def _curves(lines: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(CURVE_COLUMNS))
 
 
-def _curve_errors(lines: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def _curve_errors(lines: Sequence[Line]) -> pd.DataFrame:
     names = [name for name in CURVE_ERROR_COLUMNS if name not in {"x", "ulp"}]
     rows = [
         {name: line[name] for name in names} | {"x": float(x), "ulp": float(ulp)}

@@ -12,10 +12,23 @@ from typing import Any
 import numpy as np
 from pytest_benchmark.utils import get_commit_info
 
-from backends.catalogue import OPS
 from benchmarks.machine import doubts, fingerprint
 from benchmarks.machine.bandwidth import Bandwidth
 from benchmarks.record.journal import JOURNALS, write_journal_line
+from benchmarks.record.schema import (
+    DEFAULTS,
+    SCHEMA,
+    Accuracy,
+    Case,
+    Check,
+    Cost,
+    Measured,
+    Origin,
+    Record,
+    Rounds,
+    Verdict,
+    row,
+)
 
 Array = np.ndarray[Any, Any]
 
@@ -39,19 +52,31 @@ class Recorder:
         now = datetime.now(UTC)
         self._begun = time.monotonic()
         commit = get_commit_info()
-        self._run = {
-            "run_id": now.strftime("%Y%m%dT%H%M%S.%f")[:-3] + "Z",
-            "saved_as": saved_as,
-            "git_commit": commit.get("id"),
-            "git_dirty": commit.get("dirty"),
-        }
         self._machine = fingerprint.fingerprint(threads)
+        self._origin = Origin(
+            run_id=now.strftime("%Y%m%dT%H%M%S.%f")[:-3] + "Z",
+            saved_as=saved_as,
+            git_commit=commit.get("id"),
+            git_dirty=commit.get("dirty"),
+            machine_id=self._machine["machine_id"],
+        )
         self._watch = doubts.Watch()
-        self.path = results / JOURNALS / f"{self._run['run_id']}.jsonl"
+        self.path = results / JOURNALS / f"{self._origin.run_id}.jsonl"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self.path.open("a", encoding="utf-8")
-        opening = {"command": command, "started": now.isoformat(), "machine": self._machine, "seed": seed}
-        self._write("run", self._run | opening | {"precision": precision})
+        self._write(
+            "run",
+            {
+                "schema": SCHEMA,
+                **row(self._origin),
+                "command": command,
+                "started": now.isoformat(),
+                "machine": self._machine,
+                "seed": seed,
+                "precision": precision,
+                "policies": dict(DEFAULTS),
+            },
+        )
         self._warned: set[str] = set()
         self._drawn: set[str] = set()
         for warning in doubts.warnings(doubts.busy_share(), threads=threads):
@@ -59,24 +84,30 @@ class Recorder:
         self.n_cases = 0
         self.n_searched = 0
 
-    def case(self, measured: Mapping[str, Any]) -> dict[str, Any]:
-        """Write one case's record, `measured` with what identifies the run and its machine; return it."""
-        device = measured["device"]
-        record = {
-            **self._run,
-            "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
-            "machine_id": self._machine["machine_id"],
-            **measured,
-            "device_name": self._machine["cpu"] if device == "cpu" else measured.get("device_name", device),
-        }
-        self._write("case", record)
-        self.n_cases += 1
-        return record
+    def begin(self, cases: Sequence[Case]) -> None:
+        """Write that cases are about to be measured together: what no `group` follows was cut short."""
+        self._write("begin", {"cases": list(map(str, cases))})
 
-    def accuracy(self, found: Mapping[str, Any]) -> None:
+    def group(self, found: Sequence[Measured], rounds: Sequence[Rounds | None]) -> list[Record]:
+        """Write cases that were measured together, each with what is kept of its rounds; return their records."""
+        records = [
+            Record(
+                origin=self._origin,
+                timestamp=datetime.now(UTC).isoformat(timespec="seconds"),
+                device_name=self._device_name(each),
+                measured=each,
+            )
+            for each in found
+        ]
+        lines = [row(record) | _kept(record, kept) for record, kept in zip(records, rounds, strict=True)]
+        self._write("group", {"cases": lines})
+        self.n_cases += len(records)
+        return records
+
+    def accuracy(self, accuracy: Accuracy) -> None:
         """Write what the correctness suite found of one op, mode, dtype and backend, or why it found nothing."""
-        self._write("accuracy", {"kind": OPS[found["op"]].kind, **found})
-        self.n_searched += found["sample"] == "searched" and "max_ulp" in found
+        self._write("accuracy", row(accuracy))
+        self.n_searched += accuracy.sample == "searched" and isinstance(accuracy.found, Verdict)
 
     def function(self, op: str, x: Array, y: Array, derivative: Array) -> None:
         """Write a function and its derivative along a curve that a page may draw, once a run."""
@@ -86,25 +117,17 @@ class Recorder:
                 "function", {"op": op, "x": x.tolist(), "y": y.tolist(), "derivative": derivative.tolist()}
             )
 
-    def curve(self, place: Mapping[str, Any], x: Array, ulp: Array) -> None:
+    def curve(self, check: Check, x: Array, ulp: Array) -> None:
         """Write a backend's errors along a curve: three digits are more than its drawing shows."""
-        self._write("curve", {**place, "x": x.tolist(), "ulp": [float(f"{error:.3g}") for error in ulp]})
+        self._write("curve", row(check) | {"x": x.tolist(), "ulp": [float(f"{error:.3g}") for error in ulp]})
 
     def bandwidth(self, device: str, measured: Bandwidth) -> None:
         """Write the bandwidth of a device, which may be measured again later in the run."""
         self._write("bandwidth", {"device": device, **asdict(measured)})
 
-    def cost(self, cost: Mapping[str, Any]) -> None:
+    def cost(self, cost: Cost) -> None:
         """Write what a backend costs before it computes."""
-        self._write("cost", cost)
-
-    def bursts(self, case: Mapping[str, Any], medians_s: Sequence[Sequence[float]]) -> None:
-        """Write the median of each burst of a case (CASE_KEYS): what a comparison with another run rests on."""
-        self._write("bursts", {**case, "processes": medians_s})
-
-    def rounds(self, case: Mapping[str, Any], sampling: Mapping[str, Any]) -> None:
-        """Write every round of a case (CASE_KEYS)."""
-        self._write("rounds", {**case, **sampling})
+        self._write("cost", row(cost))
 
     def warn(self, text: str) -> None:
         """Write, once, what makes the run doubtful."""
@@ -128,5 +151,19 @@ class Recorder:
         """Close the journal."""
         self._file.close()
 
-    def _write(self, kind: str, facts: Mapping[str, Any]) -> None:
+    def _device_name(self, measured: Measured) -> str:
+        if measured.case.device == "cpu":
+            return str(self._machine["cpu"])
+        return (measured.worker and measured.worker.device_name) or measured.case.device
+
+    def _write(self, kind: str, facts: Mapping[str, object]) -> None:
         write_journal_line(self._file, {"type": kind, **facts})
+
+
+def _kept(record: Record, rounds: Rounds | None) -> dict[str, object]:
+    """Return what is kept of the rounds of a case: of one without a result, only what was asked for."""
+    if rounds is None:
+        return {}
+    medians = {"burst_medians_s": rounds.medians_s} if record.measured.ending.status == "ok" else {}
+    every = {"every_round": rounds.processes, "every_iterations": rounds.iterations} if rounds.processes else {}
+    return {**medians, **every}

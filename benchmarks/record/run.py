@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.machine.roofline import BANDWIDTH
-from benchmarks.record.schema import ACCURACY_COLUMNS, CASE_KEYS, COLUMNS, COST_COLUMNS, to_frame
+from benchmarks.record.frames import to_frame
+from benchmarks.record.schema import ACCURACY_COLUMNS, CASE_KEYS, COLUMNS, COST_COLUMNS
 
 ROUND_COLUMNS = (*CASE_KEYS, "process", "burst", "round", "iterations", "seconds_per_call")
 BURST_COLUMNS = (*CASE_KEYS, "process", "burst", "seconds_per_call")

@@ -11,9 +11,10 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.quantities import listing
+from benchmarks.record.frames import to_frame
 from benchmarks.record.journal import JOURNALS, load_run
 from benchmarks.record.run import Run, burst_frame, read_accuracy
-from benchmarks.record.schema import COLUMNS, to_frame
+from benchmarks.record.schema import COLUMNS
 
 
 def load(name: str, results: Path) -> Run:

@@ -1,227 +1,382 @@
-"""The tidy schema: one row per case, one name per column, units in the name."""
+"""The schema: what a case is, what makes cases comparable, which policies exist, and every column, once.
+
+A record is a data class whose fields are columns, or parts that hold some. Everything else that lists columns or
+policies derives its list from here: test ids, options, frames, tables, comparisons and pages.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from math import prod
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-import numpy as np
-import pandas as pd
-
+from backends.interface import Allocation, Mode
+from benchmarks.record.shapes import label_of
 from benchmarks.stats.verdicts import VERDICT_COLUMNS
 
-DEFAULTS: Mapping[str, str] = {"allocation": "fresh", "cache": "hot", "timing": "latency"}
-"""The policies of a measurement, each with its default."""
-POLICIES = tuple(DEFAULTS)
-CASE_KEYS = ("op", "mode", "dtype", "shape", "backend", "device", *POLICIES)
-"""The columns that tell cases apart: two runs' rows that agree in them measured the same thing."""
-CASE = ("op", "mode", "dtype", "device", "shape", "n_elements", *POLICIES)
-"""What two results must share to be compared."""
-MODES = ("forward", "backward", "forward+backward")
-COMPARISON_COLUMNS = (*CASE_KEYS, *VERDICT_COLUMNS)
-"""What became of each case between a base and a head."""
-SITTING_COLUMNS = (
-    *CASE_KEYS,
-    "sitting",
-    "base_s",
-    "head_s",
-    "effect",
-    "pairs",
-    "base_status",
-    "head_status",
-    "reason",
-)
-"""`effect` is the logarithm of head's time over base's, from `pairs` comparisons; statuses are a record's."""
+SCHEMA = 2
+"""The schema's number, in each journal. A journal without one is of schema 1: a line for each case."""
+RETIRED = ("variant",)
+"""Columns that older versions wrote and that no longer say anything: readers leave them out."""
+DTYPES = ("float32", "float64", "float16", "bfloat16")
+DEVICES = ("cpu", "cuda")
+MODES: tuple[Mode, ...] = get_args(Mode)
+
+Cache = Literal["hot", "cold"]
+Timing = Literal["latency", "throughput"]
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its name, its pandas dtype and what it holds."""
+    """One column: its name, its pandas dtype, its unit, what it holds.
+
+    `before` is what it was, unsaid, in records that were written before there was such a column; None if unknown.
+    """
 
     name: str
     dtype: str
     meaning: str
+    unit: str = ""
+    before: str | None = None
 
 
-COLUMNS: tuple[Column, ...] = (
-    Column("run_id", "string", "identifies the run"),
-    Column("saved_as", "string", "name given with --benchmark-save, if any"),
-    Column("timestamp", "string", "when the case ended, ISO-8601 in UTC"),
-    Column("git_commit", "string", "commit of this repository"),
-    Column("git_dirty", "boolean", "whether the work tree had uncommitted changes"),
-    Column("machine_id", "string", "hash of the hardware and operating system"),
-    Column("device_name", "string", "the device's model name"),
-    Column("op", "string", "name in the catalogue"),
-    Column("kind", "string", "elementwise, along_axis or loss"),
-    Column("mode", "string", "forward, backward or forward+backward"),
-    Column("backend", "string", "name of the backend, variant included"),
-    Column("variant", "string", "the same as backend"),
-    Column("peer", "boolean", "whether the backend is another library, measured to compare with"),
-    Column("backend_version", "string", "version of the framework"),
-    Column("device", "string", "cpu or cuda"),
-    Column("dtype", "string", "of the inputs and the output"),
-    Column("shape", "string", "of the first input, such as 1024x1024"),
-    Column("n_elements", "Int64", "number of elements of the first input"),
-    Column("allocation", "string", "fresh, reuse or inplace"),
-    Column("cache", "string", "hot or cold"),
-    Column("timing", "string", "latency (synchronised each call) or throughput (once at the end)"),
-    Column("threads", "Int64", "threads that took effect"),
-    Column("settings", "string", "the framework's settings that change numbers or speed, such as x64 or TF32"),
-    Column(
-        "status",
-        "string",
-        "ok, failed, inaccurate (peers), invalid, unavailable, crashed, timeout, out_of_memory",
-    ),
-    Column("reason", "string", "explains every status but ok, and names known deviations"),
-    Column(
-        "warning", "string", "what makes the times doubtful, such as a machine that changed its speed meanwhile"
-    ),
-    Column("median_s", "float64", "median seconds per call over the rounds"),
-    Column("mean_s", "float64", "mean seconds per call"),
-    Column("min_s", "float64", "seconds per call of the fastest round"),
-    Column("iqr_s", "float64", "interquartile range of seconds per call"),
-    Column("ci95_low_s", "float64", "lower end of the median's 95 % confidence interval"),
-    Column("ci95_high_s", "float64", "upper end of the median's 95 % confidence interval"),
-    Column("processes", "Int64", "number of worker processes that took rounds"),
-    Column(
-        "bursts", "Int64", "bursts of rounds, in turn with the other backends'; the interval is over their medians"
-    ),
-    Column("rounds", "Int64", "number of rounds"),
-    Column("iterations", "Int64", "calls per round"),
-    Column("stop_reason", "string", "why no more rounds were taken"),
-    Column("device_s", "float64", "seconds per call by the device's own clock, without the launch"),
-    Column("first_call_s", "float64", "seconds of the very first call, compilation included"),
-    Column("host_to_device_s", "float64", "seconds to bring the inputs to the device"),
-    Column("device_to_host_s", "float64", "seconds to bring the output back"),
-    Column("peak_bytes", "Int64", "peak extra memory of a call, on its device: a fresh output and temporaries"),
-    Column("elements_per_s", "float64", "n_elements / median_s"),
-    Column("bytes_moved", "Int64", "bytes that a call must read and write"),
-    Column("bytes_written", "Int64", "those of them that it must write"),
-    Column("gigabytes_per_s", "float64", "bytes_moved / median_s, in 10⁹ bytes"),
-    Column(
-        "fraction_of_bandwidth",
-        "float64",
-        "gigabytes_per_s over the limit: a copy of as many bytes, or reading them",
-    ),
-    Column("max_ulp", "float64", "largest error of the output checked before timing"),
-    Column("mean_ulp", "float64", "mean error of that output"),
-    Column("max_abs_error", "float64", "largest absolute error of that output"),
-    Column("oracle", "string", "what the output was checked against: mpmath, or the next wider type"),
-)
-
-COST_COLUMNS: tuple[Column, ...] = (
-    Column("backend", "string", "name of the backend, variant included"),
-    Column("backend_version", "string", "version of the framework"),
-    Column("device", "string", "cpu or cuda"),
-    Column("start_s", "float64", "seconds until a new worker process answers, imports included"),
-    Column("import_s", "float64", "seconds of that to import the framework and open the device"),
-    Column("floor_s", "float64", "seconds of a call that does nothing, measured like every case: the floor"),
-    Column("floor_low_s", "float64", "lower end of its 95 % confidence interval"),
-    Column("floor_high_s", "float64", "upper end of its 95 % confidence interval"),
-    Column("call_op", "string", "op of the one-element call"),
-    Column("call_s", "float64", "seconds of a call on one element: dispatch"),
-    Column("call_low_s", "float64", "lower end of its 95 % confidence interval"),
-    Column("call_high_s", "float64", "upper end of its 95 % confidence interval"),
-    Column("first_call_s", "float64", "seconds of the first call on one element, compilation included"),
-)
-"""What a backend costs before it computes anything."""
-
-ACCURACY_COLUMNS: tuple[Column, ...] = (
-    Column("op", "string", "name in the catalogue"),
-    Column("kind", "string", "elementwise, along_axis or loss"),
-    Column("mode", "string", "forward or backward"),
-    Column("backend", "string", "name of the backend, variant included"),
-    Column("backend_version", "string", "version of the framework"),
-    Column("device", "string", "cpu or cuda"),
-    Column("dtype", "string", "of the inputs and the output"),
-    Column("status", "string", "ok, failed, inaccurate (peers), known_deviation, unavailable, crashed or timeout"),
-    Column("reason", "string", "explains every status but ok"),
-    Column("sample", "string", "designed, or searched: thousands of points and the worst found from there"),
-    Column("n_points", "Int64", "number of outputs compared"),
-    Column("max_ulp", "float64", "largest error, in units of the last place"),
-    Column("max_ulp_elsewhere", "float64", "largest error outside known deviations"),
-    Column(
-        "max_ulp_normal",
-        "float64",
-        "largest error where the input is finite and the exact result neither infinite nor subnormal",
-    ),
-    Column("mean_ulp", "float64", "mean error outside known deviations, over what was sampled"),
-    Column("worst_input", "float64", "first input at the largest error"),
-    Column("budget_ulp", "float64", "largest error allowed"),
-)
+def column(meaning: str, unit: str = "", before: str | None = None, default: Any = MISSING) -> Any:
+    """Declare a field of a record as a column."""
+    return field(default=default, metadata={"meaning": meaning, "unit": unit, "before": before})
 
 
-def to_frame(records: Iterable[Mapping[str, object]], columns: Sequence[Column] = COLUMNS) -> pd.DataFrame:
-    """Return `records` as a frame with exactly `columns`, in their order and dtypes.
-
-    What a record lacks is left empty. A name outside the schema raises ValueError, as does a value that its
-    column cannot hold. A shape may be given as a sequence of integers.
-    """
-    rows = list(records)
-    allowed = [column.name for column in columns]
-    unknown = sorted({name for row in rows for name in row} - set(allowed))
-    if unknown:
-        raise ValueError(f"records: unknown columns {', '.join(unknown)}; allowed are {', '.join(allowed)}")
-    return pd.DataFrame({c.name: _series(c, [row.get(c.name) for row in rows]) for c in columns})
+# --- what a case is -------------------------------------------------------------------------------------------
 
 
-def only_with(records: pd.DataFrame, only: Mapping[str, Collection[object]]) -> pd.DataFrame:
-    """Return the records whose columns have one of the values that `only` gives for them.
+@dataclass(frozen=True, kw_only=True)
+class Policies:
+    """How a case is measured: each policy's type has its values, and its default is the usual one."""
 
-    Raises ValueError for a value that no record has.
-    """
-    for name, values in only.items():
-        known = list(records[name].dropna().unique())
-        if missing := [str(value) for value in values if value not in known]:
-            choices = ", ".join(sorted(map(str, known))) or "none"
-            raise ValueError(f"{name}: no record has {', '.join(missing)}; there are {choices}")
-    for name, values in only.items():
-        records = records[records[name].isin(list(values))]
-    return records
+    allocation: Allocation = column("fresh, reuse or inplace", default="fresh")
+    cache: Cache = column("hot or cold", default="hot")
+    timing: Timing = column("latency (synchronised each call) or throughput (once at the end)", default="latency")
 
 
-def _series(column: Column, values: Sequence[object]) -> pd.Series:
-    convert = _CONVERTERS[column.dtype]
-    converted: list[object] = []
-    for value in values:
-        try:
-            converted.append(None if _is_missing(value) else convert(value))
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{column.name}: must hold {column.dtype}; got {value!r}") from error
-    return pd.Series(converted, dtype=column.dtype)
-
-
-def _is_missing(value: object) -> bool:
-    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
-
-
-def _string(value: object) -> str:
-    return "x".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
-
-
-def _integer(value: object) -> int:
-    if not isinstance(value, (int, float, np.integer, np.floating)) or int(value) != value:
-        raise ValueError
-    return int(value)
-
-
-def _float(value: object) -> float:
-    # Strings because a journal spells infinities as "Infinity", which float() reads.
-    if not isinstance(value, (int, float, np.integer, np.floating, str)):
-        raise TypeError
-    return float(value)
-
-
-def _boolean(value: object) -> bool:
-    if value not in (True, False):
-        raise ValueError
-    return bool(value)
-
-
-_CONVERTERS: Mapping[str, Callable[[object], object]] = {
-    "string": _string,
-    "Int64": _integer,
-    "float64": _float,
-    "boolean": _boolean,
+DEFAULTS: Mapping[str, str] = {policy.name: str(policy.default) for policy in fields(Policies)}
+"""The policies of a measurement, each with its default."""
+POLICIES = tuple(DEFAULTS)
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    name: get_args(values) for name, values in get_type_hints(Policies).items()
 }
+"""The values of each policy."""
+CASE_KEYS = ("op", "mode", "dtype", "shape", "backend", "device", *POLICIES)
+"""The columns that tell cases apart: two runs' rows that agree in them measured the same thing."""
+CASE = ("op", "mode", "dtype", "device", "shape", "n_elements", *POLICIES)
+"""What two results must share to be compared."""
+
+
+@dataclass(frozen=True)
+class Case(Policies):
+    """One thing to measure. Everything that changes what is measured is part of it, its policies included."""
+
+    op: str = column("name in the catalogue")
+    mode: Mode = column("forward, backward or forward+backward")
+    dtype: str = column("of the inputs and the output")
+    shape: tuple[int, ...] = column("of the first input, such as 1024x1024")
+    backend: str = column("name of the backend, variant included")
+    device: str = column("cpu or cuda")
+
+    @property
+    def n_elements(self) -> int:
+        """Number of elements of the first input."""
+        return prod(self.shape)
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The values of CASE_KEYS, as records have them."""
+        values = row(self)
+        return tuple(str(values[name]) for name in CASE_KEYS)
+
+    @property
+    def policies(self) -> str:
+        """The policies that differ from the default, as in a test id: `-reuse-cold`; empty where none does."""
+        return "".join(f"-{getattr(self, name)}" for name in POLICIES if getattr(self, name) != DEFAULTS[name])
+
+    @property
+    def group(self) -> str:
+        """What the cases share that are comparable with each other."""
+        return f"{self.op}-{self.mode}-{self.dtype}-{label_of(self.shape)}{self.policies}"
+
+    def __str__(self) -> str:
+        places = f"{label_of(self.shape)}-{self.backend}-{self.device}"
+        return f"{self.op}-{self.mode}-{self.dtype}-{places}{self.policies}"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing to check: what a Case is for timing, for the correctness suite."""
+
+    op: str = column("name in the catalogue")
+    mode: str = column("forward or backward")
+    dtype: str = column("of the inputs and the output")
+    backend: str = column("name of the backend, variant included")
+    device: str = column("cpu or cuda")
+
+
+# --- what is found out about a case ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Which run a record is of, and on which machine it was measured."""
+
+    run_id: str = column("identifies the run")
+    saved_as: str = column("name given with --benchmark-save, if any")
+    git_commit: str | None = column("commit of this repository")
+    git_dirty: bool | None = column("whether the work tree had uncommitted changes")
+    machine_id: str = column("hash of the hardware and operating system")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerFacts:
+    """What a worker says of itself when it starts.
+
+    `device_name` is the device's model, None on the host; `import_s` are the seconds that importing its framework
+    and opening its device took, `start_s` those until it answered.
+    """
+
+    backend_version: str = column("version of the framework")
+    threads: int | None = column("threads that took effect")
+    settings: str | None = column("the framework's settings that change numbers or speed, such as x64 or TF32")
+    device_name: str | None = None
+    import_s: float = math.nan
+    start_s: float = math.nan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preparation:
+    """What making a case ready took, and what a call must move.
+
+    `at_most` is how many calls a round may have, None for any number.
+    """
+
+    first_call_s: float = column("the very first call, compilation included", "s")
+    host_to_device_s: float | None = column("time to bring the inputs to the device", "s")
+    bytes_moved: int = column("what a call must read and write", "bytes")
+    bytes_written: int = column("that part of bytes_moved that it must write", "bytes")
+    at_most: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Times:
+    """What the rounds of a case say."""
+
+    median_s: float = column("median time per call over the rounds", "s")
+    mean_s: float = column("mean time per call", "s")
+    min_s: float = column("time per call of the fastest round", "s")
+    iqr_s: float = column("interquartile range of the time per call", "s")
+    ci95_low_s: float = column("lower end of the median's 95 % confidence interval", "s")
+    ci95_high_s: float = column("upper end of the median's 95 % confidence interval", "s")
+    processes: int = column("number of worker processes that took rounds")
+    bursts: int = column("bursts of rounds, in turn with the other backends'; the interval is over their medians")
+    rounds: int = column("number of rounds")
+    iterations: int = column("calls per round")
+    stop_reason: str = column("why no more rounds were taken")
+    elements_per_s: float | None = column("n_elements / median_s", "1/s")
+    gigabytes_per_s: float | None = column("bytes_moved / median_s, in 10⁹ bytes", "GB/s")
+    fraction_of_bandwidth: float | None = column(
+        "gigabytes_per_s over the limit: a copy of as many bytes, or reading them"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Closer:
+    """What a call needs beside time, measured outside the rounds."""
+
+    device_s: float | None = column("time per call by the device's own clock, without the launch", "s")
+    device_to_host_s: float | None = column("time to bring the output back", "s")
+    peak_bytes: int | None = column(
+        "peak extra memory of a call, on its device: a fresh output and temporaries", "bytes"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Errors:
+    """How far the output that was checked before timing is from exact."""
+
+    max_ulp: float = column("largest error of the output checked before timing", "ULP")
+    mean_ulp: float = column("mean error of that output", "ULP")
+    max_abs_error: float = column("largest absolute error of that output")
+    oracle: str = column("what the output was checked against: mpmath, or the next wider type")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How a case or a check ended."""
+
+    status: str = column(
+        "ok, known_deviation (checks), failed, inaccurate (peers), invalid, unavailable, crashed, timeout or "
+        "out_of_memory"
+    )
+    reason: str = column("explains every status but ok, and names known deviations", default="")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What was found out about a case. What was not is None."""
+
+    case: Case
+    kind: str = column("elementwise, along_axis or loss")
+    n_elements: int = column("number of elements of the first input")
+    peer: bool = column("whether the backend is another library, measured to compare with")
+    ending: Ending
+    warning: str = column(
+        "what makes the times doubtful, such as a machine that changed its speed meanwhile", default=""
+    )
+    times: Times | None = None
+    worker: WorkerFacts | None = None
+    preparation: Preparation | None = None
+    closer: Closer | None = None
+    errors: Errors | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One case of one run: a row of records.csv."""
+
+    origin: Origin
+    timestamp: str = column("when the case ended, ISO-8601 in UTC")
+    device_name: str = column("the device's model name")
+    measured: Measured
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rounds:
+    """What is kept of a case's rounds, process by process.
+
+    `medians_s` holds the median seconds per call of each burst, which a comparison with another run rests on. If
+    every round is kept, `processes` holds the seconds of each, and `iterations` how many calls a round has.
+    """
+
+    medians_s: tuple[tuple[float, ...], ...]
+    processes: tuple[tuple[tuple[float, ...], ...], ...] = ()
+    iterations: tuple[int, ...] = ()
+
+
+# --- what is found out beside the cases -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a backend costs before it computes anything."""
+
+    backend: str = column("name of the backend, variant included")
+    backend_version: str = column("version of the framework")
+    device: str = column("cpu or cuda")
+    start_s: float = column("time until a new worker process answers, imports included", "s")
+    import_s: float = column("that part of it that imports the framework and opens the device", "s")
+    floor_s: float = column("a call that does nothing, measured like every case: the floor", "s")
+    floor_low_s: float = column("lower end of its 95 % confidence interval", "s")
+    floor_high_s: float = column("upper end of its 95 % confidence interval", "s")
+    call_op: str | None = column("op of the one-element call", default=None)
+    call_s: float | None = column("a call on one element: dispatch", "s", default=None)
+    call_low_s: float | None = column("lower end of its 95 % confidence interval", "s", default=None)
+    call_high_s: float | None = column("upper end of its 95 % confidence interval", "s", default=None)
+    first_call_s: float | None = column("the first call on one element, compilation included", "s", default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict(Ending):
+    """How far a result is from exact, and whether that is allowed.
+
+    `max_abs_error` is the largest error, and not in units of the last place.
+    """
+
+    n_points: int = column("number of outputs compared")
+    max_ulp: float = column("largest error, in units of the last place", "ULP")
+    max_ulp_elsewhere: float = column("largest error outside known deviations", "ULP")
+    max_ulp_normal: float = column(
+        "largest error where the input is finite and the exact result neither infinite nor subnormal", "ULP"
+    )
+    mean_ulp: float = column("mean error outside known deviations, over what was sampled", "ULP")
+    worst_input: float = column("first input at the largest error; NaN where that has no meaning")
+    budget_ulp: float = column("largest error allowed", "ULP")
+    max_abs_error: float = math.nan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accuracy:
+    """What one check of the correctness suite found: a row of accuracy.csv."""
+
+    check: Check
+    kind: str = column("elementwise, along_axis or loss")
+    backend_version: str | None = column("version of the framework")
+    sample: str = column("designed, or searched: thousands of points and the worst found from there")
+    found: Verdict | Ending
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sitting:
+    """One sitting of `ab`: a case measured on both sides, in new processes."""
+
+    case: Case
+    sitting: int = column("number of the sitting, from 1")
+    base_s: float | None = column("time per call of the base", "s", default=None)
+    head_s: float | None = column("time per call of the head", "s", default=None)
+    effect: float | None = column("logarithm of head's time over base's", default=None)
+    pairs: int | None = column("number of comparisons that the effect rests on", default=None)
+    base_status: str = column("status of the base, as in records")
+    head_status: str = column("status of the head, as in records")
+    reason: str = column("explains every status but ok", default="")
+
+
+# --- columns --------------------------------------------------------------------------------------------------
+
+
+def columns_of(record: type) -> tuple[Column, ...]:
+    """Return the columns of a record's class, those of its parts among them, each once."""
+    found: dict[str, Column] = {}
+    hints = get_type_hints(record)
+    for each in _declared(record):
+        if "meaning" in each.metadata:
+            dtype = _DTYPES[next(kind for kind in _kinds(hints[each.name]) if kind is not type(None))]
+            found.setdefault(each.name, Column(each.name, dtype, **each.metadata))
+        else:
+            parts: Iterator[type] = filter(is_dataclass, _kinds(hints[each.name]))
+            found |= {column.name: column for part in parts for column in columns_of(part)}
+    return tuple(found.values())
+
+
+def row(record: object) -> dict[str, object]:
+    """Return the values of a record's columns, by name; without those of parts that it lacks."""
+    found: dict[str, object] = {}
+    for each in _declared(type(record)):
+        value = getattr(record, each.name)
+        if "meaning" in each.metadata:
+            found[each.name] = label_of(value) if isinstance(value, tuple) else value
+        elif is_dataclass(value):
+            found |= row(value)
+    return found
+
+
+def _declared(record: type) -> list[Any]:
+    """Return the fields of a record; those by keyword, which a base class may have brought, last."""
+    return sorted(fields(record), key=lambda each: bool(each.kw_only))
+
+
+def _kinds(hint: Any) -> Iterator[Any]:
+    """Yield the types that an annotation allows, a Literal's and a tuple's as that of their text."""
+    if get_origin(hint) in (types.UnionType, typing.Union):
+        for part in get_args(hint):
+            yield from _kinds(part)
+    else:
+        yield str if get_origin(hint) in (Literal, tuple) else hint
+
+
+_DTYPES = {str: "string", int: "Int64", float: "float64", bool: "boolean"}
+
+COLUMNS = columns_of(Record)
+COST_COLUMNS = columns_of(Cost)
+ACCURACY_COLUMNS = columns_of(Accuracy)
+SITTING_COLUMNS = tuple(column.name for column in columns_of(Sitting))
+COMPARISON_COLUMNS = (*CASE_KEYS, *VERDICT_COLUMNS)
+"""What became of each case between a base and a head."""

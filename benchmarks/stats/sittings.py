@@ -14,7 +14,7 @@ import pandas as pd
 
 from benchmarks.stats import verdicts
 from benchmarks.stats.effects import Criteria, estimate_mean
-from benchmarks.stats.verdicts import AMBIGUOUS, VERDICT_COLUMNS, judge
+from benchmarks.stats.verdicts import AMBIGUOUS, VERDICT_COLUMNS, with_verdicts
 
 LOOKS = (3, 5, 8, 12)
 """Numbers of sittings after which verdicts are passed. A case that is undecided after the last stays so."""
@@ -37,7 +37,7 @@ def conclude(sittings: pd.DataFrame, by: Sequence[str], criteria: Criteria) -> p
     rows = [dict(zip(by, key, strict=True)) | _of_case(each, criteria) for key, each in grouped]
     columns = [*by, *VERDICT_COLUMNS]
     cases = pd.DataFrame(rows, columns=[name for name in columns if name != "q"])
-    return judge(cases, criteria)[columns]
+    return with_verdicts(cases, criteria)[columns]
 
 
 def undecided(cases: pd.DataFrame) -> pd.DataFrame:

@@ -44,7 +44,7 @@ def without_effect(base_status: str, head_status: str) -> str:
     return UNAVAILABLE if base_status in absent and head_status in absent else BROKEN
 
 
-def judge(cases: pd.DataFrame, criteria: Criteria) -> pd.DataFrame:
+def with_verdicts(cases: pd.DataFrame, criteria: Criteria) -> pd.DataFrame:
     """Return `cases` with their `q` and `verdict`: those that have a verdict already keep it.
 
     Needs the columns `low`, `high` (of the ratio), `p` and `verdict` (empty where it is to be found).

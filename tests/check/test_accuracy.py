@@ -12,6 +12,7 @@ from benchmarks.check import accuracy, known_deviations, oracle
 from benchmarks.check.deviations import ALL_DIGITS, KnownDeviation
 from benchmarks.check.oracle import Expected
 from benchmarks.plan import inputs
+from benchmarks.record.schema import Check
 
 FINITE_FLOATS = st.floats(-(2.0**100), 2.0**100, allow_subnormal=False, width=32).filter(lambda x: abs(x) > 1e-30)
 
@@ -65,11 +66,9 @@ def test_shapes_must_agree():
         accuracy.ulp_error(np.zeros(3, np.float32), exactly(0.0))
 
 
-def judge(got, exact, x, **changes):
-    facts = {"op": "sigmoid", "mode": "forward", "backend": "torch", "dtype": "float32", "complete": True}
-    return accuracy.judge(
-        np.asarray(got, np.float32), exactly(exact), first_input=np.asarray(x), **facts | changes
-    )
+def assess(got, exact, x, backend="torch", **facts):
+    check = Check("sigmoid", "forward", "float32", backend, "cpu")
+    return accuracy.assess(np.asarray(got, np.float32), exactly(exact), check, first_input=np.asarray(x), **facts)
 
 
 @pytest.fixture
@@ -80,50 +79,50 @@ def known(monkeypatch):
 
 def test_within_budget_is_ok(monkeypatch):
     monkeypatch.setattr(accuracy, "KNOWN_DEVIATIONS", ())
-    assert judge([1.0], [1.0], [0.0]).status == "ok"
+    assert assess([1.0], [1.0], [0.0]).status == "ok"
 
 
 def test_known_deviation_is_reported_with_its_reason(known):
-    verdict = judge([1.0, 1 + 50 * 2**-23], [1.0, 1.0], [0.0, 6.0])
+    verdict = assess([1.0, 1 + 50 * 2**-23], [1.0, 1.0], [0.0, 6.0])
     assert (verdict.status, verdict.reason, verdict.worst_input) == ("known_deviation", "cancels", 6.0)
     assert (verdict.max_ulp, verdict.max_ulp_elsewhere, verdict.max_ulp_normal) == (50, 0, 50)
 
 
 def test_errors_at_infinities_and_nan_are_none_at_finite_inputs(known):
-    verdict = judge(
+    verdict = assess(
         [1.0, np.nan, np.nan, 1 + 2**-23], [1.0, 1.0, np.nan, 1.0], [6.0, np.inf, np.nan, 7.0], complete=False
     )
     assert (verdict.max_ulp, verdict.max_ulp_normal) == (np.inf, 1)
 
 
 def test_a_subnormal_result_flushed_to_zero_is_no_error_among_normal_ones(known):
-    verdict = judge([0.0, 1 + 2**-23], [1e-40, 1.0], [6.0, 7.0], complete=False)
+    verdict = assess([0.0, 1 + 2**-23], [1e-40, 1.0], [6.0, 7.0], complete=False)
     assert verdict.max_ulp > 1e4
     assert verdict.max_ulp_normal == 1
 
 
 def test_known_deviation_that_grows_fails(known):
-    assert judge([1 + 200 * 2**-23], [1.0], [6.0]).status == "failed"
+    assert assess([1 + 200 * 2**-23], [1.0], [6.0]).status == "failed"
 
 
 def test_known_deviation_that_is_gone_fails(known):
-    verdict = judge([1.0, 1.0], [1.0, 1.0], [0.0, 6.0])
+    verdict = assess([1.0, 1.0], [1.0, 1.0], [0.0, 6.0])
     assert verdict.status == "failed"
     assert "no longer seen" in verdict.reason
 
 
 def test_known_deviation_is_not_missed_in_a_partial_sample(known):
-    assert judge([1.0], [1.0], [0.0], complete=False).status == "ok"
+    assert assess([1.0], [1.0], [0.0], complete=False).status == "ok"
 
 
 def test_error_outside_the_known_region_fails(known):
-    verdict = judge([1 + 50 * 2**-23, 1 + 50 * 2**-23], [1.0, 1.0], [0.0, 6.0])
+    verdict = assess([1 + 50 * 2**-23, 1 + 50 * 2**-23], [1.0, 1.0], [0.0, 6.0])
     assert verdict.status == "failed"
     assert "first input" in verdict.reason
 
 
 def test_another_backend_is_not_excused(known):
-    assert judge([1 + 50 * 2**-23], [1.0], [6.0], backend="numpy").status == "failed"
+    assert assess([1 + 50 * 2**-23], [1.0], [6.0], backend="numpy").status == "failed"
 
 
 def test_sums_are_allowed_what_a_good_sum_of_their_length_errs():
@@ -153,11 +152,11 @@ def test_a_known_deviation_excuses_no_other_error_in_its_region(backend, op, wro
     g = inputs.cotangent((1000,), "float32")
     parameters = {"reduction": "none"} if OPS[op].kind == "loss" else {}
     expected = oracle.backward(op, g, arrays, OPS[op].defaults | parameters, "float32")
-    place = {"op": op, "mode": "backward", "backend": backend, "dtype": "float32", "parameters": parameters}
+    check = Check(op, "backward", "float32", backend, "cpu")
 
     def status(got):
-        return accuracy.judge(
-            got.astype("float32"), expected, **place, first_input=arrays[0], complete=False
+        return accuracy.assess(
+            got.astype("float32"), expected, check, parameters=parameters, first_input=arrays[0], complete=False
         ).status
 
     assert status(expected.high) == "ok"
@@ -197,8 +196,8 @@ def test_absence_is_news_only_where_every_processor_shows_it():
 def test_a_backend_is_held_to_what_it_promises(monkeypatch):
     monkeypatch.setattr(accuracy, "KNOWN_DEVIATIONS", ())
     off = [1 + 5 * 2**-23]
-    assert judge(off, [1.0], [0.0]).status == "ok"
-    verdict = judge(off, [1.0], [0.0], promised=4.0)
+    assert assess(off, [1.0], [0.0]).status == "ok"
+    verdict = assess(off, [1.0], [0.0], promised=4.0)
     assert (verdict.status, verdict.budget_ulp) == ("failed", 4)
 
 
@@ -215,5 +214,5 @@ def test_hand_written_backends_promise_four_ulp_and_one_in_narrow_types():
 def test_the_mean_is_over_the_sample_and_outside_known_deviations(known):
     exact, x = [1.0] * 4, [0.0, 0.0, 6.0, 0.0]
     got = [1.0, 1 + 2 * 2**-23, 1 + 50 * 2**-23, 1 + 7 * 2**-23]
-    assert judge(got, exact, x, n_sample=3).mean_ulp == 1
-    assert judge(got, exact, x).mean_ulp == 3
+    assert assess(got, exact, x, n_sample=3).mean_ulp == 1
+    assert assess(got, exact, x).mean_ulp == 3

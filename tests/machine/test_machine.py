@@ -167,7 +167,7 @@ def test_thread_pools_name_libraries_and_no_paths():
     np.ones((2, 2)) @ np.ones((2, 2))
     pools = resources.thread_pools()
     assert pools
-    assert all(set(pool) == {"internal_api", "prefix", "num_threads"} for pool in pools)
+    assert all(pool.threads >= 1 for pool in pools)
     assert "/" not in json.dumps(pools)
 
 

@@ -73,7 +73,7 @@ def test_phases_and_the_rest_add_up_to_the_whole(clock):
     for name in ("checks", "rounds", "checks"):
         with watch.phase(name):
             clock.now += 1
-    shares = watch.shares()
-    assert shares["checks"] == pytest.approx(2.002)
-    assert shares["rounds"] == pytest.approx(1.001)
-    assert sum(shares.values()) == pytest.approx(clock.now - clock.step)
+    spent = watch.spent()
+    assert spent["checks"] == pytest.approx(2.002)
+    assert spent["rounds"] == pytest.approx(1.001)
+    assert sum(spent.values()) == pytest.approx(clock.now - clock.step)

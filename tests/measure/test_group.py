@@ -11,7 +11,7 @@ from benchmarks.measure.group import LEAD, Entry, Group
 from benchmarks.measure.pool import CaseError
 from benchmarks.measure.sampling import Rule
 from benchmarks.measure.stopwatch import Stopwatch
-from benchmarks.plan.cases import Case
+from benchmarks.record.schema import Case, Preparation, WorkerFacts
 
 RULE = Rule(precision=0.02, confidence=0.95, min_bursts=7, max_s=0.1)
 CALL_S = 1e-4
@@ -30,7 +30,7 @@ class MadeUpPool:
         self.requests = []
 
     def facts(self, backend, device, process=0):
-        return {"backend_version": "1", "threads": 1, "device_name": None, "settings": ""}
+        return WorkerFacts(backend_version="1", threads=1, settings="")
 
     def call(self, backend, device, method, *arguments, process=0):
         self.requests.append((backend, method, process))
@@ -39,10 +39,9 @@ class MadeUpPool:
             found(n)
         return {
             "supports": lambda *_: None,
-            "prepare": lambda *_: {
-                "first_call_s": 0.1, "host_to_device_s": None, "at_most": None,
-                "bytes_moved": 8_000_000, "bytes_written": 4_000_000,
-            },
+            "prepare": lambda *_: Preparation(
+                first_call_s=0.1, host_to_device_s=None, bytes_moved=8_000_000, bytes_written=4_000_000
+            ),
             "rounds": lambda iterations, n_rounds: [iterations * CALL_S] * n_rounds,
             "arrival_seconds": lambda iterations: (1e-4, 1e-3, 1e-4 + (1 if n in self.late[backend] else 0)),
             "device_seconds": lambda iterations: None,
@@ -105,7 +104,8 @@ def test_all_are_measured_in_turn():
 def test_trouble_costs_one_case_whenever_it_comes(status, method, n_th):
     entries = measured(MadeUpPool({("b", method): dies_at(n_th, status)}), "a", "b", "c")
     happened = n_th == 1 or method == "rounds"
-    assert entries["b"].facts.get("status") == (status if happened else None)
+    ending = entries["b"].ending
+    assert (ending and ending.status) == (status if happened else None)
     assert entries["a"].alive
     assert entries["c"].alive
     assert entries["a"].sampling.n_bursts >= RULE.min_bursts
@@ -117,15 +117,15 @@ def test_a_mistake_of_ours_is_kept_for_the_case_s_own_test():
 
     entries = measured(MadeUpPool({("b", "peak_bytes"): trouble}), "a", "b")
     assert isinstance(entries["b"].error, ZeroDivisionError)
-    assert entries["b"].facts["status"] == "failed"
+    assert entries["b"].ending.status == "failed"
     assert entries["a"].alive
 
 
 def test_rounds_that_end_before_their_work_are_invalid():
     pool = MadeUpPool(late={"hasty": range(1, LEAD + 1)})
     entries = measured(pool, "hasty", "a")
-    assert entries["hasty"].facts["status"] == "invalid"
-    assert "were not waited for" in entries["hasty"].facts["reason"]
+    assert entries["hasty"].ending.status == "invalid"
+    assert "were not waited for" in entries["hasty"].ending.reason
     assert entries["a"].alive
     assert pool.requests.count(("hasty", "arrival_seconds", 0)) == LEAD
     assert pool.requests.count(("a", "arrival_seconds", 0)) == 2
@@ -133,12 +133,12 @@ def test_rounds_that_end_before_their_work_are_invalid():
 
 def test_a_result_that_is_once_there_by_chance_does_not_excuse_the_others():
     pool = MadeUpPool(late={"hasty": {*range(1, LEAD + 3)} - {3}})
-    assert measured(pool, "hasty")["hasty"].facts["status"] == "invalid"
+    assert measured(pool, "hasty")["hasty"].ending.status == "invalid"
 
 
 def test_results_that_are_late_every_other_time_are_not_waited_for():
     pool = MadeUpPool(late={"hasty": set(range(1, 1000, 2))})
-    assert measured(pool, "hasty")["hasty"].facts["status"] == "invalid"
+    assert measured(pool, "hasty")["hasty"].ending.status == "invalid"
 
 
 def test_a_result_that_is_late_by_chance_is_not_held_against_the_others():
@@ -157,8 +157,9 @@ def test_each_process_is_prepared_checked_measured_and_released():
 def test_a_machine_that_changed_its_speed_is_given_a_second_chance():
     pool = MadeUpPool()
     entries = measured(pool, "a", pulse=SteadyPulse(0.2, 0.01))
-    assert entries["a"].facts["drift"] == 0.01
-    assert set(entries["a"].facts) >= {"peak_bytes", "first_call_s"}
+    assert entries["a"].drift == 0.01
+    assert entries["a"].closer.peak_bytes == 4_000_000
+    assert entries["a"].preparation.first_call_s == 0.1
     quiet = MadeUpPool()
     measured(quiet, "a")
     assert len(pool.requests) == len(quiet.requests) + RULE.min_bursts
@@ -166,7 +167,7 @@ def test_a_machine_that_changed_its_speed_is_given_a_second_chance():
 
 def test_the_attempt_with_the_least_drift_counts():
     entries = measured(MadeUpPool(), "a", pulse=SteadyPulse(0.2, 0.3))
-    assert entries["a"].facts["drift"] == 0.2
+    assert entries["a"].drift == 0.2
 
 
 def test_the_reference_kernel_is_timed_once_a_turn():

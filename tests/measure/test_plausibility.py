@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
-from benchmarks.check.accuracy import Verdict
 from benchmarks.machine import bandwidth
 from benchmarks.machine.bandwidth import LADDER, Bandwidth
 from benchmarks.measure import plausibility
@@ -14,24 +13,25 @@ from benchmarks.measure.limits import Limits
 from benchmarks.measure.prepared import bytes_moved
 from benchmarks.measure.stopwatch import Stopwatch
 from benchmarks.plan import inputs
-from benchmarks.plan.cases import Case
+from benchmarks.record.schema import Case, Times, Verdict
 
 LIMIT = Bandwidth(LADDER, (100.0,) * len(LADDER), (150.0,) * len(LADDER), ("plain",) * len(LADDER))
-COORDINATES = {
-    "op": "relu", "mode": "forward", "dtype": "float32", "backend": "numpy", "device": "cpu",
-    "allocation": "fresh", "cache": "hot", "timing": "latency",
-}  # fmt: skip
+CASE = Case("relu", "forward", "float32", (10_000,), "numpy", "cpu")
 
 
-def record(n, median_s, fraction=0.9):
-    return {
-        **COORDINATES,
-        "n_elements": n,
-        "bytes_moved": 8 * n,
-        "median_s": median_s,
-        "ci95_high_s": 1.01 * median_s,
-        "fraction_of_bandwidth": fraction,
-    }
+def times(median_s, fraction=0.9):
+    empty = dict.fromkeys((each.name for each in fields(Times)), 0)
+    return Times(
+        **empty | {"median_s": median_s, "ci95_high_s": 1.01 * median_s, "fraction_of_bandwidth": fraction}
+    )
+
+
+def too_fast(n, median_s, limit, verdicts):
+    return plausibility.too_fast(times(median_s), 8 * n, limit, verdicts)
+
+
+def timed(n, median_s, fraction=0.9, **other):
+    return replace(CASE, shape=(n,), **other), times(median_s, fraction)
 
 
 def verdict(status="ok"):
@@ -54,7 +54,7 @@ def verdict(status="ok"):
 @pytest.mark.parametrize(("gigabytes_per_s", "found"), [(90, False), (160, False), (220, False), (240, True)])
 def test_more_bytes_than_the_device_can_read_are_impossible(gigabytes_per_s, found):
     n = 1_000_000
-    reason = plausibility.too_fast(record(n, 8 * n / (gigabytes_per_s * 1e9)), LIMIT, [verdict()])
+    reason = too_fast(n, 8 * n / (gigabytes_per_s * 1e9), LIMIT, [verdict()])
     assert bool(reason) == found
     assert not found or "1.6 times the fastest" in reason
 
@@ -64,37 +64,37 @@ def test_what_fewer_bytes_reach_is_not_impossible():
     rates = tuple(300.0 if n < 2**20 else 40.0 for n in LADDER)
     disturbed = replace(LIMIT, copy=rates, read=rates)
     n = 1_000_000
-    assert plausibility.too_fast(record(n, 8 * n / 100e9), disturbed, [verdict()]) is None
-    assert plausibility.too_fast(record(n, 8 * n / 500e9), disturbed, [verdict()])
-    assert plausibility.too_fast(record(100, 800 / 500e9), disturbed, [verdict()])
-    assert plausibility.too_fast(record(100 * n, 800 * n / 100e9), disturbed, [verdict()]), "no cache is as large"
+    assert too_fast(n, 8 * n / 100e9, disturbed, [verdict()]) is None
+    assert too_fast(n, 8 * n / 500e9, disturbed, [verdict()])
+    assert too_fast(100, 800 / 500e9, disturbed, [verdict()])
+    assert too_fast(100 * n, 800 * n / 100e9, disturbed, [verdict()]), "no cache is as large"
 
 
 def test_an_output_that_is_known_to_deviate_may_need_fewer_bytes():
-    assert plausibility.too_fast(record(10**6, 1e-6), LIMIT, [verdict("known_deviation")]) is None
+    assert too_fast(10**6, 1e-6, LIMIT, [verdict("known_deviation")]) is None
 
 
 def test_without_a_bandwidth_nothing_is_impossible():
-    assert plausibility.too_fast(record(10**6, 1e-9), None, [verdict()]) is None
+    assert too_fast(10**6, 1e-9, None, [verdict()]) is None
 
 
 def test_time_that_is_flat_while_the_size_grows_a_hundredfold_is_noticed():
-    small, large = record(10_000, 1e-4), record(1_000_000, 1.1e-4)
-    assert "does not grow with size" in plausibility.too_flat(large, [small])
+    small, large = timed(10_000, 1e-4), timed(1_000_000, 1.1e-4)
+    assert "does not grow with size" in plausibility.too_flat(*large, [small])
 
 
 @pytest.mark.parametrize(
     ("small", "large"),
     [
-        (record(10_000, 1e-4), record(1_000_000, 1e-3)),  # it grows
-        (record(100_000, 1e-4), record(1_000_000, 1.1e-4)),  # tenfold only
-        (record(10_000, 1e-4, 0.01), record(1_000_000, 1.1e-4, 0.3)),  # both are launches, on a fast device
-        (record(10_000, 1e-4) | {"backend": "torch"}, record(1_000_000, 1.1e-4)),  # another's
-        (record(10_000, 1e-4) | {"cache": "cold"}, record(1_000_000, 1.1e-4)),
+        (timed(10_000, 1e-4), timed(1_000_000, 1e-3)),  # it grows
+        (timed(100_000, 1e-4), timed(1_000_000, 1.1e-4)),  # tenfold only
+        (timed(10_000, 1e-4, 0.01), timed(1_000_000, 1.1e-4, 0.3)),  # both are launches, on a fast device
+        (timed(10_000, 1e-4, backend="torch"), timed(1_000_000, 1.1e-4)),  # another's
+        (timed(10_000, 1e-4, cache="cold"), timed(1_000_000, 1.1e-4)),
     ],
 )
 def test_time_that_has_a_reason_to_be_flat_is_not(small, large):
-    assert plausibility.too_flat(large, [small]) is None
+    assert plausibility.too_flat(*large, [small]) is None
 
 
 @pytest.mark.parametrize(
@@ -112,8 +112,8 @@ def test_work_that_goes_on_after_its_round_is_noticed(later_s, at_once_s, call_s
 
 
 def test_doubts_are_said_in_words():
-    assert plausibility.doubts(record(1, 1), 1e-5, 0.01) == ""
-    text = plausibility.doubts(record(1, 1, 1.2), 0.01, -0.08)
+    assert plausibility.doubts(times(1), 1e-5, 0.01) == ""
+    text = plausibility.doubts(times(1, 1.2), 0.01, -0.08)
     assert "8 % faster than usual" in text
     assert "1 % of the numbers are subnormal" in text
     assert "120 % of the measured bandwidth" in text
@@ -135,8 +135,7 @@ def test_a_disturbed_measurement_of_the_bandwidth_accuses_nobody(monkeypatch, ag
     monkeypatch.setattr(bandwidth, "measure_host", lambda threads, ladder: now)
     limits = Limits(_Recorded(), _Recorded(), Stopwatch())
     limits._found["cpu"] = [slow]
-    seen = record(1_000_000, 8e6 / 100e9)
-    assert bool(limits.exceeded(seen, [verdict()])) == is_invalid
+    assert bool(limits.exceeded("cpu", times(8e6 / 100e9), 8_000_000, [verdict()])) == is_invalid
     assert limits.recorder.last == now
 
 
@@ -145,7 +144,7 @@ def test_the_fastest_measurement_counts_also_once_no_more_are_made(monkeypatch):
     monkeypatch.setattr(bandwidth, "measure_host", lambda threads, ladder: slow)
     limits = Limits(_Recorded(), _Recorded(), Stopwatch())
     limits._found["cpu"] = [slow, fast, slow, slow]
-    assert limits.exceeded(record(1_000_000, 8e6 / 100e9), [verdict()]) is None
+    assert limits.exceeded("cpu", times(8e6 / 100e9), 8_000_000, [verdict()]) is None
 
 
 def test_an_op_that_gathers_reads_one_element_of_each_row():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 
 import numpy as np
 import psutil
@@ -14,7 +15,7 @@ from benchmarks.measure import pool as pool_module
 from benchmarks.measure import rest
 from benchmarks.measure.pool import CaseError, Pool, worker_environment
 from benchmarks.plan import inputs
-from benchmarks.plan.cases import Case
+from benchmarks.record.schema import Case
 from tests.job import WRONG
 
 X = (np.linspace(-1, 1, 5),)
@@ -38,24 +39,24 @@ def test_a_backend_outside_the_repository_is_found(pool):
 
 def test_workers_persist(pool):
     first = pool.call("numpy", "cpu", "describe")
-    assert pool.facts("numpy", "cpu").items() >= first.items()
-    assert 0 < first["import_s"] < pool.facts("numpy", "cpu")["start_s"] < 60
+    assert pool.facts("numpy", "cpu") == replace(first, start_s=pool.facts("numpy", "cpu").start_s)
+    assert 0 < first.import_s < pool.facts("numpy", "cpu").start_s < 60
     assert len(pool.started()) == 1
 
 
 def test_an_exception_is_reported_and_the_worker_goes_on(pool):
     with pytest.raises(CaseError, match="RuntimeError: out of luck") as caught:
         sigmoid(pool, "raises")
-    assert caught.value.status == "failed"
+    assert caught.value.ending.status == "failed"
     assert "Traceback" in caught.value.details
-    assert pool.call("raises", "cpu", "describe")["threads"] == 1
+    assert pool.call("raises", "cpu", "describe").threads == 1
 
 
 def test_a_crash_is_reported_and_the_worker_replaced(pool):
     with pytest.raises(CaseError, match="ended with signal SIGABRT") as caught:
         sigmoid(pool, "crashes")
-    assert caught.value.status == "crashed"
-    assert pool.call("crashes", "cpu", "describe")["threads"] == 1
+    assert caught.value.ending.status == "crashed"
+    assert pool.call("crashes", "cpu", "describe").threads == 1
 
 
 def test_a_hang_is_ended_and_the_worker_replaced(monkeypatch):
@@ -63,8 +64,8 @@ def test_a_hang_is_ended_and_the_worker_replaced(monkeypatch):
     pool = Pool(1, timeout_s=3)
     with pytest.raises(CaseError, match="no answer within 3 s") as caught:
         sigmoid(pool, "hangs")
-    assert caught.value.status == "timeout"
-    assert pool.call("hangs", "cpu", "describe")["threads"] == 1
+    assert caught.value.ending.status == "timeout"
+    assert pool.call("hangs", "cpu", "describe").threads == 1
     pool.close()
 
 
@@ -72,7 +73,7 @@ def test_an_unavailable_device_is_remembered(pool):
     for _ in range(2):
         with pytest.raises(CaseError) as caught:
             pool.call("numpy", "cuda", "describe")
-        assert caught.value.status in ("unavailable", "failed")
+        assert caught.value.ending.status in ("unavailable", "failed")
 
 
 def test_a_dead_worker_is_noticed_at_the_next_request(pool):
@@ -80,7 +81,7 @@ def test_a_dead_worker_is_noticed_at_the_next_request(pool):
     pool._workers["numpy", "cpu", 0]._process.kill()
     with pytest.raises(CaseError, match="SIGKILL"):
         pool.call("numpy", "cpu", "describe")
-    assert pool.call("numpy", "cpu", "describe")["threads"] == 1
+    assert pool.call("numpy", "cpu", "describe").threads == 1
 
 
 def test_thread_counts_are_set_before_any_import():
@@ -98,7 +99,7 @@ def test_the_thread_count_takes_effect(backend, threads):
     if reason := backends.missing(backend):
         pytest.skip(reason)
     pool = Pool(threads)
-    assert pool.facts(backend, "cpu")["threads"] == threads
+    assert pool.facts(backend, "cpu").threads == threads
     pool.close()
 
 
@@ -135,14 +136,14 @@ def test_processes_of_one_backend_are_told_apart(pool):
 def test_what_a_worker_raises_becomes_a_status(kind, message, status):
     with pytest.raises(CaseError) as caught:
         pool_module._unwrap(("error", (kind, message, "Traceback")))
-    assert caught.value.status == status
+    assert caught.value.ending.status == status
 
 
 def test_memory_that_no_machine_has_is_running_out_of_it(pool):
     case = Case("relu", "forward", "float64", (10**13,), "numpy", "cpu")
     with pytest.raises(CaseError) as caught:
         pool.call("numpy", "cpu", "prepare", case)
-    assert caught.value.status == "out_of_memory"
+    assert caught.value.ending.status == "out_of_memory"
 
 
 def test_a_worker_that_the_system_ended_for_memory_ran_out_of_it(pool, monkeypatch):
@@ -151,7 +152,7 @@ def test_a_worker_that_the_system_ended_for_memory_ran_out_of_it(pool, monkeypat
     pool._workers["numpy", "cpu", 0]._process.kill()
     with pytest.raises(CaseError, match="memory ran out") as caught:
         pool.call("numpy", "cpu", "describe")
-    assert caught.value.status == "out_of_memory"
+    assert caught.value.ending.status == "out_of_memory"
 
 
 @pytest.mark.parametrize("backend", ["numba-parallel", "jax", "torch", "onnxruntime"])

@@ -16,7 +16,7 @@ import pytest
 from benchmarks.commands.ab import _differences
 from benchmarks.measure import sides
 from benchmarks.measure.pool import CaseError, Pool
-from benchmarks.plan.cases import Case
+from benchmarks.record.schema import Case
 
 
 def git(folder, *arguments):
@@ -144,7 +144,7 @@ def test_a_side_may_have_an_environment_of_its_own(environment):
     with sides.opened(".", environment) as side:
         pool = Pool(1, command=side.command())
         try:
-            assert pool.facts("numpy", "cpu")["backend_version"] == np.__version__
+            assert pool.facts("numpy", "cpu").backend_version == np.__version__
             assert pool._workers["numpy", "cpu", 0]._process.args[0] == str(environment)
         finally:
             pool.close()
@@ -168,7 +168,7 @@ def test_a_worker_computes_with_its_side_s_backends(altered):
     with sides.opened(str(altered)) as side:
         pool = Pool(1, command=side.command())
         try:
-            assert pool.facts("numpy", "cpu")["backend_version"] == "altered"
+            assert pool.facts("numpy", "cpu").backend_version == "altered"
             pool.call("numpy", "cpu", "prepare", Case("relu", "forward", "float32", (10,), "numpy", "cpu"))
         finally:
             pool.close()
@@ -182,7 +182,7 @@ def test_a_side_may_be_older_than_what_backends_are_asked_to_say_of_themselves(a
     with sides.opened(str(altered)) as side:
         pool = Pool(1, command=side.command())
         try:
-            assert pool.facts("numpy", "cpu")["settings"] is None
+            assert pool.facts("numpy", "cpu").settings is None
         finally:
             pool.close()
 
@@ -195,5 +195,5 @@ def test_a_backend_that_a_side_lacks_is_unavailable_and_not_taken_from_here(alte
                 pool.facts("torch", "cpu")
         finally:
             pool.close()
-    assert refusal.value.status == "unavailable"
-    assert "torch on cpu: not among these backends" in refusal.value.reason
+    assert refusal.value.ending.status == "unavailable"
+    assert "torch on cpu: not among these backends" in refusal.value.ending.reason

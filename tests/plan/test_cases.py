@@ -12,18 +12,18 @@ import backends
 from backends.catalogue import OPS
 from benchmarks.check import samples
 from benchmarks.measure.prepared import prepare, subnormal_share
-from benchmarks.plan import cases, inputs, selection
-from benchmarks.plan.cases import DTYPES, Case
+from benchmarks.plan import inputs, selection
 from benchmarks.plan.presets import PRESETS
 from benchmarks.plan.selection import Selection
-from benchmarks.record import schema, shapes
+from benchmarks.record import shapes
+from benchmarks.record.schema import DTYPES, Case, Policies
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_ids_are_unique_and_shapes_survive_them(preset):
     found = list(selection.timing_cases(Selection(preset=preset)))
     assert len({str(case) for case in found}) == len(found)
-    assert all(shapes.parse_shape(case.shape_label) == case.shape for case in found)
+    assert all(shapes.parse_shape(shapes.label_of(case.shape)) == case.shape for case in found)
 
 
 def test_an_id_reads_op_mode_dtype_shape_backend_device():
@@ -33,8 +33,13 @@ def test_an_id_reads_op_mode_dtype_shape_backend_device():
 
 def test_an_id_names_the_policies_that_are_not_the_default():
     chosen = Selection(
-        ops=("relu",), sizes=(8,), modes=("forward",), backends=("numpy",), allocations=("fresh", "reuse"),
-        caches=("hot", "cold"), timings=("latency", "throughput"),
+        ops=("relu",), sizes=(8,), modes=("forward",), backends=("numpy",),
+        policies=tuple(
+            Policies(allocation=allocation, cache=cache, timing=timing)
+            for allocation in ("fresh", "reuse")
+            for cache in ("hot", "cold")
+            for timing in ("latency", "throughput")
+        ),
     )  # fmt: skip
     found = list(selection.timing_cases(chosen))
     assert [str(c).removeprefix("relu-forward-float32-8-numpy-cpu") for c in found] == [
@@ -183,7 +188,3 @@ def test_memory_needed_counts_inputs_outputs_and_the_cotangent():
     assert inputs.bytes_needed(forward) == 3 * n_bytes
     assert inputs.bytes_needed(replace(forward, mode="backward")) == 4 * n_bytes
     assert inputs.bytes_needed(replace(forward, op="mean_squared_error")) == 4 * n_bytes
-
-
-def test_the_default_policies_are_those_that_reports_compare_with():
-    assert tuple(schema.DEFAULTS.values()) == cases.DEFAULT_POLICIES

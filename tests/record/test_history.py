@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 
 from benchmarks.record import history
-from benchmarks.record.schema import COLUMNS, to_frame
+from benchmarks.record.frames import to_frame
+from benchmarks.record.schema import COLUMNS
 from tests import synthetic
 from tests.job import ROOT, SMALL, Job
 from tests.synthetic import record

@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.record import saved
+from benchmarks.record.frames import to_frame
 from benchmarks.record.journal import JOURNALS, write_journal_line
-from benchmarks.record.schema import to_frame
 from tests.synthetic import record
 
 MACHINE = {"machine_id": "a1b2c3d4e5f6", "threads": 2}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from benchmarks.stats import effects, verdicts
 from benchmarks.stats.effects import Criteria, estimate, estimate_mean
-from benchmarks.stats.verdicts import judge
+from benchmarks.stats.verdicts import with_verdicts
 
 
 def judged(*cases, **criteria):
@@ -27,7 +27,7 @@ def judged(*cases, **criteria):
             "verdict": "",
         }
     )
-    return judge(frame, Criteria(**criteria))
+    return with_verdicts(frame, Criteria(**criteria))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,87 @@
+"""Frames: records as tables of exactly the schema's columns, in their order and dtypes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.record.schema import COLUMNS, RETIRED, Column
+
+
+def to_frame(records: Iterable[Mapping[str, object]], columns: Sequence[Column] = COLUMNS) -> pd.DataFrame:
+    """Return `records` as a frame with exactly `columns`, in their order and dtypes.
+
+    What a record lacks is what it was before there was such a column, or else empty; what is retired is left out.
+    Another name outside the schema raises ValueError, as does a value that its column cannot hold. A shape may be
+    given as a sequence of integers.
+    """
+    rows = list(records)
+    allowed = [column.name for column in columns]
+    unknown = sorted({name for row in rows for name in row} - {*allowed, *RETIRED})
+    if unknown:
+        raise ValueError(f"records: unknown columns {', '.join(unknown)}; allowed are {', '.join(allowed)}")
+    return pd.DataFrame({c.name: _series(c, [row.get(c.name, c.before) for row in rows]) for c in columns})
+
+
+def only_with(records: pd.DataFrame, only: Mapping[str, Collection[object]]) -> pd.DataFrame:
+    """Return the records whose columns have one of the values that `only` gives for them.
+
+    Raises ValueError for a value that no record has.
+    """
+    for name, values in only.items():
+        known = list(records[name].dropna().unique())
+        if missing := [str(value) for value in values if value not in known]:
+            choices = ", ".join(sorted(map(str, known))) or "none"
+            raise ValueError(f"{name}: no record has {', '.join(missing)}; there are {choices}")
+    for name, values in only.items():
+        records = records[records[name].isin(list(values))]
+    return records
+
+
+def _series(column: Column, values: Sequence[object]) -> pd.Series:
+    convert = _CONVERTERS[column.dtype]
+    converted: list[object] = []
+    for value in values:
+        try:
+            converted.append(None if _is_missing(value) else convert(value))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{column.name}: must hold {column.dtype}; got {value!r}") from error
+    return pd.Series(converted, dtype=column.dtype)
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+
+
+def _string(value: object) -> str:
+    return "x".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
+
+
+def _integer(value: object) -> int:
+    if not isinstance(value, (int, float, np.integer, np.floating)) or int(value) != value:
+        raise ValueError
+    return int(value)
+
+
+def _float(value: object) -> float:
+    # Strings because a journal spells infinities as "Infinity", which float() reads.
+    if not isinstance(value, (int, float, np.integer, np.floating, str)):
+        raise TypeError
+    return float(value)
+
+
+def _boolean(value: object) -> bool:
+    if value not in (True, False):
+        raise ValueError
+    return bool(value)
+
+
+_CONVERTERS: Mapping[str, Callable[[object], object]] = {
+    "string": _string,
+    "Int64": _integer,
+    "float64": _float,
+    "boolean": _boolean,
+}
