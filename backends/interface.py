@@ -1,6 +1,10 @@
 """The vocabulary shared by every backend: what an op is, what a gap is, what a backend offers.
 
 Standard library only, so that the catalogue and the command line can read it without importing a framework.
+
+Some paths never move, since `python -m benchmarks ab` loads older and newer revisions of this package by them:
+`backends.declarations` and `backends.load`; `backends.base.output_shape`; `backends.catalogue.OPS`; and, of this
+module, `Allocation`, `Backend`, `BackendUnavailable`, `Gap`, `Input`, `Mode` and `OpSpec`.
 """
 
 from __future__ import annotations

@@ -8,7 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
+from pathlib import Path
 
 import pytest
 
@@ -83,6 +85,17 @@ def test_a_kernel_that_is_wrong_now_fails_and_is_never_timed(changed, tmp_path):
     assert all(row["effect"] is None for row in read_journal(tmp_path / "out" / "sittings.jsonl"))
     code, output = ab(tmp_path / "changed", ".", *CASE, "--output", tmp_path / "out")
     assert "fixed: base: " in output
+
+
+def test_backends_of_another_layout_are_measured_against_todays(tmp_path):
+    """In the archive, of commit 3f03489, all modules lie in one folder, NumPy's called `numpy_*.py`."""
+    with tarfile.open(Path(__file__).with_name("older_backends.tar.xz")) as archive:
+        archive.extractall(tmp_path, filter="data")
+    code, output = ab(tmp_path, ".", *CASE, "--output", tmp_path / "out")
+    assert code in (0, 1), output
+    (case,) = json.loads((tmp_path / "out" / "comparison.json").read_text())["cases"]
+    assert case["samples"] > 0
+    assert "failing" not in output
 
 
 def test_a_terminated_run_keeps_what_it_measured(tmp_path):
