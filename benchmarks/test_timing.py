@@ -7,7 +7,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.measure.harness import Harness
 from benchmarks.measure.sampling import Rule
-from benchmarks.plan.cases import Case
+from benchmarks.record.schema import Case
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from benchmarks.machine import doubts, fingerprint
 from benchmarks.measure import sides
-from benchmarks.measure.duel import Trial
+from benchmarks.measure.duel import Duel
 from benchmarks.measure.sides import Side
 from benchmarks.plan import arguments, selection
 from benchmarks.quantities import plural
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         notes = [*_differences(base, head), *doubts.warnings(doubts.busy_share(), threads=threads)]
         watch = doubts.Watch()
         console.print(f"{plural(len(chosen), 'case')}, {head.label} against {base.label}", highlight=False)
-        trial = Trial(
+        duel = Duel(
             base,
             head,
             chosen,
@@ -82,10 +82,10 @@ def run(options: argparse.Namespace, console: Console) -> int:
             timeout_s=options.case_timeout,
             say=lambda text: console.print(text, highlight=False),
         )
-        found = trial.run()
+        found = duel.run()
         notes += [*watch.finish(), *reasons_in_common(found), *_left(found)]
         comparison = Comparison(
-            base.label, head.label, found, trial.criteria, "sittings", (*notes, f"Seed of all orders: {seed}.")
+            base.label, head.label, found, duel.criteria, "sittings", (*notes, f"Seed of all orders: {seed}.")
         )
     render(comparison, console)
     for path in write(comparison, output):

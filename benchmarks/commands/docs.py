@@ -15,9 +15,8 @@ import pandas as pd
 import backends
 from backends.catalogue import OPS
 from backends.interface import MODES, Backend, Gap
-from benchmarks.plan.cases import DTYPES
 from benchmarks.plan.presets import PRESETS
-from benchmarks.record.schema import COLUMNS
+from benchmarks.record.schema import COLUMNS, DTYPES
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -20,8 +20,8 @@ from benchmarks.analysis.limits import closeness
 from benchmarks.plan import arguments
 from benchmarks.record import saved
 from benchmarks.record.atomic import replace
+from benchmarks.record.frames import only_with
 from benchmarks.record.run import Run
-from benchmarks.record.schema import only_with
 from benchmarks.report import pictures
 from benchmarks.report.palette import Style, styles
 from benchmarks.report.text import latex, markdown

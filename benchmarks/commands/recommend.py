@@ -15,12 +15,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from backends.interface import ALLOCATIONS, MODES
 from benchmarks.analysis.recommend import Question, decision_table, recommend
 from benchmarks.plan import arguments
-from benchmarks.plan.cases import CACHES, DEVICES, DTYPES, TIMINGS
 from benchmarks.record import saved
-from benchmarks.record.schema import DEFAULTS
+from benchmarks.record.schema import CHOICES, DEFAULTS, DEVICES, DTYPES, MODES
 from benchmarks.record.shapes import label_of
 
 
@@ -32,9 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, choices, usual in (
         ("dtype", DTYPES, Question.dtype),
         ("mode", MODES, Question.mode),
-        ("allocation", ALLOCATIONS, DEFAULTS["allocation"]),
-        ("cache", CACHES, DEFAULTS["cache"]),
-        ("timing", TIMINGS, DEFAULTS["timing"]),
+        *((policy, choices, DEFAULTS[policy]) for policy, choices in CHOICES.items()),
     ):
         parser.add_argument(f"--{name}", choices=choices, default=usual, help=f"({usual})")
     parser.add_argument("--device", choices=DEVICES, help="the device (the faster of all that were measured)")

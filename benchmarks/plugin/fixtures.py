@@ -7,15 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from backends.interface import Allocation, Mode
 from benchmarks.measure.harness import Harness
 from benchmarks.measure.pool import Pool
 from benchmarks.measure.sampling import Rule
 from benchmarks.plan import arguments, selection
-from benchmarks.plan.cases import Cache, Case, Timing
 from benchmarks.plugin import suites
 from benchmarks.record.recorder import Recorder
-from benchmarks.record.shapes import parse_shape
+from benchmarks.record.schema import Case
 from benchmarks.stats.intervals import least_bursts
 
 HARNESS = pytest.StashKey[Harness]()
@@ -79,18 +77,8 @@ def places(request: pytest.FixtureRequest) -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def case(
-    op: str,
-    mode: Mode,
-    dtype: str,
-    shape: str,
-    backend: str,
-    device: str,
-    allocation: Allocation,
-    cache: Cache,
-    timing: Timing,
-) -> Case:
+def case(request: pytest.FixtureRequest) -> Case:
     """Return the case that a test id names."""
-    return Case(
-        op, mode, dtype, parse_shape(shape), backend, device, allocation=allocation, cache=cache, timing=timing
-    )
+    found = suites.case_of(request.node)
+    assert found is not None, "only tests marked `timing` have a case"
+    return found

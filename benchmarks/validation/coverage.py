@@ -10,7 +10,7 @@ import pandas as pd
 
 from benchmarks.measure.pool import Pool
 from benchmarks.measure.sampling import Rule, Sampling, combine, open_lane, take_turns
-from benchmarks.plan.cases import Case
+from benchmarks.record.schema import Case
 from benchmarks.stats.ratios import ratio_interval
 from benchmarks.validation.load import bursty_load
 

@@ -228,7 +228,7 @@ def _ratio(ours: Sampling, other: Sampling) -> str:
     return f"{ours.median_s / other.median_s:.2f} ({low:.2f} to {high:.2f})"
 
 
-def _point(op: str, trial: search.Trial, i: int) -> tuple[list[Any], Any]:
+def _point(op: str, trial: search.Sample, i: int) -> tuple[list[Any], Any]:
     """Return the inputs of one element, or one row, and its cotangent: for a loss, a number."""
     pairs = zip(OPS[op].inputs, trial.arrays, strict=True)
     arrays = [a[i : i + 1] if a is not None and d.extent in ("same", "rows") else a for d, a in pairs]
@@ -237,7 +237,7 @@ def _point(op: str, trial: search.Trial, i: int) -> tuple[list[Any], Any]:
     return arrays, trial.cotangent[i] if OPS[op].kind == "loss" else trial.cotangent[i : i + 1]
 
 
-def _example(trial: search.Trial, values: Array, wrong: Array) -> str:
+def _example(trial: search.Sample, values: Array, wrong: Array) -> str:
     """Describe the wrong result whose input is nearest to 0, as inputs are in practice."""
     first = np.abs(trial.arrays[0].astype(np.float64)).reshape(trial.n_sample, -1).max(axis=1)
     i = wrong[np.argmin(first[wrong])]

@@ -16,11 +16,11 @@ import pandas as pd
 
 import backends
 from benchmarks.measure import sides
-from benchmarks.measure.duel import Trial
+from benchmarks.measure.duel import Duel
 from benchmarks.measure.sides import Side
 from benchmarks.plan import inputs
-from benchmarks.plan.cases import Case
 from benchmarks.quantities import plural
+from benchmarks.record.schema import Case
 from benchmarks.stats.effects import Criteria
 from benchmarks.stats.verdicts import REGRESSIONS
 from benchmarks.validation import kernels
@@ -94,8 +94,8 @@ def _row(
 
 
 def _run(base: Side, head: Side, threads: int, seed: int, journal: Path) -> pd.DataFrame:
-    trial = Trial(base, head, CASES, Criteria(), threads, seed, BUDGET_S, journal, say=lambda _: None)
-    return trial.run()
+    duel = Duel(base, head, CASES, Criteria(), threads, seed, BUDGET_S, journal, say=lambda _: None)
+    return duel.run()
 
 
 def slowed(folder: Path, share: float) -> Path:
