@@ -13,8 +13,8 @@ import pandas as pd
 
 from benchmarks.analysis import runs
 from benchmarks.judge import trend
+from benchmarks.record.frames import to_frame
 from benchmarks.record.run import Run
-from benchmarks.record.schema import to_frame
 from benchmarks.report.pages import report as page
 from benchmarks.report.pages import runs as runs_page
 from benchmarks.report.pages import trend as trend_page

@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.machine.roofline import BANDWIDTH
+from benchmarks.record.frames import to_frame
 from benchmarks.record.run import Run
-from benchmarks.record.schema import ACCURACY_COLUMNS, COST_COLUMNS, to_frame
+from benchmarks.record.schema import ACCURACY_COLUMNS, COST_COLUMNS
 
 OPS = {
     "step": "elementwise",

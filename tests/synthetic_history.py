@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pandas as pd
 
-from benchmarks.record.schema import to_frame
+from benchmarks.record.frames import to_frame
 from tests.synthetic import RATES, TIMES, failure, record
 
 

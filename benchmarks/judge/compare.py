@@ -18,7 +18,7 @@ from benchmarks.record.run import Run
 from benchmarks.record.schema import CASE_KEYS, COMPARISON_COLUMNS
 from benchmarks.stats import verdicts
 from benchmarks.stats.effects import Criteria, Estimate, estimate
-from benchmarks.stats.verdicts import judge
+from benchmarks.stats.verdicts import with_verdicts
 
 
 def compare(base: Run, head: Run, criteria: Criteria, *, shares: bool = False) -> tuple[pd.DataFrame, list[str]]:
@@ -32,7 +32,7 @@ def compare(base: Run, head: Run, criteria: Criteria, *, shares: bool = False) -
     measured = cases[cases["effect"].notna()]
     spread = trust.between_runs(measured, None if shares else trust.reference_shift(base, head))
     rows = [_row(row, spread.error, criteria) for row in cases.to_dict("records")]
-    judged = judge(pd.DataFrame(rows, columns=[c for c in COMPARISON_COLUMNS if c != "q"]), criteria)
+    judged = with_verdicts(pd.DataFrame(rows, columns=[c for c in COMPARISON_COLUMNS if c != "q"]), criteria)
     notes = [spread.sentence, trust.sentence(base, head, measured, spread, criteria)] if len(measured) else []
     return judged[list(COMPARISON_COLUMNS)], notes
 

@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 
 from benchmarks import quantities
-from benchmarks.record.schema import CASE_KEYS, only_with
+from benchmarks.record.frames import only_with
+from benchmarks.record.schema import CASE_KEYS
 from benchmarks.stats.shifts import shifts
 
 SERIES_KEYS = (*CASE_KEYS, "threads", "machine_id")

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from benchmarks import quantities
 from benchmarks.analysis import summary, tables, troubles
+from benchmarks.record.frames import to_frame
 from benchmarks.record.journal import read_journal, write_journal_line
 from benchmarks.record.run import Run, best_samples, with_certificates
-from benchmarks.record.schema import ACCURACY_COLUMNS, COLUMNS, to_frame
+from benchmarks.record.schema import ACCURACY_COLUMNS, COLUMNS
 from tests import synthetic
 from tests.synthetic import record
 

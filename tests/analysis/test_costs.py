@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.analysis import costs, policies
-from benchmarks.record.schema import to_frame
+from benchmarks.record.frames import to_frame
 from tests.synthetic import failure, record
 
 

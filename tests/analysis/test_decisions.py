@@ -11,7 +11,8 @@ import pytest
 from benchmarks.analysis.devices import against_host, pays_from
 from benchmarks.analysis.errors import BOTH, accurate, front, prices, with_errors
 from benchmarks.analysis.ranges import crossovers
-from benchmarks.record.schema import ACCURACY_COLUMNS, to_frame
+from benchmarks.record.frames import to_frame
+from benchmarks.record.schema import ACCURACY_COLUMNS
 from benchmarks.report.pages import charts, frontier, gallery
 from benchmarks.report.pages.command import restated
 from benchmarks.report.palette import styles

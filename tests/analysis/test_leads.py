@@ -7,8 +7,9 @@ import math
 import pytest
 
 from benchmarks.analysis import leads
+from benchmarks.record.frames import to_frame
 from benchmarks.record.run import Run
-from benchmarks.record.schema import ACCURACY_COLUMNS, to_frame
+from benchmarks.record.schema import ACCURACY_COLUMNS
 from benchmarks.report.files import write
 from tests import synthetic
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.analysis.limits import closeness, means, sentences
-from benchmarks.record.schema import to_frame
+from benchmarks.record.frames import to_frame
 from benchmarks.report.files import write
 from benchmarks.report.sections import results
 from benchmarks.report.text import markdown

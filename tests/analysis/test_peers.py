@@ -10,7 +10,7 @@ import backends
 from backends.interface import Gap
 from benchmarks.analysis.peers import against_peers, mean_lead
 from benchmarks.plan import arguments as selection
-from benchmarks.record.schema import to_frame
+from benchmarks.record.frames import to_frame
 from benchmarks.report.text import markdown
 from tests import synthetic
 from tests.job import Job

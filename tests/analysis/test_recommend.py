@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from benchmarks.__main__ import main
 from benchmarks.analysis.recommend import Question, decision_table, recommend
+from benchmarks.record.frames import to_frame
 from benchmarks.record.run import Run
-from benchmarks.record.schema import ACCURACY_COLUMNS, to_frame
+from benchmarks.record.schema import ACCURACY_COLUMNS
 from benchmarks.report.files import write
 from tests import synthetic
 

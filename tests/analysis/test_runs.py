@@ -14,9 +14,9 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.analysis import runs
 from benchmarks.analysis.runs import CSV_COLUMNS, KEYS
+from benchmarks.record.frames import to_frame
 from benchmarks.record.journal import JOURNALS, write_journal_line
 from benchmarks.record.run import Run
-from benchmarks.record.schema import to_frame
 from benchmarks.report import views
 from benchmarks.report.pages import runs as runs_page
 from benchmarks.report.sections import runs as runs_tables

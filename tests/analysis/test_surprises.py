@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from benchmarks.analysis.surprises import surprises
-from benchmarks.record.schema import COST_COLUMNS, to_frame
+from benchmarks.record.frames import to_frame
+from benchmarks.record.schema import COST_COLUMNS
 from tests.synthetic import record
 
 LARGE = 1_000_000

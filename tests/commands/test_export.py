@@ -13,7 +13,8 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.analysis import peers, tables
 from benchmarks.record import saved
-from benchmarks.record.schema import COLUMNS, to_frame
+from benchmarks.record.frames import to_frame
+from benchmarks.record.schema import COLUMNS
 from benchmarks.report import pictures
 from benchmarks.report.palette import _PATHS, styles
 from benchmarks.report.text import latex

@@ -15,8 +15,9 @@ from rich.console import Console
 from benchmarks.judge import trust
 from benchmarks.judge.comparable import differences, nothing_in_common
 from benchmarks.judge.compare import compare
+from benchmarks.record.frames import to_frame
 from benchmarks.record.run import BURST_COLUMNS, Run
-from benchmarks.record.schema import CASE_KEYS, to_frame
+from benchmarks.record.schema import CASE_KEYS
 from benchmarks.report.text.comparison import Comparison, render, to_json, to_markdown
 from benchmarks.stats.effects import Criteria
 from tests.synthetic import failure, record

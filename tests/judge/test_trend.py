@@ -16,7 +16,7 @@ from rich.console import Console
 from benchmarks.commands import trend as command
 from benchmarks.judge import trend
 from benchmarks.record import history
-from benchmarks.record.schema import to_frame
+from benchmarks.record.frames import to_frame
 from benchmarks.report import palette
 from benchmarks.report.pages import trend as trend_page
 from benchmarks.report.text import trend as texts

@@ -15,8 +15,9 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
+from benchmarks.record.frames import to_frame
 from benchmarks.record.run import Run, read_accuracy
-from benchmarks.record.schema import ACCURACY_COLUMNS, COLUMNS, COST_COLUMNS, to_frame
+from benchmarks.record.schema import ACCURACY_COLUMNS, COLUMNS, COST_COLUMNS
 from benchmarks.report import palette
 from benchmarks.report.files import write, write_accuracy
 from benchmarks.report.pages import charts, report

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from benchmarks.analysis import tables
+from benchmarks.record.frames import to_frame
 from benchmarks.record.run import Run
-from benchmarks.record.schema import to_frame
 from benchmarks.report import views
 from benchmarks.report.sections import costs, heatmap, method
 from benchmarks.report.sections import results as shown

@@ -12,8 +12,9 @@ import pytest
 from rich.console import Console
 
 from backends.catalogue import OPS
+from benchmarks.record.frames import to_frame
 from benchmarks.record.run import Run
-from benchmarks.record.schema import ACCURACY_COLUMNS, to_frame
+from benchmarks.record.schema import ACCURACY_COLUMNS
 from benchmarks.report.terminal.glyphs import spelled
 from benchmarks.report.terminal.summary import MOST_LINES, open_console, render_summary
 from tests import synthetic
