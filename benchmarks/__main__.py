@@ -38,6 +38,8 @@ class Command(Protocol):
 
 def load(name: str) -> Command:
     """Import a command."""
+    import backends  # noqa: F401 - started in `backends/`, this takes the folder off the path: it has a `numpy/`
+
     return cast("Command", import_module(f"benchmarks.commands.{name}"))
 
 

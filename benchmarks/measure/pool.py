@@ -12,17 +12,19 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from multiprocessing import Pipe
+from pathlib import Path
 from time import perf_counter
 from typing import Any, Protocol
 
+import backends
 from backends.interface import BackendUnavailable
 from benchmarks.machine import memory
 from benchmarks.measure.sampling import Burst
 from benchmarks.measure.worker import Worker, answer
 from benchmarks.record.schema import Ending, WorkerFacts
 
-WORKER = (sys.executable, "-m", "benchmarks.measure.worker")
-"""The command that starts a worker process, up to its arguments."""
+WORKER = (sys.executable, "-P", "-m", "benchmarks.measure.worker")
+"""The command that starts a worker process, up to its arguments; the current folder is not on its path."""
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "NUMBA_NUM_THREADS",
@@ -249,12 +251,16 @@ class Pool:
 
 
 def worker_environment(threads: int) -> dict[str, str]:
-    """Return this process's environment with every library's thread count set.
+    """Return this process's environment with every library's thread count set, and a path to these backends.
 
-    BLAS gets one thread: no op here needs it, and its idle threads slow others' parallel kernels down.
+    BLAS gets one thread: no op here needs it, and its idle threads slow others' parallel kernels down. The folder
+    `backends/` itself is not on the path: the packages in it are named after the frameworks, and would hide them.
     """
     counts = dict.fromkeys(_THREAD_VARIABLES, str(threads)) | {"OPENBLAS_NUM_THREADS": "1"}
-    return {**os.environ, **counts}
+    found = [str(Path(folder).absolute().parent) for folder in backends.__path__]
+    given = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    kept = [entry for entry in given if Path(entry).resolve() != backends.OWN]
+    return {**os.environ, **counts, "PYTHONPATH": os.pathsep.join(dict.fromkeys([*found, *kept]))}
 
 
 def _unwrap(reply: tuple[str, Any]) -> Any:
