@@ -14,7 +14,7 @@ import pandas as pd
 
 from benchmarks.analysis.tables import backend_order, best, measured
 from benchmarks.quantities import listing, percent
-from benchmarks.record.schema import CASE
+from benchmarks.record.schema import CASE, POLICIES
 
 LARGE = 1_000_000
 """Elements from which on means are taken: what a call costs by itself is next to nothing there."""
@@ -60,7 +60,7 @@ def means(shares: pd.DataFrame) -> pd.DataFrame:
     One row per dtype, device, set of policies and backend: `share`, and `n_cases` that it is of. A backend that
     lacks more than half of the cases is left out, so that it does not take them from the others.
     """
-    keys = ["dtype", "device", "allocation", "cache", "timing"]
+    keys = ["dtype", "device", *POLICIES]
     names = [name for name in shares.columns if name not in {*CASE, *FACTS}]
     large = shares[shares["n_elements"] >= LARGE]
     found = []

@@ -14,7 +14,7 @@ from benchmarks.analysis import tables
 from benchmarks.analysis.errors import with_errors
 from benchmarks.quantities import count, listing, number, plural, seconds
 from benchmarks.record.run import Run
-from benchmarks.record.schema import DEFAULTS
+from benchmarks.record.schema import DEFAULTS, Policies
 from benchmarks.stats.ratios import INTERVAL, ratio_interval
 
 Row = Mapping[Hashable, Any]
@@ -24,7 +24,7 @@ _FACTS = ("op", "mode", "dtype", "device", "shape", *DEFAULTS)
 
 
 @dataclass(frozen=True)
-class Question:
+class Question(Policies):
     """What is asked for. Without a device, all compete; without `max_ulp`, the op's own budget holds.
 
     `transfer` adds bringing the inputs to the device and the output back, which is nothing on the host.
@@ -36,9 +36,6 @@ class Question:
     mode: str = "forward"
     device: str | None = None
     shape: str | None = None
-    allocation: str = DEFAULTS["allocation"]
-    cache: str = DEFAULTS["cache"]
-    timing: str = DEFAULTS["timing"]
     max_ulp: float | None = None
     transfer: bool = False
 
@@ -155,7 +152,7 @@ def decision_table(run: Run, *, max_ulp: float | None = None, transfer: bool = F
     keys = ["op", "mode", "dtype", *DEFAULTS]
     entries: list[dict[str, object]] = []
     for values, group in rows.groupby(keys, sort=False):
-        asked = dict(zip(keys, map(str, values), strict=True))
+        asked: dict[str, Any] = dict(zip(keys, map(str, values), strict=True))
         places = _by_place(group)
         for device in ("any", *map(str, group["device"].unique())):
             here = {place: rows for place, rows in places.items() if device in ("any", place[1])}

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.record.schema import CASE, MODES
+from benchmarks.record.schema import CASE, MODES, POLICIES
 from benchmarks.stats.ratios import INTERVAL, ratio_interval, records_ratio_interval
 
 BASELINE = "numpy"
@@ -58,7 +58,7 @@ def ordered(rows: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
         return column if known is None else column.map(known).astype("float64")
 
     # Shapes are text, so sizes come first.
-    keys = ["op", "mode", "dtype", "device", "n_elements", "shape", "allocation", "cache", "timing"]
+    keys = ["op", "mode", "dtype", "device", "n_elements", "shape", *POLICIES]
     return rows.sort_values(keys, key=rank, kind="stable", ignore_index=True)
 
 
@@ -174,7 +174,7 @@ def overall(records: pd.DataFrame, baseline: str = BASELINE) -> pd.DataFrame:
     cases, not the backends. A backend that lacks more than half of the cases is left out, so that it does not take
     them from the others.
     """
-    keys = ["dtype", "device", "allocation", "cache", "timing", "n_elements"]
+    keys = ["dtype", "device", *POLICIES, "n_elements"]
     found = []
     rated = rate(records, baseline, baseline_device="cpu")
     doubts = _wide(rated.assign(doubtful=rated["doubt"] != ""), records, "doubtful")

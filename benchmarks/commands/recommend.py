@@ -72,9 +72,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         mode=options.mode,
         device=options.device,
         shape=options.shape and label_of(options.shape),
-        allocation=options.allocation,
-        cache=options.cache,
-        timing=options.timing,
+        **{policy: getattr(options, policy) for policy in DEFAULTS},
         max_ulp=options.max_ulp,
         transfer=transfer,
     )

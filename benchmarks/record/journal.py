@@ -27,7 +27,7 @@ from benchmarks.machine.bandwidth import Bandwidth
 from benchmarks.quantities import listing
 from benchmarks.record.frames import to_frame
 from benchmarks.record.run import CURVE_COLUMNS, CURVE_ERROR_COLUMNS, ROUND_COLUMNS, Run, best_samples, burst_frame
-from benchmarks.record.schema import ACCURACY_COLUMNS, CASE_KEYS, COST_COLUMNS, SCHEMA
+from benchmarks.record.schema import ACCURACY_COLUMNS, COST_COLUMNS, SCHEMA, case_of
 
 JOURNALS = "runs/journals"
 """The folder of journals within the results."""
@@ -144,7 +144,7 @@ def _cases(by_type: Mapping[str, Sequence[Line]]) -> list[Line]:
 
 
 def _key(case: Line) -> tuple[object, ...]:
-    return tuple(case.get(name) for name in CASE_KEYS)
+    return tuple(case_of(case).values())
 
 
 def _cut_short(by_type: Mapping[str, Sequence[Line]]) -> Iterator[str]:
@@ -165,8 +165,7 @@ def _bandwidth(lines: Sequence[Line]) -> pd.DataFrame:
 
 def _rounds(cases: Sequence[Line]) -> pd.DataFrame:
     rows = [
-        {name: case.get(name) for name in CASE_KEYS}
-        | {"process": i, "burst": j, "round": k, "iterations": n, "seconds_per_call": seconds / n}
+        case_of(case) | {"process": i, "burst": j, "round": k, "iterations": n, "seconds_per_call": seconds / n}
         for case in cases
         if "every_round" in case
         for i, (bursts, n) in enumerate(zip(case["every_round"], case["every_iterations"], strict=True))

@@ -11,7 +11,7 @@ import pandas as pd
 
 from benchmarks.machine.roofline import BANDWIDTH
 from benchmarks.record.frames import to_frame
-from benchmarks.record.schema import ACCURACY_COLUMNS, CASE_KEYS, COLUMNS, COST_COLUMNS
+from benchmarks.record.schema import ACCURACY_COLUMNS, CASE_KEYS, COLUMNS, COST_COLUMNS, case_of
 
 ROUND_COLUMNS = (*CASE_KEYS, "process", "burst", "round", "iterations", "seconds_per_call")
 BURST_COLUMNS = (*CASE_KEYS, "process", "burst", "seconds_per_call")
@@ -62,7 +62,7 @@ class Run:
 def burst_frame(cases: Iterable[tuple[Mapping[str, Any], Sequence[Sequence[float]]]]) -> pd.DataFrame:
     """Return the bursts of cases (BURST_COLUMNS), each given with its medians, process by process."""
     rows = [
-        {key: case[key] for key in CASE_KEYS} | {"process": i, "burst": j, "seconds_per_call": seconds}
+        case_of(case) | {"process": i, "burst": j, "seconds_per_call": seconds}
         for case, processes in cases
         for i, medians in enumerate(processes)
         for j, seconds in enumerate(medians)

@@ -374,6 +374,14 @@ def _kinds(hint: Any) -> Iterator[Any]:
 
 _DTYPES = {str: "string", int: "Int64", float: "float64", bool: "boolean"}
 
+_BEFORE = {column.name: column.before for column in columns_of(Case)}
+
+
+def case_of(values: Mapping[str, object]) -> dict[str, object]:
+    """Return what tells a case apart (CASE_KEYS), of any record of it, however old."""
+    return {name: values.get(name, _BEFORE[name]) for name in CASE_KEYS}
+
+
 COLUMNS = columns_of(Record)
 COST_COLUMNS = columns_of(Cost)
 ACCURACY_COLUMNS = columns_of(Accuracy)

@@ -15,6 +15,7 @@ from benchmarks.analysis.limits import FACTS, LARGE, means, sentences
 from benchmarks.analysis.peers import mean_lead
 from benchmarks.analysis.policies import combinations, side_by_side
 from benchmarks.record import schema
+from benchmarks.record.schema import POLICIES
 from benchmarks.report.cells import Table
 
 
@@ -76,7 +77,7 @@ def _time(row: Mapping[Hashable, Any], label: str) -> str:
 def limits(shares: pd.DataFrame) -> str:
     """Return how close each backend comes to the limit, from `limits.closeness`: means, then a table."""
     names = [name for name in shares.columns if name not in {*schema.CASE, *FACTS}]
-    told = ["op", "mode", *tables.telling(shares, ("dtype", "device", "allocation", "cache", "timing", "shape"))]
+    told = ["op", "mode", *tables.telling(shares, ("dtype", "device", *POLICIES, "shape"))]
     rows = []
     for row in shares.to_dict("records"):
         ahead = "tie" if row["tie"] else quantities.times(row["ratio"])
@@ -104,7 +105,7 @@ def limits(shares: pd.DataFrame) -> str:
 
 def _mean_shares(shares: pd.DataFrame) -> list[str]:
     found = []
-    keys = ["dtype", "device", "allocation", "cache", "timing"]
+    keys = ["dtype", "device", *POLICIES]
     for case, group in means(shares).groupby(keys, sort=False):
         each = [f"{row['backend']} {quantities.percent(row['share'])}" for row in group.to_dict("records")]
         n_cases = quantities.plural(int(group["n_cases"].iloc[0]), "case")
@@ -122,7 +123,7 @@ _LIMITS_KEY = (
 
 def peers(table: pd.DataFrame) -> str:
     """Return the fastest backends beside the fastest peers, of `peers.against_peers`, as Markdown."""
-    told = ["op", "mode", *tables.telling(table, ("dtype", "device", "allocation", "cache", "timing", "shape"))]
+    told = ["op", "mode", *tables.telling(table, ("dtype", "device", *POLICIES, "shape"))]
     rows = []
     for row in table.to_dict("records"):
         timed = not pd.isna(row["ratio"])
@@ -207,7 +208,7 @@ def _table(
         return f"# {title}\n\nNo case was measured successfully.\n"
     cases = wide.index.to_frame(index=False)
     # What is the same in every row is said once, above the table.
-    fixed = [key for key in ("dtype", "device", "allocation", "cache", "timing") if len(cases[key].unique()) == 1]
+    fixed = [key for key in ("dtype", "device", *POLICIES) if len(cases[key].unique()) == 1]
     if (cases["shape"] == cases["n_elements"].astype(str)).all():
         cases = cases.drop(columns="shape")
     said = ", ".join(f"{key} {cases[key].iloc[0]}" for key in fixed if cases[key].iloc[0])
