@@ -13,9 +13,8 @@ from pytest_benchmark.session import PerformanceRegression
 import backends
 from benchmarks.machine import fingerprint
 from benchmarks.plan import arguments
-from benchmarks.plugin import suites
+from benchmarks.plugin import progress, suites
 from benchmarks.plugin.fixtures import HARNESS
-from benchmarks.plugin.progress import Progress
 from benchmarks.record import history
 from benchmarks.record import run as store
 from benchmarks.record.journal import load_run
@@ -26,11 +25,6 @@ from benchmarks.report.terminal.summary import open_console, render_summary
 
 REPORT = pytest.StashKey[tuple[Run, Path]]()
 """The finished run, and its report."""
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Show progress."""
-    config.pluginmanager.register(Progress(config), "activation-bench-progress")
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -53,6 +47,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if beside:
         config.hook.pytest_deselected(items=list(beside))
         items[:] = [item for item in items if item not in beside]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Show progress."""
+    progress.begin(session)
 
 
 def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:

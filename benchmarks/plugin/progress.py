@@ -1,7 +1,7 @@
-"""Progress: which group of tests runs, how far the run is, the time left, and what came out last.
+"""Progress: what runs now, how far the run is, the time left, and the last results.
 
-On a terminal a few lines that are redrawn (Rich); elsewhere, and in continuous integration, a plain line for each
-group when it ends: the cases that are compared with each other, or what one test function checks of an op.
+A group is the cases that are compared with each other, or what one test function checks of an op. In a terminal
+you see a few lines that are redrawn; in a log file, and in continuous integration, one plain line for each group.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
@@ -28,17 +28,14 @@ from benchmarks.report.terminal.glyphs import spelled
 from benchmarks.report.terminal.summary import open_console
 
 TYPICAL_S = 0.4
-"""Seconds of a typical timing case, until there are some to go by."""
+"""Seconds that a test of a suite is expected to take before one has run."""
 N_LAST = 3
-"""So many results stay in view."""
+"""The last 3 results stay in view."""
 BAR_WIDTH = 20
-"""Columns of the bar, where there is room."""
+"""Columns of the bar, if there is room."""
 
 Status = tuple[str, str, str | tuple[str, Mapping[str, bool]]]
 """A test's category, and the letter and the word that pytest prints."""
-
-_OUTCOMES = {"skipped": "unavailable"}
-"""What it means in these suites that a test ended so."""
 
 
 class Display(Protocol):
@@ -54,39 +51,33 @@ class Display(Protocol):
         """Leave the terminal to others."""
 
 
+def begin(session: pytest.Session) -> None:
+    """Show progress, unless other tests run too, or `-q` or `-v` asks for pytest's own output."""
+    config, items = session.config, session.items
+    quiet = config.option.verbose != 0 or config.option.collectonly
+    if items and not quiet and all(item.nodeid.startswith("benchmarks/") for item in items):
+        config.pluginmanager.register(Progress(config, items), "activation-bench-progress")
+
+
 class Progress:
-    """pytest plugin that shows the progress of the tests under `benchmarks/`; other tests keep pytest's own.
+    """pytest plugin that shows how far the suites are. It takes itself out when the tests are over."""
 
-    With `-q` there is pytest's own alone, and with `-v` its line for each test.
-    """
-
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, items: Sequence[pytest.Item]) -> None:
         self._config = config
-        self._quiet = config.option.verbose != 0 or config.option.collectonly
-        self._pace = Pace()
-        self._groups: dict[str, str] = {}
+        self._groups = {item.nodeid: _group(item) for item in items}
         self._results = Results()
-        self._display: Display | None = None
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Count what there is to do."""
-        ours = [item for item in session.items if _is_ours(item.nodeid)]
-        self._pace = Pace(Counter(_suite(item.nodeid) for item in ours))
-        if self._quiet or not ours or len(ours) < len(session.items):
-            return
-        self._groups = {item.nodeid: _group(item) for item in ours}
-        self._display = open_display(self._config, self._pace)
+        self._pace = Pace(Counter(_suite(item.nodeid) for item in items))
+        self._display = open_display(config, self._pace)
         # pytest would write the names of the files in between.
-        self._config.pluginmanager.getplugin("terminalreporter").showfspath = False
+        config.pluginmanager.getplugin("terminalreporter").showfspath = False
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Say what runs now, and what came out of the group before."""
-        if self._display:
-            if self._results.group != self._groups[nodeid]:
-                self._flush()
-                self._results = Results(self._groups[nodeid])
-            self._display.now(self._results.group)
+        group = self._groups[nodeid]
+        if self._results.group != group:
+            self._flush()
+            self._results = Results(group)
+        self._display.now(group)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -94,37 +85,35 @@ class Progress:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Keep what a test measured, or how it ended."""
         report = yield
-        # What is skipped in its set-up was not asked for, as by --benchmark-only.
-        if self._display and (report.when == "call" or report.failed):
+        # A test that is skipped in its set-up was not asked for, as with --benchmark-only.
+        if report.when == "call" or report.failed:
             self._results.add(item, report)
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count, and learn how long a test of this suite takes."""
-        if _is_ours(report.nodeid):
-            self._pace.learn(_suite(report.nodeid), report.duration, finished=report.when == "teardown")
+        self._pace.learn(_suite(report.nodeid), report.duration, finished=report.when == "teardown")
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_report_teststatus(self, report: pytest.TestReport) -> Generator[None, Status, Status]:
-        """Leave out the letters, where lines say more; the counts stay."""
-        status = yield
-        return (status[0], "", "") if self._display and _is_ours(report.nodeid) else status
+    def pytest_report_teststatus(self) -> Generator[None, Status, Status]:
+        """Leave out pytest's letters, where our lines say more; the counts stay."""
+        category, _, _ = yield
+        return category, "", ""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
-        """Say how the last group ended, and show the cursor again, also after an interruption."""
-        if self._display:
-            self._flush()
-            self._display.stop()
-            self._display = None
+        """Say how the last group ended and show the cursor again, also after an interruption."""
+        self._flush()
+        self._display.stop()
+        self._config.pluginmanager.unregister(self)
 
     def _flush(self) -> None:
-        if self._display and self._results.told:
+        if self._results.told:
             self._display.ended(str(self._results))
 
 
 def open_display(config: pytest.Config, pace: Pace) -> Display:
-    """Return lines that are redrawn where nothing else writes to a terminal, else plain ones."""
+    """Return lines that are redrawn, on a terminal to which nothing else writes; otherwise plain ones."""
     console = open_console(colour=config.get_terminal_writer().hasmarkup)
     alone = config.option.capture != "no" and not config.option.usepdb
     live = sys.stdout.isatty() and not console.is_dumb_terminal and not on_ci(os.environ)
@@ -132,13 +121,13 @@ def open_display(config: pytest.Config, pace: Pace) -> Display:
 
 
 def on_ci(environment: Mapping[str, str]) -> bool:
-    """Tell whether this is continuous integration, whose logs keep what a terminal would overwrite."""
+    """Tell whether this is continuous integration: its logs keep what a terminal would overwrite."""
     return environment.get("CI", "").lower() not in ("", "0", "false")
 
 
 @dataclass
 class Results:
-    """What came out of a group so far: times by backend, and how many tests ended in which way."""
+    """What came out of a group so far: the times by backend, and the backends of other tests by how they ended."""
 
     group: str = ""
     times_s: dict[str, float] = field(default_factory=dict)
@@ -150,7 +139,7 @@ class Results:
         return bool(self.times_s or self.outcomes)
 
     def add(self, item: pytest.Item, report: pytest.TestReport) -> None:
-        """Add a test's time, where it measured one, else its outcome."""
+        """Add a test's time, or how it ended if it measured none."""
         params = params_of(item)
         device = params.get("device", "cpu")
         member = params.get("backend", "") + (f" on {device}" if device != "cpu" else "")
@@ -159,8 +148,8 @@ class Results:
         if median_s:
             self.times_s[member] = median_s
         else:
-            outcome = "xfailed" if hasattr(report, "wasxfail") else report.outcome
-            self.outcomes[_OUTCOMES.get(outcome, outcome)].append(member)
+            outcome = "unavailable" if report.skipped else report.outcome
+            self.outcomes["xfailed" if hasattr(report, "wasxfail") else outcome].append(member)
 
     def __str__(self) -> str:
         ranked = sorted(self.times_s, key=lambda name: self.times_s[name])
@@ -173,7 +162,7 @@ class Results:
 
 
 class PlainLines:
-    """A line for each group: nothing is redrawn, so that logs stay readable."""
+    """A line for each group. Nothing is redrawn, so that logs stay readable."""
 
     def __init__(self, console: Console, pace: Pace) -> None:
         self._stream, self._encoding, self._pace = console.file, console.encoding, pace
@@ -188,14 +177,14 @@ class PlainLines:
         print(spelled(about + line, self._encoding), file=self._stream, flush=True)
 
     def stop(self) -> None:
-        """Nothing is to be undone."""
+        """Leave the lines as they are."""
 
 
 class LiveLines:
-    """A bar with the time spent and left, the group that runs, and the last results, redrawn in place.
+    """The last results, the group that runs, and a bar with the time spent and left, redrawn in place.
 
-    They are drawn between tests only, never from a thread: pytest captures output while a test runs, and a thread
-    would take time from the kernels. They are gone in the end.
+    They are drawn between tests, never from a thread: pytest captures output while a test runs, and a thread would
+    take time from the kernels. In the end they disappear.
     """
 
     def __init__(self, console: Console, pace: Pace) -> None:
@@ -220,7 +209,7 @@ class LiveLines:
         self._live.stop()
 
     def _bar(self) -> Table:
-        """Return how far the run is, in figures and as a bar of what room they leave."""
+        """Return how far the run is, in figures and as a bar in the room that they leave."""
         pace = self._pace
         figures = f" {pace.done}/{pace.total}  {pace.elapsed()} elapsed, {pace.left()} left"
         width = max(1, min(BAR_WIDTH, self._console.width - len(figures)))
@@ -233,11 +222,14 @@ class LiveLines:
 
 
 class Pace:
-    """How many tests are done, and how long the others will take: each suite has a pace of its own."""
+    """How many tests are done, and how long the others will take. Each suite has its own pace.
 
-    def __init__(self, counts: Mapping[str, int] | None = None) -> None:
+    `counts` is the number of tests by suite.
+    """
+
+    def __init__(self, counts: Mapping[str, int]) -> None:
         self._begun = time.monotonic()
-        self._counts = dict(counts or {})
+        self._counts = counts
         self._done: Counter[str] = Counter()
         self._spent_s: defaultdict[str, float] = defaultdict(float)
 
@@ -261,7 +253,7 @@ class Pace:
         return timedelta(seconds=round(time.monotonic() - self._begun))
 
     def left(self) -> timedelta:
-        """Return the time left; a suite that has not begun is taken to be as slow as a typical one."""
+        """Return the time left, if each suite goes on at its pace."""
         seconds = 0.0
         for suite, count in self._counts.items():
             done = self._done[suite]
@@ -270,7 +262,7 @@ class Pace:
 
 
 def _group(item: pytest.Item) -> str:
-    """Return the name of what the item is a part of: cases that are compared, or a function's tests of an op."""
+    """Return the name of a test's group: that of the cases compared with it, or the op and what is checked."""
     if case := case_of(item):
         return case.group
     function = getattr(item, "originalname", item.name).removeprefix("test_").replace("_", " ")
@@ -279,7 +271,3 @@ def _group(item: pytest.Item) -> str:
 
 def _suite(nodeid: str) -> str:
     return nodeid.partition("::")[0]
-
-
-def _is_ours(nodeid: str) -> bool:
-    return nodeid.startswith("benchmarks/")

@@ -17,7 +17,7 @@ from benchmarks.plugin.progress import (
     LiveLines,
     Pace,
     PlainLines,
-    Progress,
+    begin,
     on_ci,
     open_display,
 )
@@ -35,7 +35,7 @@ def test_each_suite_has_its_own_pace():
 
 
 def test_nothing_to_do_takes_no_time():
-    assert Pace().left() == timedelta(0)
+    assert Pace({}).left() == timedelta(0)
 
 
 class Terminal(io.StringIO):
@@ -45,10 +45,11 @@ class Terminal(io.StringIO):
 
 def config(**options):
     option = {"verbose": 0, "collectonly": False, "capture": "fd", "usepdb": False, **options}
-    reporter = SimpleNamespace(showfspath=True)
+    manager = pytest.PytestPluginManager()
+    manager.register(SimpleNamespace(showfspath=True), "terminalreporter")
     return SimpleNamespace(
         option=SimpleNamespace(**option),
-        pluginmanager=SimpleNamespace(getplugin=lambda name: reporter),
+        pluginmanager=manager,
         get_terminal_writer=lambda: SimpleNamespace(hasmarkup=False),
     )
 
@@ -69,13 +70,16 @@ def case(backend, device="cpu", median_s=None, size=1000):
 
 
 def report(item, outcome="passed", when="call"):
-    flags = {"passed": outcome == "passed", "failed": outcome == "failed"}
+    flags = {flag: outcome == flag for flag in ("passed", "failed", "skipped")}
     return SimpleNamespace(nodeid=item.nodeid, when=when, outcome=outcome, duration=1.0, **flags)
 
 
-def run(progress, tests):
-    """Take a plugin through tests as pytest would; `tests` are items with their reports."""
-    progress.pytest_collection_finish(SimpleNamespace(items=[item for item, _ in tests]))
+def run(config, tests):
+    """Take progress through tests as pytest would; `tests` are items with their reports."""
+    begin(SimpleNamespace(config=config, items=[item for item, _ in tests]))
+    progress = config.pluginmanager.getplugin("activation-bench-progress")
+    if progress is None:
+        return
     for item, told in tests:
         progress.pytest_runtest_logstart(item.nodeid)
         for each in (told, report(item, when="teardown")):
@@ -85,6 +89,7 @@ def run(progress, tests):
                 hook.send(each)
             progress.pytest_runtest_logreport(each)
     progress.pytest_sessionfinish()
+    assert not config.pluginmanager.hasplugin("activation-bench-progress"), "pytest's own summary has its words"
 
 
 def measured():
@@ -98,7 +103,7 @@ def measured():
 def test_a_group_is_a_line_with_the_fastest_first(monkeypatch):
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stdout", stream)
-    run(Progress(config()), measured())
+    run(config(), measured())
     first, second = stream.getvalue().splitlines()
     told = "torch 1.00 µs, numpy 3.00 µs, 1 failed (torch on cuda), 1 unavailable (jax)"
     assert first == f"4/5  0:00:00, about 0:00:02 left  relu-forward-float32-1000: {told}"
@@ -110,7 +115,7 @@ def test_lines_are_redrawn_on_a_terminal_and_gone_in_the_end(monkeypatch):
     monkeypatch.setattr(sys, "stdout", stream)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("CI", raising=False)
-    run(Progress(config()), measured())
+    run(config(), measured())
     text = stream.getvalue()
     assert "> relu-forward-float32-1000000" in text
     assert re.search(r" 4/5  0:00:00 elapsed, 0:00:02 left", text)
@@ -132,14 +137,14 @@ def test_logs_and_shared_terminals_get_plain_lines(stream, environment, options,
     for name, value in {"CI": "", "TERM": "xterm", **environment}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "stdout", stream())
-    assert isinstance(open_display(config(**options), Pace()), PlainLines)
+    assert isinstance(open_display(config(**options), Pace({})), PlainLines)
 
 
 @pytest.mark.parametrize("options", [{"verbose": -1}, {"verbose": 1}, {"collectonly": True}])
 def test_quiet_and_verbose_runs_have_pytest_s_own_output_alone(options, monkeypatch):
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stdout", stream)
-    run(Progress(config(**options)), measured())
+    run(config(**options), measured())
     assert not stream.getvalue()
 
 
@@ -147,13 +152,13 @@ def test_other_tests_keep_pytest_s_own(monkeypatch):
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stdout", stream)
     other = SimpleNamespace(nodeid="tests/test_x.py::test_y")
-    run(Progress(config()), [*measured(), (other, report(other))])
+    run(config(), [*measured(), (other, report(other))])
     assert not stream.getvalue()
 
 
 def test_a_stream_without_the_signs_gets_others():
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
-    PlainLines(Console(file=stream), Pace()).ended("relu: numpy 1.20 µs")
+    PlainLines(Console(file=stream), Pace({})).ended("relu: numpy 1.20 µs")
     live = LiveLines(Console(file=stream, force_terminal=True, width=40), Pace({"a": 3}))
     for i in range(N_LAST + 1):
         live.ended(f"relu {i}: numpy 1.20 µs")
