@@ -1,8 +1,9 @@
 """`python -m benchmarks ab BASE HEAD`: measure two revisions, or two environments, against each other.
 
-BASE and HEAD are git revisions, or folders that hold `backends/` (such as `.`, the checkout as it is). Each case
-is compared in short alternating bursts, in new processes at every sitting, until it is decided or the time is used
-up. Exit status: 0 nothing is slower, 1 something is (or now fails), 2 nothing could be judged.
+BASE and HEAD are git revisions, or folders that contain `backends/`, such as `.` for the files as they are now.
+The two are measured in short alternating bursts. Each sitting starts new processes; a case needs no more of them
+once it is decided. Exit status: 0 nothing is slower, 1 something is slower or fails now, 2 nothing could be
+judged.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from benchmarks.stats.effects import Criteria
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     for side in ("base", "head"):
-        parser.add_argument(side, metavar=side.upper(), help="a git revision, or a folder that holds backends/")
+        parser.add_argument(side, metavar=side.upper(), help="a git revision, or a folder that contains backends/")
     for side in ("base", "head"):
         parser.add_argument(
             f"--{side}-python",
@@ -47,9 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=arguments.seconds,
         default=600.0,
         metavar="TIME",
-        help="end after this, such as 90s or 5min, decided or not (10min)",
+        help="stop after this time, such as 90s or 5min, even if cases are undecided (10min)",
     )
-    parser.add_argument("--order-seed", type=arguments.seed, metavar="SEED", help="seed of all orders (a new one)")
+    parser.add_argument(
+        "--order-seed", type=arguments.seed, metavar="SEED", help="seed of all orders (default: a new one)"
+    )
     parser.add_argument("--results", type=Path, default=Path("results"), help="the results folder (results/)")
     parser.add_argument("--output", type=Path, help="where to write (default: a new folder in RESULTS/ab)")
 
@@ -94,14 +97,14 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 
 def _left(found: pd.DataFrame) -> Iterator[str]:
-    """Yield what more time could have done."""
+    """Yield how many cases more time could have decided."""
     n = len(sittings.undecided(found))
     if n:
         yield f"{plural(n, 'case')} undecided when it ended: a longer --time-budget could decide more."
 
 
 def _differences(base: Side, head: Side) -> Iterator[str]:
-    """Yield how the environments of the two sides differ, or should."""
+    """Yield how the environments of the two sides differ, and where they should differ but do not."""
     found = [sides.versions(side.python, fingerprint.PACKAGES) for side in (base, head)]
     for name in fingerprint.PACKAGES:
         old, new = (versions.get(name, "not installed") for versions in found)
@@ -112,14 +115,14 @@ def _differences(base: Side, head: Side) -> Iterator[str]:
         for name in sides.DEPENDENCIES:
             if old_files.get(name) != new_files.get(name):
                 yield (
-                    f"{name} differs between the sides, and both were measured in one environment; "
-                    "--base-python and --head-python give each its own."
+                    f"{name} differs between base and head, but both were measured in one environment; "
+                    "give each its own with --base-python and --head-python."
                 )
 
 
 @contextmanager
 def _termination_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM, which ends a cancelled CI job, end the measurement like Ctrl-C: with a report."""
+    """Let SIGTERM, which ends a cancelled CI job, stop the measurement as Ctrl-C does: with a report."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt

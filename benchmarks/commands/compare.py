@@ -1,7 +1,7 @@
 """`python -m benchmarks compare BASE HEAD`: what changed between two saved runs.
 
-BASE and HEAD are names given with --benchmark-save, numbers that pytest-benchmark gave, or files. Exit status: 0
-nothing is slower, 1 something is (or now fails), 2 the runs cannot be compared, or nothing could be judged.
+BASE and HEAD are saved names (--benchmark-save), numbers such as 0001, or files. Exit status: 0 nothing is
+slower, 1 something is slower or fails now, 2 the runs cannot be compared or nothing could be judged.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--across-machines",
         action="store_true",
-        help="compare fractions of each machine's own bandwidth, where machines or settings differ",
+        help="for different machines or settings: compare fractions of each machine's own bandwidth",
     )
     parser.add_argument("--format", choices=("table", *TEXTS), default="table", help="what to print (table)")
     parser.add_argument("--results", type=Path, default=Path("results"), help="the results folder (results/)")
-    parser.add_argument("--output", type=Path, help="a folder to write comparison.md and comparison.json to")
+    parser.add_argument("--output", type=Path, help="a folder for comparison.md and comparison.json")
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
@@ -44,8 +44,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
     cases, notes = compare(base, head, criteria, shares=options.across_machines)
     if options.across_machines:
         notes = [
-            "Compared are fractions of each machine's own bandwidth, not times.",
-            "A kernel bound by computing looks slower on a machine whose memory is faster.",
+            "These are fractions of each machine's own bandwidth, not times.",
+            "A kernel that is limited by computing looks slower on a machine with faster memory.",
             *(f"Differs: {text}." for text in differences(base, head)),
             *notes,
         ]
@@ -68,7 +68,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 
 def _require_baseline(name: str, base: Run) -> None:
-    """Raise ValueError for a run that must not be a baseline."""
+    """Raise ValueError for a run that must not be the base."""
     if base.regression:
         raise ValueError(f"{name}: failed a comparison itself, and is no baseline: {base.regression}")
     if not base.complete:
@@ -76,7 +76,7 @@ def _require_baseline(name: str, base: Run) -> None:
 
 
 def _require_comparable(base: Run, head: Run, *, across_machines: bool) -> None:
-    """Raise ValueError with what differs between runs that must not be compared."""
+    """Raise ValueError for runs that must not be compared, with what differs."""
     found = nothing_in_common(base.records, head.records)
     if not across_machines:
         found = found or differences(base, head)

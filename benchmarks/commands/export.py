@@ -1,8 +1,8 @@
 """`python -m benchmarks export [RUN] --format FORMAT ...`: tables and pictures, for papers and pull requests.
 
-RUN is a name given with --benchmark-save, a number that pytest-benchmark gave, or a file; by default the last run.
-Options narrow it down before anything is computed: speed-ups over the baseline need the baseline among the rest.
-Exit status: 0, or 2 where nothing is left, or where pictures are asked for and matplotlib is not installed.
+RUN is a saved name (--benchmark-save), a number such as 0001, or a file; by default the last run. Options choose
+among its cases before anything is computed, so speed-ups over NumPy need NumPy among them. Exit status: 0, or 2
+if no case is left, or if you ask for pictures without matplotlib.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 
 def _looks(measured: Run) -> dict[str, Style]:
-    """Return the style of each backend as marked, by all that the run has, as in its report."""
+    """Return the style of each backend, by its marked name: the same as in the run's report."""
     names = tables.backend_order(pd.concat([measured.records[["backend"]], measured.accuracy[["backend"]]]))
     marked = dict(zip(measured.records["backend"], peers.marked(measured.records)["backend"], strict=True))
     return {marked.get(name, name): style for name, style in styles(names).items()}
@@ -119,7 +119,7 @@ def _parquet_bytes(frame: pd.DataFrame) -> bytes:
 
 
 def _frames(records: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return the tables as numbers, with every record among them."""
+    """Return the tables as numbers, and all records."""
     frames = {"records": records, "medians": tables.medians(records).reset_index()}
     if _has_baseline(records):
         frames["speedups"] = tables.speedups(records, baseline_device="cpu").reset_index()

@@ -1,8 +1,8 @@
 """`python -m benchmarks leads RUN ...`: how far our Numba kernels are ahead of the fastest accurate alternative.
 
 RUN is a saved name or a file such as records.csv, of a run that checked accuracy. A Markdown table shows for each
-function the alternative's time over ours, at each size. Alternatives that err by more than a function's budget are
-named, but not what we are compared with.
+function the alternative's time over ours, at each size. Alternatives that err by more than a function's budget
+are named, but we are not compared with them.
 """
 
 from __future__ import annotations

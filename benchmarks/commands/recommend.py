@@ -1,9 +1,9 @@
 """`python -m benchmarks recommend --op gelu --size 1e6`: which backend to use, by how much, and how sure that is.
 
-The fastest that is accurate enough, wherever the input is finite and the exact result normal: within the op's
-budget, or `--max-ulp`. Answers come from a run: the last one (results/latest/), or `--run`. `--table` answers for
-all that the run measured, as JSON that a program loads.
-Exit status: 0 answered, 2 the run cannot answer.
+It names the fastest backend whose largest error is within the function's budget, or within `--max-ulp`; infinite,
+NaN and subnormal values are not counted. The answer comes from the last run (results/latest/), or from `--run`.
+`--table` answers for everything that the run measured, as JSON for a program. Exit status: 0 answered, 2 the run
+cannot answer.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ from benchmarks.record.shapes import label_of
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("--op", type=arguments.op_name, help="the op, by any of its names")
+    parser.add_argument("--op", type=arguments.op_name, help="the function, by any of its names")
     parser.add_argument("--size", type=arguments.size, help="number of elements of the first input, such as 1e6")
-    parser.add_argument("--shape", type=arguments.shape, help="or its whole shape, such as 1024x32000")
+    parser.add_argument("--shape", type=arguments.shape, help="the whole shape instead, such as 1024x32000")
     for name, choices, usual in (
         ("dtype", DTYPES, Question.dtype),
         ("mode", MODES, Question.mode),
         *((policy, choices, DEFAULTS[policy]) for policy, choices in CHOICES.items()),
     ):
         parser.add_argument(f"--{name}", choices=choices, default=usual, help=f"({usual})")
-    parser.add_argument("--device", choices=DEVICES, help="the device (the faster of all that were measured)")
+    parser.add_argument("--device", choices=DEVICES, help="the device (default: the fastest that was measured)")
     parser.add_argument(
         "--max-ulp",
         type=arguments.ulp,
         metavar="ULP",
-        help="the largest error allowed (the op's budget); inf: any",
+        help="the largest error allowed, or inf for any (the function's budget)",
     )
     parser.add_argument(
         "--transfer",
         choices=("included", "excluded"),
         default="excluded",
-        help="whether inputs start on the host and the output is wanted there (excluded)",
+        help="whether to add the time from the host to the device and back (excluded)",
     )
     parser.add_argument("--run", metavar="RUN", help="a saved name, a number, or a file (the last run)")
     parser.add_argument("--json", action="store_true", help="print the answer as JSON")
     parser.add_argument(
-        "--table", action="store_true", help="print, as JSON, what to use for all that was measured"
+        "--table", action="store_true", help="print what to use for everything that was measured, as JSON"
     )
     parser.add_argument("--results", type=Path, default=Path("results"), help="the results folder (results/)")
 
@@ -85,7 +85,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 
 def _size(size: int | None, shape: tuple[int, ...] | None) -> int:
-    """Return the number of elements asked for, by either option."""
+    """Return the number of elements that either option asks for."""
     found = size if shape is None else math.prod(shape)
     if found is None:
         raise ValueError("--size: must be given, or --shape, unless --table is")

@@ -1,8 +1,8 @@
 """`python -m benchmarks report`: the report of a run that is over, or of several runs side by side.
 
-A RUN is a name given with --benchmark-save, a number that pytest-benchmark gave, or a file: a journal, a saved
-.json, a report's records.csv. One run, finished or cut short, gets the report that it would have had at its end.
-With several, machines or versions stand side by side: the first is what the others are compared with.
+A RUN is a saved name (--benchmark-save), a number such as 0001, or a file: a journal, a saved .json or a
+records.csv. One run, finished or cut short, gets its usual report. Several runs, of different machines or
+versions, are shown side by side, and the others are compared with the first.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output",
         type=Path,
-        help="where to write (default: latest/ in the results folder; of several runs, that folder itself)",
+        help="where to write (default: latest/ in the results folder; for several runs, the results folder)",
     )
 
 

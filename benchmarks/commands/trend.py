@@ -1,7 +1,7 @@
-"""`python -m benchmarks trend`: show a metric of every case over the saved runs, and where it changed.
+"""`python -m benchmarks trend`: show how a metric of every case changed over the saved runs.
 
-Every run saved with `--benchmark-save` is in the history. Changes come with the commits between which they lie.
-Exit status: 0 whatever is found (this is no gate), 2 where there is nothing to show.
+The history holds every run saved with `--benchmark-save`. A change is named with the last commit before and the
+first after it. Exit status: 0 whatever is found (use `compare` or `ab` as gates), 2 if there is nothing to show.
 """
 
 from __future__ import annotations
@@ -27,9 +27,7 @@ from benchmarks.report.text.trend import render, to_json, to_markdown
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     arguments.add_filters(parser.add_argument)
-    arguments.add_filter(
-        parser.add_argument, "machine", "only these machines: how their ids begin; may be repeated"
-    )
+    arguments.add_filter(parser.add_argument, "machine", "only machines whose id begins so; may be repeated")
     parser.add_argument(
         "--metric", default="median_s", choices=tuple(trend.METRICS), help="what to show (median_s)"
     )
@@ -48,7 +46,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         only["machine_id"] = _machines(records, options.machine)
     found = trend.trends(records, options.metric, threshold=options.threshold, only=only)
     if not found:
-        raise ValueError(f"history: no saved run has measured {options.metric} of what was asked for")
+        raise ValueError(f"history: no saved run measured {options.metric} of what you asked for")
     if options.changed:
         found = [series for series in found if series.changes]
     if not found:

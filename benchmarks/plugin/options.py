@@ -16,7 +16,7 @@ from pytest_benchmark.utils import get_commit_info
 from benchmarks.plan import arguments
 
 UNNAMED = True
-"""Value of `--benchmark-save` without a name. No string, which argparse would check as if it were typed."""
+"""Stands for `--benchmark-save` without a name. Not a string: argparse would parse that as if you had typed it."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=arguments.positive,
         default=1,
         metavar="N",
-        help="measure every case in N worker processes, so that intervals cover how they differ (1)",
+        help="measure each case in N processes, so that its interval covers how processes differ (1)",
     )
     group.addoption(
         "--order-seed",
@@ -45,12 +45,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--keep-rounds",
         action="store_true",
-        help="keep every round, as rounds.csv beside the report",
+        help="write every round to rounds.csv, beside the report",
     )
     group.addoption(
         "--in-process",
         action="store_true",
-        help="run everything in this process, for debuggers and profilers; timings then disturb each other",
+        help="run everything in this process, for debuggers and profilers; backends then disturb each other",
     )
     group.addoption(
         "--results",
@@ -84,19 +84,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _refuse_contradictions(option: argparse.Namespace) -> None:
-    """Raise pytest.UsageError for options that cannot be kept together, or not here."""
+    """Raise pytest.UsageError for options that contradict each other, or that cannot work here."""
     if option.in_process and option.processes > 1:
         raise pytest.UsageError(f"--processes: must be 1 with --in-process; got {option.processes}")
     if option.benchmark_cprofile:
         raise pytest.UsageError(
-            "--benchmark-cprofile: kernels run in other processes; use a profiler and --in-process"
+            "--benchmark-cprofile: kernels run in other processes; use a profiler with --in-process instead"
         )
     if reason := arguments.contradiction(option):
         raise pytest.UsageError(reason)
 
 
 def default_name() -> str:
-    """Return a name for a run: the git commit, or the date outside a repository."""
+    """Return a name for a run: the git commit, or outside a repository the date."""
     commit = get_commit_info()
     identifier = str(commit.get("id") or "")
     if re.fullmatch(r"[0-9a-f]{7,}", identifier):
@@ -105,6 +105,6 @@ def default_name() -> str:
 
 
 def _extend_pytest_benchmark(parser: pytest.Parser) -> None:
-    # pytest has no public way to change another plugin's option: the attributes are those given to argparse.
+    # pytest has no public way to change another plugin's option. These attributes are what argparse is given.
     options = {name: option for option in parser.getgroup("benchmark").options for name in option.names()}
     options["--benchmark-save"].attrs().update(nargs="?", const=UNNAMED)

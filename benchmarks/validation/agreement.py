@@ -1,4 +1,4 @@
-"""Agreement: our medians beside those of `timeit` and `torch.utils.benchmark`, in turn, in the same process."""
+"""Agreement: our medians beside those of `timeit` and `torch.utils.benchmark`, taken in turn in one process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Clock = Callable[[int], float]
 
 
 def table(seed: int) -> pd.DataFrame:
-    """Return a row per kernel and per busy wait: our median, and the others' medians over ours."""
+    """Return our median of each kernel with the others' medians over ours, and what each busy wait adds."""
     order = random.Random(seed)
     rows = [_row(name, kernels.kernel(name), order) for name in kernels.NAMES]
     return pd.DataFrame([*rows, *(_wait_row(seconds, order) for seconds in WAITS_S)])
@@ -41,7 +41,7 @@ def _row(name: str, run: Callable[[], Any], order: random.Random) -> dict[str, s
 
 
 def _wait_row(seconds: float, order: random.Random) -> dict[str, str]:
-    """Return what a busy wait adds to a kernel, over what it is known to be."""
+    """Return how much time a busy wait of a known length adds to a kernel."""
     run = kernels.kernel("tanh-1000")
     lanes: list[Lane] = [kernels.lane(kernels.ours(call)) for call in (run, kernels.waiting(run, seconds))]
     take_turns(lanes, order)

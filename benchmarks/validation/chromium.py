@@ -1,4 +1,4 @@
-"""The Chromium that this machine has, headless: how our pages look and behave is seen in nothing less."""
+"""This machine's Chromium, without a window: shows how our pages look and behave."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-"""What Debian and others call it, the first one found is taken; playwright's own browsers are never downloaded."""
+"""What systems call it; the first that is found is used. Playwright's own browsers are never downloaded."""
 
 
 def missing() -> str | None:
@@ -26,7 +26,7 @@ def missing() -> str | None:
 
 @contextmanager
 def launch() -> Iterator[Browser]:
-    """Yield a new browser, which is closed afterwards. Raises FileNotFoundError where there is none."""
+    """Yield a new browser, which is closed afterwards. Raises FileNotFoundError if there is none."""
     if reason := missing():
         raise FileNotFoundError(reason)
     from playwright.sync_api import sync_playwright

@@ -1,4 +1,4 @@
-"""Coverage: the same code against itself, and how often the interval of the ratio holds 1."""
+"""Coverage: how often the interval of the ratio contains 1 when the same code is measured against itself."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from benchmarks.stats.ratios import ratio_interval
 from benchmarks.validation.load import bursty_load
 
 RULE = Rule(precision=0.02, confidence=0.95, min_bursts=7, max_s=0.25)
-"""The timing suite's."""
+"""When the timing suite stops."""
 PLACES = ("numpy", "numba-parallel", "jax", "torch")
 CASES = (("relu", 1_024), ("sigmoid", 32_768), ("tanh", 262_144), ("relu", 1_048_576))
 
 
 def table(n_trials: int, threads: int, seed: int) -> pd.DataFrame:
-    """Return how often intervals held 1, in `n_trials` of each case and backend, quiet and under load."""
+    """Return how often intervals contain 1, in `n_trials` of each case and backend, quiet and under load."""
     rows = []
     for load, context in (("quiet", nullcontext), ("bursty load on one core", bursty_load)):
         for processes in (1, 3):
@@ -50,7 +50,7 @@ def _trials(n_trials: int, threads: int, processes: int, seed: int) -> list[bool
 
 
 def _pair_agrees(pool: Pool, case: Case, processes: int, order: random.Random) -> bool:
-    """Measure a case twice at once: in the same process, or in as many for each side."""
+    """Measure a case twice at once: in one process, or in `processes` for each side."""
     sides = [[0], [0]] if processes == 1 else [list(range(processes)), list(range(processes, 2 * processes))]
     for process in {p for side in sides for p in side}:
         pool.call(case.backend, case.device, "prepare", case, process=process)

@@ -1,8 +1,8 @@
-"""Efficiency: how reproducible a median each tool gets, for the time it takes, on the same kernels.
+"""Efficiency: how reproducible a tool's medians are, for the time that it takes.
 
-Each tool measures the kernels several times, in turn with the others, as it does by default. What counts is how
-far its medians scatter from one time to the next, and how long it took: the variance times the seconds is the cost
-of precision, whichever of the two a tool spends.
+Each tool measures the same kernels several times, with its default settings, in turn with the others. We note how
+far its medians scatter from one time to the next, and how long it takes. The variance times the seconds is the
+cost of precision: a tool can spend more of one to get less of the other.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Medians = Mapping[str, float]
 
 
 def table(n_repeats: int, n_pyperf: int) -> pd.DataFrame:
-    """Return a row per tool: seconds a kernel, scatter of its medians, and the cost of precision over ours."""
+    """Return the seconds per kernel, the scatter of the medians and the cost of precision of each tool."""
     found: dict[str, list[tuple[float, Medians]]] = {tool: [] for tool in TOOLS}
     for i in range(n_repeats):
         for tool, measure in TOOLS.items():
@@ -48,7 +48,7 @@ def table(n_repeats: int, n_pyperf: int) -> pd.DataFrame:
 
 
 def _row(results: list[tuple[float, Medians]]) -> tuple[float, float]:
-    """Return the seconds a kernel, and the scatter: standard deviation of logarithms, its median over kernels."""
+    """Return the seconds per kernel, and the scatter: the median over kernels of the logarithms' deviation."""
     logs = pd.DataFrame([medians for _, medians in results]).map(np.log)
     seconds = float(np.mean([total for total, _ in results])) / len(kernels.NAMES)
     return seconds, float(logs.std(ddof=1).median())

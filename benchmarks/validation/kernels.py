@@ -1,4 +1,4 @@
-"""Ten kernels from a tenth of a microsecond to a tenth of a second: what the measurement is validated on."""
+"""Ten kernels that take from 0.1 µs to 0.1 s a call, on which the measurement is validated."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from benchmarks.measure.sampling import Lane, Rule, open_lane, take_turns
 from benchmarks.plan import inputs
 
 RULE = Rule(precision=0.02, confidence=0.95, min_bursts=7, max_s=0.5)
-"""When to stop, as in the timing suite, with twice its time: the slowest kernel takes 0.1 s a call."""
+"""As in the timing suite, with twice the time, since the slowest kernel takes 0.1 s a call."""
 
 _SIZES = {
     "relu-1": ("relu", 1),
@@ -36,7 +36,7 @@ NAMES = ("fsum-6", "add-1", *_SIZES)
 def kernel(name: str) -> Callable[[], Any]:
     """Return a kernel: a call without arguments that allocates nothing large.
 
-    Two are Python's and NumPy's own, the others activations of the NumPy backend with their output reused.
+    Two are functions of Python and NumPy; the others are activations of the NumPy backend that reuse their output.
     """
     if name == "fsum-6":
         return partial(math.fsum, (0.1,) * 6)
@@ -49,7 +49,7 @@ def kernel(name: str) -> Callable[[], Any]:
 
 
 def waiting(run: Callable[[], Any], seconds: float) -> Callable[[], Any]:
-    """Return `run` followed by a busy wait of `seconds`, by the clock that also times it."""
+    """Return `run` followed by a busy wait of `seconds`, measured by the clock that also times it."""
     clock = time.perf_counter
 
     def wait() -> Any:
@@ -63,7 +63,7 @@ def waiting(run: Callable[[], Any], seconds: float) -> Callable[[], Any]:
 
 
 def lane(clock: Callable[[int], float]) -> Lane:
-    """Return a calibrated and warmed-up lane; `clock(iterations)` returns the seconds of as many calls."""
+    """Return a calibrated and warmed-up lane; `clock(iterations)` returns the seconds that so many calls take."""
 
     def burst(iterations: int, n_rounds: int) -> list[float]:
         return [clock(iterations) for _ in range(n_rounds)]
@@ -72,17 +72,17 @@ def lane(clock: Callable[[int], float]) -> Lane:
 
 
 def ours(run: Callable[[], Any]) -> Callable[[int], float]:
-    """Return how a worker times `run`."""
+    """Return the clock with which a worker times `run`."""
     return Prepared(backends.load("numpy"), [run]).time
 
 
 def measure(names: tuple[str, ...] = NAMES) -> Mapping[str, float]:
-    """Measure kernels one after the other as the timing suite does; return median seconds per call."""
+    """Measure kernels one after the other, as the timing suite does; return the median seconds per call."""
     return {name: statistics.median(per_call(kernel(name))) for name in names}
 
 
 def per_call(run: Callable[[], Any]) -> list[float]:
-    """Measure one call alone as the timing suite does; return seconds per call, round by round."""
+    """Measure one call alone, as the timing suite does; return the seconds per call of each round."""
     alone = lane(ours(run))
     take_turns([alone], random.Random(0))
     return [seconds / alone.iterations for burst in alone.bursts for seconds in burst]

@@ -1,4 +1,4 @@
-"""A bursty background load: a process that keeps one core busy now and then."""
+"""A bursty background load: a process that keeps one core busy about half of the time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MEAN_S = 0.1
 
 @contextmanager
 def bursty_load() -> Iterator[None]:
-    """Keep the first allowed core busy about half of the time, in bursts, meanwhile."""
+    """Keep the first allowed core busy about half of the time, in bursts, while the context is open."""
     running = subprocess.Popen([sys.executable, "-m", "benchmarks.validation.load"])
     try:
         yield

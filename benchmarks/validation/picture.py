@@ -1,4 +1,4 @@
-"""A picture of a report, as the README shows it: the head of the page, and who wins where."""
+"""A picture of a report, as in the README: the head of the page, and the map of who wins where."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 REPORT = Path("results/published/dev-2core/report.html")
 WIDTH = 1280
 _HEIGHT = 1600
-"""Of the window, in pixels: the map scrolls within a window that is lower than it."""
+"""Of the window, in pixels. The map would scroll in a window that is lower than the map."""
 
 
 def save(report: Path, output: Path | None = None, *, width: int = WIDTH, dark: bool = False) -> Path:
@@ -33,7 +33,7 @@ def take(browser: Browser, report: Path, output: Path, *, width: int = WIDTH, da
     page = browser.new_page(viewport={"width": width, "height": _HEIGHT}, color_scheme="dark" if dark else "light")
     try:
         page.goto(report.resolve().as_uri())
-        # What lies between the head and the map would make the picture three times as high.
+        # Without what lies between the head and the map, which would make the picture three times as high.
         page.add_style_tag(content="main > :not(#map) { display: none }")
         area = page.locator("#map").bounding_box() if page.locator("#map table").count() else None
         if area is None:
@@ -48,6 +48,6 @@ def take(browser: Browser, report: Path, output: Path, *, width: int = WIDTH, da
 
 
 def _beside(report: Path, width: int, *, dark: bool) -> Path:
-    """Return where the picture goes by default: only the README's own kind has the report's plain name."""
+    """Return where the picture goes by default; a width or theme other than the README's is in its name."""
     marks = [str(width)] * (width != WIDTH) + ["dark"] * dark
     return report.with_name("-".join([report.stem, *marks]) + ".png")

@@ -1,4 +1,4 @@
-"""Power and false alarms of `ab`: code against itself, and against a copy with one kernel made slower."""
+"""Power of `ab`: what it finds in code against itself, and against a copy with one kernel made slower."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from benchmarks.validation.load import bursty_load
 PLACES = (("numpy", "sigmoid"), ("numpy", "relu"), ("numba-parallel", "relu"), ("torch", "sigmoid"))
 CASES = tuple(Case(op, "forward", "float32", (32_768,), backend, "cpu") for backend, op in PLACES)
 SLOWED = CASES[0]
-"""The case whose kernel is made slower, one of 40 µs."""
+"""The case whose kernel, which takes 40 µs, is made slower."""
 BUDGET_S = 120.0
 _SLOWER = """
 from itertools import repeat
@@ -46,9 +46,10 @@ FUNCTIONS["{op}"] = _slower
 
 
 def table(n_same: int, n_slowed: int, threads: int, seed: int, shares: Sequence[float]) -> pd.DataFrame:
-    """Return how often `ab` called any case slower, in runs with nothing slower and with one kernel slower.
+    """Return how often `ab` called a case slower: in runs without a change, and in runs with one kernel slower.
 
-    `n_same` runs without a change, quiet and under load; `n_slowed` with each of `shares` of its time added.
+    There are `n_same` runs without a change, on a quiet machine and under load, and `n_slowed` runs for each of
+    `shares`, the share of its time by which the kernel takes longer.
     """
     loads: dict[str, Callable[[], AbstractContextManager[None]]] = {
         "quiet": nullcontext,
@@ -99,9 +100,9 @@ def _run(base: Side, head: Side, threads: int, seed: int, journal: Path) -> pd.D
 
 
 def slowed(folder: Path, share: float) -> Path:
-    """Make a copy of the backends in `folder` whose `SLOWED` kernel takes `share` longer: a loop before it.
+    """Copy the backends to `folder`, where an empty loop makes the kernel of `SLOWED` take `share` longer.
 
-    The loop's length is measured here and now, beside the kernel: `ab` must find it, whatever it is called.
+    The loop and the kernel are timed now, on this machine, to choose the loop's length.
     """
     shutil.copytree(sides.OWN / "backends", folder / "backends", ignore=shutil.ignore_patterns("__pycache__"))
     module = folder / "backends" / "numpy" / "backend.py"
