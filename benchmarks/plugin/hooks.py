@@ -20,6 +20,7 @@ from benchmarks.record import run as store
 from benchmarks.record.journal import load_run
 from benchmarks.record.recorder import Recorder
 from benchmarks.record.run import Run
+from benchmarks.record.schema import DEFAULTS, SCHEMA
 from benchmarks.report import files
 from benchmarks.report.terminal.summary import open_console, render_summary
 
@@ -56,8 +57,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
-    """Keep out of pytest-benchmark's JSON what differs on every run."""
+    """Keep out of pytest-benchmark's JSON what differs on every run; let it warn where the policies differ.
+
+    Ids leave out the usual policies: where those change, an id means another measurement than before.
+    """
     fingerprint.without_volatile(machine_info)
+    machine_info["activation_bench"] = {"schema": SCHEMA, "policies": dict(DEFAULTS)}
 
 
 @pytest.hookimpl(trylast=True)

@@ -26,6 +26,7 @@ from benchmarks.machine import roofline
 from benchmarks.machine.bandwidth import Bandwidth
 from benchmarks.quantities import listing
 from benchmarks.record.frames import to_frame
+from benchmarks.record.privacy import without_homes
 from benchmarks.record.run import CURVE_COLUMNS, CURVE_ERROR_COLUMNS, ROUND_COLUMNS, Run, best_samples, burst_frame
 from benchmarks.record.schema import ACCURACY_COLUMNS, COST_COLUMNS, SCHEMA, case_of
 
@@ -38,8 +39,8 @@ _BESIDE = {"burst_medians_s", "every_round", "every_iterations"}
 
 
 def write_journal_line(file: TextIO, record: Mapping[str, object]) -> None:
-    """Append `record` to an open journal and wait until it is on disk."""
-    file.write(json.dumps(plain(record), allow_nan=False) + "\n")
+    """Append `record` to an open journal, without the names of home folders, and wait until it is on disk."""
+    file.write(without_homes(json.dumps(plain(record), allow_nan=False)) + "\n")
     file.flush()
     os.fsync(file.fileno())
 

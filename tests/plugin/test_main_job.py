@@ -148,8 +148,9 @@ def test_disable_checks_but_does_not_time(tmp_path):
     assert "passed" in job.output
     (journal,) = (tmp_path / "runs" / "journals").glob("*.jsonl")
     kinds = {json.loads(line)["type"] for line in journal.read_text().splitlines()}
-    assert kinds >= {"run", "accuracy", "function", "curve", "case", "end"}
-    assert not kinds & {"cost", "bandwidth", "bursts", "rounds"}, "nothing is timed"
+    assert kinds >= {"run", "accuracy", "function", "curve", "begin", "group", "end"}
+    assert not kinds & {"cost", "bandwidth"}, "nothing is timed"
+    assert "median_s" not in journal.read_text()
 
 
 def test_a_numpy_run_imports_no_other_framework(tmp_path):
@@ -316,7 +317,7 @@ def test_a_killed_run_loses_nothing_it_measured(tmp_path):
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         journals = list((tmp_path / "runs" / "journals").glob("*.jsonl"))
-        if journals and journals[0].read_text().count('"type": "case"') >= 3:
+        if journals and journals[0].read_text().count('"type": "group"') >= 3:
             break
         time.sleep(0.2)
     running.send_signal(signal.SIGKILL)

@@ -192,3 +192,22 @@ def test_older_records_are_compared_as_what_they_were(weather):
     fresh = [each for each in cases if each["weather"] == "rainy" and each["allocation"] == "fresh"]
     assert len(fresh) == 2
     assert all(each["verdict"] in ("slower", "faster", "same", "ambiguous") for each in fresh)
+
+
+# --- the group is the unit ------------------------------------------------------------------------------------
+
+
+def test_a_group_cut_short_is_known_as_such(tmp_path):
+    lines = [
+        {"type": "run", "schema": 2, "run_id": "1", "saved_as": "", "command": "", "machine": {}, "seed": 0},
+        {"type": "begin", "cases": ["relu-forward-float32-10-numpy-cpu"]},
+        {"type": "group", "cases": [{"op": "relu", "shape": "10", "status": "ok", "burst_medians_s": [[1e-6]]}]},
+        {"type": "begin", "cases": ["relu-forward-float32-20-numpy-cpu", "relu-forward-float32-20-torch-cpu"]},
+    ]
+    path = tmp_path / "run.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)) + '\n{"type": "group", "cases": [{"op": "re')
+    run = load_run(path)
+    assert not run.complete
+    assert len(run.records) == 1
+    (warning,) = run.warnings
+    assert "relu-forward-float32-20-numpy-cpu and relu-forward-float32-20-torch-cpu" in warning
