@@ -121,7 +121,7 @@ def test_a_budget_that_ends_first_says_what_it_did_not_reach(tmp_path):
     ("arguments", "words"),
     [
         (("nonsense", "."), "nonsense: git knows no such revision"),
-        ((".", "tests"), "tests: this folder holds no backends/"),
+        ((".", "benchmarks"), "benchmarks: this folder holds no backends/"),
         ((".", ".", "--op", "rleu"), "rleu"),
         ((".", ".", "--threshold", "5"), "must be a share such as 5% or 0.05; got '5'"),
         ((".", ".", "--backend", "numpy", "--device", "cuda"), "--device: numpy runs on cpu; got cuda"),
