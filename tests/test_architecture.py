@@ -144,6 +144,11 @@ def test_only_a_backend_s_own_package_imports_its_framework(library):
     assert not {module for module in importers if room_of(module) not in owners} - {OTHER_TIMERS}
 
 
+def test_only_the_plan_and_the_command_lines_parse_arguments():
+    importers = {room_of(module) for module, imported in IMPORTS.items() if "argparse" in imported}
+    assert importers <= {"benchmarks.plan", "benchmarks.plugin", "benchmarks.commands", "the entry points"}
+
+
 def test_the_interface_of_a_backend_needs_neither_numpy_nor_another_module():
     assert not IMPORTS["backends.interface"] & {"numpy", "backends"}
 
