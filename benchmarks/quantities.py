@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 _TIMES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _BYTES = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
@@ -25,9 +26,9 @@ def number(value: float, digits: int = 3) -> str:
     return f"{mantissa}×10{str(exponent).translate(_SUPERSCRIPTS)}"
 
 
-def count(value: int) -> str:
+def count(value: float) -> str:
     """Return a whole number with its thousands separated: `1,048,576`."""
-    return f"{value:,d}"
+    return f"{int(value):,d}"
 
 
 def seconds(value: float) -> str:
@@ -93,13 +94,13 @@ def percents(low: float, high: float) -> str:
     return percent(high) if percent(low) == percent(high) else f"{100 * low:.0f} to {percent(high)}"
 
 
-def span(values: list[float]) -> str:
+def span(values: Sequence[float]) -> str:
     """Return the range of ratios, such as `2.10 to 5.31`; one number where both ends read the same."""
     low, high = number(min(values)), number(max(values))
     return low if low == high else f"{low} to {high}"
 
 
-def listing(names: list[str], most: int = 6) -> str:
+def listing(names: Sequence[str], most: int = 6) -> str:
     """Return names as in a sentence: `a`, `a and b`, `a, b and 3 more`."""
     if len(names) > most:
         names = [*names[: most - 1], f"{len(names) - most + 1} more"]

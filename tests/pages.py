@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from benchmarks.analysis import runs
+from benchmarks.analysis.study import Study
 from benchmarks.judge import trend
 from benchmarks.record.frames import to_frame
 from benchmarks.record.run import Run
@@ -50,12 +51,12 @@ def varied() -> Run:
 
 @cache
 def of_a_run() -> str:
-    return page.render(varied())
+    return page.render(Study(varied()))
 
 
 @cache
 def of_a_large_run() -> str:
-    return page.render(synthetic.large_run())
+    return page.render(Study(synthetic.large_run()))
 
 
 @cache

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks.analysis.study import Study
 from benchmarks.machine.roofline import BANDWIDTH
 from benchmarks.record.frames import to_frame
 from benchmarks.record.run import Run
@@ -315,6 +316,11 @@ def run(**changes: object) -> Run:
     return Run(**{**fields, **changes})  # type: ignore[arg-type]
 
 
+def study(records: pd.DataFrame, **more: object) -> Study:
+    """Return the study of a run of nothing but these records, and what else is given."""
+    return Study(Run(records=records, **more))  # type: ignore[arg-type]
+
+
 def single_policy() -> pd.DataFrame:
     """Return the records of the made-up run without those that reuse an output."""
     frame = to_frame(records())
@@ -377,5 +383,5 @@ def server(factor: float = 0.5, **about: object) -> Run:
 if __name__ == "__main__":
     from benchmarks.report.files import write
 
-    for name, path in write(run(), Path("results/latest")).items():
+    for name, path in write(Study(run()), Path("results/latest")).items():
         print(f"{name}: {path}")

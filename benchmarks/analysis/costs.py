@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 
 import pandas as pd
 
 from benchmarks.analysis import tables
+from benchmarks.analysis.entries import assembled
 from benchmarks.record import schema
 
 
-def break_even(records: pd.DataFrame) -> pd.DataFrame:
+def break_even(rated: pd.DataFrame) -> pd.DataFrame:
     """Return after how many further calls a backend's first call is paid back: a row per case and backend.
 
-    What its first call took beyond the baseline's on cpu (`extra_first_call_s`), over what every other call saves
-    (`saved_s`). `break_even_calls` is 0 where the first call is no longer than the baseline's, and infinite where
-    a call saves nothing.
+    `rated` are rows of `tables.rate` with the baseline on cpu. What a first call took beyond the baseline's
+    (`extra_first_call_s`) is divided by what every other call saves (`saved_s`). `break_even_calls` is 0 where the
+    first call is no longer than the baseline's, and infinite where a call saves nothing.
     """
-    rows = tables.rate(records, baseline_device="cpu")
-    rows = rows[rows["backend"] != tables.BASELINE].dropna(subset=["first_call_s", "baseline_first_call_s"])
+    rows = rated[rated["backend"] != tables.BASELINE].dropna(subset=["first_call_s", "baseline_first_call_s"])
     rows["extra_first_call_s"] = rows["first_call_s"] - rows["baseline_first_call_s"]
     rows["saved_s"] = rows["baseline_median_s"] - rows["median_s"]
     pairs = zip(rows["extra_first_call_s"], rows["saved_s"], strict=True)
@@ -34,14 +35,28 @@ def _calls(extra_s: float, saved_s: float) -> float:
     return max(0.0, math.ceil(extra_s / saved_s))
 
 
-def first_calls(records: pd.DataFrame) -> pd.DataFrame:
-    """Return how long first calls took, compilation included, and when they are paid back, by backend and device.
+@dataclass(frozen=True)
+class FirstCalls:
+    """How long a backend's first calls took on one device, compilation included, and when they are paid back.
 
-    Break-even calls are the median over cases and their range among cases where there is one; `n_never` counts
-    the others. They are NaN for the baseline, and where it has no case in common.
+    Break-even calls are the median over `n_compared` cases, and their range among the cases that are paid back;
+    `n_never` counts the others. They are NaN for the baseline, and where it has no case in common.
     """
-    rows = tables.measured(records).dropna(subset=["first_call_s"])
-    paid = break_even(records)
+
+    n_cases: int
+    median_first_call_s: float
+    max_first_call_s: float
+    slowest: str
+    break_even_median: float
+    break_even_min: float
+    break_even_max: float
+    n_never: int
+    n_compared: int
+
+
+def first_calls(rows: pd.DataFrame, paid: pd.DataFrame) -> pd.DataFrame:
+    """Return the `FirstCalls` of measured rows by backend and device; `paid` is that of `break_even`."""
+    rows = rows.dropna(subset=["first_call_s"])
     found = []
     for backend in tables.backend_order(rows):
         for device in rows.loc[rows["backend"] == backend, "device"].unique():
@@ -49,46 +64,28 @@ def first_calls(records: pd.DataFrame) -> pd.DataFrame:
             calls = paid.loc[(paid["backend"] == backend) & (paid["device"] == device), "break_even_calls"]
             finite = calls[calls < math.inf]
             worst = group.sort_values("first_call_s").iloc[-1]
-            found.append(
-                {
-                    "backend": backend,
-                    "device": str(device),
-                    "n_cases": len(group),
-                    "median_first_call_s": float(group["first_call_s"].median()),
-                    "max_first_call_s": float(worst["first_call_s"]),
-                    "slowest": f"{worst['op']} {worst['mode']}",
-                    "break_even_median": float(calls.median()),
-                    "break_even_min": float(finite.min()),
-                    "break_even_max": float(finite.max()),
-                    "n_never": int((calls == math.inf).sum()),
-                    "n_compared": len(calls),
-                }
+            facts = FirstCalls(
+                n_cases=len(group),
+                median_first_call_s=float(group["first_call_s"].median()),
+                max_first_call_s=float(worst["first_call_s"]),
+                slowest=f"{worst['op']} {worst['mode']}",
+                break_even_median=float(calls.median()),
+                break_even_min=float(finite.min()),
+                break_even_max=float(finite.max()),
+                n_never=int((calls == math.inf).sum()),
+                n_compared=len(calls),
             )
-    return pd.DataFrame(found, columns=list(_FIRST_CALLS))
+            found.append(((backend, str(device)), facts))
+    return assembled(("backend", "device"), found, FirstCalls)
 
 
-_FIRST_CALLS = (
-    "backend",
-    "device",
-    "n_cases",
-    "median_first_call_s",
-    "max_first_call_s",
-    "slowest",
-    "break_even_median",
-    "break_even_min",
-    "break_even_max",
-    "n_never",
-    "n_compared",
-)
-
-
-def peaks(records: pd.DataFrame) -> pd.DataFrame:
+def peaks(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the peak extra memory of a call at the largest size of each op at which it is known.
 
     A row per case and backend, with `input_bytes`, the size of the first input, and `ratio`, the peak as a
     multiple of that.
     """
-    rows = tables.measured(records).dropna(subset=["peak_bytes"])
+    rows = rows.dropna(subset=["peak_bytes"])
     rows = rows[rows["n_elements"] == rows.groupby("op")["n_elements"].transform("max")]
     rows["input_bytes"] = [n * _item_bytes(t) for n, t in zip(rows["n_elements"], rows["dtype"], strict=True)]
     rows["ratio"] = rows["peak_bytes"].astype("float64") / rows["input_bytes"]

@@ -1,4 +1,4 @@
-"""How close to the limit: the share of the measured bandwidth that each backend reaches, and who is first.
+"""How close to the limit: the share of the measured bandwidth that each backend reaches, and which is first.
 
 The limit of a call is the bandwidth at as many bytes: of the faster kind of copy, or of reading alone for what
 writes next to nothing (`roofline`). An op that computes much stays below it, however well it is written.
@@ -6,13 +6,13 @@ writes next to nothing (`roofline`). An op that computes much stays below it, ho
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
-from benchmarks.analysis.tables import backend_order, best, measured
+from benchmarks.analysis.entries import Key, assembled, entries
+from benchmarks.analysis.tables import geometric_mean
 from benchmarks.quantities import listing, percent
 from benchmarks.record.schema import CASE, POLICIES
 
@@ -26,21 +26,20 @@ FACTS = (
 )
 
 
-def closeness(records: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per comparable case of which the limit is known, in the records' order.
+def closeness(rows: pd.DataFrame, winners: pd.DataFrame, backends: Sequence[str]) -> pd.DataFrame:
+    """Return one row per comparable case of which the limit is known, in the order of the measured `rows`.
 
-    The columns are the case's, `FACTS`, then one for each backend with its share of the limit. `first` is the
-    fastest backend and `share` its own, from `share_low` to `share_high` by the 95 % interval of its time; `ratio`
-    is the runner-up's median over its; `tie` and `doubtful` are as in `tables.best`. Without rows where no
-    bandwidth was measured, or none that held.
+    The columns are the case's, `FACTS`, then one for each of `backends` with its share of the limit. `first` is
+    the fastest backend and `share` its own, from `share_low` to `share_high` by the 95 % interval of its time;
+    `ratio`, `tie` and `doubtful` are those of `winners`, a table of `tables.best`. Without rows where no bandwidth
+    was measured, or none that held.
     """
-    rows = measured(records)
-    keys, names = list(CASE), [name for name in backend_order(records) if name in set(rows["backend"])]
+    keys, names = list(CASE), [name for name in backends if name in set(rows["backend"])]
     shares = rows.pivot(  # noqa: PD010 - nothing to aggregate: one row per case and backend
         index=keys, columns="backend", values="fraction_of_bandwidth"
     )
     facts = ["gigabytes_per_s", "fraction_of_bandwidth", "median_s", "ci95_low_s", "ci95_high_s"]
-    found = best(records).rename(columns={"fastest": "first"}).drop(columns="median_s")
+    found = winners.rename(columns={"fastest": "first"}).drop(columns="median_s")
     found = found.merge(
         rows[[*keys, "backend", *facts]], left_on=[*keys, "first"], right_on=[*keys, "backend"], how="left"
     )
@@ -54,26 +53,46 @@ def closeness(records: pd.DataFrame) -> pd.DataFrame:
     return found.loc[known, [*keys, *FACTS, *names]].reset_index(drop=True)
 
 
-def means(shares: pd.DataFrame) -> pd.DataFrame:
-    """Return each backend's geometric mean share over the `LARGE` cases that all backends have.
+def shared_by(shares: pd.DataFrame) -> list[str]:
+    """Return the backends that `closeness` has a column for."""
+    return [str(name) for name in shares.columns if name not in {*CASE, *FACTS}]
 
-    One row per dtype, device, set of policies and backend: `share`, and `n_cases` that it is of. A backend that
-    lacks more than half of the cases is left out, so that it does not take them from the others.
+
+@dataclass(frozen=True)
+class MeanShare:
+    """A backend's geometric mean share of the limit over `n_cases` cases."""
+
+    backend: str
+    share: float
+    n_cases: int
+
+
+def means(shares: pd.DataFrame) -> pd.DataFrame:
+    """Return each backend's `MeanShare` over the `LARGE` cases that all backends have, by dtype, device, policies.
+
+    A backend that lacks more than half of the cases is left out, so that it does not take them from the others.
     """
-    keys = ["dtype", "device", *POLICIES]
-    names = [name for name in shares.columns if name not in {*CASE, *FACTS}]
-    large = shares[shares["n_elements"] >= LARGE]
-    found = []
-    for case, group in large.groupby(keys, sort=False):
+    keys, names = ["dtype", "device", *POLICIES], shared_by(shares)
+    found: list[tuple[Key, MeanShare]] = []
+    for case, group in shares[shares["n_elements"] >= LARGE].groupby(keys, sort=False):
         common = group[names].dropna(axis="columns", thresh=(len(group) + 1) // 2).dropna()
         if common.size:
-            logs = np.log(common.astype("float64")).mean()
             found += [
-                dict(zip(keys, case, strict=True))
-                | {"backend": str(name), "share": float(np.exp(log)), "n_cases": len(common)}
-                for name, log in logs.items()
+                (case, MeanShare(str(name), geometric_mean(values.astype("float64")), len(common)))
+                for name, values in common.items()
             ]
-    return pd.DataFrame(found, columns=[*keys, "backend", "share", "n_cases"])
+    return assembled(keys, found, MeanShare)
+
+
+@dataclass(frozen=True)
+class _Nearest:
+    op: str
+    first: str
+    share: float
+
+    @property
+    def told(self) -> str:
+        return f"{self.op} ({self.first}, {percent(self.share)})"
 
 
 def sentences(shares: pd.DataFrame) -> list[str]:
@@ -81,16 +100,11 @@ def sentences(shares: pd.DataFrame) -> list[str]:
     found = []
     for (device, mode), group in shares.groupby(["device", "mode"], sort=False):
         rows = group[group["n_elements"] == group["n_elements"].max()]
-        largest = rows.loc[rows.groupby("op", sort=False)["share"].idxmax()]
-        size = f"{int(largest['n_elements'].iloc[0]):,} elements, {mode}, on {device}"
-        near = [_told(row) for row in largest.to_dict("records") if row["share"] >= NEAR]
-        far = largest.loc[largest["share"].idxmin()].to_dict()
+        largest = entries(rows.loc[rows.groupby("op", sort=False)["share"].idxmax()], _Nearest)
+        near = [each.told for each in largest if each.share >= NEAR]
+        far = min(largest, key=lambda each: each.share)
         parts = [f"as fast as memory allows: {listing(near, 12)}"] if near else []
-        if far["share"] < NEAR:
-            parts.append(f"farthest from it: {_told(far)}")
+        parts += [f"farthest from it: {far.told}"] if far.share < NEAR else []
+        size = f"{int(rows['n_elements'].iloc[0]):,} elements, {mode}, on {device}"
         found.append(f"At {size}, {'; '.join(parts)}.")
     return found
-
-
-def _told(row: Mapping[Hashable, Any]) -> str:
-    return f"{row['op']} ({row['first']}, {percent(row['share'])})"

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from benchmarks.analysis import tables
 from benchmarks.record import schema
 from benchmarks.record.schema import DEFAULTS, POLICIES
 
@@ -14,38 +13,37 @@ KEYS: tuple[str, ...] = (*(key for key in schema.CASE if key not in POLICIES), "
 """What results share that differ in policies alone."""
 
 
-def varied(records: pd.DataFrame) -> list[str]:
-    """Return the policies that take several values among the measured rows, and so must be named."""
-    rows = tables.measured(records)
+def varied(rows: pd.DataFrame) -> list[str]:
+    """Return the policies that take several values among measured rows, and so must be named."""
     return [policy for policy in POLICIES if len(rows[policy].unique()) > 1]
 
 
-def combinations(records: pd.DataFrame) -> list[str]:
+def combinations(rows: pd.DataFrame) -> list[str]:
     """Return the combinations that were measured, such as `fresh` and `reuse`; the first is the default.
 
     A combination is called by the policies that vary. Where the default was not measured, the one closest to it
     comes first.
     """
-    rows, names = tables.measured(records), varied(records)
-    found = rows[names].drop_duplicates().to_dict("records")
-    found.sort(key=lambda values: sum(values[name] != DEFAULTS[name] for name in names))
-    return [_label([values[name] for name in names]) for values in found] if names else []
+    names = varied(rows)
+    found = list(rows[names].drop_duplicates().itertuples(index=False, name=None)) if names else []
+    defaults = [DEFAULTS[name] for name in names]
+    found.sort(key=lambda values: sum(value != usual for value, usual in zip(values, defaults, strict=True)))
+    return [_label(values) for values in found]
 
 
-def side_by_side(records: pd.DataFrame) -> pd.DataFrame:
+def side_by_side(rows: pd.DataFrame) -> pd.DataFrame:
     """Return results measured under several policies: a row per case and backend, columns per combination.
 
     With `fresh` and `reuse` these are `fresh_s`, `fresh_warning`, `reuse_s`, `reuse_warning`, and `reuse_ratio`:
     the default's median over this one, so that above 1 is faster than the default.
     """
-    names, labels = varied(records), combinations(records)
+    names, labels = varied(rows), combinations(rows)
     if not labels:
         return pd.DataFrame(columns=list(KEYS))
-    rows = tables.measured(records)
-    rows["combination"] = [_label(values) for values in rows[names].itertuples(index=False)]
+    combination = pd.Series([_label(values) for values in rows[names].itertuples(index=False)], rows.index)
     table = rows[list(KEYS)].drop_duplicates()
     for label in labels:
-        here = rows[rows["combination"] == label][[*KEYS, "median_s", "warning"]]
+        here = rows[combination == label][[*KEYS, "median_s", "warning"]]
         names_here = {"median_s": f"{label}_s", "warning": f"{label}_warning"}
         table = table.merge(here.rename(columns=names_here), on=list(KEYS), how="left")
         if label != labels[0]:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
 import pandas as pd
 
 from benchmarks import quantities
-from benchmarks.analysis import tables
+from benchmarks.analysis.entries import Key, assembled, grouped
+from benchmarks.analysis.tables import CaseLead
 from benchmarks.record.schema import POLICIES
 
 GROUP: tuple[str, ...] = ("op", "mode", "dtype", "device", *POLICIES)
 """What the sizes of one op share."""
-
-Row = Mapping[Hashable, Any]
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ class Range:
     """
 
     winners: tuple[str, ...]
-    cases: tuple[Row, ...]
+    cases: tuple[CaseLead, ...]
     names: tuple[str, ...]
     first: int
 
@@ -67,37 +65,39 @@ class Range:
             yield Range(self.winners, (case,), self.names, self.first + i)
 
 
-def by_group(records: pd.DataFrame, winners: pd.DataFrame) -> Iterator[tuple[dict[str, str], list[Range]]]:
-    """Yield what each group of `winners` (rows of `tables.best`) shares, and its ranges, in the records' order."""
-    ascending = winners.sort_values(["n_elements"], kind="stable")
-    grouped: dict[tuple[str, ...], list[Row]] = {
-        tuple(map(str, values)): list(group.to_dict("records"))
-        for values, group in ascending.groupby(list(GROUP), sort=False)
-    }
-    for values in tables.measured(records)[list(GROUP)].drop_duplicates().itertuples(index=False):
-        key = tuple(map(str, values))
-        yield dict(zip(GROUP, key, strict=True)), ranges(grouped[key])
+@dataclass(frozen=True)
+class Contest:
+    """One op under one set of conditions: `keys` are its values of `GROUP`, `ranges` cover its sizes."""
+
+    keys: Mapping[str, str]
+    ranges: tuple[Range, ...]
 
 
-def ranges(cases: Sequence[Row]) -> list[Range]:
-    """Return the ranges of one op's cases (rows of `tables.best`), which ascend in size."""
-    names = _size_names(cases)
-    found, first = [], 0
-    for winners, group in groupby(cases, key=_winners):
-        run = tuple(group)
-        found.append(Range(winners, run, names, first))
-        first += len(run)
-    return found
+def contests(winners: pd.DataFrame) -> list[Contest]:
+    """Return the contests of `winners` (rows of `tables.best`), in their order."""
+    return [
+        Contest(dict(zip(GROUP, map(str, key), strict=True)), tuple(_ranges(cases)))
+        for key, cases in grouped(winners, GROUP, CaseLead).items()
+    ]
 
 
-def _winners(case: Row) -> tuple[str, ...]:
-    return tuple(sorted(case["contenders"].split(", "))) if case["tie"] else (case["fastest"],)
+def _ranges(cases: Sequence[CaseLead]) -> Iterator[Range]:
+    ascending = sorted(cases, key=lambda case: case.n_elements)
+    names, first = _size_names(ascending), 0
+    for winners, group in groupby(ascending, key=_winners):
+        found = Range(winners, tuple(group), names, first)
+        yield found
+        first = found.last + 1
 
 
-def _size_names(cases: Sequence[Row]) -> tuple[str, ...]:
-    sizes = [int(case["n_elements"]) for case in cases]
+def _winners(case: CaseLead) -> tuple[str, ...]:
+    return tuple(sorted(case.names)) if case.tie else (case.fastest,)
+
+
+def _size_names(cases: Sequence[CaseLead]) -> tuple[str, ...]:
+    sizes = [case.n_elements for case in cases]
     if len(set(sizes)) < len(sizes):
-        return tuple(f"shape {case['shape']}" for case in cases)
+        return tuple(f"shape {case.shape}" for case in cases)
     return tuple(quantities.plural(n, "element") for n in sizes)
 
 
@@ -105,27 +105,31 @@ def _bare(name: str) -> str:
     return name.removesuffix("s").removesuffix(" element")
 
 
-def crossovers(records: pd.DataFrame) -> pd.DataFrame:
-    """Return where the lead changes: a row for each size at which another backend is clearly the fastest.
+@dataclass(frozen=True)
+class Crossover:
+    """A size from which on another backend is clearly the fastest.
 
     `winner` is fastest at `n_elements`, the first of the sizes measured where it is, and `beaten` was at those
-    before. Ties are left out: a lead that cannot be told is no change. `doubtful` says that the winner or its
-    runner-up there has a warning.
+    before. `doubtful` says that the winner or its runner-up there has a warning.
     """
-    best = tables.best(records).sort_values("n_elements", kind="stable")
-    found = []
-    for case, group in best.groupby(list(GROUP), sort=False):
-        clear = group[~group["tie"].astype(bool)].drop_duplicates("n_elements")
-        before = clear["fastest"].shift()
-        for row, beaten in zip(clear.to_dict("records"), before, strict=True):
-            if not pd.isna(beaten) and row["fastest"] != beaten:
-                found.append(
-                    dict(zip(GROUP, case, strict=True))
-                    | {
-                        "n_elements": int(row["n_elements"]),
-                        "winner": row["fastest"],
-                        "beaten": beaten,
-                        "doubtful": bool(row["doubtful"]),
-                    }
-                )
-    return pd.DataFrame(found, columns=[*GROUP, "n_elements", "winner", "beaten", "doubtful"])
+
+    n_elements: int
+    winner: str
+    beaten: str
+    doubtful: bool
+
+
+def crossovers(winners: pd.DataFrame) -> pd.DataFrame:
+    """Return each `Crossover` of `winners` (rows of `tables.best`).
+
+    Ties are left out: a lead that cannot be told is no change.
+    """
+    found: list[tuple[Key, Crossover]] = []
+    for key, cases in grouped(winners, GROUP, CaseLead).items():
+        beaten = ""
+        sizes = {case.n_elements: case for case in reversed(cases) if not case.tie}
+        for n_elements, case in sorted(sizes.items()):
+            if beaten and case.fastest != beaten:
+                found.append((key, Crossover(n_elements, case.fastest, beaten, case.doubtful)))
+            beaten = case.fastest
+    return assembled(GROUP, found, Crossover)

@@ -4,30 +4,43 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
 from benchmarks.analysis import tables
-from benchmarks.analysis.errors import with_errors
+from benchmarks.analysis.entries import Key, grouped
+from benchmarks.analysis.errors import Erring
+from benchmarks.analysis.study import Study
 from benchmarks.quantities import count, listing, number, plural, seconds
 from benchmarks.record.run import Run
 from benchmarks.record.schema import DEFAULTS, Policies
-from benchmarks.stats.ratios import INTERVAL, ratio_interval
+from benchmarks.stats.ratios import ratio_interval
 
-Row = Mapping[Hashable, Any]
-Places = dict[tuple[Any, ...], list[Row]]
-"""What was measured on each backend and device, in ascending size."""
 _FACTS = ("op", "mode", "dtype", "device", "shape", *DEFAULTS)
 
 
 @dataclass(frozen=True)
-class Question(Policies):
-    """What is asked for. Without a device, all compete; without `max_ulp`, the op's own budget holds.
+class _Row(Erring):
+    host_to_device_s: float
+    device_to_host_s: float
 
-    `transfer` adds bringing the inputs to the device and the output back, which is nothing on the host.
+    @property
+    def transfer_s(self) -> float:
+        return 0.0 if self.device == "cpu" else self.host_to_device_s + self.device_to_host_s
+
+
+Places = Mapping[Key, Sequence[_Row]]
+"""What was measured on each backend and device, in ascending size."""
+
+
+@dataclass(frozen=True)
+class Question(Policies):
+    """What is asked for. Without a device, all devices compete; without `max_ulp`, the op's own budget holds.
+
+    `transfer` adds the time to bring the inputs to the device and the output back, which is nothing on the host.
     """
 
     op: str
@@ -112,10 +125,12 @@ def recommend(run: Run, question: Question) -> Answer:
     Between two sizes that were measured, times are interpolated on logarithms. Raises ValueError where the run
     cannot answer, with what it has.
     """
-    rows = _asked_for(with_errors(run.records, run.accuracy), question)
+    rows = _asked_for(Study(run).erring, question)
     several = rows.loc[rows["n_elements"] == question.size, "shape"].unique()
     if len(several) > 1:
-        raise ValueError(f"--shape: must be one of {listing(list(several), 20)}, all of that many elements")
+        raise ValueError(
+            f"--shape: must be one of {listing(list(several), 20)}, which all have {count(question.size)} elements"
+        )
     return _answer(_by_place(rows), question)
 
 
@@ -123,13 +138,12 @@ def _answer(places: Places, question: Question) -> Answer:
     found = [
         _candidate(place, rows, question)
         for place, rows in places.items()
-        if rows[0]["n_elements"] <= question.size <= rows[-1]["n_elements"]
+        if rows[0].n_elements <= question.size <= rows[-1].n_elements
     ]
     if not found:
-        sizes = sorted({int(row["n_elements"]) for rows in places.values() for row in rows})
+        sizes = listing([count(n) for n in _sizes(places)], 20)
         raise ValueError(
-            f"--size: {count(question.size)} lies outside of what was measured of {question.op}: "
-            f"{listing([count(n) for n in sizes], 20)} elements"
+            f"--size: {count(question.size)} lies outside what was measured of {question.op}: {sizes} elements"
         )
     found.sort(key=lambda candidate: candidate.seconds)
     ranking = tuple(candidate for candidate in found if not candidate.excluded)
@@ -143,11 +157,11 @@ def _answer(places: Places, question: Question) -> Answer:
 def decision_table(run: Run, *, max_ulp: float | None = None, transfer: bool = False) -> dict[str, object]:
     """Return what to use for everything that a run measured, for a program to load as JSON.
 
-    `entries` are by op, mode, dtype and policies, on each `device` and on `any`; each has `choices` in ascending
-    size. The last whose `from_elements` is not above the size counts, below the first the first. What no backend
-    is accurate enough for has no choice.
+    `entries` are by op, mode, dtype and policies, on each `device` and on `any`. Each has `choices`, sorted by
+    `from_elements`: use the last one whose `from_elements` is at most your size, or the first below all of them.
+    An entry for which no backend is accurate enough has no choices.
     """
-    rows = with_errors(run.records, run.accuracy)
+    rows = Study(run).erring
     rows = rows[rows["shape"] == _usual_shapes(rows)]
     keys = ["op", "mode", "dtype", *DEFAULTS]
     entries: list[dict[str, object]] = []
@@ -177,7 +191,7 @@ def _usual_shapes(rows: pd.DataFrame) -> pd.Series:
 def _choices(places: Places, question: Question) -> Iterator[dict[str, object]]:
     """Yield what to use from each size on at which that changes."""
     before: tuple[object, ...] = ()
-    for size in sorted({int(row["n_elements"]) for rows in places.values() for row in rows}):
+    for size in _sizes(places):
         try:
             answer = _answer(places, replace(question, size=size)).as_dict()
         except ValueError:  # no backend is accurate enough
@@ -189,37 +203,51 @@ def _choices(places: Places, question: Question) -> Iterator[dict[str, object]]:
         before = now
 
 
+def _sizes(places: Places) -> list[int]:
+    return sorted({row.n_elements for rows in places.values() for row in rows})
+
+
 def _asked_for(rows: pd.DataFrame, question: Question) -> pd.DataFrame:
-    """Return the rows that answer; raise ValueError where there is none, naming what is not to be had."""
+    """Return the rows that answer; raise ValueError where there is none, with what to run."""
+    asked: list[str] = []
     for name in _FACTS:
         wanted = getattr(question, name)
         if wanted is None:
             continue
         there = list(map(str, rows[name].unique()))
         rows = rows[rows[name] == wanted]
+        asked += [f"--{name} {wanted}"] if wanted != DEFAULTS.get(name) else []
         if rows.empty:
-            known = f"measured are {listing(there, 70)}" if there else "nothing was measured"
-            raise ValueError(f"--{name}: the run has no {wanted!r} of what was asked for before; {known}")
+            known = f"it has {listing(there, 70)}" if there else "it measured nothing"
+            raise ValueError(
+                f"--{name}: this run did not measure {name} {wanted}{_of(asked)}; {known}. "
+                f"Run: pytest benchmarks {' '.join(asked)}"
+            )
     return rows
+
+
+def _of(asked: Sequence[str]) -> str:
+    """Return what was asked for before the last option: `, with --op relu`."""
+    return f" with {' '.join(asked[:-1])}" if len(asked) > 1 else ""
 
 
 def _by_place(rows: pd.DataFrame) -> Places:
     """Return the rows of each backend and device in ascending size, one of each size."""
     rows = rows.sort_values("n_elements", kind="stable").drop_duplicates(["backend", "device", "n_elements"])
-    return tables.grouped(rows.to_dict("records"), ("backend", "device"))
+    return grouped(rows, ("backend", "device"), _Row)
 
 
-def _candidate(place: tuple[Any, ...], rows: list[Row], question: Question) -> Candidate:
-    sizes = [int(row["n_elements"]) for row in rows]
+def _candidate(place: Key, rows: Sequence[_Row], question: Question) -> Candidate:
+    sizes = [row.n_elements for row in rows]
     at = bisect_left(sizes, question.size)
     near = rows[at : at + 1] if sizes[at] == question.size else rows[at - 1 : at + 1]
-    moved = [_transfer_s(row) if question.transfer else 0.0 for row in near]
+    moved = [row.transfer_s if question.transfer else 0.0 for row in near]
     median, low, high = (
-        _at(question.size, near, [float(row[name]) + s for row, s in zip(near, moved, strict=True)])
-        for name in INTERVAL
+        _at(question.size, near, [value + s for value, s in zip(values, moved, strict=True)])
+        for values in zip(*((row.median_s, row.ci95_low_s, row.ci95_high_s) for row in near), strict=True)
     )
-    error = max(float(row["error_ulp"]) for row in near)
-    allowed = float(near[-1]["budget_ulp"]) if question.max_ulp is None else question.max_ulp
+    error = max(row.error_ulp for row in near)
+    allowed = near[-1].budget_ulp if question.max_ulp is None else question.max_ulp
     unknown = "has no measured transfers" if any(map(math.isnan, moved)) else ""
     backend, device = place
     return Candidate(
@@ -230,20 +258,16 @@ def _candidate(place: tuple[Any, ...], rows: list[Row], question: Question) -> C
         high,
         error,
         excluded=unknown or _inaccurate(error, allowed),
-        doubt="; ".join(dict.fromkeys(str(row["warning"]) for row in near if row["warning"])),
+        doubt="; ".join(dict.fromkeys(row.warning for row in near if row.warning)),
         measured=len(near) == 1,
     )
 
 
-def _transfer_s(row: Row) -> float:
-    return 0.0 if row["device"] == "cpu" else float(row["host_to_device_s"]) + float(row["device_to_host_s"])
-
-
-def _at(size: int, near: list[Row], seconds: list[float]) -> float:
+def _at(size: int, near: Sequence[_Row], seconds: Sequence[float]) -> float:
     """Return a time at a size, on the line between its neighbours, both axes logarithmic."""
     if len(near) == 1:
         return seconds[0]
-    below, above = (math.log(row["n_elements"]) for row in near)
+    below, above = (math.log(row.n_elements) for row in near)
     share = (math.log(size) - below) / (above - below)
     if not all(0 < value < math.inf for value in seconds):
         return math.nan
@@ -278,10 +302,10 @@ def _told(answer: Answer) -> str:
     name, facts = _named(best, answer), f"({seconds(best.seconds)}{about}{error}"
     doubt = f"; doubtful: {best.doubt}" if best.doubt else ""
     if len(answer.ranking) == 1:
-        return f"{name} {facts}{doubt}), the only one"
+        return f"{name} {facts}{doubt}), the only backend measured"
     if answer.tied:
         others = listing([_named(other, answer) for other in answer.tied])
-        return f"{name} {facts}{doubt}), in a tie with {others}: no difference that is sure"
+        return f"{name} {facts}{doubt}), in a tie with {others}: too close to call"
     sure = (
         f"{number(ratio)} times as fast as {_named(answer.ranking[1], answer)} ({number(low)} to {number(high)})"
     )
@@ -289,7 +313,7 @@ def _told(answer: Answer) -> str:
 
 
 def _left_out(answer: Answer) -> Iterator[str]:
-    """Yield who would have been faster, and why it does not count."""
+    """Yield which backends would have been faster, and why they do not count."""
     for other in answer.excluded:
         if other.seconds < answer.best.seconds:
             faster = number(answer.best.seconds / other.seconds)

@@ -6,16 +6,16 @@ Cases are the same whatever the machine: `KEYS`. Ratios are the first run's medi
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-import numpy as np
 import pandas as pd
 
 from benchmarks.analysis import tables
+from benchmarks.analysis.entries import Key, Timed
+from benchmarks.analysis.study import Study
 from benchmarks.analysis.summary import ENDINGS, first_line
 from benchmarks.record import schema
 from benchmarks.record.run import Run
@@ -38,10 +38,40 @@ _LONGEST_LABEL = 40
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """A run, and what it is called beside the others."""
+    """A run's study, and what the run is called beside the others."""
 
     label: str
-    run: Run
+    study: Study
+
+    @property
+    def run(self) -> Run:
+        """The run itself."""
+        return self.study.run
+
+
+@dataclass(frozen=True)
+class Compared(Timed):
+    """A result of one of several runs, beside the first run's (see `gather`)."""
+
+    run: str
+    ratio: float
+    ratio_low: float
+    ratio_high: float
+    overlap: bool
+    doubt: str
+
+
+@dataclass(frozen=True)
+class Fastest(Compared):
+    """The fastest result of one of several runs; `contenders` are the backends that tie with it."""
+
+    contenders: str
+    open_case: Annotated[Key, OPEN_KEYS]
+
+    @property
+    def names(self) -> list[str]:
+        """The contenders, one by one."""
+        return self.contenders.split(", ")
 
 
 def label(runs: Sequence[tuple[str, Run]]) -> tuple[Labelled, ...]:
@@ -58,7 +88,7 @@ def label(runs: Sequence[tuple[str, Run]]) -> tuple[Labelled, ...]:
             labels[i] = f"{name} ({detail})"
     if len(set(labels)) < len(labels):  # a run was saved as what another came to be called
         labels = [f"{i}. {name}" for i, name in enumerate(labels, start=1)]
-    return tuple(Labelled(name, run) for name, (_, run) in zip(labels, runs, strict=True))
+    return tuple(Labelled(name, Study(run)) for name, (_, run) in zip(labels, runs, strict=True))
 
 
 def started(run: Run) -> str:
@@ -74,7 +104,7 @@ def gather(runs: Sequence[Labelled]) -> pd.DataFrame:
     `overlap` says that the two 95 % intervals overlap or are not known, so that nothing can be claimed; `doubt`
     what makes either of the two doubtful.
     """
-    rows = pd.concat([tables.measured(each.run.records).assign(run=each.label) for each in runs])
+    rows = pd.concat([each.study.rows.assign(run=each.label) for each in runs])
     return _against_first(tables.ordered(rows, rows), KEYS, runs[0].label)
 
 
@@ -100,38 +130,42 @@ def shared_times(rows: pd.DataFrame, keys: Sequence[str], labels: Sequence[str])
     return wide.reindex(columns=list(labels)).dropna()
 
 
-def geometric_mean(values: pd.Series) -> float:
-    """Return the geometric mean of positive numbers; NaN of none."""
-    return float(np.exp(np.log(values).mean())) if len(values) else math.nan
+@dataclass(frozen=True)
+class Missing:
+    """Cases that are not measured in every run: `fates`, run by run, say what became of them.
 
-
-def gaps(runs: Sequence[Labelled]) -> pd.DataFrame:
-    """Return what is not measured in every run, and why.
-
-    A row per combination of what became of a case in each run: `fates`, run by run, are `measured`, how it ended
-    and why, or what of it the run has not; with `backends`, `devices`, `ops` and `n_cases`. What was measured in
-    some run comes first.
+    A fate is `measured`, how a case ended and why, or what of it the run does not have.
     """
-    ends = [_ends(each.run.records) for each in runs]
+
+    fates: tuple[str, ...]
+    backends: tuple[str, ...]
+    devices: tuple[str, ...]
+    ops: tuple[str, ...]
+    n_cases: int
+
+
+def gaps(runs: Sequence[Labelled]) -> list[Missing]:
+    """Return what is not measured in every run, and why; what was measured in some run comes first."""
+    ends = [_ends(each.study) for each in runs]
     known = [{key: set(each.run.records[key].dropna()) for key in _TOLD} for each in runs]
-    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    groups: dict[tuple[str, ...], list[Mapping[str, object]]] = {}
     for case in dict.fromkeys(case for each in ends for case in each):
         about = dict(zip(KEYS, case, strict=True))
         fates = tuple(each.get(case) or _absence(about, has) for each, has in zip(ends, known, strict=True))
         if set(fates) != {MEASURED}:
             groups.setdefault(fates, []).append(about)
-    found = [
-        {"fates": fates} | _about(cases)
-        for fates, cases in sorted(groups.items(), key=lambda item: MEASURED not in item[0])
+    ordered = sorted(groups.items(), key=lambda item: MEASURED not in item[0])
+    return [
+        Missing(fates, _distinct(cases, "backend"), _distinct(cases, "device"), _distinct(cases, "op"), len(cases))
+        for fates, cases in ordered
     ]
-    return pd.DataFrame(found, columns=["fates", "backends", "devices", "ops", "n_cases"])
 
 
 def flat(runs: Sequence[Labelled], rows: pd.DataFrame) -> pd.DataFrame:
     """Return every case of every run (CSV_COLUMNS), with the comparisons that `gather` found in `rows`."""
     every = pd.concat([each.run.records.assign(run=each.label) for each in runs])
     compared = [*(key for key in KEYS), "run", "ratio", "ratio_low", "ratio_high", "overlap"]
-    every = _keyed(every).drop_duplicates([*KEYS, "run"], keep="last")
+    every = tables.keyed(every).fillna({"backend": ""}).drop_duplicates([*KEYS, "run"], keep="last")
     every = every.merge(rows[compared], on=[*KEYS, "run"], how="left")
     # Beside itself, or beside nothing, a result neither overlaps nor stands apart.
     beside = every["ratio"].notna() & (every["run"] != runs[0].label)
@@ -172,19 +206,16 @@ def _against_first(rows: pd.DataFrame, keys: Sequence[str], first: str) -> pd.Da
     apart = (rows["ci95_low_s"] > rows["first_ci95_high_s"]) | (rows["ci95_high_s"] < rows["first_ci95_low_s"])
     rows["overlap"] = ~apart  # an unknown end, NaN, separates nothing
     theirs = rows["first_warning"].fillna("").mask(itself, "")
-    rows["doubt"] = [
-        "; ".join([own] * bool(own) + [f"{first}: {other}"] * bool(other))
-        for own, other in zip(rows["warning"], theirs, strict=True)
-    ]
+    rows["doubt"] = tables.either_doubt(rows["warning"], theirs, first)
     return rows
 
 
 def _fastest_of(each: Labelled) -> pd.DataFrame:
-    rows = tables.measured(each.run.records)
+    rows = each.study.rows
     if rows.empty:
         return rows
     places = {"fastest": "backend", "fastest_device": "device"}
-    winners = tables.best(each.run.records, across_devices=True).rename(columns=places)
+    winners = each.study.winners_anywhere.rename(columns=places)
     keys = [*OPEN_KEYS, *places.values()]
     return rows.merge(winners[[*keys, "contenders"]], on=keys).assign(run=each.label)
 
@@ -193,25 +224,19 @@ _TOLD = ("backend", "device", "op", "mode", "dtype", *POLICIES, "shape")
 """What a run may lack of a case, in the order in which that is said."""
 
 
-def _absence(case: Mapping[str, Any], known: Mapping[str, set[Any]]) -> str:
+def _absence(case: Mapping[str, object], known: Mapping[str, set[object]]) -> str:
     missing = next((key for key in _TOLD if case[key] and case[key] not in known[key]), "case")
     return f"no such {missing} in this run"
 
 
-def _keyed(records: pd.DataFrame) -> pd.DataFrame:
-    """Return records whose keys have no gaps, as those of `tables.measured`."""
-    filled = {key: records[key].fillna("") for key in KEYS if key != "n_elements"}
-    return records.assign(**filled, n_elements=records["n_elements"].fillna(0).astype("int64"))
-
-
-def _ends(records: pd.DataFrame) -> dict[tuple[Any, ...], str]:
+def _ends(study: Study) -> dict[Key, str]:
     """Return how each case ended: `measured`, or its status and reason."""
-    rows = _keyed(records).fillna({"status": "unknown", "reason": ""})
+    rows = tables.keyed(study.run.records).fillna({"backend": "", "status": "unknown", "reason": ""})
     ends = dict(zip(_cases(rows), map(_ending, rows["status"], rows["reason"]), strict=True))
-    return ends | dict.fromkeys(_cases(tables.measured(records)), MEASURED)
+    return ends | dict.fromkeys(_cases(study.rows), MEASURED)
 
 
-def _cases(rows: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
+def _cases(rows: pd.DataFrame) -> Iterable[Key]:
     return rows[list(KEYS)].itertuples(index=False, name=None)
 
 
@@ -221,13 +246,5 @@ def _ending(status: str, reason: str) -> str:
     return f"{ENDINGS.get(status, status)}: {first_line(reason) or 'no reason given'}"
 
 
-def _about(cases: Sequence[Mapping[str, Any]]) -> dict[str, object]:
-    def distinct(key: str) -> list[str]:
-        return list(dict.fromkeys(str(case[key]) for case in cases if case[key]))
-
-    return {
-        "backends": distinct("backend"),
-        "devices": distinct("device"),
-        "ops": distinct("op"),
-        "n_cases": len(cases),
-    }
+def _distinct(cases: Iterable[Mapping[str, object]], key: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(str(case[key]) for case in cases if case[key]))

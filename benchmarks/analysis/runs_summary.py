@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 
 from benchmarks.analysis import tables
-from benchmarks.analysis.runs import KEYS, OPEN_KEYS, geometric_mean, shared_times
+from benchmarks.analysis.entries import Key, entries
+from benchmarks.analysis.runs import KEYS, OPEN_KEYS, Compared, Fastest, shared_times
+from benchmarks.analysis.tables import geometric_mean
 from benchmarks.quantities import count, listing, number, plural
-from benchmarks.record.schema import POLICIES
+from benchmarks.record.schema import CASE, POLICIES
 from benchmarks.stats.effects import Criteria
 
 _LEAST_LEAD = 1 + Criteria.threshold
@@ -27,13 +28,13 @@ def summarise(rows: pd.DataFrame, fastest: pd.DataFrame, labels: Sequence[str]) 
     ]
 
 
-def describe(row: Mapping[Hashable, Any], rows: pd.DataFrame) -> str:
+def _described(row: Compared, rows: pd.DataFrame) -> str:
     """Return a case and backend in words, with what differs between `rows`."""
-    varied = [str(row[key]) for key in tables.telling(rows, ("dtype", *POLICIES)) if row[key]]
-    size = count(int(row["n_elements"]))
-    shape = f" ({row['shape']})" if row["shape"] not in ("", str(row["n_elements"])) else ""
-    what = " ".join([str(row["op"]), str(row["mode"]), *varied])
-    return f"{what}, {size} elements{shape}, {row['backend']} on {row['device']}"
+    about = dict(zip(CASE, row.case, strict=True))
+    varied = [str(about[key]) for key in tables.telling(rows, ("dtype", *POLICIES)) if about[key]]
+    shape = f" ({row.shape})" if row.shape not in ("", str(row.n_elements)) else ""
+    what = " ".join([row.op, row.mode, *varied])
+    return f"{what}, {count(row.n_elements)} elements{shape}, {row.backend} on {row.device}"
 
 
 def _leader(rows: pd.DataFrame, keys: Sequence[str], labels: Sequence[str]) -> str:
@@ -53,13 +54,15 @@ def _leader(rows: pd.DataFrame, keys: Sequence[str], labels: Sequence[str]) -> s
     else:
         said = f"{listing(level, 12)} are about as fast, within {100 * Criteria.threshold:g} %"
         said += f", and {listing(others, 12)}" if others else ""
-    who = "both runs" if len(labels) == 2 else f"all {len(labels)} runs"
-    return f"Over the {plural(len(times), 'case')} that {who} measured, {said} (geometric mean)."
+    return f"Over the {plural(len(times), 'case')} that {_every(labels)} measured, {said} (geometric mean)."
 
 
 def _nothing_shared(labels: Sequence[str]) -> str:
-    who = "both runs" if len(labels) == 2 else f"all {len(labels)} runs"
-    return f"No case was measured in {who}, so no run is said to be fastest."
+    return f"No case was measured in {_every(labels)}, so no run is said to be fastest."
+
+
+def _every(labels: Sequence[str]) -> str:
+    return "both runs" if len(labels) == 2 else f"all {len(labels)} runs"
 
 
 def _against_first(rows: pd.DataFrame, first: str, other: str) -> list[str]:
@@ -72,7 +75,7 @@ def _against_first(rows: pd.DataFrame, first: str, other: str) -> list[str]:
     n_level = len(both) - len(faster) - len(slower)
     tally = (
         f"{other} against {first}, in {plural(len(both), 'case')}: faster in {count(len(faster))}, slower in "
-        f"{count(len(slower))}; no claim in {count(n_level)}, where the 95 % intervals overlap."
+        f"{count(len(slower))}; too close to call in {count(n_level)}, where the 95 % intervals overlap."
     )
     return [tally, *_by_backend(both, first, other), *_furthest(faster, slower, rows, first, other)]
 
@@ -90,39 +93,33 @@ def _by_backend(both: pd.DataFrame, first: str, other: str) -> list[str]:
 
 
 def _furthest(faster: pd.DataFrame, slower: pd.DataFrame, rows: pd.DataFrame, first: str, other: str) -> list[str]:
-    ahead = faster.nlargest(1, "ratio").to_dict("records")
-    behind = slower.nsmallest(1, "ratio").to_dict("records")
-    found = [
-        *(f"{other} is {number(row['ratio'])} times as fast as {first} in {describe(row, rows)}" for row in ahead),
-        *(
-            f"{first} is {number(1 / row['ratio'])} times as fast as {other} in {describe(row, rows)}"
-            for row in behind
-        ),
+    ahead = entries(faster.nlargest(1, "ratio"), Compared)
+    behind = entries(slower.nsmallest(1, "ratio"), Compared)
+    leads = [(row, other, first, row.ratio) for row in ahead] + [
+        (row, first, other, 1 / row.ratio) for row in behind
     ]
-    return [f"At most, {'; and '.join(found)}."] if found else []
+    found = [
+        f"{winner} is {number(ratio)} times as fast as {loser} in {_described(row, rows)}"
+        for row, winner, loser, ratio in leads
+    ]
+    return [f"The largest differences: {'; and '.join(found)}."] if found else []
 
 
 def _best_of_each(fastest: pd.DataFrame, labels: Sequence[str]) -> list[str]:
-    """Say which run is fastest where each takes the fastest of its backends and devices, and who that is."""
+    """Say which run is fastest where each takes its fastest backend and device, and how often these differ."""
     sentence = _leader(fastest, OPEN_KEYS, labels)
     if not sentence:
         return []
-    winners = winners_by_case(fastest)
-    common = [by_run for by_run in winners.values() if len(by_run) == len(labels)]
-    differ = sum(not set.intersection(*by_run.values()) for by_run in common)
+    winners: dict[Key, list[set[str]]] = {}
+    for row in entries(fastest, Fastest):
+        winners.setdefault(row.open_case, []).append(set(row.names))
+    common = [names for names in winners.values() if len(names) == len(labels)]
+    differ = sum(not set.intersection(*names) for names in common)
     cases = plural(len(common), "case")
     return [
         f"With the fastest backend of each run, on any device: {sentence[0].lower()}{sentence[1:]}",
-        f"Which backend that is, or on which device, differs in {count(differ)} of these {cases}.",
+        f"In {count(differ)} of these {cases}, the runs differ in which backend, or device, is fastest.",
     ]
-
-
-def winners_by_case(fastest: pd.DataFrame) -> dict[tuple[object, ...], dict[str, set[str]]]:
-    """Return for each case and run the backends, with their devices, that are fastest or tie with it."""
-    found: dict[tuple[object, ...], dict[str, set[str]]] = {}
-    for *case, run, contenders in fastest[[*OPEN_KEYS, "run", "contenders"]].itertuples(index=False, name=None):
-        found.setdefault(tuple(case), {})[run] = set(contenders.split(", "))
-    return found
 
 
 def _doubts(rows: pd.DataFrame, labels: Sequence[str]) -> list[str]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import pandas as pd
 
 from benchmarks import quantities
-from benchmarks.analysis import tables, troubles
-from benchmarks.analysis.policies import varied
-from benchmarks.analysis.ranges import Range, Row, by_group
+from benchmarks.analysis import tables
+from benchmarks.analysis.entries import Key, entries
+from benchmarks.analysis.ranges import Contest, Range
+from benchmarks.analysis.tables import CaseLead, Mean
+from benchmarks.analysis.troubles import Trouble
 from benchmarks.record import schema
 from benchmarks.record.schema import POLICIES
 
@@ -34,53 +37,52 @@ class Summary:
         return [*self.headline, *self.speed, *self.accuracy, *self.doubts, *self.problems]
 
 
-def summarise(records: pd.DataFrame, accuracy: pd.DataFrame) -> Summary:
-    """Say what the records and the accuracy rows show."""
-    return Summary(
-        tuple(headline_sentences(records)),
-        tuple(speed_sentences(records)),
-        tuple(accuracy_sentences(accuracy)),
-        tuple(doubt_sentences(records)),
-        tuple(problem_sentences(records)),
-    )
+@dataclass(frozen=True)
+class _Rated:
+    case: Annotated[Key, schema.CASE]
+    backend: str
+    speedup: float
+    doubt: str
 
 
-def headline_sentences(records: pd.DataFrame) -> list[str]:
-    """Say who wins most often, and by how much at the smallest and the largest size."""
-    winners = tables.best(records)
-    if winners.empty:
-        if records.empty:
-            return ["Nothing was measured: the run has no records."]
-        return [f"Nothing was measured successfully: all {len(records)} cases ended without a result."]
-    return [*tally_sentences(records), *_overall_sentences(records), *_device_sentences(records)]
+def headline_sentences(
+    records: pd.DataFrame, winners: pd.DataFrame, means: pd.DataFrame, named: Sequence[str]
+) -> list[str]:
+    """Say which backend wins most often, and by how much at the smallest and the largest size.
+
+    `winners` and `means` are those of `tables.best` and `tables.overall`; `named` are the policies that vary.
+    """
+    if not winners.empty:
+        return [*tally_sentences(winners, named), *_overall_sentences(means), *_device_sentences(winners)]
+    if records.empty:
+        return ["Nothing was measured: the run has no records."]
+    return [f"Nothing was measured successfully: all {len(records)} cases ended without a result."]
 
 
-def tally_sentences(records: pd.DataFrame) -> list[str]:
-    """Say who wins how often, for each set of policies: a sum would count a case as often as it was measured."""
-    winners, named = tables.best(records), varied(records)
+def tally_sentences(winners: pd.DataFrame, named: Sequence[str]) -> list[str]:
+    """Say how often each backend wins, for each set of policies: a sum would count a case once for each set."""
     if not named:
         return [_tally(winners, "")]
-    groups = winners.groupby(named, sort=False)
+    groups = winners.groupby(list(named), sort=False)
     return [_tally(group, f" under {', '.join(map(str, policies))}") for policies, group in groups]
 
 
-def speed_sentences(records: pd.DataFrame) -> list[str]:
+def speed_sentences(contests: Iterable[Contest], rated: pd.DataFrame, named: Sequence[str]) -> list[str]:
     """Say for each op and mode which backend is fastest at which sizes, and how much faster than the baseline."""
-    named = varied(records)
-    rows = tables.rate(records, baseline_device="cpu").to_dict("records")
-    rated: Mapping[tuple[object, ...], Row] = {_key(row, row["backend"]): row for row in rows}
+    ratings = {(row.case, row.backend): row for row in entries(rated, _Rated)}
     sentences = []
-    for case, found in by_group(records, tables.best(records)):
-        policies = "".join(f", {case[policy]}" for policy in named)
-        clauses = _clauses(found, rated)
+    for contest in contests:
+        about = contest.keys
+        policies = "".join(f", {about[policy]}" for policy in named)
+        clauses = "; ".join(_clauses(contest.ranges, ratings))
         sentences.append(
-            f"{case['op']} {case['mode']}, {case['dtype']} on {case['device']}{policies}: {'; '.join(clauses)}."
+            f"{about['op']} {about['mode']}, {about['dtype']} on {about['device']}{policies}: {clauses}."
         )
     return sentences
 
 
-def accuracy_sentences(accuracy: pd.DataFrame) -> list[str]:
-    """Say how many results were within budget, who deviates in a known way, and what failed."""
+def accuracy_sentences(accuracy: pd.DataFrame, problems: Sequence[Trouble]) -> list[str]:
+    """Say how many results were within budget, which backends deviate in a known way, and what failed."""
     if accuracy.empty:
         return ["Accuracy was not checked in this run."]
     good = accuracy[accuracy["status"] == "ok"]
@@ -92,24 +94,24 @@ def accuracy_sentences(accuracy: pd.DataFrame) -> list[str]:
     sentences[0] += "."
     known = accuracy[accuracy["status"] == "known_deviation"]
     sentences += [_known_sentence(name, known[known["backend"] == name]) for name in tables.backend_order(known)]
-    return sentences + [f"Accuracy, {sentence}" for sentence in problem_sentences(accuracy)]
+    return sentences + [f"Accuracy, {sentence}" for sentence in problem_sentences(problems)]
 
 
-def doubt_sentences(records: pd.DataFrame) -> list[str]:
+def doubt_sentences(doubts: Iterable[Trouble]) -> list[str]:
     """Say which results are doubtful, each reason once."""
     return [
-        f"Doubtful: {quantities.plural(row['n_cases'], 'result')} of {quantities.listing(row['backends'])} "
-        f"({quantities.listing(row['ops'], 4)}), since {first_line(row['warning'])}."
-        for row in troubles.doubts(records).to_dict("records")
+        f"Doubtful: {quantities.plural(each.n_cases, 'result')} of {quantities.listing(each.backends)} "
+        f"({quantities.listing(each.ops, 4)}), since {first_line(each.reason)}."
+        for each in doubts
     ]
 
 
-def unstable_sentences(records: pd.DataFrame, precision: float) -> list[str]:
+def unstable_sentences(rows: pd.DataFrame, precision: float) -> list[str]:
     """Say how many medians are known less precisely than `precision` (a share of them), and which least."""
-    rows = tables.measured(records)
-    rows["half_width"] = (rows["ci95_high_s"] - rows["ci95_low_s"]) / 2 / rows["median_s"]
+    half_width = (rows["ci95_high_s"] - rows["ci95_low_s"]) / 2 / rows["median_s"]
     # An interval without an end, of too few rounds, is as wide as can be; one that is not known says nothing.
-    wide = rows[rows["half_width"] > precision].sort_values("half_width", ascending=False, kind="stable")
+    wide = rows.assign(half_width=half_width)[half_width > precision]
+    wide = wide.sort_values("half_width", ascending=False, kind="stable")
     if wide.empty:
         return []
     worst = wide.iloc[0]
@@ -123,14 +125,23 @@ def unstable_sentences(records: pd.DataFrame, precision: float) -> list[str]:
     return [sentence]
 
 
-def problem_sentences(rows: pd.DataFrame, *, alike: bool = False) -> list[str]:
-    """Say what has no result, each reason once; of those that are `alike` (see `tables.problems`), one."""
+def problem_sentences(problems: Iterable[Trouble]) -> list[str]:
+    """Say what has no result, each reason once; where several were taken for one, an example."""
     return [
-        f"{quantities.listing(row['backends'])}: {quantities.plural(row['n_cases'], 'case')} "
-        f"{ENDINGS.get(row['status'], row['status'])} ({quantities.listing(row['ops'], 4)})"
-        f": {'for example, ' * (row['n_reasons'] > 1)}{first_line(row['reason']) or 'no reason given'}."
-        for row in troubles.problems(rows, alike=alike).to_dict("records")
+        f"{quantities.listing(each.backends)}: {quantities.plural(each.n_cases, 'case')} {ending(each.status)} "
+        f"({quantities.listing(each.ops, 4)}): {'for example, ' * (each.n_reasons > 1)}{reason(each)}."
+        for each in problems
     ]
+
+
+def ending(status: str) -> str:
+    """Return how a case ended, in words."""
+    return ENDINGS.get(status, status.replace("_", " "))
+
+
+def reason(trouble: Trouble) -> str:
+    """Return the first line of a trouble's reason, or that there is none."""
+    return first_line(trouble.reason) or "no reason given"
 
 
 def first_line(reason: str, width: int = 200) -> str:
@@ -154,8 +165,7 @@ def _tally(winners: pd.DataFrame, policies: str) -> str:
     return f"Of {cases} ({ops}), {'; '.join(parts)}."
 
 
-def _overall_sentences(records: pd.DataFrame) -> list[str]:
-    means = tables.overall(records)
+def _overall_sentences(means: pd.DataFrame) -> list[str]:
     means = means[means["backend"] != tables.BASELINE]
     sentences = []
     for (dtype, device, *policies), group in means.groupby(["dtype", "device", *POLICIES], sort=False):
@@ -163,15 +173,14 @@ def _overall_sentences(records: pd.DataFrame) -> list[str]:
         broad = group[group["n_cases"] * 2 >= group["n_cases"].max()]
         named = "".join(f", {p}" for p, name in zip(policies, POLICIES, strict=True) if _varies(means, name))
         for n_elements in sorted({broad["n_elements"].min(), broad["n_elements"].max()}):
-            at = broad[broad["n_elements"] == n_elements].sort_values("speedup", ascending=False)
+            at = entries(broad[broad["n_elements"] == n_elements].sort_values("speedup", ascending=False), Mean)
             each = [
-                f"{row.backend} {'~' * (row.n_doubtful > 0)}{quantities.number(row.speedup)}"
-                for row in at.itertuples()
+                f"{mean.backend} {'~' * (mean.n_doubtful > 0)}{quantities.number(mean.speedup)}" for mean in at
             ]
             sentences.append(
                 f"At {quantities.plural(int(n_elements), 'element')}, {dtype} on {device}{named}: "
                 f"{quantities.listing(each, 12)} times {tables.BASELINE} (geometric mean of "
-                f"{quantities.plural(int(at['n_cases'].iloc[0]), 'case')} that they share)."
+                f"{quantities.plural(at[0].n_cases, 'case')} that they share)."
             )
     return sentences
 
@@ -180,9 +189,9 @@ def _varies(rows: pd.DataFrame, name: str) -> bool:
     return len(rows[name].unique()) > 1
 
 
-def _device_sentences(records: pd.DataFrame) -> list[str]:
+def _device_sentences(winners: pd.DataFrame) -> list[str]:
     """Say how often the other devices beat the host, where both were measured."""
-    here = tables.best(records).set_index([key for key in schema.CASE if key != "device"])
+    here = winners.set_index([key for key in schema.CASE if key != "device"])
     host = here[here["device"] == "cpu"]["median_s"]
     sentences = []
     for device in [name for name in here["device"].unique() if name != "cpu"]:
@@ -197,40 +206,40 @@ def _device_sentences(records: pd.DataFrame) -> list[str]:
     return sentences
 
 
-def _clauses(found: Sequence[Range], rated: Mapping[tuple[object, ...], Row]) -> list[str]:
+Ratings = Mapping[tuple[Key, str], _Rated]
+"""Measured rows with their speed-ups, by case and backend."""
+
+
+def _clauses(found: Sequence[Range], ratings: Ratings) -> list[str]:
     """Return a clause for each range of sizes with the same winners."""
     clauses: list[str] = []
     for each in found:
         winners, where = each.winners, each.where
-        detail = _detail(each.cases, winners, rated)
-        if any(case["doubtful"] or rated[_key(case, case["fastest"])]["doubt"] for case in each.cases):
+        detail = _detail(each.cases, winners, ratings)
+        if any(case.doubtful or ratings[case.case, case.fastest].doubt for case in each.cases):
             detail += ", doubtful"
         if clauses:  # what the first clause said is understood in the others
             verb, where = "" if len(winners) == 1 else " tie", where.replace(" elements", "")
         else:
             verb = " is fastest" if len(winners) == 1 else " tie for fastest"
-        clauses.append(f"{quantities.listing(list(winners))}{verb} {where}{detail}")
+        clauses.append(f"{quantities.listing(winners)}{verb} {where}{detail}")
     return clauses
 
 
-def _detail(run: Sequence[Row], winners: tuple[str, ...], rated: Mapping[tuple[object, ...], Row]) -> str:
+def _detail(cases: Sequence[CaseLead], winners: tuple[str, ...], ratings: Ratings) -> str:
     if tables.BASELINE not in winners:
-        ratios = [float(rated[_key(case, case["fastest"])]["speedup"]) for case in run]
+        ratios = [ratings[case.case, case.fastest].speedup for case in cases]
         known = [ratio for ratio in ratios if not math.isnan(ratio)]
         if known:
             return f" ({quantities.span(known)} times {tables.BASELINE})"
     if len(winners) > 1:
         return ""
-    behind = [case for case in run if not math.isnan(case["ratio"])]
+    behind = [case for case in cases if not math.isnan(case.ratio)]
     if not behind:
         return " (the only result)"
-    next_ones = {str(case["runner_up"]) for case in behind}
-    who = f", {next(iter(next_ones))}" if len(next_ones) == 1 else ""
-    return f" ({quantities.span([case['ratio'] for case in behind])} times the runner-up{who})"
-
-
-def _key(case: Row, backend: object) -> tuple[object, ...]:
-    return (*(case[name] for name in schema.CASE), backend)
+    next_ones = {case.runner_up for case in behind}
+    name = f", {next(iter(next_ones))}" if len(next_ones) == 1 else ""
+    return f" ({quantities.span([case.ratio for case in behind])} times the runner-up{name})"
 
 
 def _check(row: pd.Series) -> str:

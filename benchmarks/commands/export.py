@@ -10,23 +10,28 @@ from __future__ import annotations
 import argparse
 import io
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
 
-from benchmarks.analysis import peers, tables
-from benchmarks.analysis.limits import closeness
+from benchmarks.analysis import peers
+from benchmarks.analysis.study import Study
 from benchmarks.plan import arguments
-from benchmarks.record import saved
-from benchmarks.record.atomic import replace
+from benchmarks.record import atomic, saved
 from benchmarks.record.frames import only_with
 from benchmarks.record.run import Run
 from benchmarks.report import pictures
-from benchmarks.report.palette import Style, styles
-from benchmarks.report.text import latex, markdown
+from benchmarks.report.pages.report import looks_of
+from benchmarks.report.palette import Style
+from benchmarks.report.sections import results, wide
+from benchmarks.report.table import Table
+from benchmarks.report.text import csv, latex, markdown
 
-Files = Mapping[str, str | bytes]
+_Files = Mapping[str, str | bytes]
+_Writer = Callable[[Study, Study], _Files]
+"""Returns files by name, from a run as it is and with its peers marked."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,89 +56,86 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Write the files and print their paths; return 0."""
     measured = saved.load_or_last(options.run, options.results)
     records = only_with(measured.records, arguments.filters(options))
-    if tables.measured(records).empty:
+    study = Study(replace(measured, records=records))
+    if study.rows.empty:
         raise ValueError("export: nothing of what was asked for was measured successfully")
+    marked = Study(replace(measured, records=peers.marked(records)))
     output = options.output or options.results / "export"
-    for name, table in _TABLES.items():
+    for name, files_of in _TABLES.items():
         if name in options.format:
-            _write(table(records), output, console)
+            _write(files_of(study, marked), output, console)
     drawn = [name for name in pictures.FORMATS if name in options.format]
     if drawn:
         if reason := pictures.missing():
             raise ValueError(f"--format: {', '.join(drawn)}: {reason}")
-        _write(pictures.draw(peers.marked(records), _looks(measured), drawn), output, console)
+        _write(pictures.draw(marked, _looks(measured), drawn), output, console)
     return 0
 
 
 def _looks(measured: Run) -> dict[str, Style]:
     """Return the style of each backend, by its marked name: the same as in the run's report."""
-    names = tables.backend_order(pd.concat([measured.records[["backend"]], measured.accuracy[["backend"]]]))
     marked = dict(zip(measured.records["backend"], peers.marked(measured.records)["backend"], strict=True))
-    return {marked.get(name, name): style for name, style in styles(names).items()}
+    return {marked.get(name, name): style for name, style in looks_of(measured).items()}
 
 
-def _write(files: Files, output: Path, console: Console) -> None:
+def _write(files: _Files, output: Path, console: Console) -> None:
     output.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
-        console.print(f"Written: {replace(output / name, content)}", highlight=False, markup=False, soft_wrap=True)
+        console.print(
+            f"Written: {atomic.replace(output / name, content)}", highlight=False, markup=False, soft_wrap=True
+        )
 
 
-def _markdown(records: pd.DataFrame) -> Files:
-    marked = peers.marked(records)
-    shares, against = closeness(marked), peers.against_peers(marked)
-    files = {"medians.md": markdown.medians(marked)}
-    if _has_baseline(records):
-        files["speedups.md"] = markdown.speedups(marked)
-    if len(shares):
-        files["limits.md"] = markdown.limits(shares)
-    if len(against):
-        files["peers.md"] = markdown.peers(against)
-    return {name: f"{text}\n{peers.KEY}\n" if peers.MARK in text else text for name, text in files.items()}
+_NUMBERS: Mapping[str, Callable[[Study], pd.DataFrame]] = {
+    "records": lambda study: study.run.records,
+    "medians": lambda study: study.medians.reset_index(),
+    "speedups": lambda study: study.speedups.reset_index(),
+    "limits": lambda study: study.shares,
+}
+_MARKDOWN: Mapping[str, Callable[[Study], Table]] = {
+    "medians": wide.medians,
+    "speedups": wide.speedups,
+    "limits": results.limits,
+    "peers": results.peers,
+}
+_LATEX: Mapping[str, Callable[[Study], Table]] = {
+    "medians": wide.medians,
+    "speedups": wide.speedups,
+    "limits": wide.shares,
+}
 
 
-def _latex(records: pd.DataFrame) -> Files:
-    marked = peers.marked(records)
-    shares = closeness(marked)
-    files = {"medians.tex": latex.medians(marked)}
-    if _has_baseline(records):
-        files["speedups.tex"] = latex.speedups(marked)
-    if len(shares):
-        files["limits.tex"] = latex.limits(marked, shares)
-    return files
+def _has(study: Study, name: str) -> bool:
+    """Tell whether a run has anything to say in one of its tables."""
+    match name:
+        case "speedups":
+            return study.has_baseline
+        case "limits":
+            return not study.shares.empty
+        case "peers":
+            return not study.beside_peers.empty
+    return True
 
 
-def _csv(records: pd.DataFrame) -> Files:
-    return {
-        f"{name}.csv": frame.to_csv(index=False, lineterminator="\n") for name, frame in _frames(records).items()
-    }
-
-
-def _parquet(records: pd.DataFrame) -> Files:
-    return {f"{name}.parquet": _parquet_bytes(frame) for name, frame in _frames(records).items()}
-
-
-def _parquet_bytes(frame: pd.DataFrame) -> bytes:
+def _parquet(frame: pd.DataFrame) -> bytes:
     file = io.BytesIO()
     frame.to_parquet(file, engine="pyarrow", index=False)
     return file.getvalue()
 
 
-def _frames(records: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return the tables as numbers, and all records."""
-    frames = {"records": records, "medians": tables.medians(records).reset_index()}
-    if _has_baseline(records):
-        frames["speedups"] = tables.speedups(records, baseline_device="cpu").reset_index()
-    shares = closeness(records)
-    return frames | ({"limits": shares} if len(shares) else {})
+def _pages(tables: Mapping[str, Callable[[Study], Table]], ending: str, page: Callable[[Table], str]) -> _Writer:
+    """Return what writes tables for people, who see peers marked."""
+    return lambda _, marked: {f"{n}.{ending}": page(of(marked)) for n, of in tables.items() if _has(marked, n)}
 
 
-def _has_baseline(records: pd.DataFrame) -> bool:
-    return bool(tables.rate(records, baseline_device="cpu")["speedup"].notna().any())
+def _data(ending: str, page: Callable[[pd.DataFrame], str | bytes]) -> _Writer:
+    """Return what writes numbers for programs, which have a column for peers."""
+    return lambda study, _: {f"{n}.{ending}": page(of(study)) for n, of in _NUMBERS.items() if _has(study, n)}
 
 
-_TABLES: Mapping[str, Callable[[pd.DataFrame], Files]] = {
-    "md": _markdown,
-    "csv": _csv,
-    "parquet": _parquet,
-    "latex": _latex,
+_TABLES: Mapping[str, _Writer] = {
+    "md": _pages(_MARKDOWN, "md", markdown.page),
+    "csv": _data("csv", csv.page),
+    "parquet": _data("parquet", _parquet),
+    "latex": _pages(_LATEX, "tex", latex.page),
 }

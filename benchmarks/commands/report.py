@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from benchmarks.analysis import runs
+from benchmarks.analysis.study import Study
 from benchmarks.record import saved
 from benchmarks.record.journal import JOURNALS, load_run, read_journal
 from benchmarks.record.run import Run
@@ -45,9 +46,9 @@ def run(options: argparse.Namespace, console: Console) -> int:
     if len(found) > 1:
         _write_beside(options.runs, found, options.output or options.results, console)
         return 0
-    measured = found[0] if found else load_run(newest_journal(options.results))
-    written = files.write(measured, options.output or options.results / "latest")
-    render_summary(measured, written["report.html"], console)
+    study = Study(found[0] if found else load_run(newest_journal(options.results)))
+    written = files.write(study, options.output or options.results / "latest")
+    render_summary(study, written["report.html"], console)
     return 0
 
 

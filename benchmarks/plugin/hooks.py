@@ -11,6 +11,7 @@ import pytest
 from pytest_benchmark.session import PerformanceRegression
 
 import backends
+from benchmarks.analysis.study import Study
 from benchmarks.machine import fingerprint
 from benchmarks.plan import arguments
 from benchmarks.plugin import progress, suites
@@ -19,12 +20,11 @@ from benchmarks.record import history
 from benchmarks.record import run as store
 from benchmarks.record.journal import load_run
 from benchmarks.record.recorder import Recorder
-from benchmarks.record.run import Run
 from benchmarks.record.schema import DEFAULTS, SCHEMA
 from benchmarks.report import files
 from benchmarks.report.terminal.summary import open_console, render_summary
 
-REPORT = pytest.StashKey[tuple[Run, Path]]()
+REPORT = pytest.StashKey[tuple[Study, Path]]()
 """The finished run, and its report."""
 
 
@@ -97,21 +97,22 @@ def _shown(path: Path, root: Path) -> Path:
     return path.relative_to(root) if path.is_relative_to(root) else path
 
 
-def _report(recorder: Recorder, results: Path) -> tuple[Run, Path]:
+def _report(recorder: Recorder, results: Path) -> tuple[Study, Path]:
     """Write the report of what was timed, and append a saved run to the history; return the run and its page."""
     run = store.with_certificates(load_run(recorder.path), store.read_accuracy(results / "accuracy"))
-    written = files.write(run, results / "latest")
+    study = Study(run)
+    written = files.write(study, results / "latest")
     if run.saved_as:
         try:
             history.append(run.records, results)
         except (OSError, ValueError) as error:
             lost = f"this run is not in the history, so `python -m benchmarks trend` will not show it: {error}"
             # First in the list: nothing else tells of it, and the terminal shows only a few warnings.
-            run = replace(run, warnings=(lost, *run.warnings))
-    return run, written["report.html"]
+            study = Study(replace(run, warnings=(lost, *run.warnings)))
+    return study, written["report.html"]
 
 
-def _certificate(recorder: Recorder, results: Path) -> tuple[Run, Path]:
+def _certificate(recorder: Recorder, results: Path) -> tuple[Study, Path]:
     """Write the accuracy table of a run that only searched for worst points; return the run and its table."""
     run = load_run(recorder.path)
-    return run, files.write_accuracy(run.accuracy, results / "accuracy")["accuracy.md"]
+    return Study(run), files.write_accuracy(run.accuracy, results / "accuracy")["accuracy.md"]

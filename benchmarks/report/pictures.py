@@ -1,8 +1,8 @@
 """Static pictures for papers and pull requests, through matplotlib, which nothing else here needs.
 
-Who wins where, speed against size, and the share of the bandwidth limit: as wide as one or both columns of a
-paper, readable in grey, and the same bytes whenever they are drawn from the same records. Only what passed its
-cross-check is drawn; peers are hollow, and `~` stands at what is doubtful.
+Which backend wins where, speed against size, and the share of the bandwidth limit: as wide as one or both columns
+of a paper, readable in grey, and the same bytes whenever they are drawn from the same records. Only what passed
+its cross-check is drawn; peers are hollow, and `~` stands beside what is doubtful.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import io
 import math
 import re
 import textwrap
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,6 +20,8 @@ import pandas as pd
 
 from benchmarks import quantities
 from benchmarks.analysis import peers, tables
+from benchmarks.analysis.entries import entries
+from benchmarks.analysis.study import Study
 from benchmarks.record import schema
 from benchmarks.record.schema import POLICIES
 from benchmarks.report.palette import Style
@@ -37,7 +40,7 @@ ROWS = 64
 _COLUMN, _PAGE = 3.4, 7.0
 """Inches that one column of a paper is wide, and both."""
 _CELL = 0.42
-"""Inches that a cell of who wins where needs."""
+"""Inches that a cell of the map of winners needs."""
 _LETTER, _LINE = 0.055, 0.13
 """Inches that a letter of a label is wide, about, and that a line is high."""
 _MARKERS = {
@@ -78,7 +81,6 @@ _LOOK = {
     "pdf.fonttype": 42,  # TrueType, as publishers ask for
 }
 
-Row = Mapping[Hashable, Any]
 Looks = Mapping[str, Style]
 
 
@@ -89,8 +91,8 @@ def missing() -> str | None:
     return None
 
 
-def draw(records: pd.DataFrame, looks: Looks, formats: Sequence[str]) -> dict[str, bytes]:
-    """Return the pictures of `records` in each of `formats`, some of FORMATS, by file name.
+def draw(study: Study, looks: Looks, formats: Sequence[str]) -> dict[str, bytes]:
+    """Return the pictures of a run in each of `formats`, some of FORMATS, by file name.
 
     `looks` has the style of every backend, in the order of the legends.
     """
@@ -98,9 +100,7 @@ def draw(records: pd.DataFrame, looks: Looks, formats: Sequence[str]) -> dict[st
 
     with matplotlib.style.context(["default", _LOOK]):
         return {
-            f"{name}.{form}": _saved(figure, form)
-            for name, figure in _pictures(records, looks)
-            for form in formats
+            f"{name}.{form}": _saved(figure, form) for name, figure in _pictures(study, looks) for form in formats
         }
 
 
@@ -117,13 +117,12 @@ def _laid_out(figure: Figure) -> Figure:
     return figure
 
 
-def _pictures(records: pd.DataFrame, looks: Looks) -> Iterator[tuple[str, Figure]]:
+def _pictures(study: Study, looks: Looks) -> Iterator[tuple[str, Figure]]:
     """Yield each picture and its name, which tells the view and the page where there are several."""
-    rated = tables.rate(records, baseline_device="cpu")
-    devices = [view for view in by_device(records) if not view.across_devices]
-    modes = split(records, ("mode", "dtype", *POLICIES))
+    devices = [view for view in by_device(study.rows) if not view.across_devices]
+    modes = split(study.rows, ("mode", "dtype", *POLICIES))
     charts: dict[str, tuple[list[View], Callable[[View], Iterator[Figure]]]] = {
-        "winners": (devices, lambda view: _winner_pages(view, rated, looks)),
+        "winners": (devices, lambda view: _winner_pages(view, study, looks)),
         "speed": (modes, lambda view: _speed_pages(view, looks)),
         "limits": (devices, lambda view: _limit_pages(view, looks)),
     }
@@ -135,12 +134,12 @@ def _pictures(records: pd.DataFrame, looks: Looks) -> Iterator[tuple[str, Figure
                 yield f"{name}-{i}" if len(figures) > 1 else name, figure
 
 
-# Who wins where
+# Which backend wins where
 
 
-def _winner_pages(view: View, rated: pd.DataFrame, looks: Looks) -> Iterator[Figure]:
+def _winner_pages(view: View, study: Study, looks: Looks) -> Iterator[Figure]:
     """Yield maps of op by size: modes side by side as far as they fit."""
-    cells = _winners(view.records, rated)
+    cells = _winners(view.part_of(study.winners), study.rated)
     sizes = list(cells.sort_values("n_elements", kind="stable")["size"].unique())
     inches = max(1.0, _CELL * len(sizes))
     for ops in _chunks(list(cells["op"].unique()), ROWS):
@@ -150,11 +149,21 @@ def _winner_pages(view: View, rated: pd.DataFrame, looks: Looks) -> Iterator[Fig
                 yield _winner_page(page, sizes, looks, inches)
 
 
-def _winners(records: pd.DataFrame, rated: pd.DataFrame) -> pd.DataFrame:
+@dataclass(frozen=True)
+class _Winner:
+    op: str
+    size: str
+    fastest: str
+    tie: bool
+    times: float
+    about: bool
+
+
+def _winners(winners: pd.DataFrame, rated: pd.DataFrame) -> pd.DataFrame:
     """Return the fastest of each case, and how much faster: than the baseline or, without one, the runner-up."""
     keys = [*schema.CASE, "fastest"]
     facts = rated.rename(columns={"backend": "fastest"})[[*keys, "device_name", "speedup", "doubt"]]
-    found = tables.best(records).merge(facts, on=keys, how="left")
+    found = winners.merge(facts, on=keys, how="left")
     over_baseline = bool(found["speedup"].notna().any())
     shapes = bool(found.duplicated(["op", "mode", "n_elements"]).any())
     return found.assign(
@@ -175,22 +184,22 @@ def _winner_page(cells: pd.DataFrame, sizes: Sequence[str], looks: Looks, inches
         panel.set(xlim=(-0.5, len(sizes) - 0.5), xticks=range(len(sizes)), xlabel=cells["by"].iloc[0])
         panel.set_xticklabels(sizes, rotation=35, ha="right", rotation_mode="anchor")
         panel.tick_params(length=0)
-        for row in cells[cells["mode"] == mode].to_dict("records"):
-            _winner_cell(panel, sizes.index(row["size"]), ops.index(row["op"]), row, looks[row["fastest"]])
+        for winner in entries(cells[cells["mode"] == mode], _Winner):
+            _winner_cell(panel, sizes.index(winner.size), ops.index(winner.op), winner, looks[winner.fastest])
     notes += ["~: doubtful"] * bool(cells["about"].any())
     _explain(figure, cells, cells["fastest"], looks, notes)
     return figure
 
 
-def _winner_cell(panel: Axes, x: int, y: int, row: Row, style: Style) -> None:
+def _winner_cell(panel: Axes, x: int, y: int, winner: _Winner, style: Style) -> None:
     from matplotlib.patches import Rectangle
 
-    times = float(row["times"])
-    strength = 0.0 if row["tie"] else 0.15 if math.isnan(times) else 0.15 + 0.5 * max(0.0, shade(times))
+    times = winner.times
+    strength = 0.0 if winner.tie else 0.15 if math.isnan(times) else 0.15 + 0.5 * max(0.0, shade(times))
     colour = (style.colour, strength)
     panel.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, edgecolor="#bbbbbb", linewidth=0.3))
-    panel.plot(x - 0.32, y, **_mark(str(row["fastest"]), style))
-    text = "~" * bool(row["about"]) + quantities.times(times)
+    panel.plot(x - 0.32, y, **_mark(winner.fastest, style))
+    text = "~" * winner.about + quantities.times(times)
     panel.text(x + 0.13, y, text, fontsize=5.5, ha="center", va="center_baseline")
 
 
@@ -199,9 +208,8 @@ def _winner_cell(panel: Axes, x: int, y: int, row: Row, style: Style) -> None:
 
 def _speed_pages(view: View, looks: Looks) -> Iterator[Figure]:
     """Yield throughput against size, an op a panel, all panels with the same axes."""
-    rows = tables.measured(view.records)
-    rows = rows[rows["gigabytes_per_s"].gt(0) & rows["n_elements"].gt(0)]
-    rows["limit"] = rows["gigabytes_per_s"] / rows["fraction_of_bandwidth"]
+    rows = view.rows[view.rows["gigabytes_per_s"].gt(0) & view.rows["n_elements"].gt(0)]
+    rows = rows.assign(limit=rows["gigabytes_per_s"] / rows["fraction_of_bandwidth"])
     for ops in _chunks(list(rows["op"].unique()), PANELS):
         yield _speed_page(rows[rows["op"].isin(ops)], rows, looks)
 
@@ -260,8 +268,7 @@ def _speed_panel(panel: Axes, rows: pd.DataFrame, looks: Looks) -> None:
 
 def _limit_pages(view: View, looks: Looks) -> Iterator[Figure]:
     """Yield the share of the limit that each backend reaches at each op's largest size, modes side by side."""
-    rows = tables.measured(view.records)
-    rows = rows[rows["fraction_of_bandwidth"].gt(0)]
+    rows = view.rows[view.rows["fraction_of_bandwidth"].gt(0)]
     rows = rows[rows["n_elements"] == rows.groupby(["op", "mode"])["n_elements"].transform("max")]
     inches = 1.6
     for ops in _chunks(list(rows["op"].unique()), ROWS):

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from benchmarks.analysis import tables
 from benchmarks.record.schema import POLICIES
 
 Facets = Mapping[str, str]
@@ -16,45 +15,57 @@ Facets = Mapping[str, str]
 
 @dataclass(frozen=True)
 class View:
-    """Records that agree in all of `facets`, under a label that says in what."""
+    """Rows that agree in all of `facets`, under a label that says in what.
+
+    With `across_devices`, rows of all devices are in it.
+    """
 
     label: str
-    records: pd.DataFrame
+    rows: pd.DataFrame
     facets: Facets = field(default_factory=dict)
     across_devices: bool = False
 
+    def part_of(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows of another table that belong to this view."""
+        for name, value in self.facets.items():
+            if not (self.across_devices and name == "device"):
+                frame = frame[frame[name] == value]
+        return frame
 
-def split(records: pd.DataFrame, keys: Sequence[str]) -> list[View]:
-    """Return a view for each combination of `keys` that has a measured row, in the records' order.
+    def silent_part_of(self, records: pd.DataFrame) -> pd.DataFrame:
+        """Return the records without a result that belong to this view, those included that do not say so."""
+        records = records[records["status"] != "ok"]
+        for name, value in self.facets.items():
+            if not (self.across_devices and name == "device"):
+                records = records[(records[name] == value) | (records[name].isna() & (name != "device"))]
+        return records
 
-    The label names the first key always, and the others where they vary. A row without a
-    result also belongs to views of which it says nothing.
+
+def split(rows: pd.DataFrame, keys: Sequence[str]) -> list[View]:
+    """Return a view of measured rows for each combination of `keys`, in the rows' order.
+
+    The label names the first key always, and the others where they vary.
     """
-    rows = tables.measured(records)
     varied = [key for key in keys if key == keys[0] or len(rows[key].unique()) > 1]
     views = []
-    for values in rows[list(keys)].drop_duplicates().itertuples(index=False):
-        part = records
-        for key, value in zip(keys, values, strict=True):
-            silent = part[key].isna() & ((part["status"] != "ok") | (value == ""))
-            part = part[(part[key] == value) | silent]
+    for values, part in rows.groupby(list(keys), sort=False):
         facets = {key: str(value) for key, value in zip(keys, values, strict=True)}
         names = [facets[key] for key in keys if key in varied and facets[key]]
         views.append(View(", ".join(names), part, facets))
     return views
 
 
-def by_device(records: pd.DataFrame, *keys: str) -> list[View]:
+def by_device(rows: pd.DataFrame, *keys: str) -> list[View]:
     """Return a view per `keys`, dtype, device and set of policies; of several devices also one of all."""
     views = []
-    for view in split(records, (*keys, "dtype", *POLICIES)):
-        devices = list(tables.measured(view.records)["device"].unique())
+    for view in split(rows, (*keys, "dtype", *POLICIES)):
+        devices = list(view.rows["device"].unique())
         for device in devices:
-            part = view.records[view.records["device"] == device]
+            part = view.rows[view.rows["device"] == device]
             views.append(View(f"{view.label} on {device}", part, {**view.facets, "device": device}))
         if len(devices) > 1:
             everywhere = {**view.facets, "device": "all devices"}
-            views.append(View(f"{view.label} on all devices", view.records, everywhere, across_devices=True))
+            views.append(View(f"{view.label} on all devices", view.rows, everywhere, across_devices=True))
     return views
 
 

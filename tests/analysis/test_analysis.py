@@ -13,13 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks import quantities
-from benchmarks.analysis import summary, tables, troubles
+from benchmarks.analysis import tables
+from benchmarks.analysis.study import Study
 from benchmarks.record.frames import to_frame
 from benchmarks.record.journal import read_journal, write_journal_line
 from benchmarks.record.run import Run, best_samples, with_certificates
 from benchmarks.record.schema import ACCURACY_COLUMNS, COLUMNS
 from tests import synthetic
-from tests.synthetic import record
+from tests.synthetic import record, study
 
 # Frames take milliseconds to build: fewer examples, and no deadline that a busy machine would miss.
 few = settings(max_examples=30, deadline=None)
@@ -71,36 +72,42 @@ def test_numpy_scalars_and_shapes_as_tuples_are_accepted() -> None:
     assert frame.loc[0, ["shape", "n_elements", "median_s", "git_dirty"]].tolist() == ["3x4", 12, 0.5, True]
 
 
+def on_own_device(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return speed-ups over the baseline on each case's own device."""
+    found = study(frame)
+    return tables.speedups(tables.rate(found.rows), found.backends)
+
+
 def test_medians_have_a_row_per_case_and_the_baseline_first() -> None:
     frame = to_frame([record("torch", n=2048), record("numpy", n=2048), record("torch"), record("numpy")])
-    wide = tables.medians(frame)
+    wide = study(frame).medians
     assert list(wide.columns) == ["numpy", "torch"]
     assert list(wide.index.get_level_values("n_elements")) == [1024, 2048]
     assert wide.iloc[0]["torch"] == frame["median_s"][2]
 
 
 def test_a_case_recorded_twice_counts_once_with_its_later_value() -> None:
-    wide = tables.medians(to_frame([record("numpy", median_s=1.0), record("numpy", median_s=2.0)]))
+    wide = study(to_frame([record("numpy", median_s=1.0), record("numpy", median_s=2.0)])).medians
     assert wide["numpy"].tolist() == [2.0]
 
 
 @pytest.mark.parametrize("policy", ["allocation", "cache", "timing", "dtype", "device", "shape"])
 def test_results_under_different_policies_are_not_compared(policy: str) -> None:
     frame = to_frame([record("numpy"), record("torch", **{policy: "other"})])
-    assert len(tables.medians(frame)) == 2
-    assert tables.speedups(frame)["torch"].isna().all()
+    assert len(study(frame).medians) == 2
+    assert on_own_device(frame)["torch"].isna().all()
 
 
 def test_a_missing_policy_is_a_value_like_any_other() -> None:
     frame = to_frame([record("numpy", cache=None), record("torch", cache=None), record("torch")])
-    assert tables.medians(frame)["torch"].notna().tolist() == [True, True]
-    assert tables.speedups(frame)["torch"].notna().sum() == 1
+    assert study(frame).medians["torch"].notna().tolist() == [True, True]
+    assert on_own_device(frame)["torch"].notna().sum() == 1
 
 
 @few
 @given(cases)
 def test_the_baseline_is_once_as_fast_as_itself(rows: list[dict[str, object]]) -> None:
-    speedups = tables.speedups(to_frame(rows))
+    speedups = on_own_device(to_frame(rows))
     if "numpy" in speedups:
         assert (speedups["numpy"].dropna() == 1).all()
 
@@ -109,7 +116,7 @@ def test_the_baseline_is_once_as_fast_as_itself(rows: list[dict[str, object]]) -
 @given(cases)
 def test_a_speedup_is_a_ratio_of_two_medians(rows: list[dict[str, object]]) -> None:
     frame = to_frame(rows)
-    medians, speedups = tables.medians(frame), tables.speedups(frame)
+    medians, speedups = study(frame).medians, on_own_device(frame)
     pd.testing.assert_index_equal(medians.index, speedups.index)
     for backend in speedups.columns:
         expected = medians["numpy"] / medians[backend] if "numpy" in medians else medians[backend] * math.nan
@@ -120,7 +127,7 @@ def test_a_speedup_is_a_ratio_of_two_medians(rows: list[dict[str, object]]) -> N
 @given(cases)
 def test_only_successful_rows_win(rows: list[dict[str, object]]) -> None:
     for across_devices in (False, True):
-        for row in tables.best(to_frame(rows), across_devices=across_devices).to_dict("records"):
+        for row in tables.best(study(to_frame(rows)).rows, across_devices=across_devices).to_dict("records"):
             good = [r for r in rows if r["status"] == "ok" and r["backend"] == row["fastest"]]
             assert any(r["median_s"] == row["median_s"] for r in good)
             assert not row["ratio"] < 1
@@ -129,8 +136,8 @@ def test_only_successful_rows_win(rows: list[dict[str, object]]) -> None:
 
 def test_a_device_without_the_baseline_is_compared_with_the_host_on_request() -> None:
     frame = to_frame([record("numpy", median_s=1.0), record("torch", median_s=0.1, device="cuda")])
-    assert tables.speedups(frame)["torch"].isna().all()
-    on_cuda = tables.speedups(frame, baseline_device="cpu").xs("cuda", level="device")
+    assert on_own_device(frame)["torch"].isna().all()
+    on_cuda = study(frame).speedups.xs("cuda", level="device")
     assert on_cuda["torch"].tolist() == [10.0]
 
 
@@ -139,25 +146,25 @@ def interval(backend: str, low: float, median: float, high: float) -> dict[str, 
 
 
 def test_a_ratio_that_may_be_one_is_a_tie_and_another_is_not() -> None:
-    clear = tables.best(to_frame([interval("numpy", 1, 2, 3), interval("jax", 4, 5, 6)])).iloc[0]
+    clear = study(to_frame([interval("numpy", 1, 2, 3), interval("jax", 4, 5, 6)])).winners.iloc[0]
     assert (clear["fastest"], clear["runner_up"], clear["ratio"], clear["tie"]) == ("numpy", "jax", 2.5, False)
     # These intervals overlap, and their medians differ all the same.
-    close = tables.best(to_frame([interval("numpy", 1, 2, 4), interval("jax", 3.9, 5, 6)])).iloc[0]
+    close = study(to_frame([interval("numpy", 1, 2, 4), interval("jax", 3.9, 5, 6)])).winners.iloc[0]
     assert not close["tie"]
-    tied = tables.best(to_frame([interval("numpy", 1, 2, 4), interval("jax", 1.9, 3, 6)])).iloc[0]
+    tied = study(to_frame([interval("numpy", 1, 2, 4), interval("jax", 1.9, 3, 6)])).winners.iloc[0]
     assert tied["tie"]
     assert tied["contenders"] == "numpy, jax"
 
 
 def test_a_noisy_third_ties_with_the_first_where_a_steady_second_does_not() -> None:
     rows = [interval("numpy", 1, 2, 3), interval("jax", 4, 5, 6), interval("torch", 2, 9, 20)]
-    row = tables.best(to_frame(rows)).iloc[0]
+    row = study(to_frame(rows)).winners.iloc[0]
     assert row["tie"]
     assert (row["contenders"], row["runner_up"]) == ("numpy, torch", "jax")
 
 
 def test_intervals_that_are_unknown_decide_nothing() -> None:
-    row = tables.best(to_frame([interval("numpy", 1, 2, 3), interval("jax", math.nan, 50, math.nan)])).iloc[0]
+    row = study(to_frame([interval("numpy", 1, 2, 3), interval("jax", math.nan, 50, math.nan)])).winners.iloc[0]
     assert row["tie"]
 
 
@@ -165,22 +172,22 @@ def test_a_winner_is_doubtful_where_it_or_the_runner_up_has_a_warning() -> None:
     rows = [interval("numpy", 1, 1, 1), interval("jax", 2, 2, 2), interval("torch", 3, 3, 3)]
     for backend, doubtful in (("numpy", True), ("jax", True), ("torch", False)):
         marked = [row | {"warning": "hot" if row["backend"] == backend else None} for row in rows]
-        assert tables.best(to_frame(marked))["doubtful"].tolist() == [doubtful]
+        assert study(to_frame(marked)).winners["doubtful"].tolist() == [doubtful]
 
 
 def test_doubts_that_differ_in_numbers_are_one_told_by_the_typical_of_them() -> None:
     texts = ["9% slower", "1,200% slower; 3% subnormal", "12% slower", "7% faster", None, ""]
     rows = [record("numpy", f"op{i}", warning=text) for i, text in enumerate(texts)]
     rows.append(synthetic.failure("jax", "failed", "wrong") | {"warning": "5% slower"})
-    found = troubles.doubts(to_frame(rows))
-    assert found["warning"].tolist() == ["12% slower", "3% subnormal", "7% faster"]
-    assert found["n_cases"].tolist() == [3, 1, 1]
-    assert troubles.doubts(to_frame([])).empty
+    found = study(to_frame(rows)).doubts
+    assert [each.reason for each in found] == ["12% slower", "3% subnormal", "7% faster"]
+    assert [each.n_cases for each in found] == [3, 1, 1]
+    assert not study(to_frame([])).doubts
 
 
 def test_a_single_result_has_no_runner_up_and_ties_with_nobody() -> None:
-    row = tables.best(to_frame([record("numpy")])).iloc[0]
-    assert row["runner_up"] is None
+    row = study(to_frame([record("numpy")])).winners.iloc[0]
+    assert row["runner_up"] == ""
     assert math.isnan(row["ratio"])
     assert not row["tie"]
 
@@ -190,7 +197,7 @@ def test_overall_means_cover_only_cases_that_all_have() -> None:
     rows += [record("torch", op, median_s=m) for op, m in (("a", 4.0), ("b", 1.0), ("c", 8.0))]
     rows += [record("jax", op, median_s=2.0) for op in ("a", "b")]
     rows += [record("rare", "c", median_s=1e-9)]
-    means = tables.overall(to_frame(rows)).set_index("backend")
+    means = study(to_frame(rows)).overall.set_index("backend")
     assert means["speedup"].to_dict() == pytest.approx({"numpy": 1, "torch": 4, "jax": 4})
     assert set(means["n_cases"]) == {2}
     assert set(means["n_doubtful"]) == {0}
@@ -200,18 +207,19 @@ def test_a_mean_over_doubtful_results_is_marked_where_it_is_told() -> None:
     rows = [record("numpy", op, median_s=8.0, warning=None) for op in ("a", "b")]
     rows += [record(name, op, median_s=2.0, warning=None) for op in ("a", "b") for name in ("torch", "jax")]
     rows[2]["warning"] = "the machine was 9 % slower"
-    means = tables.overall(to_frame(rows)).set_index("backend")
+    means = study(to_frame(rows)).overall.set_index("backend")
     assert means["n_doubtful"].to_dict() == {"numpy": 0, "torch": 1, "jax": 0}
-    (sentence,) = [text for text in summary.headline_sentences(to_frame(rows)) if "geometric mean" in text]
+    (sentence,) = [text for text in study(to_frame(rows)).summary.headline if "geometric mean" in text]
     assert "torch ~4.00" in sentence
     assert "jax 4.00" in sentence
 
 
 def test_problems_name_each_reason_once_with_its_count() -> None:
-    folded = troubles.problems(synthetic.run().records)
-    assert not folded.duplicated(["status", "reason"]).any()
-    assert folded["n_cases"].sum() == (synthetic.run().records["status"] != "ok").sum()
-    assert list(folded["status"]) == sorted(folded["status"], key=lambda status: status == "unavailable")
+    folded = Study(synthetic.run()).problems
+    assert len({(each.status, each.reason) for each in folded}) == len(folded)
+    assert sum(each.n_cases for each in folded) == (synthetic.run().records["status"] != "ok").sum()
+    statuses = [each.status for each in folded]
+    assert statuses == sorted(statuses, key=lambda status: status == "unavailable")
 
 
 def sizes(**times: tuple[float, ...]) -> pd.DataFrame:
@@ -225,7 +233,7 @@ def sizes(**times: tuple[float, ...]) -> pd.DataFrame:
 
 def test_a_sentence_gives_ranges_of_sizes_and_speedups() -> None:
     frame = sizes(numpy=(1.0, 9.0, 16.0), torch=(1.5, 3.0, 4.0))
-    (sentence,) = summary.speed_sentences(frame)
+    (sentence,) = study(frame).summary.speed
     assert sentence == (
         "sigmoid forward, float32 on cpu: numpy is fastest at 1,024 elements (1.50 times the runner-up, torch); "
         "torch from 4,096 on (3.00 to 4.00 times numpy)."
@@ -235,7 +243,7 @@ def test_a_sentence_gives_ranges_of_sizes_and_speedups() -> None:
 def test_a_sentence_says_when_one_wins_everywhere() -> None:
     assert (
         "torch is fastest at every size (2.00 times numpy)"
-        in summary.speed_sentences(sizes(numpy=(2.0, 4.0), torch=(1.0, 2.0)))[0]
+        in study(sizes(numpy=(2.0, 4.0), torch=(1.0, 2.0))).summary.speed[0]
     )
 
 
@@ -243,37 +251,33 @@ def test_a_sentence_says_when_nothing_separates_the_first() -> None:
     frame = sizes(numpy=(9.0, 9.0), torch=(3.0, 1.0), jax=(3.01, 2.0))
     assert (
         "jax and torch tie for fastest at 1,024 elements (3.00 times numpy); torch at"
-        in (summary.speed_sentences(frame)[0])
+        in (study(frame).summary.speed[0])
     )
 
 
 def test_a_sentence_without_the_baseline_compares_with_the_runner_up() -> None:
-    assert "(2.00 times the runner-up, jax)" in summary.speed_sentences(sizes(torch=(1.0,), jax=(2.0,)))[0]
-    assert "(the only result)" in summary.speed_sentences(sizes(torch=(1.0,)))[0]
+    assert "(2.00 times the runner-up, jax)" in study(sizes(torch=(1.0,), jax=(2.0,))).summary.speed[0]
+    assert "(the only result)" in study(sizes(torch=(1.0,))).summary.speed[0]
 
 
 def test_policies_are_named_only_where_they_vary() -> None:
-    assert "hot" not in summary.speed_sentences(to_frame([record("numpy")]))[0]
-    both = summary.speed_sentences(to_frame([record("numpy"), record("numpy", cache="cold")]))
+    assert "hot" not in study(to_frame([record("numpy")])).summary.speed[0]
+    both = study(to_frame([record("numpy"), record("numpy", cache="cold")])).summary.speed
     assert [sentence.split(":")[0].split(", ")[-1] for sentence in both] == ["cold", "hot"]
 
 
 def test_the_summary_of_nothing_says_so() -> None:
-    empty = summary.summarise(to_frame([]), to_frame([], ACCURACY_COLUMNS))
+    empty = study(to_frame([])).summary
     assert empty.sentences == [
         "Nothing was measured: the run has no records.",
         "Accuracy was not checked in this run.",
     ]
     failed = to_frame([synthetic.failure("jax", "crashed", "signal SIGSEGV")] * 3)
-    assert "all 3 cases ended without a result" in summary.summarise(failed, empty_accuracy()).sentences[0]
-
-
-def empty_accuracy() -> pd.DataFrame:
-    return to_frame([], ACCURACY_COLUMNS)
+    assert "all 3 cases ended without a result" in study(failed).summary.sentences[0]
 
 
 def test_accuracy_sentences_name_deviations_and_failures() -> None:
-    text = "\n".join(summary.accuracy_sentences(synthetic.run().accuracy))
+    text = "\n".join(Study(synthetic.run()).summary.accuracy)
     assert "53 of 60 accuracy checks are within budget" in text
     assert "torch has known deviations in 3 checks; the largest, ∞ ULP, is relu backward" in text
     assert "numba-parallel: 1 case failed (categorical_cross_entropy): 37.2 ULP" in text
@@ -282,7 +286,7 @@ def test_accuracy_sentences_name_deviations_and_failures() -> None:
 @few
 @given(cases)
 def test_any_records_can_be_summed_up(rows: list[dict[str, object]]) -> None:
-    for sentence in summary.summarise(to_frame(rows), empty_accuracy()).sentences:
+    for sentence in study(to_frame(rows)).summary.sentences:
         assert "nan" not in sentence.lower()
         assert sentence.endswith(".")
 

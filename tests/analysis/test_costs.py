@@ -7,9 +7,8 @@ import math
 import pandas as pd
 import pytest
 
-from benchmarks.analysis import costs, policies
 from benchmarks.record.frames import to_frame
-from tests.synthetic import failure, record
+from tests.synthetic import failure, record, study
 
 
 def pair(median_s: float, first_call_s: float) -> pd.DataFrame:
@@ -34,22 +33,24 @@ def pair(median_s: float, first_call_s: float) -> pd.DataFrame:
         (3.0, 0.1, math.inf),  # ahead at first, behind for good later
     ],
 )
-def test_a_first_call_is_paid_back_after_so_many_calls(median_s: float, first_call_s: float, calls: float) -> None:
-    found = costs.break_even(pair(median_s, first_call_s))
+def test_a_first_call_is_paid_back_after_this_many_calls(
+    median_s: float, first_call_s: float, calls: float
+) -> None:
+    found = study(pair(median_s, first_call_s)).break_even
     assert found["backend"].tolist() == ["jax"]
     assert found["break_even_calls"].tolist() == [calls]
 
 
 def test_break_even_needs_both_first_calls_under_the_same_policies() -> None:
     frame = to_frame([record("numpy", first_call_s=None), record("jax"), record("jax", allocation="reuse")])
-    assert costs.break_even(frame).empty
-    assert costs.break_even(to_frame([])).empty
+    assert study(frame).break_even.empty
+    assert study(to_frame([])).break_even.empty
 
 
 def test_break_even_on_another_device_is_against_the_baseline_on_the_host() -> None:
     frame = pair(1.5, 15.0)
     frame.loc[1, "device"] = "cuda"
-    assert costs.break_even(frame)["break_even_calls"].tolist() == [20]
+    assert study(frame).break_even["break_even_calls"].tolist() == [20]
 
 
 def test_first_calls_give_the_median_and_range_of_cases_that_are_paid_back() -> None:
@@ -57,7 +58,7 @@ def test_first_calls_give_the_median_and_range_of_cases_that_are_paid_back() -> 
     for op, median_s in (("relu", 1.5), ("tanh", 1.9), ("elu", 3.0)):
         rows += [record("numpy", op, median_s=2.0, first_call_s=5.0)]
         rows += [record("jax", op, median_s=median_s, first_call_s=15.0)]
-    found = costs.first_calls(to_frame(rows)).set_index("backend").loc["jax"]
+    found = study(to_frame(rows)).first_calls.set_index("backend").loc["jax"]
     expected = {
         "break_even_median": 100,
         "break_even_min": 20,
@@ -78,10 +79,10 @@ def test_memory_is_that_of_each_op_s_largest_size_with_a_measurement() -> None:
         record("torch", "elu", n=1024, peak_bytes=2048, dtype="unheard-of"),
         failure("jax", "failed", "wrong") | {"peak_bytes": 1},
     ]
-    found = costs.peaks(to_frame(rows)).set_index("op")
+    found = study(to_frame(rows)).peaks.set_index("op")
     assert found["ratio"].dropna().to_dict() == {"relu": 3.0, "tanh": 1.0}
     assert math.isnan(found.loc["elu", "ratio"])
-    assert costs.peaks(to_frame([])).empty
+    assert study(to_frame([])).peaks.empty
 
 
 def test_a_backend_stands_beside_itself_under_other_policies() -> None:
@@ -90,7 +91,7 @@ def test_a_backend_stands_beside_itself_under_other_policies() -> None:
         record("torch", median_s=2.0, allocation="reuse", warning="hot"),
         record("numpy", median_s=9.0),  # under the default alone
     ]
-    (row,) = policies.side_by_side(to_frame(rows)).to_dict("records")
+    (row,) = study(to_frame(rows)).side_by_side.to_dict("records")
     assert (row["backend"], row["fresh_s"], row["reuse_s"], row["reuse_ratio"]) == ("torch", 6.0, 2.0, 3.0)
     assert (row["fresh_warning"], row["reuse_warning"]) == ("", "hot")
 
@@ -101,8 +102,8 @@ def test_combinations_name_the_policies_that_vary_the_default_first() -> None:
         record("numpy", cache="cold"),
         record("numpy", allocation="reuse"),
     ]
-    assert policies.combinations(to_frame(rows)) == ["fresh, cold", "reuse, hot", "reuse, cold"]
-    assert policies.combinations(to_frame([*rows, record("numpy")]))[0] == "fresh, hot"
+    assert study(to_frame(rows)).combinations == ["fresh, cold", "reuse, hot", "reuse, cold"]
+    assert study(to_frame([*rows, record("numpy")])).combinations[0] == "fresh, hot"
 
 
 def test_without_the_default_its_ratio_is_unknown() -> None:
@@ -111,12 +112,12 @@ def test_without_the_default_its_ratio_is_unknown() -> None:
         record("torch", allocation="reuse"),
         record("torch", allocation="inplace"),
     ]
-    (row,) = policies.side_by_side(to_frame(rows)).to_dict("records")
+    (row,) = study(to_frame(rows)).side_by_side.to_dict("records")
     assert math.isnan(row["reuse_ratio"])
     assert math.isnan(row["inplace_ratio"])
 
 
 def test_one_policy_leaves_nothing_to_compare() -> None:
     for rows in ([], [record("numpy"), record("torch")]):
-        assert policies.combinations(to_frame(rows)) == []
-        assert policies.side_by_side(to_frame(rows)).empty
+        assert study(to_frame(rows)).combinations == []
+        assert study(to_frame(rows)).side_by_side.empty

@@ -8,17 +8,18 @@ import shlex
 import pandas as pd
 import pytest
 
-from benchmarks.analysis.devices import against_host, pays_from
-from benchmarks.analysis.errors import BOTH, accurate, front, prices, with_errors
-from benchmarks.analysis.ranges import crossovers
+from benchmarks.analysis.devices import pays_from
+from benchmarks.analysis.entries import entries
+from benchmarks.analysis.errors import BOTH, Erring, front, prices
 from benchmarks.record.frames import to_frame
 from benchmarks.record.schema import ACCURACY_COLUMNS
 from benchmarks.report.pages import charts, frontier, gallery
 from benchmarks.report.pages.command import restated
 from benchmarks.report.palette import styles
+from benchmarks.report.sections import accuracy as shown
 from benchmarks.report.sections import devices
 from tests import synthetic
-from tests.synthetic import record
+from tests.synthetic import record, study
 
 
 def timed(backend, n, seconds, width=0.02, **more):
@@ -35,9 +36,9 @@ def test_the_lead_changes_where_another_is_clearly_faster_and_not_at_ties():
         *(timed("numpy", n, s) for n, s in ((10, 1e-6), (100, 2e-6), (1000, 9e-6), (10000, 9e-5))),
         *(timed("torch", n, s) for n, s in ((10, 3e-6), (100, 2.01e-6), (1000, 4e-6), (10000, 9e-6))),
     ]
-    found = crossovers(to_frame(rows))
+    found = study(to_frame(rows)).crossovers
     assert found[["n_elements", "winner", "beaten"]].to_numpy().tolist() == [[1000, "torch", "numpy"]]
-    assert crossovers(to_frame(rows[:4])).empty
+    assert study(to_frame(rows[:4])).crossovers.empty
 
 
 def test_a_lead_may_change_twice_and_each_policy_has_its_own():
@@ -47,14 +48,14 @@ def test_a_lead_may_change_twice_and_each_policy_has_its_own():
         for n, times in ((10, (1e-6, 2e-6)), (100, (2e-6, 1e-6)), (1000, (1e-6, 2e-6)))
         for backend, seconds in zip(backends, times, strict=True)
     ]
-    found = crossovers(to_frame(rows))
+    found = study(to_frame(rows)).crossovers
     assert list(found["winner"]) == ["torch", "numpy", "numpy", "torch"]
     assert list(found["allocation"]) == ["fresh", "fresh", "reuse", "reuse"]
 
 
 def test_a_chart_marks_the_crossover_says_it_and_restates_its_command():
     records = to_frame([timed(b, n, s) for n in (1024, 4096) for b, s in (("numpy", n * 1e-9), ("torch", 2e-6))])
-    (board,) = charts.speed_boards(records, synthetic.bandwidth(), styles(["numpy", "torch"]))
+    (board,) = charts.speed_boards(study(records, bandwidth=synthetic.bandwidth()), styles(["numpy", "torch"]))
     (panel,) = board.panels
     assert panel.note == "From 4,096 elements on, torch beats numpy."
     (line,) = panel.figure["layout"]["shapes"]
@@ -64,13 +65,13 @@ def test_a_chart_marks_the_crossover_says_it_and_restates_its_command():
 
 def test_a_restated_command_selects_the_cases_it_was_made_from():
     rows = to_frame([timed("torch", 64, 1e-6, op="relu", allocation=a) for a in ("fresh", "reuse")])
-    words = shlex.split(restated(rows.to_dict("records")))
+    words = shlex.split(restated(rows))
     assert words[:2] == ["pytest", "benchmarks/test_timing.py"]
     assert words[words.index("--allocation") + 1 :] == ["fresh", "reuse"]
     assert "--cache" not in words
     shapes = ((1024, 1024), (1024, 32000))
     rows = to_frame([timed("torch", math.prod(s), 1e-6, op="softmax", shape=s) for s in shapes])
-    assert "--size 1048576 --shape 1024x32000 --backend" in restated(rows.to_dict("records"))
+    assert "--size 1048576 --shape 1024x32000 --backend" in restated(rows)
 
 
 # --- devices --------------------------------------------------------------------------------------------------
@@ -82,7 +83,7 @@ def on_gpu(n, seconds, moved=(1e-5, 1e-5)):
 
 def test_a_device_is_compared_with_the_fastest_on_the_host_with_and_without_transfers():
     rows = [timed("numpy", 100, 4e-5), timed("torch", 100, 2e-5), on_gpu(100, 1e-5), on_gpu(7, 1e-5)]
-    (found,) = against_host(to_frame(rows)).to_dict("records")
+    (found,) = study(to_frame(rows)).beside_host.to_dict("records")
     assert (found["host_backend"], found["backend"], found["n_elements"]) == ("torch", "jax", 100)
     assert found["ratio"] == pytest.approx(2)
     assert found["ratio_low"] < 2 < found["ratio_high"]
@@ -102,18 +103,18 @@ def test_a_device_pays_from_the_size_on_from_which_it_stays_faster(seconds, elem
     moved = (0.0, 0.0) if elements == with_transfers else (1e-5, 1e-5)
     rows = [timed("numpy", n, s) for n, s in zip(sizes, host, strict=True)]
     rows += [on_gpu(n, s, moved) for n, s in zip(sizes, seconds, strict=True)]
-    (found,) = pays_from(against_host(to_frame(rows))).to_dict("records")
+    (found,) = pays_from(study(to_frame(rows)).beside_host).to_dict("records")
     assert (found["elements"], found["elements_with_transfers"]) == (elements, with_transfers)
     assert found["largest"] == 1000
 
 
 def test_unmeasured_transfers_are_unknown_and_a_host_alone_has_no_table():
     rows = to_frame([timed("numpy", 10, 1e-5), timed("jax", 10, 1e-6, device="cuda")])
-    beside = against_host(rows)
+    beside = study(rows).beside_host
     assert math.isnan(pays_from(beside)["elements_with_transfers"].iloc[0])
     shown = devices.break_even(beside)
     assert "not measured" in [cell.text for cell in shown.rows[0]]
-    assert not devices.beside_host(against_host(to_frame([timed("numpy", 10, 1e-5)]))).rows
+    assert not devices.beside_host(study(to_frame([timed("numpy", 10, 1e-5)])).beside_host).rows
 
 
 # --- accuracy beside speed ------------------------------------------------------------------------------------
@@ -128,15 +129,15 @@ def judged(*errors):
          "status": "ok", "max_ulp": error, "budget_ulp": 4.0}
         for name, error in zip(names, errors, strict=True)
     ]  # fmt: skip
-    return with_errors(to_frame(rows), to_frame(checks, ACCURACY_COLUMNS))
+    return study(to_frame(rows), accuracy=to_frame(checks, ACCURACY_COLUMNS)).erring
 
 
 @pytest.mark.parametrize(
     ("errors", "expected"),
     [((3, 2, 1), "abc"), ((1, 2, 3), "a"), ((3, 5, 1), "ac"), ((math.inf, math.inf, 2), "ac"), ((2, 2), "a")],
 )
-def test_the_front_holds_whom_none_beats_in_speed_and_accuracy(errors, expected):
-    assert "".join(row["backend"] for row in front(judged(*errors).to_dict("records"))) == expected
+def test_the_front_holds_what_none_beats_in_speed_and_accuracy(errors, expected):
+    assert "".join(row.backend for row in front(entries(judged(*errors), Erring))) == expected
 
 
 def test_accuracy_has_a_price_only_where_the_fastest_exceeds_the_budget():
@@ -145,7 +146,7 @@ def test_accuracy_has_a_price_only_where_the_fastest_exceeds_the_budget():
     assert prices(judged(4, 1)).empty
     (none,) = prices(judged(9, math.inf)).to_dict("records")
     assert none["accurate"] == ""
-    assert [cell.text for cell in frontier.price_table(judged(9, math.inf)).rows[0]][-3] == "none"
+    assert [cell.text for cell in shown.prices(prices(judged(9, math.inf))).rows[0]][-3] == "none"
 
 
 def test_errors_of_both_passes_are_those_of_the_worse_and_unchecked_ops_have_those_of_their_outputs():
@@ -155,16 +156,19 @@ def test_errors_of_both_passes_are_those_of_the_worse_and_unchecked_ops_have_tho
         {**case, "mode": "forward", "max_ulp": 5.0, "budget_ulp": 8.0},
         {**case, "mode": "backward", "max_ulp": 3.0, "budget_ulp": 2.0},
     ]
-    found = with_errors(rows, to_frame(checks, ACCURACY_COLUMNS)).set_index("op")
+    found = study(rows, accuracy=to_frame(checks, ACCURACY_COLUMNS)).erring.set_index("op")
     assert (found.loc["sigmoid", "error_ulp"], found.loc["sigmoid", "budget_ulp"]) == (3, 2)
     assert (found.loc["relu", "error_ulp"], found.loc["relu", "budget_ulp"]) == (1.5, math.inf)
-    assert accurate(found).to_dict() == {"sigmoid": False, "relu": True}
+    assert {row.op: row.accurate for row in entries(found.reset_index(), Erring)} == {
+        "sigmoid": False,
+        "relu": True,
+    }
 
 
 def test_what_is_wrong_at_infinities_alone_does_not_count():
     case = {"op": "sigmoid", "mode": "forward", "dtype": "float32", "device": "cpu", "backend": "torch"}
     check = {**case, "status": "known_deviation", "max_ulp": math.inf, "max_ulp_normal": 2.0, "budget_ulp": 4.0}
-    found = with_errors(to_frame([timed("torch", 10, 1e-6)]), to_frame([check], ACCURACY_COLUMNS))
+    found = study(to_frame([timed("torch", 10, 1e-6)]), accuracy=to_frame([check], ACCURACY_COLUMNS)).erring
     assert found["error_ulp"].item() == 2
 
 
@@ -202,8 +206,8 @@ def test_the_gallery_draws_errors_under_their_functions_and_says_the_largest():
 
 
 def test_without_any_records_there_is_nothing_to_say():
-    empty = with_errors(to_frame([]), to_frame([], ACCURACY_COLUMNS))
+    empty = study(to_frame([])).erring
     assert isinstance(empty, pd.DataFrame)
     assert prices(empty).empty
-    assert crossovers(to_frame([])).empty
-    assert against_host(to_frame([])).empty
+    assert study(to_frame([])).crossovers.empty
+    assert study(to_frame([])).beside_host.empty

@@ -7,6 +7,7 @@ import math
 import pytest
 
 from benchmarks.analysis import leads
+from benchmarks.analysis.study import Study
 from benchmarks.record.frames import to_frame
 from benchmarks.record.run import Run
 from benchmarks.record.schema import ACCURACY_COLUMNS
@@ -33,7 +34,7 @@ def run(tmp_path):
     ]
     check = {"op": "sigmoid", "mode": "forward", "dtype": "float32", "device": "cpu", "status": "known_deviation"}
     checks = [{**check, "backend": "torch", "max_ulp": 1e6, "budget_ulp": 4.0}]
-    write(Run(to_frame(rows), to_frame(checks, ACCURACY_COLUMNS)), tmp_path)
+    write(Study(Run(to_frame(rows), to_frame(checks, ACCURACY_COLUMNS))), tmp_path)
     return str(tmp_path / "records.csv")
 
 
@@ -46,7 +47,9 @@ def test_the_fastest_accurate_other_is_the_one_to_beat_whatever_its_policy(run):
 
 
 def test_a_run_that_says_nothing_of_accuracy_is_refused(tmp_path):
-    write(Run(to_frame([timed("numba", 1e-6), timed("jax", 2e-6)]), to_frame([], ACCURACY_COLUMNS)), tmp_path)
+    write(
+        Study(Run(to_frame([timed("numba", 1e-6), timed("jax", 2e-6)]), to_frame([], ACCURACY_COLUMNS))), tmp_path
+    )
     with pytest.raises(ValueError, match="says nothing of accuracy"):
         leads.leads([str(tmp_path / "records.csv")])
 
@@ -69,7 +72,7 @@ def test_a_shape_that_was_asked_for_has_a_column_of_its_own(tmp_path):
     ]
     check = {"op": "softmax", "mode": "forward", "dtype": "float32", "device": "cpu", "status": "ok"}
     checks = [{**check, "backend": "torch", "max_ulp": 1.0, "budget_ulp": 4.0}]
-    write(Run(to_frame(rows), to_frame(checks, ACCURACY_COLUMNS)), tmp_path)
+    write(Study(Run(to_frame(rows), to_frame(checks, ACCURACY_COLUMNS))), tmp_path)
     found = [str(tmp_path / "records.csv")]
     (line,) = leads.table(found).to_dict("records")
     assert (line["about 10^6"], line["4x250000"], line["of the limit"]) == ("2.0× torch", "2.0× torch", "")

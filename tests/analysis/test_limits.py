@@ -7,12 +7,14 @@ import math
 import pandas as pd
 import pytest
 
-from benchmarks.analysis.limits import closeness, means, sentences
+from benchmarks.analysis.limits import means, sentences
+from benchmarks.analysis.study import Study
 from benchmarks.record.frames import to_frame
 from benchmarks.report.files import write
 from benchmarks.report.sections import results
 from benchmarks.report.text import markdown
 from tests import synthetic
+from tests.synthetic import study
 
 
 def row(backend, median_s, share, op="relu", n=1_000_000, **more):
@@ -32,8 +34,16 @@ def frame(*rows):
     return to_frame(list(rows))
 
 
+def shares(records):
+    return study(records).shares
+
+
+def text_of(records):
+    return " ".join(markdown.page(results.limits(study(records))).split())
+
+
 def test_the_first_its_share_its_lead_and_the_limit():
-    found = closeness(frame(row("numpy", 400e-6, 0.25), row("numba", 100e-6, 1.0), row("torch", 125e-6, 0.8)))
+    found = shares(frame(row("numpy", 400e-6, 0.25), row("numba", 100e-6, 1.0), row("torch", 125e-6, 0.8)))
     (only,) = found.to_dict("records")
     assert (only["first"], only["runner_up"], only["tie"]) == ("numba", "torch", False)
     assert only["ratio"] == pytest.approx(1.25)
@@ -44,35 +54,35 @@ def test_the_first_its_share_its_lead_and_the_limit():
 
 
 def test_the_share_of_the_first_is_told_with_its_interval():
-    found = closeness(frame(row("numpy", 400e-6, 0.25), row("numba", 100e-6, 0.5)))
-    assert "| 50 to 51 % |" in " ".join(markdown.limits(found).split())
-    steady = closeness(frame(row("numba", 100e-6, 0.5, ci95_low_s=100e-6, ci95_high_s=100e-6)))
-    assert "| 50 % |" in " ".join(markdown.limits(steady).split())
-    unsure = closeness(frame(row("numba", 100e-6, 0.5, ci95_high_s=math.inf)))
-    assert "| too few rounds |" in " ".join(markdown.limits(unsure).split())
-    assert "too few rounds" in [cell.text for cell in results.limits(unsure).rows[0]]
+    found = frame(row("numpy", 400e-6, 0.25), row("numba", 100e-6, 0.5))
+    assert "| 50 to 51 % |" in text_of(found)
+    steady = frame(row("numba", 100e-6, 0.5, ci95_low_s=100e-6, ci95_high_s=100e-6))
+    assert "| 50 % |" in text_of(steady)
+    unsure = frame(row("numba", 100e-6, 0.5, ci95_high_s=math.inf))
+    assert "| too few rounds |" in text_of(unsure)
 
 
 def test_intervals_that_meet_are_a_tie():
-    found = closeness(frame(row("numpy", 100e-6, 0.5), row("torch", 100.5e-6, 0.49)))
-    assert found["tie"].tolist() == [True]
-    assert " tie |" in markdown.limits(found)
+    records = frame(row("numpy", 100e-6, 0.5), row("torch", 100.5e-6, 0.49))
+    assert shares(records)["tie"].tolist() == [True]
+    assert " tie |" in text_of(records)
 
 
 def test_a_limit_that_was_rejected_or_not_measured_is_left_out():
-    assert closeness(frame(row("numpy", 1e-4, None), row("torch", 2e-4, None))).empty
-    assert sentences(closeness(frame(row("numpy", 1e-4, None)))) == []
+    assert shares(frame(row("numpy", 1e-4, None), row("torch", 2e-4, None))).empty
+    assert sentences(shares(frame(row("numpy", 1e-4, None)))) == []
 
 
 def test_one_backend_alone_is_first_before_nobody():
-    found = closeness(frame(row("numpy", 1e-4, 0.5)))
+    records = frame(row("numpy", 1e-4, 0.5))
+    found = shares(records)
     assert found["first"].tolist() == ["numpy"]
     assert found["ratio"].isna().all()
-    assert results.limits(found).rows[0][6].text == ""
+    assert results.limits(study(records)).rows[0][6].text == ""
 
 
 def test_means_are_over_what_all_have_and_large_cases():
-    found = closeness(
+    found = shares(
         frame(
             *(row(name, 1e-4, share) for name, share in (("numpy", 0.25), ("torch", 1.0))),
             *(row(name, 1e-4, share, op="tanh") for name, share in (("numpy", 0.04), ("torch", 0.25))),
@@ -80,15 +90,13 @@ def test_means_are_over_what_all_have_and_large_cases():
             row("torch", 1e-4, 0.9, n=1000),
         )
     )
-    shares = means(found).set_index("backend")
-    assert shares["share"].to_dict() == pytest.approx({"numpy": 0.1, "torch": 0.5})
-    assert shares["n_cases"].tolist() == [2, 2]
+    mean = means(found).set_index("backend")
+    assert mean["share"].to_dict() == pytest.approx({"numpy": 0.1, "torch": 0.5})
+    assert mean["n_cases"].tolist() == [2, 2]
 
 
 def test_sentences_name_what_memory_limits_and_what_is_farthest_from_it():
-    found = closeness(
-        frame(row("numba", 1e-4, 0.96), row("torch", 2e-4, 0.48), row("numba", 4e-4, 0.3, op="tanh"))
-    )
+    found = shares(frame(row("numba", 1e-4, 0.96), row("torch", 2e-4, 0.48), row("numba", 4e-4, 0.3, op="tanh")))
     (sentence,) = sentences(found)
     assert "relu (numba, 96 %)" in sentence
     assert "farthest from it: tanh (numba, 30 %)" in sentence
@@ -96,8 +104,8 @@ def test_sentences_name_what_memory_limits_and_what_is_farthest_from_it():
 
 def test_the_tables_are_written_beside_the_report_and_stand_in_it(tmp_path):
     run = synthetic.run()
-    paths = write(run, tmp_path)
+    paths = write(Study(run), tmp_path)
     written = pd.read_csv(paths["limits.csv"])
-    assert len(written) == len(closeness(run.records)) > 0
+    assert len(written) == len(Study(run).shares) > 0
     assert paths["limits.md"].read_text().startswith("# How close to the limit")
     assert 'id="limit"' in paths["report.html"].read_text()

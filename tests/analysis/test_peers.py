@@ -8,12 +8,14 @@ import pytest
 
 import backends
 from backends.interface import Gap
-from benchmarks.analysis.peers import against_peers, mean_lead
+from benchmarks.analysis.peers import mean_lead
 from benchmarks.plan import arguments as selection
 from benchmarks.record.frames import to_frame
+from benchmarks.report.sections import results
 from benchmarks.report.text import markdown
 from tests import synthetic
 from tests.job import Job
+from tests.synthetic import study
 
 
 def options(*arguments):
@@ -77,28 +79,27 @@ def timed(median_s, *, peer=False):
 
 def test_the_fastest_is_set_beside_the_fastest_accurate_peer():
     wrong = timed(1e-7, peer=True) | {"status": "inaccurate", "reason": "300 ULP", "median_s": None}
-    table = against_peers(
-        frame(
-            ("numpy", timed(4e-6)),
-            ("torch", timed(2e-6)),
-            ("scipy", timed(6e-6, peer=True)),
-            ("numexpr", timed(8e-6, peer=True)),
-            ("onnxruntime", wrong),
-        )
+    records = frame(
+        ("numpy", timed(4e-6)),
+        ("torch", timed(2e-6)),
+        ("scipy", timed(6e-6, peer=True)),
+        ("numexpr", timed(8e-6, peer=True)),
+        ("onnxruntime", wrong),
     )
+    table = study(records).beside_peers
     (row,) = table.to_dict("records")
     assert (row["backend"], row["peer"], row["inaccurate"]) == ("torch", "scipy", "onnxruntime")
     assert row["ratio"] == pytest.approx(3)
     assert row["ratio_low"] < 3 < row["ratio_high"]
     assert mean_lead(table) == pytest.approx(3)
-    assert "| torch" in markdown.peers(table)
+    assert "| torch" in markdown.page(results.peers(study(records)))
 
 
 def test_without_an_accurate_peer_there_is_no_ratio():
     wrong = timed(1e-7, peer=True) | {"status": "inaccurate", "reason": "300 ULP", "median_s": None}
-    table = against_peers(frame(("numpy", timed(4e-6)), ("scipy", wrong)))
+    table = study(frame(("numpy", timed(4e-6)), ("scipy", wrong))).beside_peers
     assert pd.isna(table["ratio"]).all()
-    assert against_peers(frame(("numpy", timed(4e-6)))).empty
+    assert study(frame(("numpy", timed(4e-6)))).beside_peers.empty
 
 
 def test_a_peer_is_judged_and_timed_in_the_same_run(tmp_path):

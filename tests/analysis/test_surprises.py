@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from benchmarks.analysis.surprises import surprises
 from benchmarks.record.frames import to_frame
 from benchmarks.record.schema import COST_COLUMNS
-from tests.synthetic import record
+from tests.synthetic import record, study
 
 LARGE = 1_000_000
 
@@ -21,7 +20,7 @@ def told(*rows: dict[str, object], call_s: float = 1e-6) -> list[str]:
     """Return the sentences of a run in which a call on one element takes `call_s`."""
     backends = dict.fromkeys(str(each["backend"]) for each in rows)
     costs = to_frame([{"backend": name, "device": "cpu", "call_s": call_s} for name in backends], COST_COLUMNS)
-    return [surprise.sentence for surprise in surprises(to_frame(rows), costs)]
+    return [surprise.sentence for surprise in study(to_frame(rows), costs=costs).surprises]
 
 
 def test_slower_than_numpy_is_one() -> None:
@@ -51,7 +50,7 @@ def test_a_call_s_own_cost_is_none() -> None:
 def test_an_element_that_takes_longer_at_a_larger_size_is_one_unless_it_does_for_all() -> None:
     numba = row("numba", 1e-6, 1000), row("numba", 5e-3, LARGE)
     assert told(*numba, row("jax", 1e-6, 1000), row("jax", 1e-3, LARGE)) == [
-        "numba sigmoid at 1,000,000: 5.00 ns an element, 5.0× that at 1,000 (the others: 1.0×)"
+        "numba sigmoid at 1,000,000: 5.00 ns per element, 5.0× that at 1,000 (the others: 1.0×)"
     ]
     assert told(*numba, row("jax", 1e-6, 1000), row("jax", 4e-3, LARGE)) == []
 

@@ -12,14 +12,16 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.analysis import peers, tables
+from benchmarks.analysis.study import Study
 from benchmarks.record import saved
 from benchmarks.record.frames import to_frame
 from benchmarks.record.schema import COLUMNS
 from benchmarks.report import pictures
 from benchmarks.report.palette import _PATHS, styles
+from benchmarks.report.sections import wide
 from benchmarks.report.text import latex
 from tests import synthetic
-from tests.synthetic import HOSTILE, failure, record
+from tests.synthetic import HOSTILE, failure, record, study
 
 needs_matplotlib = pytest.mark.skipif(
     find_spec("matplotlib") is None, reason="matplotlib is not installed: pip install 'activation-bench[figures]'"
@@ -58,7 +60,7 @@ def export(results, output, *arguments):
 
 def draw(made, formats=("svg",)):
     records = to_frame(made)
-    return pictures.draw(peers.marked(records), looks_of(records), formats)
+    return pictures.draw(study(peers.marked(records)), looks_of(records), formats)
 
 
 def looks_of(records):
@@ -97,7 +99,7 @@ def test_parquet_holds_the_records_with_their_types(results, tmp_path):
     records = saved.load(str(results / "latest" / "records.csv"), results).records
     pd.testing.assert_frame_equal(read, records)
     medians = pd.read_parquet(tmp_path / "medians.parquet")
-    pd.testing.assert_frame_equal(medians, tables.medians(records).reset_index(), check_dtype=False)
+    pd.testing.assert_frame_equal(medians, study(records).medians.reset_index(), check_dtype=False)
 
 
 def test_options_narrow_the_run(results, tmp_path):
@@ -140,14 +142,14 @@ def test_latex_tables_are_well_formed(results, tmp_path):
 
 
 def test_a_long_latex_table_breaks_over_pages():
-    text = latex.medians(synthetic.run().records)
+    text = latex.page(wide.medians(Study(synthetic.run())))
     assert text.startswith("% \\usepackage{booktabs, longtable}\n\\begin{longtable}")
     assert_well_formed(text)
 
 
 @pytest.mark.parametrize("name", [HOSTILE, r"a_b%c#d&e$f{g}h~i^j\k", "x\ny", "\\end{tabular}"])
 def test_latex_takes_names_as_they_are(name):
-    text = latex.medians(to_frame([record(name, op=name), record("numpy", op=name)]))
+    text = latex.page(wide.medians(study(to_frame([record(name, op=name), record("numpy", op=name)]))))
     assert_well_formed(text)
     assert (
         text.count("&") - text.count(r"\&") == 2 * 3
@@ -360,7 +362,7 @@ def test_no_text_is_cut_off_or_lies_over_another(n_ops):
     ]
     records = to_frame(made)
     with matplotlib.style.context(["default", pictures._LOOK]):
-        for name, figure in pictures._pictures(peers.marked(records), looks_of(records)):
+        for name, figure in pictures._pictures(study(peers.marked(records)), looks_of(records)):
             renderer = FigureCanvasAgg(figure).get_renderer()
             seen = [text for text in texts_drawn(figure) if text.get_text()]
             boxes = [text.get_window_extent(renderer) for text in seen]

@@ -172,7 +172,8 @@ def test_an_error_that_was_zero_has_grown_by_no_ratio():
     (change,) = series.changes
     assert math.isnan(change.ratio)
     assert texts.words(series, change) == "less accurate between 0000007 and 0000008: 0 ULP -> 2.00 ULP"
-    assert texts.numbers(series) == ["16", "0 ULP", "2.00 ULP", "–"]
+    (row,) = texts.table([series], 40).rows
+    assert [cell.text for cell in row[1:5]] == ["16", "0 ULP", "2.00 ULP", "–"]
     page = trend_page.render([series], 0.05)
     assert "less accurate" in Page(page).text
 
@@ -252,7 +253,11 @@ def test_the_page_loads_nothing_and_draws_every_series(found):
     loaded = [value for _, attrs in page.tags for name, value in attrs.items() if name in loading]
     assert all(value and value.startswith("#") for value in loaded)
     drawn = {attrs["data-figure"] for _, attrs in page.tags if attrs.get("data-figure")}
-    assert drawn == set(json.loads(unpacked(html, "figures"))) == {"changed-0", "steady-0", "steady-1", "steady-2"}
+    assert (
+        drawn
+        == set(json.loads(unpacked(html, "figures")))
+        == {"changed-0-0", "steady-0-0", "steady-0-1", "steady-0-2"}
+    )
     assert "between 0000009 and 000000a" in page.text
 
 

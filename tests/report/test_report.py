@@ -15,14 +15,15 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
+from benchmarks.analysis.study import Study
 from benchmarks.record.frames import to_frame
 from benchmarks.record.run import Run, read_accuracy
 from benchmarks.record.schema import ACCURACY_COLUMNS, COLUMNS, COST_COLUMNS
 from benchmarks.report import palette
 from benchmarks.report.files import write, write_accuracy
 from benchmarks.report.pages import charts, report
+from benchmarks.report.sections import accuracy, method
 from benchmarks.report.sections import machine as fingerprint
-from benchmarks.report.sections import method
 from benchmarks.report.text import markdown
 from tests import pages, synthetic
 from tests.synthetic import HOSTILE, failure, record
@@ -69,7 +70,7 @@ def unpacked(html: str, name: str) -> str:
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return write(synthetic.run(), tmp_path_factory.mktemp("out") / "new" / "directory")
+    return write(Study(synthetic.run()), tmp_path_factory.mktemp("out") / "new" / "directory")
 
 
 @pytest.fixture(scope="module")
@@ -84,16 +85,16 @@ def test_all_files_are_written_and_no_others(written: dict[str, Path]) -> None:
 
 
 def test_what_a_run_has_nothing_to_say_of_does_not_remain_from_an_earlier_one(tmp_path: Path) -> None:
-    write(synthetic.run(), tmp_path)
-    write(Run(records=synthetic.single_policy()), tmp_path)
+    write(Study(synthetic.run()), tmp_path)
+    write(synthetic.study(synthetic.single_policy()), tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == FILES | {"break_even.csv", "limits.csv", "limits.md"}
 
 
 def test_writing_again_replaces_the_files_and_a_failure_leaves_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paths = write(Run(saved_as="first"), tmp_path)
-    write(Run(saved_as="second"), tmp_path)
+    paths = write(Study(Run(saved_as="first")), tmp_path)
+    write(Study(Run(saved_as="second")), tmp_path)
     before = paths["report.html"].read_bytes()
     assert b"second" in before
 
@@ -102,7 +103,7 @@ def test_writing_again_replaces_the_files_and_a_failure_leaves_them(
 
     monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
-        write(Run(saved_as="third"), tmp_path)
+        write(Study(Run(saved_as="third")), tmp_path)
     assert paths["report.html"].read_bytes() == before
     assert {path.name for path in tmp_path.iterdir()} == FILES
 
@@ -128,14 +129,15 @@ def test_medians_in_the_csv_agree_with_the_records(written: dict[str, Path]) -> 
 
 def test_markdown_tables_mark_one_winner_a_row(written: dict[str, Path]) -> None:
     for name in ("medians.md", "speedups.md"):
-        rows = written[name].read_text(encoding="utf-8").splitlines()[6:]
+        lines = written[name].read_text(encoding="utf-8").splitlines()
+        rows = [line for line in lines if line.startswith("|")][2:]
         assert len(rows) == 56
         assert all(row.count("**") == 2 for row in rows)
 
 
 def test_markdown_survives_hostile_names(tmp_path: Path) -> None:
     frame = to_frame([record("a|b", op=HOSTILE), record("numpy", op=HOSTILE)])
-    text = write(Run(records=frame), tmp_path)["medians.md"].read_text(encoding="utf-8")
+    text = write(synthetic.study(frame), tmp_path)["medians.md"].read_text(encoding="utf-8")
     assert "<script" not in text
     assert "a\\|b" in text
 
@@ -166,7 +168,7 @@ def test_sections_come_in_order(html: str) -> None:
     headings = re.findall(r"<h2>(.*?)</h2>", html)
     assert headings == [
         "The answer",
-        "Who wins where",
+        "Which backend wins where",
         "Speed against size",
         "CPU against GPU",
         "How close to the limit",
@@ -208,7 +210,7 @@ def test_names_never_become_markup() -> None:
         command=HOSTILE,
         saved_as=HOSTILE,
     )
-    html = report.render(run)
+    html = report.render(Study(run))
     assert HOSTILE not in html
     tags = [tag for tag, _ in Page(html).tags]
     assert tags.count("script") == 3
@@ -226,7 +228,7 @@ def test_names_never_become_markup() -> None:
 def test_a_run_without_results_still_gives_a_page_that_says_so(
     records: list[dict[str, Any]], tmp_path: Path
 ) -> None:
-    paths = write(Run(records=to_frame(records)), tmp_path)
+    paths = write(synthetic.study(to_frame(records)), tmp_path)
     text = Page(paths["report.html"].read_text(encoding="utf-8")).text
     assert "Nothing was measured" in text
     assert ("signal SIGSEGV" in text) == bool(records)
@@ -236,7 +238,7 @@ def test_a_run_without_results_still_gives_a_page_that_says_so(
 
 def test_a_record_of_almost_nothing_can_be_shown(tmp_path: Path) -> None:
     bare = {"op": "relu", "mode": "forward", "backend": "numpy", "device": "cpu", "status": "ok", "median_s": 1e-6}
-    paths = write(Run(records=to_frame([bare, {"op": "relu", "status": "failed"}, {}])), tmp_path)
+    paths = write(synthetic.study(to_frame([bare, {"op": "relu", "status": "failed"}, {}])), tmp_path)
     assert "1.00 µs" in paths["report.html"].read_text(encoding="utf-8")
 
 
@@ -250,7 +252,9 @@ def test_every_figure_is_valid_to_plotly(html: str) -> None:
 
 def lines(op: str, bandwidth: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the lines of an op's forward panel: the limit's, then the backends'."""
-    board = charts.speed_boards(synthetic.single_policy(), bandwidth, palette.styles(list(synthetic.COSTS)))[0]
+    board = charts.speed_boards(
+        synthetic.study(synthetic.single_policy(), bandwidth=bandwidth), palette.styles(list(synthetic.COSTS))
+    )[0]
     assert board.label == "forward"
     found: list[dict[str, Any]] = next(panel.figure for panel in board.panels if panel.title == op)["data"]
     return found
@@ -284,7 +288,8 @@ def test_sizes_at_which_the_bandwidth_was_rejected_are_not_drawn(html: str) -> N
 
 def test_error_bars_reach_the_ends_of_the_interval() -> None:
     row = record("numpy", median_s=2e-6, ci95_low_s=1e-6, ci95_high_s=4e-6, bytes_moved=8000, gigabytes_per_s=4.0)
-    line = charts.speed_boards(to_frame([row]), synthetic.bandwidth(), palette.styles(["numpy"]))[0].panels[0]
+    found = synthetic.study(to_frame([row]), bandwidth=synthetic.bandwidth())
+    line = charts.speed_boards(found, palette.styles(["numpy"]))[0].panels[0]
     bars = line.figure["data"][1]["error_y"]
     assert (bars["array"], bars["arrayminus"]) == ([4.0], [2.0])
 
@@ -315,7 +320,8 @@ def test_infinite_errors_are_shown_and_sort_last(html: str) -> None:
 
 
 def test_the_accuracy_table_shows_largest_and_mean_errors_deviations_and_failures() -> None:
-    text = markdown.accuracy(to_frame(synthetic.accuracy(), ACCURACY_COLUMNS))
+    tables = accuracy.errors(to_frame(synthetic.accuracy(), ACCURACY_COLUMNS), means=True)
+    text = markdown.document("Accuracy", [accuracy.KEY], tables)
     assert "## float32 on cpu" in text
     rows = {tuple(cell.strip() for cell in line.split("|")[1:3]): line for line in text.splitlines()}
     assert "0.970 (0.210) ! 1.68×10⁷" in rows["sigmoid", "backward"]

@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-import pandas as pd
 import pytest
 
-from benchmarks.analysis import tables
+from benchmarks.analysis.study import Study
 from benchmarks.record.frames import to_frame
-from benchmarks.record.run import Run
 from benchmarks.report import views
 from benchmarks.report.sections import costs, heatmap, method
 from benchmarks.report.sections import results as shown
@@ -19,28 +17,31 @@ from tests import synthetic
 from tests.synthetic import record
 
 
-def cells(view: views.View, records: pd.DataFrame) -> dict[tuple[str, str, str], heatmap.Cell]:
+def cells(view: views.View, study: Study) -> dict[tuple[str, str, str], heatmap.Tile]:
     """Return the cells of the maps of all modes of a view, by op with mode, size and contestant."""
     found = {}
-    for part in views.split(view.records, ("mode",)):
-        one_mode = replace(part, across_devices=view.across_devices)
-        table = heatmap.build(one_mode, tables.rate(records, baseline_device="cpu"))
+    for part in views.split(view.rows, ("mode",)):
+        facets = {**view.facets, **part.facets}
+        table = heatmap.build(replace(part, facets=facets, across_devices=view.across_devices), study)
         columns = [(size, name) for size in table.sizes for name, _ in table.contestants]
         for op, line in table.rows:
             found |= {(f"{op} {part.label}", *column): cell for column, cell in zip(columns, line, strict=True)}
     return found
 
 
+def first_cells(study: Study) -> dict[tuple[str, str, str], heatmap.Tile]:
+    return cells(views.by_device(study.rows)[0], study)
+
+
 def test_the_map_marks_winners_and_explains_what_is_missing() -> None:
-    records = synthetic.run().records
-    found = cells(views.by_device(records)[0], records)
+    found = first_cells(Study(synthetic.run()))
     assert found["sigmoid forward", "32,768", "torch"].mark == "★"
     assert found["sigmoid forward", "32,768", "torch"].text == "8.4×"
     assert found["sigmoid forward", "32,768", "numpy"].text.endswith("µs")
     assert "not registered" in found["step backward", "1,024", "jax"].tip
     assert found["tanh forward", "8,388,608", "torch"].tip.startswith("timed out: torch-cpu gave no answer")
     assert not any(name == "torch-compile" for *_, name in found)
-    winners = tables.best(synthetic.single_policy())
+    winners = synthetic.study(synthetic.single_policy()).winners
     assert sum(cell.mark == "★" for cell in found.values()) == (~winners["tie"].astype(bool)).sum()
 
 
@@ -51,14 +52,13 @@ def test_a_number_with_a_wide_interval_is_marked_as_uncertain() -> None:
             record("torch", median_s=0.5, ci95_low_s=0.3, ci95_high_s=0.6),
         ]
     )
-    found = cells(views.by_device(records)[0], records)
+    found = first_cells(synthetic.study(records))
     assert found["sigmoid forward", "1,024", "numpy"].text == "1.00 s"
     assert found["sigmoid forward", "1,024", "torch"].text == "~2.0×"
 
 
 def test_a_doubtful_number_is_marked_and_its_tip_says_why() -> None:
-    records = synthetic.run().records
-    found = cells(views.by_device(records)[0], records)
+    found = first_cells(Study(synthetic.run()))
     doubtful = found["relu forward", "1,048,576", "jax"]
     assert doubtful.text.startswith("~")
     assert "doubtful: the machine was 12% slower" in doubtful.tip
@@ -75,19 +75,18 @@ def test_a_tip_gives_the_interval_of_the_speed_up() -> None:
             record("torch", median_s=2.0, ci95_low_s=1.0, ci95_high_s=4.0),
         ]
     )
-    found = cells(views.by_device(records)[0], records)
+    found = first_cells(synthetic.study(records))
     assert "2.00 times numpy (1.00–4.00)" in found["sigmoid forward", "1,024", "torch"].tip
 
 
 def test_an_invalid_result_is_listed_among_what_failed_and_in_no_table_of_times() -> None:
-    records = synthetic.run().records
-    found = cells(views.by_device(records)[0], records)
+    found = first_cells(Study(synthetic.run()))
     assert found["mean_squared_error forward", "8,388,608", "jax"].tip.startswith("invalid: the result of a round")
-    assert "invalid" in [row[0].text for row in shown.problems(records, synthetic.run().accuracy).rows]
+    assert "invalid" in [row[0].text for row in shown.problems(Study(synthetic.run())).rows]
 
 
 def test_doubtful_results_are_told_once_each_with_a_typical_number() -> None:
-    table = shown.doubts(synthetic.run().records)
+    table = shown.doubts(Study(synthetic.run()))
     assert [row[0].text for row in table.rows] == [
         "the machine was 8% slower than usual meanwhile",
         "0.31% of the numbers are subnormal",
@@ -95,11 +94,11 @@ def test_doubtful_results_are_told_once_each_with_a_typical_number() -> None:
 
 
 def test_policies_stand_side_by_side_with_their_ratio() -> None:
-    table = shown.side(synthetic.run().records)
+    table = shown.policies(Study(synthetic.run()))
     assert table.headings[-3:] == ("fresh", "reuse", "× fresh")
     assert [row[-1].text for row in table.rows].count("2.6×") == 6
-    assert "~168 µs" in markdown.policies(synthetic.run().records)
-    assert shown.side(synthetic.single_policy()).rows == ()
+    assert "~168 µs" in markdown.page(table)
+    assert shown.policies(synthetic.study(synthetic.single_policy())).rows == ()
 
 
 def test_costs_say_when_a_first_call_is_paid_back() -> None:
@@ -109,7 +108,10 @@ def test_costs_say_when_a_first_call_is_paid_back() -> None:
             for name, median, first in [("numpy", 2.0, 2.0), ("jax", 1.0, 9.5), ("torch", 3.0, 3.0)]
         ]
     )
-    cells = {row[0].text: [cell.text for cell in row[-3:]] for row in costs.first_calls(frame).rows}
+    cells = {
+        row[0].text: [cell.text for cell in row[-3:]]
+        for row in costs.first_calls(synthetic.study(frame).first_calls).rows
+    }
     assert cells == {
         "numpy": ["", "", ""],
         "jax": ["8 calls", "8", "0 of 1"],
@@ -122,31 +124,30 @@ def test_costs_say_when_a_first_call_is_paid_back() -> None:
 
 
 def test_memory_is_told_in_multiples_of_the_input() -> None:
-    table = costs.memory(synthetic.single_policy())
+    table = costs.memory(synthetic.study(synthetic.single_policy()).peaks)
     multiples = {(row[0].text, row[1].text): [cell.text for cell in row[3:]] for row in table.rows}
     assert multiples["relu", "forward"] == ["32 MiB", "3.0×", "1.0×", "1.0×", "1.2×", "1.0×"]
     assert multiples["mean_squared_error", "forward"][1] == "< 0.01×"
 
 
 def test_the_method_names_processes_bursts_turns_stops_and_shares_of_time() -> None:
-    text = "\n".join(method.sentences(synthetic.run()))
+    text = "\n".join(method.sentences(Study(synthetic.run())))
     covered = "covers the rounds of that process, not the differences between processes (`--processes N` does)"
     assert covered in text
     assert "Bursts of rounds per case: 8 to 30" in text
     assert "in an order drawn from seed 20260321." in text
     assert re.search(r"precision reached in \d+ and time used up in \d+ of 254 cases", text)
     assert "The run took 58.3 s: rounds 71 %, calibration and warm-up 15 %" in text
-    several = method.sentences(Run(records=to_frame([record("numpy", processes=3)])))
+    several = method.sentences(synthetic.study(to_frame([record("numpy", processes=3)])))
     assert "measured in 3 processes: its interval covers the differences between them." in several[0]
 
 
 def test_time_on_the_device_and_warnings_have_columns_where_there_are_any() -> None:
     def headings(*rows: dict[str, object]) -> tuple[str, ...]:
-        records = to_frame(rows)
-        return shown.results(records, tables.rate(records)).headings
+        return shown.results(synthetic.study(to_frame(rows))).headings
 
-    assert not {"of it on the device", "warning"} & set(headings(record("numpy")))
-    assert {"of it on the device", "warning"} <= set(headings(record("torch", device_s=1e-6, warning="hot")))
+    assert not {"on-device part", "warning"} & set(headings(record("numpy")))
+    assert {"on-device part", "warning"} <= set(headings(record("torch", device_s=1e-6, warning="hot")))
 
 
 def test_devices_meet_in_a_view_of_their_own() -> None:
@@ -157,15 +158,16 @@ def test_devices_meet_in_a_view_of_their_own() -> None:
             record("torch", median_s=0.01, device="cuda"),
         ]
     )
-    labels = [view.label for view in views.by_device(records)]
+    study = synthetic.study(records)
+    labels = [view.label for view in views.by_device(study.rows)]
     assert labels == ["float32 on cpu", "float32 on cuda", "float32 on all devices"]
-    everywhere = cells(views.by_device(records)[2], records)
+    everywhere = cells(views.by_device(study.rows)[2], study)
     assert everywhere["sigmoid forward", "1,024", "torch on cuda"].text == "100×"
 
 
 def test_shapes_of_one_size_keep_their_own_columns() -> None:
     records = to_frame([record("numpy", shape=shape) for shape in ("1x1024", "32x32")])
-    assert {size for _, size, _ in cells(views.by_device(records)[0], records)} == {"1x1024", "32x32"}
+    assert {size for _, size, _ in first_cells(synthetic.study(records))} == {"1x1024", "32x32"}
 
 
 @pytest.mark.parametrize(("ratio", "shade"), [(1, 0), (16, 1), (1000, 1), (1 / 16, -1), (4, 0.5)])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Hashable, Iterable, Mapping
-from typing import Any
+
+import pandas as pd
 
 from benchmarks.record.schema import DEFAULTS
 from benchmarks.record.shapes import is_default_shape, parse_shape
@@ -20,18 +20,16 @@ _OPTIONS = {
 } | {policy: policy for policy in DEFAULTS}
 
 
-def restated(rows: Iterable[Mapping[Hashable, Any]]) -> str:
-    """Return the command that measures these records' cases: what they have in common, and what varies."""
-    options: dict[str, dict[object, None]] = {}
-    for row in rows:
-        usual = is_default_shape(str(row["op"]), parse_shape(str(row["shape"])))
-        for option, column in _OPTIONS.items():
-            found = options.setdefault(option, {})
-            if option != ("shape" if usual else "size"):
-                found[row[column]] = None
+def restated(rows: pd.DataFrame) -> str:
+    """Return the command that measures these rows' cases: what they have in common, and what varies."""
+    pairs = zip(rows["op"], rows["shape"], strict=True)
+    usual = pd.Series([is_default_shape(op, parse_shape(shape)) for op, shape in pairs], rows.index, dtype=bool)
     words = ["pytest", "benchmarks/test_timing.py"]
-    for option, found in options.items():
-        values = sorted(found) if option == "size" else list(found)  # type: ignore[type-var]
+    for option, column in _OPTIONS.items():
+        asked = {"size": usual, "shape": ~usual}.get(option)
+        values = list((rows if asked is None else rows[asked])[column].unique())
+        if option == "size":
+            values.sort()
         if values not in ([], [DEFAULTS.get(option)], [""]):
             words += [f"--{option}", *map(str, values)]
     return shlex.join(words)

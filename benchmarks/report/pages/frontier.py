@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass
 
 import pandas as pd
 
 from benchmarks import quantities
-from benchmarks.analysis import tables
-from benchmarks.analysis.errors import accurate, front, prices
+from benchmarks.analysis.entries import entries
+from benchmarks.analysis.errors import Erring, front
 from benchmarks.record.schema import POLICIES
-from benchmarks.report.cells import MAX_ROWS, Cell, Column, Row, Table, fill, measure, named, text, whole
-from benchmarks.report.pages.charts import MARGIN, Board, Figure, Panel
+from benchmarks.report.pages.charts import LIMIT_COLOUR, MARGIN, Board, Figure, Panel, figure, safe
 from benchmarks.report.pages.command import restated
 from benchmarks.report.palette import Style
 
@@ -27,6 +25,21 @@ _HOVER = (
 )
 
 
+@dataclass(frozen=True)
+class _Dot(Erring):
+    elements_per_s: float
+
+    @property
+    def x(self) -> float:
+        """Elements per nanosecond."""
+        return float(f"{self.elements_per_s / 1e9:.6g}")
+
+    @property
+    def y(self) -> float:
+        """The error, within the ends of the axis."""
+        return min(max(self.error_ulp, LEAST_ULP), MOST_ULP)
+
+
 def boards(rows: pd.DataFrame, styles: Mapping[str, Style]) -> list[Board]:
     """Return error against throughput at each op's largest size; `rows` are those of `errors.with_errors`.
 
@@ -34,91 +47,57 @@ def boards(rows: pd.DataFrame, styles: Mapping[str, Style]) -> list[Board]:
     """
     rows = rows[rows["error_ulp"].notna() & rows["elements_per_s"].gt(0)]
     largest = rows[rows["n_elements"] == rows.groupby(["op", *_FACETS])["n_elements"].transform("max")]
-    largest = largest.assign(accurate=accurate(largest))
     found = []
-    for values, group in tables.grouped(largest.to_dict("records"), _FACETS).items():
+    for values, group in largest.groupby(list(_FACETS), sort=False):
         facets = dict(zip(_FACETS, map(str, values), strict=True))
-        axes = _axes(group)
-        panels = [_panel(str(op), of_op, styles, axes) for (op,), of_op in tables.grouped(group, ("op",)).items()]
+        axes = _axes(entries(group, _Dot))
+        panels = [_panel(str(op), of_op, styles, axes) for op, of_op in group.groupby("op", sort=False)]
         found.append(Board(", ".join(facets[name] for name in _FACETS[:3]), tuple(panels), facets))
     return found
 
 
-def price_table(rows: pd.DataFrame) -> Table:
-    """Return the cases whose fastest backend errs by more than its budget, and the fastest that does not."""
-    found = prices(rows)
-    told = ("op", "mode", *tables.telling(found, ("dtype", "device", *POLICIES, "shape")))
-    columns = [
-        *map(named, told),
-        Column("elements", lambda row: whole(row["n_elements"])),
-        Column("fastest", lambda row: Cell(text(row["fastest"])), numeric=False),
-        Column("its error, ULP", partial(_ulp, "fastest_ulp")),
-        Column("allowed", partial(_ulp, "budget_ulp")),
-        Column("fastest within", lambda row: Cell(text(row["accurate"]) or "none"), numeric=False),
-        Column("its error, ULP", partial(_ulp, "accurate_ulp")),
-        Column("takes", lambda row: measure(row["price"], quantities.times)),
-    ]
-    return fill(columns, found.head(MAX_ROWS), "Where the fastest backend is not accurate everywhere")
-
-
-def _ulp(name: str, row: Row) -> Cell:
-    return measure(row[name], quantities.number)
-
-
-def _panel(op: str, rows: list[Row], styles: Mapping[str, Style], axes: Figure) -> Panel:
-    best = front(rows)
+def _panel(op: str, rows: pd.DataFrame, styles: Mapping[str, Style], axes: Figure) -> Panel:
+    dots = entries(rows, _Dot)
+    best = front(dots)
     if len(best) == 1:
-        note = f"{best[0]['backend']} is the fastest and the most accurate."
+        note = f"{best[0].backend} is the fastest and the most accurate."
     else:
-        names = quantities.listing([str(row["backend"]) for row in best], 8)
-        note = f"From the fastest to the most accurate: {names}."
-    traces = [_line(best), *(_dot(row, styles[row["backend"]]) for row in rows)]
-    layout = {"margin": {**MARGIN, "l": 58}, "hovermode": "closest", "showlegend": False, **axes}
-    return Panel(op, {"data": traces, "layout": layout}, note, restated(rows))
+        note = f"From the fastest to the most accurate: {quantities.listing([dot.backend for dot in best], 8)}."
+    traces = [_line(best), *(_dot(dot, styles[dot.backend]) for dot in dots)]
+    return Panel(op, figure(traces, {"margin": {**MARGIN, "l": 58}, **axes}), note, restated(rows))
 
 
-def _line(best: list[Row]) -> Figure:
+def _line(best: Sequence[_Dot]) -> Figure:
     """Return the front as steps: what lies above and to the left of it is beaten."""
     return {
         "type": "scatter",
-        "x": [_rate(row) for row in best],
-        "y": [_drawn(row["error_ulp"]) for row in best],
+        "x": [dot.x for dot in best],
+        "y": [dot.y for dot in best],
         "mode": "lines",
-        "line": {"color": "#8a8a8a", "width": 1.2, "dash": "2px,3px", "shape": "hv"},
+        "line": {"color": LIMIT_COLOUR, "width": 1.2, "dash": "2px,3px", "shape": "hv"},
         "hoverinfo": "skip",
     }
 
 
-def _dot(row: Row, style: Style) -> Figure:
-    error, within = float(row["error_ulp"]), bool(row["accurate"])
-    over = "" if within else f", beyond its budget of {quantities.number(row['budget_ulp'])}"
-    name = html.escape(str(row["backend"]), quote=False)
-    speed = (
-        f"{quantities.seconds(row['median_s'])}, {quantities.number(row['elements_per_s'] / 1e9)} elements a ns"
-    )
+def _dot(dot: _Dot, style: Style) -> Figure:
+    over = "" if dot.accurate else f", beyond its budget of {quantities.number(dot.budget_ulp)}"
+    rate = quantities.number(dot.elements_per_s / 1e9)
+    speed = f"{quantities.seconds(dot.median_s)}, {rate} elements per ns"
     return {
         "type": "scatter",
-        "x": [_rate(row)],
-        "y": [_drawn(error)],
-        "name": name,
+        "x": [dot.x],
+        "y": [dot.y],
+        "name": safe(dot.backend),
         "mode": "markers",
-        "marker": {"symbol": style.symbol + ("" if within else "-open"), "size": 11, "color": style.colour},
-        "customdata": [[name, quantities.number(error), speed, over]],
+        "marker": {"symbol": style.symbol + ("" if dot.accurate else "-open"), "size": 11, "color": style.colour},
+        "customdata": [[safe(dot.backend), quantities.number(dot.error_ulp), speed, over]],
         "hovertemplate": _HOVER,
     }
 
 
-def _rate(row: Row) -> float:
-    return float(f"{row['elements_per_s'] / 1e9:.6g}")
-
-
-def _drawn(error: float) -> float:
-    return min(max(error, LEAST_ULP), MOST_ULP)
-
-
-def _axes(rows: list[Row]) -> Figure:
-    rates = [_rate(row) for row in rows]
-    errors = [_drawn(row["error_ulp"]) for row in rows]
+def _axes(dots: Sequence[_Dot]) -> Figure:
+    rates = [dot.x for dot in dots]
+    errors = [dot.y for dot in dots]
     low, high = math.log10(min(errors)), math.log10(max(errors))
     step = 2 if high - low > 4 else 1
     ticks = [10.0**k for k in range(math.floor(low), math.ceil(high) + 1, step)]
@@ -127,7 +106,7 @@ def _axes(rows: list[Row]) -> Figure:
             "type": "log",
             "range": [math.log10(min(rates)) - 0.15, math.log10(max(rates)) + 0.15],
             "dtick": 1,
-            "title": {"text": "elements a nanosecond", "standoff": 6},
+            "title": {"text": "elements per nanosecond", "standoff": 6},
         },
         "yaxis": {
             "type": "log",

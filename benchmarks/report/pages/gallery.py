@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 
 import pandas as pd
 
 from benchmarks import quantities
 from benchmarks.analysis import tables
-from benchmarks.report.pages.charts import MARGIN, Board, Figure, Panel, numbers
+from benchmarks.report.pages.charts import MARGIN, Board, Figure, Panel, figure, numbers, safe
 from benchmarks.report.palette import Style
 
 _CURVES = (("y", "f(x)", "#0072B2", "solid"), ("derivative", "f′(x)", "#D55E00", "6px,3px"))
@@ -63,7 +62,6 @@ def _figure(
     layout: Figure = {
         "margin": {**MARGIN, "l": 58 if len(errors) else 34, "b": 26},
         "hovermode": "x unified",
-        "showlegend": False,
         "xaxis": {"range": [x[0], x[-1]], "zeroline": True, "nticks": 6, "hoverformat": ".3"},
         "yaxis": {"range": list(y_range), "zeroline": True, "nticks": 6},
     }
@@ -79,14 +77,14 @@ def _figure(
             "ticktext": ["0", "1", "100", "≥ 10⁴"],
             "title": {"text": "ULP", "standoff": 4},
         }
-    return {"data": traces, "layout": layout}
+    return figure(traces, layout)
 
 
 def _error_lines(errors: pd.DataFrame, styles: Mapping[str, Style]) -> list[Figure]:
     several = len(errors["device"].unique()) > 1
     lines = []
     for (backend, device), rows in errors.groupby(["backend", "device"], sort=False):
-        name = html.escape(tables.label(str(backend), str(device), across_devices=several), quote=False)
+        name = safe(tables.label(str(backend), str(device), across_devices=several))
         lines.append(
             {
                 "type": "scatter",

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from benchmarks import quantities
 from benchmarks.analysis import runs_summary, tables
+from benchmarks.analysis.entries import entries, parted
 from benchmarks.analysis.runs import Labelled, fastest, flat, gather
-from benchmarks.record.atomic import replace
+from benchmarks.record import atomic
 from benchmarks.record.run import Run
 from benchmarks.record.schema import POLICIES
-from benchmarks.report.cells import Row, Table
-from benchmarks.report.pages import report, shell
-from benchmarks.report.pages.charts import MARGIN, SPEED_COLUMNS, Board, Figure, Panel, axes, speed_line
+from benchmarks.report.pages import charts, report, shell
+from benchmarks.report.pages.charts import Board, Figure, Panel
 from benchmarks.report.palette import Style, in_turn
 from benchmarks.report.sections import machine as fingerprint
 from benchmarks.report.sections import runs as runs_tables
-from benchmarks.report.text.markdown import escape, from_table
+from benchmarks.report.table import Table
+from benchmarks.report.text import csv as csv_text
+from benchmarks.report.text import markdown
 from benchmarks.report.views import Facets, View, choose
 
 FILES = ("runs.html", "runs.md", "runs.csv")
@@ -86,8 +88,36 @@ def write(found: Beside, directory: Path) -> list[Path]:
     """Write `FILES` into `directory`, each as a whole, and return their paths."""
     directory.mkdir(parents=True, exist_ok=True)
     csv = flat(found.runs, found.rows)
-    texts = (render(found, csv), to_markdown(found), csv.to_csv(index=False, lineterminator="\n"))
-    return [replace(directory / name, text) for name, text in zip(FILES, texts, strict=True)]
+    contents = (render(found, csv), to_markdown(found), csv_text.page(csv))
+    return [atomic.replace(directory / name, text) for name, text in zip(FILES, contents, strict=True)]
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """One of several tables or boards to choose from, by its facets."""
+
+    facets: Facets
+    label: str
+    table: Table
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What the template lays out."""
+
+    title: str
+    runs: list[tuple[str, Style, list[str]]]
+    first: str
+    sentences: tuple[str, ...]
+    warnings: tuple[str, ...]
+    fastest: list[_Choice]
+    cases: list[_Choice]
+    speed: list[Board]
+    devices: list[str]
+    differing: Table
+    same: Table
+    missing: Table
+    download: report.Download
 
 
 def render(found: Beside, csv: pd.DataFrame) -> str:
@@ -95,28 +125,23 @@ def render(found: Beside, csv: pd.DataFrame) -> str:
     labels, rows, won = found.labels, found.rows, found.fastest
     looks = in_turn(labels)
     drawn = _drawable(rows, won)
-    speed = [(view.facets, _board(view, looks)) for view in choose(drawn, SPEED_BY)] if len(drawn) else []
-    context = {
-        "title": quantities.listing(labels),
-        "runs": [(each.label, looks[each.label], _about(each.run)) for each in found.runs],
-        "first": labels[0],
-        "sentences": found.sentences,
-        "warnings": found.warnings,
-        "fastest": _views(won, labels, runs_tables.FASTEST_BY, runs_tables.fastest),
-        "cases": _views(rows, labels, runs_tables.CASES_BY, runs_tables.cases),
-        "speed": speed,
-        "devices": sorted(map(str, drawn["device"].unique()), key=lambda device: device != "cpu"),
-        "differing": found.differing,
-        "same": found.same,
-        "missing": found.missing,
-        "download": report.download(csv, "runs"),
-    }
-    figures = {
-        f"speed-{i}-{j}": panel.figure
-        for i, (_, board) in enumerate(speed)
-        for j, panel in enumerate(board.panels)
-    }
-    return shell.fill("runs.html.j2", context, figures)
+    speed = [_board(view, looks) for view in choose(drawn, SPEED_BY)] if len(drawn) else []
+    content = _Content(
+        title=quantities.listing(labels),
+        runs=[(each.label, looks[each.label], _about(each.run)) for each in found.runs],
+        first=labels[0],
+        sentences=found.sentences,
+        warnings=found.warnings,
+        fastest=_choices(won, labels, runs_tables.FASTEST_BY, runs_tables.fastest),
+        cases=_choices(rows, labels, runs_tables.CASES_BY, runs_tables.cases),
+        speed=speed,
+        devices=sorted(map(str, drawn["device"].unique()), key=lambda device: device != "cpu"),
+        differing=found.differing,
+        same=found.same,
+        missing=found.missing,
+        download=report.download(csv, "runs"),
+    )
+    return shell.fill("runs.html.j2", content, {"speed": speed})
 
 
 def to_markdown(found: Beside) -> str:
@@ -130,24 +155,23 @@ def to_markdown(found: Beside) -> str:
         "What differs": found.differing,
         "Not measured in every run": found.missing,
     }
-    parts = [f"# {escape(quantities.listing(labels))}"]
-    parts.append("\n".join(f"- {escape(sentence)}" for sentence in (*found.sentences, *found.warnings)))
-    parts.append(escape(f"×: times as fast as {labels[0]}. {_MARKS}"))
-    for title, table in sections.items():
-        if table.rows:
-            parts += [f"## {title}", from_table(table)]
-    return "\n\n".join(parts) + "\n"
+    answer = "\n".join(f"- {markdown.escape(sentence)}" for sentence in (*found.sentences, *found.warnings))
+    key = markdown.escape(f"×: times as fast as {labels[0]}. {_MARKS}")
+    shown = [replace(table, title=title) for title, table in sections.items() if table.rows]
+    return markdown.document(quantities.listing(labels), [answer, key], shown)
 
 
-_MARKS = "≈: the 95 % intervals overlap, no claim. ~: doubtful; see `warning` in runs.csv. –: not measured."
+_MARKS = (
+    "≈: the 95 % intervals overlap, too close to call. ~: doubtful; see `warning` in runs.csv. –: not measured."
+)
 
 
-def _views(
+def _choices(
     rows: pd.DataFrame, labels: Sequence[str], keys: Sequence[str], table: Callable[..., Table]
-) -> list[tuple[Facets, str, Table]]:
+) -> list[_Choice]:
     """Return a table per view, with its facets and label."""
     views = choose(rows, keys) if len(rows) else []
-    return [(view.facets, view.label, table(view.records, labels)) for view in views]
+    return [_Choice(view.facets, view.label, table(view.rows, labels)) for view in views]
 
 
 def _about(run: Run) -> list[str]:
@@ -157,33 +181,35 @@ def _about(run: Run) -> list[str]:
     return [machine or quantities.listing(list(map(str, cpus))), *report.subtitle(run.records)]
 
 
+@dataclass(frozen=True)
+class _Point(charts.Speed):
+    run: str
+    told: str
+
+
 def _drawable(rows: pd.DataFrame, won: pd.DataFrame) -> pd.DataFrame:
     """Return what has a throughput: the fastest of each run, as if it were a backend, and then every backend."""
     told = won["run"] + ": " + won["backend"] + " on " + won["device"]
     # Its lines may change their device from point to point, which only pointing at them tells.
     both = pd.concat([won.assign(backend=_FASTEST, device="cpu", told=told), rows.assign(told="")])
-    known = both["gigabytes_per_s"].gt(0) & both["bytes_moved"].gt(0)
-    return both.loc[known, ["run", *SPEED_COLUMNS, "told"]]
+    return charts.drawable(both)
 
 
-def _board(view: View, looks: dict[str, Style]) -> Board:
-    shared = axes(view.records, Run().bandwidth)
+def _board(view: View, looks: Mapping[str, Style]) -> Board:
+    shared = charts.axes(view.rows, Run().bandwidth)
     panels = [
-        Panel(str(op), _figure(group, looks, shared)) for op, group in view.records.groupby("op", sort=False)
+        Panel(str(op), _figure(entries(group, _Point), looks, shared))
+        for op, group in view.rows.groupby("op", sort=False)
     ]
-    return Board(view.label, tuple(panels))
+    return Board(view.label, tuple(panels), view.facets)
 
 
-def _figure(rows: pd.DataFrame, looks: dict[str, Style], shared: Figure) -> Figure:
+def _figure(points: Sequence[_Point], looks: Mapping[str, Style], shared: Figure) -> Figure:
     """Return one op's throughput, a line per run and device."""
-    several = len(rows["device"].unique()) > 1
-    lines: dict[tuple[str, str], list[Row]] = {}
-    for row in rows.to_dict("records"):
-        lines.setdefault((row["run"], row["device"]), []).append(row)
-    traces = [
-        speed_line(
-            points, tables.label(label, device, across_devices=several), looks[label], dashed=device != "cpu"
-        )
-        for (label, device), points in lines.items()
-    ]
-    return {"data": traces, "layout": {"margin": MARGIN, "hovermode": "closest", "showlegend": False, **shared}}
+    several = len({point.device for point in points}) > 1
+    traces = []
+    for (run, device), line in parted(points, lambda point: (point.run, point.device)).items():
+        name = tables.label(run, device, across_devices=several)
+        told = [point.told or name for point in line]
+        traces.append(charts.speed_line(line, name, looks[run], dashed=device != "cpu", told=told))
+    return charts.figure(traces, shared)

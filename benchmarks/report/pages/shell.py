@@ -6,21 +6,28 @@ import base64
 import gzip
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING
 
 import jinja2
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from benchmarks.report.pages.charts import Figure
+from benchmarks.report.pages.charts import Board, Figure
 from benchmarks.report.views import dimensions
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
-def fill(template: str, context: Mapping[str, Any], figures: Mapping[str, Figure]) -> str:
-    """Return the page that `template` lays `context` out in, with `figures` by the names it draws them under."""
+
+def fill(template: str, content: DataclassInstance, boards: Mapping[str, Sequence[Board]]) -> str:
+    """Return the page in which `template` lays out the fields of `content`.
+
+    It draws the panel `j` of the board `i` of each name under `name-i-j`.
+    """
     # Escaping is on for every name and value; what is trusted is wrapped in Markup, here and in sight.
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("benchmarks.report.pages"),
@@ -35,8 +42,14 @@ def fill(template: str, context: Mapping[str, Any], figures: Mapping[str, Figure
         "dimensions": dimensions,
         "plainly": _plainly,
     }
+    figures: dict[str, Figure] = {
+        f"{name}-{i}-{j}": panel.figure
+        for name, several in boards.items()
+        for i, board in enumerate(several)
+        for j, panel in enumerate(board.panels)
+    }
     return environment.get_template(template).render(
-        **context,
+        {each.name: getattr(content, each.name) for each in fields(content)},
         figures=_packed(json.dumps(figures, allow_nan=False, separators=(",", ":"))),
         css=_source("report.css"),
         script=_source("report.js"),

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
 from benchmarks import quantities
 from benchmarks.judge.trend import Change, Metric, Point, Series, telling
-from benchmarks.report.cells import Cell, Table
-from benchmarks.report.pages import shell
-from benchmarks.report.pages.charts import MARGIN, Board, Figure, Panel
+from benchmarks.report.pages import charts, shell
+from benchmarks.report.pages.charts import LIMIT_COLOUR, MARGIN, Board, Figure, Panel, number, safe
 from benchmarks.report.palette import Style, styles
+from benchmarks.report.table import Cell, Table, numbers, of_rows, texts
 from benchmarks.report.text import trend
 
 _AXES = {
@@ -33,31 +32,40 @@ _HOVER = (
 )
 
 
+@dataclass(frozen=True)
+class _Content:
+    """What the template lays out."""
+
+    title: str
+    heading: str
+    notes: list[str]
+    changed: tuple[Panel, ...]
+    steady: tuple[Panel, ...]
+    changes: Table
+    series: Table
+    threshold: str
+
+
 def render(found: Sequence[Series], threshold: float) -> str:
     """Return the page for `found`, whose changes are at least `threshold`, a share."""
     names = telling(found)
     looks = styles(list(dict.fromkeys(series.case["backend"] for series in found)))
-    boards = {
-        kind: Board(
-            kind, tuple(_panel(series, names, looks) for series in found if bool(series.changes) is changed)
-        )
-        for kind, changed in (("changed", True), ("steady", False))
-    }
-    context = {
-        "title": "Trend",
-        "heading": trend.heading(found),
-        "notes": trend.notes(found),
-        "n_series": len(found),
-        "changed": boards["changed"].panels,
-        "steady": boards["steady"].panels,
-        "changes": _changes(found, names),
-        "series": _table(found, names),
-        "threshold": f"{100 * threshold:g} %",
-    }
-    figures = {
-        f"{kind}-{i}": panel.figure for kind, board in boards.items() for i, panel in enumerate(board.panels)
-    }
-    return shell.fill("trend.html.j2", context, figures)
+    changed, steady = (
+        tuple(_panel(series, names, looks) for series in found if bool(series.changes) is changes)
+        for changes in (True, False)
+    )
+    content = _Content(
+        title="Trend",
+        heading=trend.heading(found),
+        notes=trend.notes(found),
+        changed=changed,
+        steady=steady,
+        changes=_changes(found, names),
+        series=_table(found),
+        threshold=f"{100 * threshold:g} %",
+    )
+    boards = {"changed": [Board("changed", changed)], "steady": [Board("steady", steady)]}
+    return shell.fill("trend.html.j2", content, boards)
 
 
 def figure(series: Series, style: Style) -> Figure:
@@ -69,12 +77,10 @@ def figure(series: Series, style: Style) -> Figure:
     tickformat, suffix = _AXES[series.metric.name]
     layout = {
         "margin": {**MARGIN, "l": 66, "t": 20, "b": 30},
-        "hovermode": "closest",
-        "showlegend": False,
         "xaxis": {
             "range": [-0.5, len(points) - 0.5],
             "tickvals": ticks,
-            "ticktext": [_safe(points[i].label) for i in ticks],
+            "ticktext": [safe(points[i].label) for i in ticks],
             "zeroline": False,
         },
         "yaxis": {"tickformat": tickformat, "ticksuffix": suffix, "nticks": 6, "zeroline": False},
@@ -82,7 +88,7 @@ def figure(series: Series, style: Style) -> Figure:
         "annotations": [_note(change, at) for change, at in middles],
     }
     traces = [_band(points, style), _levels(series, x), _values(series, style), _gaps(series)]
-    return {"data": [trace for trace in traces if trace["x"]], "layout": layout}
+    return charts.figure([trace for trace in traces if trace["x"]], layout)
 
 
 def _panel(series: Series, names: Sequence[str], looks: dict[str, Style]) -> Panel:
@@ -93,7 +99,7 @@ def _values(series: Series, style: Style) -> Figure:
     return {
         "type": "scatter",
         "x": list(range(len(series.points))),
-        "y": [_number(point.value) for point in series.points],
+        "y": [number(point.value) for point in series.points],
         "mode": "lines+markers",
         "line": {"color": style.colour, "width": 1.8},
         "marker": {"symbol": style.symbol, "size": 7, "color": style.colour},
@@ -110,7 +116,7 @@ def _band(points: Sequence[Point], style: Style) -> Figure:
         if known:
             inside = list(stretch)
             x += [*(i for i, _ in inside), *(i for i, _ in reversed(inside)), None]
-            y += [*(_number(p.low) for _, p in inside), *(_number(p.high) for _, p in reversed(inside)), None]
+            y += [*(number(p.low) for _, p in inside), *(number(p.high) for _, p in reversed(inside)), None]
     return {
         "type": "scatter",
         "x": x,
@@ -130,9 +136,9 @@ def _levels(series: Series, x: dict[str, int]) -> Figure:
     return {
         "type": "scatter",
         "x": [at for first, last, _ in levels for at in (x[first.run_id] - 0.4, x[last.run_id] + 0.4, None)],
-        "y": [at for *_, level in levels for at in (_number(level), _number(level), None)],
+        "y": [at for *_, level in levels for at in (number(level), number(level), None)],
         "mode": "lines",
-        "line": {"color": "#8a8a8a", "width": 1.5, "dash": "2px,3px"},
+        "line": {"color": LIMIT_COLOUR, "width": 1.5, "dash": "2px,3px"},
         "hoverinfo": "skip",
     }
 
@@ -144,7 +150,7 @@ def _gaps(series: Series) -> Figure:
     return {
         "type": "scatter",
         "x": gaps,
-        "y": [_number(min(usual, default=0.0))] * len(gaps),
+        "y": [number(min(usual, default=0.0))] * len(gaps),
         "mode": "markers",
         "marker": {"symbol": "x-thin-open", "size": 9, "color": _CHANGE_COLOUR},
         "customdata": [_hover(series.points[i], series.metric) for i in gaps],
@@ -160,11 +166,10 @@ def _line(at: float) -> Figure:
 def _note(change: Change, at: float) -> Figure:
     text = trend.percent(change.ratio)
     place = {"x": at, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False}
-    return {**place, "text": _safe(text), "font": {"size": 11}}
+    return {**place, "text": safe(text), "font": {"size": 11}}
 
 
 def _hover(point: Point, metric: Metric) -> list[str]:
-    # plotly reads tags in texts, so names are escaped here; the page escapes nothing inside its figures.
     value = point.status.replace("_", " ") if math.isnan(point.value) else metric.form(point.value)
     interval = f"{metric.form(point.low)} to {metric.form(point.high)}" if _has_interval(point) else "not known"
     about = [
@@ -172,7 +177,7 @@ def _hover(point: Point, metric: Metric) -> list[str]:
         point.saved_as and f"saved as {point.saved_as}",
         point.version and f"version {point.version}",
     ]
-    return [_safe(text) for text in (point.label, value, interval)] + ["<br>".join(_safe(a) for a in about if a)]
+    return [*map(safe, (point.label, value, interval)), "<br>".join(safe(line) for line in about if line)]
 
 
 def _changes(found: Sequence[Series], names: Sequence[str]) -> Table:
@@ -187,28 +192,13 @@ def _changes(found: Sequence[Series], names: Sequence[str]) -> Table:
             size = "" if math.isnan(change.ratio) else f" {trend.percent(change.ratio)}"
             shown = Cell(f"{way}{size}", style="bad" if worse else "good")
             rows.append((Cell(trend.label(series, names)), shown, *map(Cell, texts)))
-    return Table(headings, tuple(rows), (False,) * len(headings))
+    return of_rows(headings, rows, (False,) * len(headings))
 
 
-def _table(found: Sequence[Series], names: Sequence[str]) -> Table:
-    headings = ("case", "runs", "first", "last", "change", "trend", "changes", "machine")
-    rows = []
-    for series in found:
-        runs, first, last, change = trend.numbers(series)
-        known = series.measured
-        rows.append(
-            (
-                Cell(trend.label(series, names)),
-                Cell(runs, len(known)),
-                Cell(first, known[0].value),
-                Cell(last, known[-1].value),
-                Cell(change, series.ratio),
-                Cell(trend.sparkline(series.points, 40), style="spark"),
-                Cell(quantities.count(len(series.changes)), len(series.changes)),
-                Cell(_machine(series)),
-            )
-        )
-    return Table(headings, tuple(rows), (False, True, True, True, True, False, True, False))
+def _table(found: Sequence[Series]) -> Table:
+    counts = [float(len(series.changes)) for series in found]
+    changes = numbers("changes", counts, quantities.count)
+    return Table((*trend.table(found, trend.POINTS).columns[:-1], changes, texts("machine", map(_machine, found))))
 
 
 def _machine(series: Series) -> str:
@@ -217,11 +207,3 @@ def _machine(series: Series) -> str:
 
 def _has_interval(point: Point) -> bool:
     return math.isfinite(point.low) and math.isfinite(point.high)
-
-
-def _number(value: float) -> float | None:
-    return float(f"{value:.6g}") if math.isfinite(value) else None
-
-
-def _safe(text: Any) -> str:
-    return html.escape(str(text), quote=False)

@@ -1,129 +1,108 @@
-"""The page's tables of costs: before a backend computes, at its first call, and in memory."""
+"""Tables of costs: before a backend computes, at its first call, and in memory."""
 
 from __future__ import annotations
 
 import math
-from functools import partial
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import pandas as pd
 
 from benchmarks import quantities
-from benchmarks.analysis import costs, tables
+from benchmarks.analysis import tables
+from benchmarks.analysis.entries import grouped
 from benchmarks.record.schema import POLICIES
-from benchmarks.report.cells import Cell, Column, Row, Table, fill, measure, text, whole
+from benchmarks.report.table import Cell, Column, Table, keys, number, numbers, of_rows, texts
+
+_PLACE = ("backend", "device")
 
 
 def overheads(rows: pd.DataFrame) -> Table:
     """Return what a backend costs before it computes anything; `rows` follow `COST_COLUMNS`."""
-    return fill(
-        [
-            *_PLACE,
-            _seconds("start of a process", "start_s"),
-            _seconds("import, of that", "import_s"),
-            _seconds("a call that does nothing", "floor_s", "floor_low_s", "floor_high_s"),
-            _seconds("a call on one element", "call_s", "call_low_s", "call_high_s"),
-            Column("95 % interval", partial(_interval, "call_low_s", "call_high_s")),
-            Column("of", lambda row: Cell(text(row["call_op"])), numeric=False),
-            _seconds("its first call", "first_call_s"),
-        ],
-        rows,
+    call = [quantities.interval(*ends) for ends in zip(rows["call_low_s"], rows["call_high_s"], strict=True)]
+    floor = [quantities.interval(*ends) for ends in zip(rows["floor_low_s"], rows["floor_high_s"], strict=True)]
+    widths = rows["call_high_s"] - rows["call_low_s"]
+    return Table(
+        (
+            *keys(rows, _PLACE),
+            _seconds("start of a process", rows["start_s"]),
+            _seconds("import, of that", rows["import_s"]),
+            _seconds("a call that does nothing", rows["floor_s"], floor),
+            _seconds("a call on one element", rows["call_s"], call),
+            Column("95 % interval", tuple(map(Cell, call, widths))),
+            texts("of", rows["call_op"]),
+            _seconds("its first call", rows["first_call_s"]),
+        )
     )
 
 
-def first_calls(records: pd.DataFrame) -> Table:
+def first_calls(found: pd.DataFrame) -> Table:
     """Return how long first calls took, compilation included, and when they are paid back."""
-    return fill(
-        [
-            *_PLACE,
-            Column("cases", lambda row: whole(row["n_cases"])),
-            _seconds("median first call", "median_first_call_s"),
-            _seconds("slowest first call", "max_first_call_s"),
-            Column("which was", lambda row: Cell(row["slowest"]), numeric=False),
-            Column("paid back after", _paid_back),
-            Column("range", _range),
-            Column("never in", _never),
-        ],
-        costs.first_calls(records),
+    ranges = zip(found["break_even_min"], found["break_even_max"], strict=True)
+    never = zip(found["n_never"], found["n_compared"], strict=True)
+    return Table(
+        (
+            *keys(found, _PLACE),
+            numbers("cases", found["n_cases"], quantities.count),
+            _seconds("median first call", found["median_first_call_s"]),
+            _seconds("slowest first call", found["max_first_call_s"]),
+            texts("which was", found["slowest"]),
+            numbers("paid back after", found["break_even_median"], _calls),
+            Column(
+                "range", tuple(Cell("" if math.isnan(high) else _range(low, high), high) for low, high in ranges)
+            ),
+            Column("never in", tuple(Cell(f"{_count(n)} of {_count(of)}" if of else "", n) for n, of in never)),
+        )
     )
 
 
-def memory(records: pd.DataFrame) -> Table:
+@dataclass(frozen=True)
+class _Peak:
+    backend: str
+    peak_bytes: float
+    ratio: float
+
+
+def memory(peaks: pd.DataFrame) -> Table:
     """Return the peak extra memory of a call at the largest size of each op, a column per backend."""
-    rows = costs.peaks(records)
-    backends = tables.backend_order(rows)
-    varied = tables.telling(rows, ("dtype", "device", "shape", *POLICIES))
-    keys = ["op", "mode", *varied, "n_elements", "input_bytes"]
+    backends = tables.backend_order(peaks)
+    told = ["op", "mode", *tables.telling(peaks, ("dtype", "device", "shape", *POLICIES))]
+    cases = grouped(peaks, [*told, "n_elements", "input_bytes"], _Peak)
     lines = []
-    for _, group in rows.groupby(keys, sort=False, dropna=False):
-        by_backend = {row["backend"]: row for row in group.to_dict("records")}
-        case = next(iter(by_backend.values()))
+    for (*names, n_elements, input_bytes), found in cases.items():
+        cells = {peak.backend: _peak(peak) for peak in found}
         lines.append(
             (
-                *(Cell(text(case[key])) for key in keys[:-2]),
-                whole(case["n_elements"]),
-                measure(case["input_bytes"], quantities.size),
-                *(_peak(by_backend[backend]) if backend in by_backend else Cell("") for backend in backends),
+                *map(Cell, names),
+                number(n_elements, quantities.count),
+                number(input_bytes, quantities.size),
+                *(cells.get(backend, Cell()) for backend in backends),
             )
         )
-    headings = ("op", "mode", *varied, "elements", "first input", *backends)
-    numeric = (*(False,) * (2 + len(varied)), *(True,) * (2 + len(backends)))
-    return Table(headings, tuple(lines), numeric)
+    numeric = [name not in told for name in (*told, "elements", "first input", *backends)]
+    return of_rows((*told, "elements", "first input", *backends), lines, numeric)
 
 
-def _peak(row: Row) -> Cell:
-    peak, ratio = float(row["peak_bytes"]), float(row["ratio"])
-    if math.isnan(ratio):
-        return Cell(quantities.size(peak), peak)
+def _peak(peak: _Peak) -> Cell:
+    size = quantities.size(peak.peak_bytes)
+    if math.isnan(peak.ratio):
+        return Cell(size, peak.peak_bytes)
     # A reduction's output, say, is next to nothing, but not nothing.
-    shown = "0" if peak == 0 else "< 0.01×" if ratio < 0.01 else quantities.times(ratio)
-    return Cell(shown, ratio, tip=quantities.size(peak))
+    shown = "0" if peak.peak_bytes == 0 else "< 0.01×" if peak.ratio < 0.01 else quantities.times(peak.ratio)
+    return Cell(shown, peak.ratio, tip=size)
 
 
-def _paid_back(row: Row) -> Cell:
-    calls = float(row["break_even_median"])
-    return measure(calls, lambda n: "never" if math.isinf(n) else _calls(n))
-
-
-def _range(row: Row) -> Cell:
-    low, high = float(row["break_even_min"]), float(row["break_even_max"])
-    return measure(
-        high, lambda _: quantities.count(round(high)) if low == high else f"{_count(low)} to {_count(high)}"
-    )
-
-
-def _never(row: Row) -> Cell:
-    n, of = int(row["n_never"]), int(row["n_compared"])
-    return Cell(f"{quantities.count(n)} of {quantities.count(of)}" if of else "", float(n))
+def _seconds(name: str, values: pd.Series, intervals: Iterable[str] = ()) -> Column:
+    return numbers(name, values, quantities.seconds, tips=[f"95 % interval {each}" for each in intervals])
 
 
 def _calls(n: float) -> str:
-    return quantities.plural(math.ceil(n), "call")
+    return "never" if math.isinf(n) else quantities.plural(math.ceil(n), "call")
+
+
+def _range(low: float, high: float) -> str:
+    return quantities.count(round(high)) if low == high else f"{_count(low)} to {_count(high)}"
 
 
 def _count(n: float) -> str:
     return quantities.count(math.ceil(n))
-
-
-def _seconds(heading: str, name: str, *bounds: str) -> Column:
-    """Return a column of seconds; the interval, if any, is its tip."""
-
-    def cell(row: Row) -> Cell:
-        found = measure(row[name], quantities.seconds)
-        return found if not bounds else Cell(found.text, found.sort, tip=_tip(row, *bounds))
-
-    return Column(heading, cell)
-
-
-def _tip(row: Row, low: str, high: str) -> str:
-    return f"95 % interval {quantities.interval(float(row[low]), float(row[high]))}"
-
-
-def _interval(low: str, high: str, row: Row) -> Cell:
-    ends = float(row[low]), float(row[high])
-    return Cell(quantities.interval(*ends), ends[1] - ends[0])
-
-
-_PLACE = (
-    Column("backend", lambda row: Cell(text(row["backend"])), numeric=False),
-    Column("device", lambda row: Cell(text(row["device"])), numeric=False),
-)

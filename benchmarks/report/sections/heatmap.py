@@ -1,18 +1,19 @@
-"""The speed-up map: who wins where, as a table that scrolls, prints and reads aloud."""
+"""The speed-up map: which backend wins where, as a table that scrolls, prints and reads aloud."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
 import pandas as pd
 
 from benchmarks import quantities
 from benchmarks.analysis import tables, troubles
-from benchmarks.analysis.summary import ENDINGS, first_line
-from benchmarks.record import schema
+from benchmarks.analysis.entries import Key, Timed, entries
+from benchmarks.analysis.study import Study
+from benchmarks.analysis.summary import ending, first_line, reason
 from benchmarks.report.views import Facets, View
 
 FULL_SHADE = 4.0
@@ -21,13 +22,12 @@ FULL_SHADE = 4.0
 NOISY = 0.1
 """Half a 95 % interval's width over the median, from which on a cell says that its number is uncertain."""
 
-Row = Mapping[Hashable, Any]
-Place = tuple[str, object, str]
-"""Op, size and contestant."""
+Place = tuple[str, str, str]
+"""Op, size (or shape) in words and contestant."""
 
 
 @dataclass(frozen=True)
-class Cell:
+class Tile:
     """One result. `shade` runs from -1 (slowest) to 1 (fastest); None is no colour. `mark` stars winners.
 
     `tip` leaves out what the headings of its row and column say; the page puts that in front.
@@ -47,100 +47,110 @@ class Cell:
 
 @dataclass(frozen=True)
 class Heatmap:
-    """A table of cells: rows of (op, cells), a column per size and contestant."""
+    """A table of tiles: rows of (op, tiles), a column per size and contestant."""
 
     label: str
     facets: Facets
     sizes: tuple[str, ...]
     contestants: tuple[tuple[str, str], ...]
-    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+    rows: tuple[tuple[str, tuple[Tile, ...]], ...]
     absent: tuple[str, ...]
 
 
-def build(view: View, rated: pd.DataFrame) -> Heatmap:
-    """Return the map of a view of one mode; `rated` are all rows with their speed-ups (`tables.rate`)."""
-    rows = tables.measured(view.records)
-    sizes = _sizes(rows)
-    contestants = _contestants(view, rows)
-    ops = list(view.records["op"].dropna().unique())
-    cells = _cells(view, rated, "shape" if isinstance(sizes[0][0], str) else "n_elements")
+@dataclass(frozen=True)
+class _Rated(Timed):
+    gigabytes_per_s: float
+    speedup: float
+    speedup_low: float
+    speedup_high: float
+    doubt: str
+
+
+@dataclass(frozen=True)
+class _Failure:
+    op: str
+    shape: str
+    n_elements: float
+    backend: str
+    device: str
+    status: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Winner:
+    size: Annotated[Key, ("op", "shape", "n_elements")]
+    contenders: str
+    tie: bool
+
+
+def build(view: View, study: Study) -> Heatmap:
+    """Return the map of a view of one mode."""
+    by_shape = bool(view.rows.duplicated(["op", "device", "backend", "n_elements"]).any())
+    sizes = dict.fromkeys(_size(*size, by_shape=by_shape) for size in _ascending(view.rows))
+    contestants = _contestants(view, study)
+    failures = view.silent_part_of(study.run.records)
+    tiles = dict(_failed(view, failures, by_shape=by_shape)) | dict(_measured(view, study, by_shape=by_shape))
+    nothing = Tile("", "not part of this run", status="none")
     lines = []
-    for op in ops:
-        places = [(op, size, name) for size, _ in sizes for name, _ in contestants]
-        line = tuple(cells.get(place, Cell("", "not part of this run", status="none")) for place in places)
-        if any(cell.status != "none" for cell in line):
-            lines.append((op, line))
+    for op in study.run.records["op"].dropna().unique():
+        line = tuple(tiles.get((op, size, name), nothing) for size in sizes for name, _ in contestants)
+        if any(tile.status != "none" for tile in line):
+            lines.append((str(op), line))
     return Heatmap(
-        view.label,
-        view.facets,
-        tuple(name for _, name in sizes),
-        tuple(contestants),
-        tuple(lines),
-        tuple(_absent(view.records, rows)),
+        view.label, view.facets, tuple(sizes), contestants, tuple(lines), tuple(_absent(view, failures))
     )
 
 
-def _sizes(rows: pd.DataFrame) -> list[tuple[object, str]]:
-    """Return sizes and their names; shapes where one op has several of the same size."""
-    if rows.duplicated(["op", "device", "backend", "n_elements"]).any():
-        shapes = rows.sort_values("n_elements", kind="stable")["shape"].unique()
-        return [(str(shape), str(shape)) for shape in shapes]
-    return [(int(n), quantities.count(int(n))) for n in sorted(rows["n_elements"].unique())]
+def _ascending(rows: pd.DataFrame) -> Iterator[tuple[str, float]]:
+    ordered = rows.sort_values("n_elements", kind="stable")
+    return ordered[["shape", "n_elements"]].itertuples(index=False, name=None)
 
 
-def _contestants(view: View, rows: pd.DataFrame) -> list[tuple[str, str]]:
-    found = rows[["backend", "device"]].drop_duplicates()
-    order = tables.backend_order(view.records)
-    pairs = sorted(found.itertuples(index=False), key=lambda pair: order.index(str(pair.backend)))
-    return [(tables.label(b, d, across_devices=view.across_devices), str(b)) for b, d in pairs]
+def _size(shape: str, n_elements: float, *, by_shape: bool) -> str:
+    """Return a size in words; the shape where one op has several of the same size."""
+    return shape if by_shape else "" if math.isnan(n_elements) else quantities.count(n_elements)
 
 
-def _cells(view: View, rated: pd.DataFrame, size: str) -> dict[Place, Cell]:
-    across = view.across_devices
-
-    def place(row: Row) -> Place:
-        name = tables.label(str(row["backend"]), str(row["device"]), across_devices=across)
-        return str(row["op"]), _plain(row[size]), name
-
-    cells = {
-        place(row): Cell(
-            "✕" if row["status"] != "unavailable" else "n/a",
-            f"{ENDINGS.get(str(row['status']), row['status'])}: {first_line(str(row['reason']))}",
-            status="unavailable" if row["status"] == "unavailable" else "failed",
-        )
-        for row in view.records[view.records["status"] != "ok"].to_dict("records")
-    }
-    winners = {}
-    for row in tables.best(view.records, across_devices=across).to_dict("records"):
-        winners[(row["op"], row[size])] = (set(row["contenders"].split(", ")), bool(row["tie"]))
-    keys = [*schema.CASE, "backend"]
-    shown = tables.measured(view.records)[keys].merge(rated, on=keys, how="left")
-    for row in shown.to_dict("records"):
-        where = place(row)
-        contenders, tie = winners[where[:2]]
-        mark = "" if where[2] not in contenders else "☆" if tie else "★"
-        cells[where] = _measured_cell(row, mark)
-    return cells
+def _contestants(view: View, study: Study) -> tuple[tuple[str, str], ...]:
+    """Return the names of the contestants, each with its backend."""
+    found = view.rows[["backend", "device"]].drop_duplicates().itertuples(index=False, name=None)
+    pairs = sorted(found, key=lambda pair: study.backends.index(pair[0]))
+    return tuple((tables.label(*pair, across_devices=view.across_devices), pair[0]) for pair in pairs)
 
 
-def _plain(size: object) -> object:
-    return size if isinstance(size, str) or pd.isna(size) else int(size)  # type: ignore[call-overload]
+def _failed(view: View, failures: pd.DataFrame, *, by_shape: bool) -> Iterator[tuple[Place, Tile]]:
+    for row in entries(failures, _Failure):
+        name = tables.label(row.backend, row.device, across_devices=view.across_devices)
+        lacking = row.status == "unavailable"
+        tip = f"{ending(row.status)}: {first_line(row.reason)}"
+        tile = Tile("n/a" if lacking else "✕", tip, status="unavailable" if lacking else "failed")
+        yield (row.op, _size(row.shape, row.n_elements, by_shape=by_shape), name), tile
 
 
-def _measured_cell(row: Row, mark: str) -> Cell:
-    ratio, rate = float(row["speedup"]), float(row["gigabytes_per_s"])
-    low, high = float(row["ci95_low_s"]), float(row["ci95_high_s"])
-    tip = f"median {quantities.seconds(row['median_s'])}, 95 % interval {quantities.interval(low, high)}"
-    if not math.isnan(rate):
-        tip += f"\n{quantities.number(rate)} GB/s"
+def _measured(view: View, study: Study, *, by_shape: bool) -> Iterator[tuple[Place, Tile]]:
+    won = view.part_of(study.winners_anywhere if view.across_devices else study.winners)
+    winners = {row.size: row for row in entries(won, _Winner)}
+    for row in entries(view.part_of(study.rated), _Rated):
+        name = tables.label(row.backend, row.device, across_devices=view.across_devices)
+        winner = winners[row.op, row.shape, row.n_elements]
+        mark = "" if name not in winner.contenders.split(", ") else "☆" if winner.tie else "★"
+        yield (row.op, _size(row.shape, row.n_elements, by_shape=by_shape), name), _tile(row, mark)
+
+
+def _tile(row: _Rated, mark: str) -> Tile:
+    low, high = row.ci95_low_s, row.ci95_high_s
+    tip = f"median {quantities.seconds(row.median_s)}, 95 % interval {quantities.interval(low, high)}"
+    if not math.isnan(row.gigabytes_per_s):
+        tip += f"\n{quantities.number(row.gigabytes_per_s)} GB/s"
     standing = {"★": "\nfastest", "☆": "\nnot distinguishable from the fastest"}.get(mark, "")
-    about = "~" if row["doubt"] or (high - low) / 2 > NOISY * float(row["median_s"]) else ""
-    doubt = f"\ndoubtful: {row['doubt']}" if row["doubt"] else ""
-    if math.isnan(ratio) or row["backend"] == tables.BASELINE:
-        return Cell(about + quantities.seconds(row["median_s"]), tip + standing + doubt, None, mark)
-    bounds = quantities.bounds(float(row["speedup_low"]), float(row["speedup_high"]))
-    tip += f"\n{quantities.number(ratio)} times {tables.BASELINE} ({bounds})"
-    return Cell(about + quantities.times(ratio), tip + standing + doubt, shade(ratio), mark)
+    about = "~" if row.doubt or (high - low) / 2 > NOISY * row.median_s else ""
+    doubt = f"\ndoubtful: {row.doubt}" if row.doubt else ""
+    if math.isnan(row.speedup) or row.backend == tables.BASELINE:
+        return Tile(about + quantities.seconds(row.median_s), tip + standing + doubt, None, mark)
+    bounds = quantities.bounds(row.speedup_low, row.speedup_high)
+    tip += f"\n{quantities.number(row.speedup)} times {tables.BASELINE} ({bounds})"
+    return Tile(about + quantities.times(row.speedup), tip + standing + doubt, shade(row.speedup), mark)
 
 
 def shade(ratio: float) -> float:
@@ -148,11 +158,7 @@ def shade(ratio: float) -> float:
     return max(-1.0, min(1.0, math.log2(ratio) / FULL_SHADE))
 
 
-def _absent(records: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
-    """Return why backends without a single result have no column."""
-    bad = records[(records["status"] != "ok") & ~records["backend"].isin(rows["backend"])]
-    return [
-        f"{quantities.listing(row['backends'])} ({ENDINGS.get(row['status'], row['status'])}: "
-        f"{first_line(row['reason']) or 'no reason given'})"
-        for row in troubles.problems(bad).to_dict("records")
-    ]
+def _absent(view: View, failures: pd.DataFrame) -> Iterator[str]:
+    """Yield why backends without a single result have no column."""
+    for trouble in troubles.problems(failures[~failures["backend"].isin(view.rows["backend"])]):
+        yield f"{quantities.listing(trouble.backends)} ({ending(trouble.status)}: {reason(trouble)})"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from benchmarks import quantities
 
@@ -30,7 +29,7 @@ class Entry:
     below: tuple[Entry, ...] = ()
 
 
-def entries(machine: Mapping[str, Any], *, verbatim: bool = False) -> tuple[Entry, ...]:
+def entries(machine: Mapping[str, object], *, verbatim: bool = False) -> tuple[Entry, ...]:
     """Return the entries of a nested mapping; `verbatim` leaves its keys alone (they are packages' names)."""
     found = []
     for key, value in machine.items():
@@ -43,7 +42,7 @@ def entries(machine: Mapping[str, Any], *, verbatim: bool = False) -> tuple[Entr
     return tuple(found)
 
 
-def line(machine: Mapping[str, Any]) -> str:
+def line(machine: Mapping[str, object]) -> str:
     """Return the machine in one line, from the usual keys that it has."""
     parts = [
         _value(machine["cpu"], "") if isinstance(machine.get("cpu"), str) else "",
@@ -62,7 +61,7 @@ def _split_unit(key: str) -> tuple[str, str]:
     return next(((key.removesuffix(end), unit) for end, unit in _UNITS.items() if key.endswith(end)), (key, ""))
 
 
-def _value(value: Any, unit: str) -> str:
+def _value(value: object, unit: str) -> str:
     if value is None or value == "":
         return "unknown"
     if isinstance(value, bool):

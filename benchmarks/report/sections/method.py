@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from benchmarks import quantities
-from benchmarks.analysis import tables
-from benchmarks.record.run import Run
+from benchmarks.analysis.entries import grouped
+from benchmarks.analysis.study import Study
 from benchmarks.record.schema import POLICIES
-from benchmarks.report.cells import Cell, Row, Table, text
+from benchmarks.report.table import Cell, Table, of_rows
 
 
-def policies(records: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return the policies under which the cases were measured, each with its meaning."""
-    rows = tables.measured(records)
+def policies(rows: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return the policies under which measured rows were measured, each with its meaning."""
     found: list[tuple[str, str]] = []
     for name in POLICIES:
         values = [str(value) for value in rows[name].unique() if value]
@@ -24,9 +24,9 @@ def policies(records: pd.DataFrame) -> list[tuple[str, str]]:
     return found
 
 
-def sentences(run: Run) -> list[str]:
+def sentences(study: Study) -> list[str]:
     """Return what a run says of processes, turns, threads, rounds, why sampling stopped, and its time."""
-    rows = tables.measured(run.records)
+    rows, run = study.rows, study.run
     return [
         *_processes(rows),
         *_bursts(rows, run.seed),
@@ -98,33 +98,42 @@ def _time(time_s: Mapping[str, float]) -> list[str]:
     return [f"The run took {quantities.seconds(total)}: {quantities.listing(each, 20)}."]
 
 
+@dataclass(frozen=True)
+class _Level:
+    kind: str
+    stores: str
+    gigabytes_per_s: float
+    moved: float
+    rejected: bool
+
+
 def limits(bandwidth: pd.DataFrame) -> list[Table]:
     """Return, for each device, how fast bytes are copied and read, a row for each number of them."""
     found = []
     for device, rows in bandwidth.groupby("device", sort=False):
         kinds = ("copy", "read") if (rows["kind"] == "read").any() else ("copy",)
-        by_level = {(row["kind"], row["n_bytes"]): row for row in rows.to_dict("records")}
         lines = []
-        for n_bytes in sorted(rows["n_bytes"].unique()):
-            levels = [by_level.get((kind, n_bytes)) for kind in kinds]
-            cells = [cell for level in levels for cell in _level(level)]
-            stores = text(levels[0]["stores"]) if levels[0] else ""
+        for (n_bytes,), levels in sorted(grouped(rows, ("n_bytes",), _Level).items()):
+            by_kind = {level.kind: level for level in levels}
+            stores = by_kind["copy"].stores if "copy" in by_kind else ""
+            cells = [cell for kind in kinds for cell in _cells(by_kind.get(kind))]
             lines.append((Cell(quantities.size(n_bytes), n_bytes), Cell(stores), *cells))
         headings = ("bytes moved", "stores", *(name for kind in kinds for name in (f"{kind}, GB/s", "changed by")))
         numeric = (True, False, *(True,) * 2 * len(kinds))
-        found.append(Table(headings, tuple(lines), numeric, str(device), {"device": str(device)}))
+        table = of_rows(headings, lines, numeric, f"Bandwidth by bytes moved, {device}")
+        found.append(replace(table, facets={"device": str(device)}))
     return found
 
 
-def _level(row: Row | None) -> tuple[Cell, Cell]:
-    """Return a bandwidth and how far it moved during the run; marked where that was too far."""
-    if row is None:
-        return Cell(""), Cell("")
-    rejected, moved = bool(row["rejected"]), float(row["moved"])
-    share = "" if math.isnan(moved) else f"{100 * moved:.0f} %"
-    style = "bad" if rejected else ""
-    change = Cell(f"{share} rejected".strip() if rejected else share, moved, style)
-    return Cell(quantities.number(row["gigabytes_per_s"]), float(row["gigabytes_per_s"]), style), change
+def _cells(level: _Level | None) -> Iterator[Cell]:
+    """Yield a bandwidth and how far it moved during the run; marked where that was too far."""
+    if level is None:
+        yield from (Cell(), Cell())
+        return
+    style = "bad" if level.rejected else ""
+    share = "" if math.isnan(level.moved) else f"{100 * level.moved:.0f} %"
+    yield Cell(quantities.number(level.gigabytes_per_s), level.gigabytes_per_s, style=style)
+    yield Cell(f"{share} rejected".strip() if level.rejected else share, level.moved, style=style)
 
 
 _MEANINGS = {

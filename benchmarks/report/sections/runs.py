@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Collection, Mapping, Sequence
 
 import pandas as pd
 
 from benchmarks import quantities
 from benchmarks.analysis import tables
-from benchmarks.analysis.runs import KEYS, MEASURED, OPEN_KEYS, Labelled, gaps, started
+from benchmarks.analysis.entries import grouped
+from benchmarks.analysis.runs import KEYS, MEASURED, OPEN_KEYS, Compared, Fastest, Labelled, gaps, started
 from benchmarks.record.schema import POLICIES
-from benchmarks.report.cells import Cell, Column, Row, Table, doubted, fill, measure, named, text, whole
 from benchmarks.report.sections import machine as fingerprint
+from benchmarks.report.table import Cell, Column, Table, elements, keys, listings, number, numbers, of_rows, text
 
 CASES_BY = ("mode", "dtype", "device", *POLICIES, "backend")
 """What a table of cases is chosen by: the rest, op and size, are its rows."""
@@ -21,7 +21,7 @@ FASTEST_BY = ("mode", "dtype", *POLICIES)
 NO_NEWS = ("started (UTC)", "command", "run", "measured cases")
 """What nearly always differs between two runs."""
 _UNKNOWN = "unknown"
-_OVERLAP = "the 95 % intervals overlap: no claim"
+_OVERLAP = "the 95 % intervals overlap: too close to call"
 
 
 def cases(rows: pd.DataFrame, labels: Sequence[str], told: Sequence[str] = ()) -> Table:
@@ -29,12 +29,15 @@ def cases(rows: pd.DataFrame, labels: Sequence[str], told: Sequence[str] = ()) -
 
     `told` are the keys beside op and size that the lines differ in.
     """
-    columns = _case_columns(rows, told)
+    by_case = grouped(rows, KEYS, Compared).values()
+    lines = [{row.run: row for row in line} for line in by_case]
+    columns = _case_columns(rows, KEYS, told)
     for label in labels:
-        columns.append(Column(label, partial(_median, label)))
-        columns.append(Column(f"{label}, 95 %", partial(_interval, label)))
-        columns += _ratio_columns(label, labels[0])
-    return fill(columns, _lines(rows, KEYS))
+        found = [line.get(label) for line in lines]
+        columns.append(Column(label, tuple(map(_median, found))))
+        columns.append(Column(f"{label}, 95 %", tuple(map(_interval, found))))
+        columns += _ratio_columns(label, labels[0], found)
+    return Table(tuple(columns))
 
 
 def fastest(rows: pd.DataFrame, labels: Sequence[str], told: Sequence[str] = ()) -> Table:
@@ -42,31 +45,36 @@ def fastest(rows: pd.DataFrame, labels: Sequence[str], told: Sequence[str] = ())
 
     Backends are told with their device where there are several.
     """
-    columns = _case_columns(rows, told)
+    lines = [{row.run: row for row in line} for line in grouped(rows, OPEN_KEYS, Fastest).values()]
+    columns = _case_columns(rows, OPEN_KEYS, told)
     across = len(rows["device"].unique()) > 1
     for label in labels:
-        columns.append(Column(label, partial(_winner, label, across), numeric=False))
-        columns.append(Column(f"{label}, its time", partial(_median, label)))
-        columns += _ratio_columns(label, labels[0])
-    columns.append(Column("agree", partial(_agree, labels), numeric=False))
-    return fill(columns, _lines(rows, OPEN_KEYS))
+        found = [line.get(label) for line in lines]
+        columns.append(Column(label, tuple(_winner(row, across_devices=across) for row in found), numeric=False))
+        columns.append(Column(f"{label}, its time", tuple(map(_median, found))))
+        columns += _ratio_columns(label, labels[0], found)
+    agree = tuple(_agree(line.values(), len(labels)) for line in lines)
+    return Table((*columns, Column("agree", agree, numeric=False)))
 
 
 def missing(runs: Sequence[Labelled]) -> Table:
     """Return what is not measured in every run, each combination of reasons once."""
+    found = gaps(runs)
     columns = [
-        Column("backend", lambda row: Cell(quantities.listing(row["backends"])), numeric=False),
-        Column("device", lambda row: Cell(quantities.listing(row["devices"])), numeric=False),
-        Column("op", lambda row: Cell(quantities.listing(row["ops"], 5)), numeric=False),
-        Column("cases", lambda row: whole(row["n_cases"])),
-        *(Column(each.label, partial(_fate, i), numeric=False) for i, each in enumerate(runs)),
+        listings("backend", [each.backends for each in found]),
+        listings("device", [each.devices for each in found]),
+        listings("op", [each.ops for each in found], 5),
+        numbers("cases", [each.n_cases for each in found], quantities.count),
     ]
-    return fill(columns, gaps(runs))
+    for run, fates in zip(runs, zip(*(each.fates for each in found), strict=True), strict=False):
+        cells = tuple(Cell(fate, style="good" if fate == MEASURED else "reason") for fate in fates)
+        columns.append(Column(run.label, cells, numeric=False))
+    return Table(tuple(columns))
 
 
 def differences(runs: Sequence[Labelled]) -> tuple[Table, Table]:
     """Return what is known of the runs, their machines and versions: what differs, and what is the same."""
-    places = [_by_place(each.run.records) for each in runs]
+    places = [_by_place(each.study.rows) for each in runs]
     absent = dict.fromkeys((place for known in places for place in known), "not measured")
     facts = [_facts(each, absent | known) for each, known in zip(runs, places, strict=True)]
     lines: dict[bool, list[tuple[Cell, ...]]] = {True: [], False: []}
@@ -76,75 +84,56 @@ def differences(runs: Sequence[Labelled]) -> tuple[Table, Table]:
         lines[len(set(values) - {_UNKNOWN}) > 1].append((Cell(term), *map(Cell, values)))
     headings = ("what", *(each.label for each in runs))
     numeric = (False,) * len(headings)
-    return Table(headings, tuple(lines[True]), numeric), Table(headings, tuple(lines[False]), numeric)
+    return of_rows(headings, lines[True], numeric), of_rows(headings, lines[False], numeric)
 
 
-def _case_columns(rows: pd.DataFrame, told: Sequence[str]) -> list[Column]:
-    names = ("op", *told, *tables.telling(rows, ("shape",)))
-    return [*map(named, names), Column("elements", lambda row: whole(row["n_elements"]))]
+def _case_columns(rows: pd.DataFrame, names: Sequence[str], told: Sequence[str]) -> list[Column]:
+    first = rows.drop_duplicates(list(names))
+    return [*keys(first, ("op", *told, *tables.telling(rows, ("shape",)))), elements(first)]
 
 
-def _ratio_columns(label: str, first: str) -> list[Column]:
-    return [] if label == first else [Column(f"{label} × {first}", partial(_ratio, label, first))]
+def _ratio_columns(label: str, first: str, found: Sequence[Compared | None]) -> list[Column]:
+    if label == first:
+        return []
+    return [Column(f"{label} × {first}", tuple(_ratio(row, first) for row in found))]
 
 
-def _lines(rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """Return a row per case with its keys, and `results`: each run's row by its label."""
-    found: dict[tuple[object, ...], dict[str, Row]] = {}
-    for row in rows.to_dict("records"):
-        found.setdefault(tuple(row[key] for key in keys), {})[row["run"]] = row
-    lines = [dict(zip(keys, case, strict=True)) | {"results": results} for case, results in found.items()]
-    return pd.DataFrame(lines, columns=[*keys, "results"])
-
-
-def _median(label: str, line: Row) -> Cell:
-    row = line["results"].get(label)
+def _median(row: Compared | None) -> Cell:
     if row is None:
         return Cell(quantities.MISSING)
-    return doubted(measure(row["median_s"], quantities.seconds), row["warning"])
+    return number(row.median_s, quantities.seconds, doubt=row.warning)
 
 
-def _interval(label: str, line: Row) -> Cell:
-    row = line["results"].get(label)
+def _interval(row: Compared | None) -> Cell:
     if row is None:
-        return Cell("")
-    low, high = float(row["ci95_low_s"]), float(row["ci95_high_s"])
-    return Cell(quantities.interval(low, high), high - low)
+        return Cell()
+    return Cell(quantities.interval(row.ci95_low_s, row.ci95_high_s), row.ci95_high_s - row.ci95_low_s)
 
 
-def _ratio(label: str, first: str, line: Row) -> Cell:
-    row = line["results"].get(label)
-    if row is None or pd.isna(row["ratio"]):
-        return Cell("")
-    ratio, overlap = float(row["ratio"]), bool(row["overlap"])
-    interval = quantities.bounds(row["ratio_low"], row["ratio_high"])
-    tip = [f"{quantities.number(ratio)} times as fast as {first} ({interval})"]
-    tip += [_OVERLAP] * overlap + [f"doubtful: {row['doubt']}"] * bool(row["doubt"])
-    said = f"{'≈ ' * overlap}{'~' * bool(row['doubt'])}{quantities.times(ratio)}"
-    return Cell(said, ratio, "" if overlap else "good" if ratio > 1 else "known", "; ".join(tip))
+def _ratio(row: Compared | None, first: str) -> Cell:
+    if row is None or pd.isna(row.ratio):
+        return Cell()
+    interval = quantities.bounds(row.ratio_low, row.ratio_high)
+    tip = [f"{quantities.number(row.ratio)} times as fast as {first} ({interval})"]
+    tip += [_OVERLAP] * row.overlap + [f"doubtful: {row.doubt}"] * bool(row.doubt)
+    said = f"{'≈ ' * row.overlap}{'~' * bool(row.doubt)}{quantities.times(row.ratio)}"
+    style = "" if row.overlap else "good" if row.ratio > 1 else "known"
+    return Cell(said, row.ratio, style=style, tip="; ".join(tip))
 
 
-def _winner(label: str, across: bool, line: Row) -> Cell:  # noqa: FBT001 - bound by `partial`, in this file alone
-    row = line["results"].get(label)
+def _winner(row: Fastest | None, *, across_devices: bool) -> Cell:
     if row is None:
         return Cell(quantities.MISSING)
-    who = tables.label(row["backend"], row["device"], across_devices=across)
-    n_others = row["contenders"].count(", ")
-    tip = f"tie within this run: {row['contenders']}" if n_others else ""
-    return Cell(f"{who} ≈ {quantities.plural(n_others, 'other')}" if n_others else who, tip=tip)
+    name = tables.label(row.backend, row.device, across_devices=across_devices)
+    n_others = len(row.names) - 1
+    tip = f"tie within this run: {row.contenders}" if n_others else ""
+    return Cell(f"{name} ≈ {quantities.plural(n_others, 'other')}" if n_others else name, tip=tip)
 
 
-def _agree(labels: Sequence[str], line: Row) -> Cell:
-    results = line["results"]
-    if len(results) < len(labels):
-        return Cell("")
-    level = [set(row["contenders"].split(", ")) for row in results.values()]
-    return Cell("yes" if set.intersection(*level) else "no")
-
-
-def _fate(place: int, row: Row) -> Cell:
-    fate = row["fates"][place]
-    return Cell(fate, style="good" if fate == MEASURED else "reason")
+def _agree(results: Collection[Fastest], n_runs: int) -> Cell:
+    if len(results) < n_runs:
+        return Cell()
+    return Cell("yes" if set.intersection(*(set(row.names) for row in results)) else "no")
 
 
 _FIRST = ("machine_id", "cpu", "architecture", "cores", "logical_cpus", "memory_gib", "gpus", "threads")
@@ -154,19 +143,20 @@ _FIRST = ("machine_id", "cpu", "architecture", "cores", "logical_cpus", "memory_
 def _facts(each: Labelled, places: Mapping[str, str]) -> dict[str, str]:
     """Return what is known of a run by its terms, what matters most first."""
     records, machine = each.run.records, each.run.machine
+    packages = machine.get("packages")
     first = {key: machine[key] for key in _FIRST if key in machine}
     rest = {key: value for key, value in machine.items() if key not in first and key != "packages"}
     return {
         **_flat(fingerprint.entries(first)),
         **places,
-        **_packages(records, machine.get("packages") or {}),
+        **_packages(records, packages if isinstance(packages, Mapping) else {}),
         **{key: _distinct(records[key]) for key in (*POLICIES, "dtype", "processes")},
         "commit": _commit(records),
         **_flat(fingerprint.entries(rest)),
         "started (UTC)": started(each.run),
         "command": each.run.command,
         "run": each.run.run_id,
-        "measured cases": quantities.count(len(tables.measured(records))),
+        "measured cases": quantities.count(len(each.study.rows)),
     }
 
 
@@ -178,9 +168,8 @@ def _flat(entries: Sequence[fingerprint.Entry], above: str = "") -> dict[str, st
     return found
 
 
-def _by_place(records: pd.DataFrame) -> dict[str, str]:
+def _by_place(rows: pd.DataFrame) -> dict[str, str]:
     """Return devices by name; versions, threads and settings by backend and device."""
-    rows = tables.measured(records)
     found = {
         f"device {device}": _distinct(group["device_name"]) or "of unknown model"
         for device, group in rows.groupby("device", sort=False)

@@ -1,27 +1,21 @@
-"""Glyphs: how text is spelled where the output's encoding lacks a sign, such as `us` for `µs` in ASCII."""
+"""Glyphs: how text is spelled where the output lacks one of its signs, such as `us` for `µs`."""
 
 from __future__ import annotations
 
 import re
 
-_ASCII = {"µ": "u", "×": "x", "±": "+-", "≈": "~", "–": "-", "−": "-", "…": "...", "∞": "inf", "’": "'", "²": "^2"}
 _POWER = re.compile("×10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
 _DIGITS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
+_ASCII = str.maketrans(
+    {"µ": "u", "×": "x", "±": "+-", "≈": "~", "–": "-", "−": "-", "…": "...", "∞": "inf", "†": "+"}
+)
 
 
 def spelled(text: str, encoding: str) -> str:
-    """Return `text` in signs that `encoding` has; those for which nobody knows another spelling become `?`."""
-    if _has(encoding, text):
-        return text
-    text = _POWER.sub(lambda power: f"e{power[1].translate(_DIGITS)}", text)
-    return "".join(sign if _has(encoding, sign) else _ASCII.get(sign, "?") for sign in text)
-
-
-def _has(encoding: str, text: str) -> bool:
+    """Return `text` as it is if `encoding` has all of its signs, or else in ASCII, with `?` for what it lacks."""
     try:
         text.encode(encoding)
-    except UnicodeEncodeError:
-        return False
-    except LookupError:  # an encoding that Python does not know either
-        return text.isascii()
-    return True
+    except (UnicodeEncodeError, LookupError):  # Python may not know the encoding either
+        text = _POWER.sub(lambda power: f"e{power[1].translate(_DIGITS)}", text)
+        return text.translate(_ASCII).encode("ascii", "replace").decode()
+    return text

@@ -1,4 +1,4 @@
-"""The closing lines at the terminal: who wins, what surprises, what is missing, where the report lies."""
+"""The closing lines at the terminal: which backend wins, what surprises, what is missing, where the report is."""
 
 from __future__ import annotations
 
@@ -6,27 +6,32 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
 import pandas as pd
-from rich.console import Console, RenderableType
-from rich.table import Table
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.table import Table as Grid
 from rich.text import Text
 
 from benchmarks import quantities
-from benchmarks.analysis import tables
+from benchmarks.analysis import troubles
+from benchmarks.analysis.study import Study
 from benchmarks.analysis.summary import doubt_sentences, problem_sentences, unstable_sentences
-from benchmarks.analysis.surprises import surprises
 from benchmarks.record.run import Run
+from benchmarks.report.sections import winners
+from benchmarks.report.table import Table
 from benchmarks.report.terminal.glyphs import spelled
-from benchmarks.report.terminal.winners import Hanging, views
+from benchmarks.report.terminal.table import grid
 
 MOST_LINES = 39
 """A summary's lines at 80 columns and wider: 40 with the empty one before it; more where they are shorter."""
 MOST_SURPRISES = 5
 _ROOMS = {"surprise": 7, "failure": 6, "doubt": 4, "gap": 4, "warning": 4}
-"""Lines that a kind of sentence may take. What they leave belongs to the winners."""
+"""Lines that a kind of sentence may take. The winners get the lines that are left."""
+_NAMED_OPS = 3
+"""Ops that a tally names for each backend, where there is room."""
 _NARROWEST = 20
 _UNBOUNDED = 10_000
 
@@ -35,23 +40,33 @@ def open_console(stream: TextIO | None = None, *, colour: bool = True) -> Consol
     """Return a console on `stream`, or on stdout, that writes no escapes without `colour` or with NO_COLOR set."""
     colour = colour and not os.environ.get("NO_COLOR")
     console = Console(file=stream or sys.stdout, color_system="auto" if colour else None, highlight=False)
-    console.width = max(console.width, _NARROWEST)  # COLUMNS=0 is a terminal's that does not know
+    console.width = max(console.width, _NARROWEST)  # COLUMNS=0 is set by terminals that do not know their width
     return console
 
 
-def render_summary(run: Run, report_path: Path | None, console: Console) -> None:
-    """Print the summary of `run` on `console`, fitted to its width and to `MOST_LINES`.
+def render_summary(study: Study, report_path: Path | None, console: Console) -> None:
+    """Print the summary of a run on `console`, fitted to its width and to `MOST_LINES`.
 
     `report_path` is printed relative to the working directory.
     """
     page = _Page(console)
-    notes = [*_notes(run, page), *page.texts(_closing(run))]
-    below = [line for part in (_surprises(run, page), notes) if part for line in (Text(), *part)]
+    notes = [*_notes(study, page), *page.texts(_closing(study))]
+    below = [line for part in (_surprises(study, page), notes) if part for line in (Text(), *part)]
     room = page.most_lines - 1 - sum(map(page.height, below))
-    for part in [*_winners(run.records, page, room), *below]:
+    for part in [*_winners(study, page, room), *below]:
         console.print(part)
     if report_path is not None:
         console.print(page.text(f"Report: {os.path.relpath(report_path)}"), soft_wrap=True)  # copied as a whole
+
+
+@dataclass(frozen=True)
+class Hanging:
+    """Text of which all lines but the first are indented."""
+
+    text: Text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Text("\n  ").join(self.text.wrap(console, max(1, options.max_width - 2)))
 
 
 class _Page:
@@ -68,13 +83,16 @@ class _Page:
     def texts(self, sentences: Iterable[str], style: str = "") -> list[RenderableType]:
         return [Hanging(self.text(sentence, style)) for sentence in sentences]
 
+    def table(self, table: Table) -> list[RenderableType]:
+        return [self.text(table.title, "bold"), grid(table, wrapped=[winners.TALLY], say=self.text)]
+
     def height(self, part: RenderableType) -> int:
         return len(self._console.render_lines(part, pad=False))
 
     def fits(self, parts: Sequence[RenderableType], room: int) -> bool:
         """Tell whether all parts take at most `room` lines, and no table is squeezed."""
         free = self._console.options.update_width(_UNBOUNDED)  # a measure never exceeds the width it is given
-        for table in (part for part in parts if isinstance(part, Table)):
+        for table in (part for part in parts if isinstance(part, Grid)):
             needed = self._console.measure(table, options=free)
             may_wrap = not all(column.no_wrap for column in table.columns)
             if table.row_count > room or (needed.minimum if may_wrap else needed.maximum) > self.width:
@@ -82,7 +100,7 @@ class _Page:
         return sum(map(self.height, parts)) <= room
 
     def fitted(self, sentences: Iterable[str], kind: str, style: str = "") -> list[RenderableType]:
-        """Return as many sentences as there is room for their kind, and at least one."""
+        """Return the first sentences, at least one, that fit the room for their kind."""
         room = _ROOMS[kind] * self.most_lines // MOST_LINES
         shown: list[RenderableType] = []
         for part in self.texts(sentences, style):
@@ -93,26 +111,42 @@ class _Page:
         return shown
 
     def listed(self, sentences: Sequence[str], kind: str, style: str) -> list[RenderableType]:
-        """Return as many sentences as there is room for, and how many more are in the report."""
+        """Return the first sentences, and how many more are in the report."""
         shown = self.fitted(sentences, kind, style)
         more = quantities.plural(len(sentences) - len(shown), f"more {kind}")
         return [*shown, self.text(f"  and {more}: see the report")] if len(shown) < len(sentences) else shown
 
 
-def _winners(records: pd.DataFrame, page: _Page, room: int) -> list[RenderableType]:
-    if records.empty:
+def _winners(study: Study, page: _Page, room: int) -> list[RenderableType]:
+    """Return the winners in as much detail as there is room for."""
+    if study.run.records.empty:
         return []  # a run that only checked
-    if tables.measured(records).empty:
+    if study.rows.empty:
         return [page.text("No case was measured successfully.", "bold red")]
     parts: list[RenderableType] = []
-    for parts in views(records, page.text):
+    for parts in _answers(study, page):
         if page.fits(parts, room):
             break
     return parts
 
 
-def _surprises(run: Run, page: _Page) -> list[RenderableType]:
-    found = surprises(run.records, run.costs)
+def _answers(study: Study, page: _Page) -> Iterator[list[RenderableType]]:
+    """Yield the answer from the most detailed to the shortest."""
+    ranges = winners.by_range(study)
+    yield page.table(ranges)
+    narrow = tuple(column for column in ranges.columns if column.name not in winners.BESIDE)
+    yield page.table(replace(ranges, columns=narrow))
+    for tally in (
+        winners.tally(study, _NAMED_OPS),
+        winners.tally(study, 0),
+        winners.tally(study, 0, by_size=True),
+    ):
+        yield [*page.table(tally), *page.texts(study.tally)]
+    yield page.texts(study.tally)
+
+
+def _surprises(study: Study, page: _Page) -> list[RenderableType]:
+    found = study.surprises
     if not found:
         return []
     shown = page.fitted([f"  {surprise.sentence}" for surprise in found[:MOST_SURPRISES]], "surprise")
@@ -120,31 +154,35 @@ def _surprises(run: Run, page: _Page) -> list[RenderableType]:
     return [page.text(f"Slower than expected{which}:", "bold"), *shown]
 
 
-def _notes(run: Run, page: _Page) -> Iterator[RenderableType]:
+def _notes(study: Study, page: _Page) -> Iterator[RenderableType]:
     """Yield what is wrong with the results: failures, doubts, gaps, and warnings about the run as a whole."""
-    missing = run.records["status"] == "unavailable"
-    unchecked = run.accuracy["status"] == "unavailable"
-    failures = problem_sentences(run.records[~missing], alike=True)
-    failures += [f"Accuracy, {sentence}" for sentence in problem_sentences(run.accuracy[~unchecked], alike=True)]
-    doubts = doubt_sentences(run.records)
+    run = study.run
+    problems, checks = (troubles.problems(rows, alike=True) for rows in (run.records, run.accuracy))
+    gaps = [each for each in problems if each.status == "unavailable"]
+    failures = problem_sentences(each for each in problems if each.status != "unavailable")
+    failures += [
+        f"Accuracy, {sentence}"
+        for sentence in problem_sentences(each for each in checks if each.status != "unavailable")
+    ]
+    doubts = doubt_sentences(study.doubts)
     if run.precision:
-        doubts = [*unstable_sentences(run.records, run.precision), *doubts]
+        doubts = [*unstable_sentences(study.rows, run.precision), *doubts]
     yield from page.listed(failures, "failure", "red")
     yield from page.listed(doubts, "doubt", "yellow")
-    yield from page.listed(problem_sentences(run.records[missing], alike=True), "gap", "yellow")
+    yield from page.listed(problem_sentences(gaps), "gap", "yellow")
     yield from page.listed([f"Warning: {warning}" for warning in run.warnings], "warning", "bold yellow")
 
 
-def _closing(run: Run) -> Iterator[str]:
-    if len(run.accuracy):
-        yield _accuracy_sentence(run.accuracy["status"])
-    if sentence := _extent(run):
+def _closing(study: Study) -> Iterator[str]:
+    if len(study.run.accuracy):
+        yield _accuracy_sentence(study.run.accuracy["status"])
+    if sentence := _extent(study.run, len(study.rows)):
         yield f"{sentence}."
 
 
-def _extent(run: Run) -> str:
+def _extent(run: Run, n_measured: int) -> str:
     """Say how many cases there were, and how long they took."""
-    n, n_measured = len(run.records), len(tables.measured(run.records))
+    n = len(run.records)
     few = f", {quantities.count(n_measured)} of them" if n_measured < n else ""
     cases = [f"{quantities.plural(n, 'case')}{few} measured"] if n else []
     took = [] if run.elapsed_s is None else [f"{'in' if n else 'Took'} {quantities.duration(run.elapsed_s)}"]

@@ -7,15 +7,18 @@ import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from benchmarks.analysis.entries import Key, entries
 from benchmarks.quantities import number, plural, seconds
 from benchmarks.record.schema import CASE_KEYS, DEFAULTS
+from benchmarks.report.table import Cell, Table, of_rows
+from benchmarks.report.terminal.table import grid
+from benchmarks.report.text import markdown
 from benchmarks.report.text.markdown import escape
 from benchmarks.stats import verdicts
 from benchmarks.stats.effects import Criteria
@@ -84,7 +87,8 @@ def render(comparison: Comparison, console: Console) -> None:
     """Print the comparison on `console`, fitted to its width: what changed, line by line, the rest in numbers."""
     listed = _listed(comparison)
     if len(listed):
-        console.print(_terminal_table(comparison, listed))
+        styles = [_STYLES.get(verdict, "") for verdict in listed["verdict"]]
+        console.print(grid(_table(comparison, listed), wrapped=("case", "verdict"), styles=styles))
     console.print(
         Text(comparison.headline(), style="bold red" if comparison.exit_status == verdicts.REGRESSED else "bold")
     )
@@ -99,10 +103,10 @@ def to_markdown(comparison: Comparison) -> str:
     listed = _listed(comparison)
     same = comparison.cases[comparison.cases["verdict"] == verdicts.SAME]
     if len(listed):
-        lines += [_markdown_table(comparison, listed), ""]
+        lines += [markdown.grid(_table(comparison, listed)), ""]
     if len(same):
         lines += [f"<details><summary>{plural(len(same), 'case')} the same</summary>", ""]
-        lines += [_markdown_table(comparison, same), "", "</details>", ""]
+        lines += [markdown.grid(_table(comparison, same)), "", "</details>", ""]
     lines += [f"- {escape(note)}" for note in comparison.notes]
     lines += ["", f"<sub>{comparison.terms()}</sub>", ""]
     return "\n".join(lines)
@@ -148,59 +152,44 @@ def _listed(comparison: Comparison) -> pd.DataFrame:
     return verdicts.in_order(comparison.cases[~comparison.cases["verdict"].isin(QUIET)])
 
 
-def _terminal_table(comparison: Comparison, listed: pd.DataFrame) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for heading, justify in (
-        ("", "left"),
-        ("case", "left"),
-        ("base", "right"),
-        ("head", "right"),
-        (_ratio(comparison), "left"),
-        ("verdict", "left"),
-    ):
-        table.add_column(heading, justify=justify, overflow="fold")  # type: ignore[arg-type]
-    for row in listed.to_dict("records"):
-        verdict = str(row["verdict"])
-        said = f"{verdict}: {row['reason']}" if row["reason"] else verdict
-        cells = (_MARKS.get(verdict, ""), _name(row), *_values(comparison, row), said)
-        table.add_row(*map(Text, cells), style=_STYLES.get(verdict, ""))
-    return table
+@dataclass(frozen=True)
+class _Case:
+    key: Annotated[Key, CASE_KEYS]
+    base: float
+    head: float
+    ratio: float
+    low: float
+    high: float
+    verdict: str
+    reason: str
+
+    @property
+    def name(self) -> str:
+        """The case as its test id says it: policies only where they are not the default."""
+        pairs = zip(CASE_KEYS, self.key, strict=True)
+        return "-".join(str(value) for key, value in pairs if value != DEFAULTS.get(key))
+
+    @property
+    def told_ratio(self) -> str:
+        """The ratio with its interval."""
+        if math.isnan(self.ratio):
+            return ""
+        known = self.low > 0 and self.high < 1e6
+        return f"{self.ratio:.3f} " + (f"({self.low:.3f} to {self.high:.3f})" if known else "(unbounded)")
 
 
-def _markdown_table(comparison: Comparison, cases: pd.DataFrame) -> str:
-    columns = ("", "case", "base", "head", f"{_ratio(comparison)} (interval)", "verdict")
-    rows = [
-        (
-            _MARKS.get(row["verdict"], ""),
-            f"`{_name(row)}`",
-            *_values(comparison, row),
-            f"**{row['verdict']}**" + (f": {escape(row['reason'])}" if row["reason"] else ""),
-        )
-        for row in cases.to_dict("records")
-    ]
-    return str(pd.DataFrame(rows, columns=list(columns)).to_markdown(index=False, disable_numparse=True))
-
-
-def _ratio(comparison: Comparison) -> str:
-    """Return what the ratio is of: above 1 is slower, which of shares is the smaller one."""
-    return "base / head" if comparison.shares else "head / base"
-
-
-def _name(row: dict[Any, Any]) -> str:
-    """Return a case as its test id says it: policies only where they are not the default."""
-    parts = [row[key] for key in CASE_KEYS if key not in DEFAULTS or row[key] != DEFAULTS[key]]
-    return "-".join(map(str, parts))
-
-
-def _values(comparison: Comparison, row: dict[Any, Any]) -> tuple[str, str, str]:
-    """Return both values and their ratio with its interval."""
+def _table(comparison: Comparison, cases: pd.DataFrame) -> Table:
+    """Return a row for each case. A ratio above 1 is slower: of shares, that of the base's over the head's."""
     unit = (lambda value: f"{number(100 * value)} %") if comparison.shares else seconds
-    base, head = (unit(row[side]) if pd.notna(row[side]) else "" for side in ("base", "head"))
-    if pd.isna(row["ratio"]):
-        return base, head, ""
-    low, high = row["low"], row["high"]
-    known = low > 0 and math.isfinite(high) and high < 1e6
-    return base, head, f"{row['ratio']:.3f}" + (f" ({low:.3f} to {high:.3f})" if known else " (unbounded)")
+    lines = []
+    for case in entries(cases, _Case):
+        values = (Cell("" if math.isnan(value) else unit(value), value) for value in (case.base, case.head))
+        said = f"{case.verdict}: {case.reason}" if case.reason else case.verdict
+        mark, name = Cell(_MARKS.get(case.verdict, "")), Cell(case.name, style="code")
+        lines.append((mark, name, *values, Cell(case.told_ratio, case.ratio), Cell(said, best=True)))
+    ratio = "base / head" if comparison.shares else "head / base"
+    headings = ("", "case", "base", "head", f"{ratio} (interval)", "verdict")
+    return of_rows(headings, lines, (False, False, True, True, False, False))
 
 
 def _plain(value: Any) -> Any:

@@ -5,25 +5,26 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
-import pandas as pd
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from benchmarks import quantities
 from benchmarks.judge.trend import SERIES_KEYS, Change, Point, Series, telling, values
 from benchmarks.record.journal import plain
+from benchmarks.report.table import Cell, Table, of_rows
+from benchmarks.report.terminal.table import grid
+from benchmarks.report.text import markdown
 from benchmarks.report.text.markdown import escape
 from benchmarks.stats.shifts import logarithms
 
-HEADINGS = ("case", "runs", "first", "last", "change", "trend", "changes found")
 GAP = "·"
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _LEAST_SPAN = math.log(1.2)
 """A sparkline's height is at least a factor of 1.2, so that noise of one percent looks like what it is."""
-_MARKDOWN_POINTS = 40
+POINTS = 40
+"""Runs in the sparkline of a file."""
 _WIDE = 120
 """Columns of a terminal in which the changes fit beside the numbers."""
 
@@ -32,19 +33,10 @@ def render(found: Sequence[Series], console: Console) -> None:
     """Print a line per series on `console`, with the changes beside it, or below in a narrow terminal."""
     beside = console.width >= _WIDE
     console.print(Text(heading(found), style="bold"))
-    table = Table(box=None, pad_edge=False)
-    for name in HEADINGS if beside else HEADINGS[:-1]:
-        right = name in ("runs", "first", "last", "change")
-        table.add_column(
-            name, justify="right" if right else "left", no_wrap=right or name == "trend", overflow="fold"
-        )
-    names = telling(found)
-    for series in found:
-        cells = [label(series, names), *numbers(series), sparkline(series.points, max(8, console.width // 5))]
-        if beside:
-            cells.append("\n".join(words(series, change) for change in series.changes))
-        table.add_row(*map(Text, cells), style=_colour(series))
-    console.print(table)
+    shown, names = table(found, max(8, console.width // 5)), telling(found)
+    if not beside:
+        shown = replace(shown, columns=shown.columns[:-1])
+    console.print(grid(shown, wrapped=("case", "changes found"), styles=list(map(_colour, found))))
     for series in found if not beside else ():
         for change in series.changes:
             console.print(Text(f"{label(series, names)}: {words(series, change)}", style=_colour(series)))
@@ -54,21 +46,29 @@ def render(found: Sequence[Series], console: Console) -> None:
 
 def to_markdown(found: Sequence[Series]) -> str:
     """Return a line per series as a Markdown table."""
-    names = telling(found)
-    rows = [
-        [
-            label(series, names),
-            *numbers(series),
-            sparkline(series.points, _MARKDOWN_POINTS),
-            "; ".join(words(series, change) for change in series.changes),
-        ]
-        for series in found
-    ]
-    align = ["right" if name in ("runs", "first", "last", "change") else "left" for name in HEADINGS]
-    frame = pd.DataFrame([[escape(cell) for cell in row] for row in rows], columns=pd.Index(HEADINGS))
-    body = frame.to_markdown(index=False, disable_numparse=True, colalign=align)
     said = "".join(f"\n{escape(line)}\n" for line in (*notes(found), *_nothing(found)))
-    return f"# {escape(heading(found))}\n\n{body}\n{said}"
+    return f"# {escape(heading(found))}\n\n{markdown.grid(table(found, POINTS))}\n{said}"
+
+
+def table(found: Sequence[Series], points: int) -> Table:
+    """Return a line per series: first and last value, a sparkline of at most `points`, and changes in words."""
+    names, lines = telling(found), []
+    for series in found:
+        known, form = series.measured, series.metric.form
+        changes = "; ".join(words(series, change) for change in series.changes)
+        lines.append(
+            (
+                Cell(label(series, names)),
+                Cell(quantities.count(len(known)), len(known)),
+                Cell(form(known[0].value), known[0].value),
+                Cell(form(known[-1].value), known[-1].value),
+                Cell(percent(series.ratio), series.ratio),
+                Cell(sparkline(series.points, points), style="spark"),
+                Cell(changes),
+            )
+        )
+    headings = ("case", "runs", "first", "last", "change", "trend", "changes found")
+    return of_rows(headings, lines, (False, True, True, True, True, False, False))
 
 
 def to_json(found: Sequence[Series]) -> str:
@@ -130,13 +130,6 @@ def notes(found: Sequence[Series]) -> list[str]:
 def label(series: Series, names: Sequence[str]) -> str:
     """Return the case by the columns `names`, which tell it apart."""
     return " ".join(_spelled(name, series.case[name]) for name in names if series.case[name])
-
-
-def numbers(series: Series) -> list[str]:
-    """Return the number of runs with a value, the first and the last value, and the change between them."""
-    known = series.measured
-    first, last = series.metric.form(known[0].value), series.metric.form(known[-1].value)
-    return [quantities.count(len(known)), first, last, percent(series.ratio)]
 
 
 def words(series: Series, change: Change) -> str:

@@ -1,0 +1,109 @@
+"""Entries: rows of a frame as data classes, so that whatever is read from a row has a name and a type.
+
+Entries are also quick: of thousands of groups with a handful of rows, frames take a hundred times as long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
+
+import pandas as pd
+
+from benchmarks.record.schema import CASE
+from benchmarks.stats.ratios import ratio_interval
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Entry = TypeVar("Entry", bound="DataclassInstance")
+Item = TypeVar("Item")
+Part = TypeVar("Part")
+Key = tuple[Any, ...]
+"""The values that some columns have in one row, in the order of these columns."""
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A backend's median time in one case, with its 95 % interval; `warning` says what makes it doubtful."""
+
+    case: Annotated[Key, CASE]
+    op: str
+    mode: str
+    dtype: str
+    device: str
+    shape: str
+    n_elements: int
+    backend: str
+    median_s: float
+    ci95_low_s: float
+    ci95_high_s: float
+    warning: str
+
+    def over(self, faster: Timed) -> tuple[float, float]:
+        """Return the 95 % interval of this median over another's."""
+        return ratio_interval(
+            self.median_s,
+            self.ci95_low_s,
+            self.ci95_high_s,
+            faster.median_s,
+            faster.ci95_low_s,
+            faster.ci95_high_s,
+        )
+
+
+def entries(frame: pd.DataFrame, kind: type[Entry]) -> list[Entry]:
+    """Return the rows of `frame` as `kind`, a data class whose fields name some of its columns.
+
+    A field of type `Annotated[Key, columns]` holds the values of these columns. A text that is missing is empty, a
+    missing number NaN, and a missing truth value false.
+    """
+    columns = [_values(frame, name, hint) for name, hint in _hints(kind).items()]
+    return [kind(*values) for values in zip(*columns, strict=True)]
+
+
+def grouped(frame: pd.DataFrame, keys: Sequence[str], kind: type[Entry]) -> dict[Key, list[Entry]]:
+    """Return the rows that agree in `keys` as entries, in their order."""
+    found: dict[Key, list[Entry]] = {}
+    for key, entry in zip(_keys(frame, keys), entries(frame, kind), strict=True):
+        found.setdefault(key, []).append(entry)
+    return found
+
+
+def parted(items: Iterable[Item], by: Callable[[Item], Part]) -> dict[Part, list[Item]]:
+    """Return the items by what a function says of each, in their order."""
+    found: dict[Part, list[Item]] = {}
+    for item in items:
+        found.setdefault(by(item), []).append(item)
+    return found
+
+
+def assembled(keys: Sequence[str], found: Iterable[tuple[Key, Entry]], kind: type[Entry]) -> pd.DataFrame:
+    """Return a frame with a row for each key and entry: the columns are `keys`, then the fields of `kind`."""
+    names = [each.name for each in fields(kind)]
+    rows = [(*key, *(getattr(entry, name) for name in names)) for key, entry in found]
+    return pd.DataFrame(rows, columns=[*keys, *names])
+
+
+def _keys(frame: pd.DataFrame, columns: Sequence[str]) -> Iterable[Key]:
+    return zip(*(frame[name].tolist() for name in columns), strict=True)
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    hints = get_type_hints(kind, include_extras=True)
+    return {each.name: hints[each.name] for each in fields(kind)}
+
+
+def _values(frame: pd.DataFrame, name: str, hint: Any) -> Iterable[Any]:
+    if hasattr(hint, "__metadata__"):
+        return _keys(frame, hint.__metadata__[0])
+    if hint is str:
+        return [str(value) for value in frame[name].fillna("").tolist()]
+    if hint is float:
+        return frame[name].astype("float64").tolist()
+    if hint is bool:
+        return frame[name].fillna(value=False).astype(bool).tolist()
+    return frame[name].tolist()

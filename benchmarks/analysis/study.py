@@ -1,0 +1,190 @@
+"""A study of a run: every table that is derived from its records, each computed once and only when asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from benchmarks.analysis import (
+    costs,
+    devices,
+    errors,
+    limits,
+    peers,
+    policies,
+    ranges,
+    summary,
+    surprises,
+    tables,
+    troubles,
+)
+from benchmarks.analysis.troubles import Trouble
+from benchmarks.record.run import Run
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """A run and what follows from it. The functions that compute each table say what is in it."""
+
+    run: Run
+
+    # Which backend is fastest
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """The measured rows."""
+        return tables.measured(self.run.records)
+
+    @cached_property
+    def backends(self) -> list[str]:
+        """All backends, those without a result included, in the order of the tables' columns."""
+        return tables.backend_order(self.run.records)
+
+    @cached_property
+    def medians(self) -> pd.DataFrame:
+        """Median seconds by case and backend."""
+        return tables.medians(self.rows, self.backends)
+
+    @cached_property
+    def rated(self) -> pd.DataFrame:
+        """The measured rows with their speed-up over the baseline on cpu."""
+        return tables.rate(self.rows, baseline_device="cpu")
+
+    @cached_property
+    def speedups(self) -> pd.DataFrame:
+        """Speed-ups over the baseline on cpu, by case and backend."""
+        return tables.speedups(self.rated, self.backends)
+
+    @cached_property
+    def has_baseline(self) -> bool:
+        """Whether any speed-up is known."""
+        return bool(self.rated["speedup"].notna().any())
+
+    @cached_property
+    def winners(self) -> pd.DataFrame:
+        """The fastest backend of each case."""
+        return tables.best(self.rows)
+
+    @cached_property
+    def winners_anywhere(self) -> pd.DataFrame:
+        """The fastest backend of each case, whatever its device."""
+        return tables.best(self.rows, across_devices=True)
+
+    @cached_property
+    def overall(self) -> pd.DataFrame:
+        """Mean speed-ups at each size."""
+        return tables.overall(self.rated, self.backends)
+
+    @cached_property
+    def contests(self) -> list[ranges.Contest]:
+        """The winners of each op by ranges of sizes."""
+        return ranges.contests(self.winners)
+
+    @cached_property
+    def crossovers(self) -> pd.DataFrame:
+        """The sizes at which the lead changes."""
+        return ranges.crossovers(self.winners)
+
+    @cached_property
+    def surprises(self) -> list[surprises.Surprise]:
+        """What is slower than expected."""
+        return surprises.surprises(self.rows, self.run.costs)
+
+    # Beside something else: the limit, other libraries, the host, other policies
+
+    @cached_property
+    def shares(self) -> pd.DataFrame:
+        """Shares of the bandwidth limit."""
+        return limits.closeness(self.rows, self.winners, self.backends)
+
+    @cached_property
+    def share_sentences(self) -> list[str]:
+        """Which ops run as fast as memory allows, in words."""
+        return limits.sentences(self.shares)
+
+    @cached_property
+    def beside_peers(self) -> pd.DataFrame:
+        """The fastest backends beside the fastest other libraries."""
+        return peers.against_peers(self.run.records, self.rows)
+
+    @cached_property
+    def beside_host(self) -> pd.DataFrame:
+        """The fastest on each device beside the fastest on the host."""
+        return devices.against_host(self.rows)
+
+    @cached_property
+    def varied(self) -> list[str]:
+        """The policies that vary."""
+        return policies.varied(self.rows)
+
+    @cached_property
+    def combinations(self) -> list[str]:
+        """The combinations of policies that were measured."""
+        return policies.combinations(self.rows)
+
+    @cached_property
+    def side_by_side(self) -> pd.DataFrame:
+        """Results under several policies, side by side."""
+        return policies.side_by_side(self.rows)
+
+    # Accuracy and costs
+
+    @cached_property
+    def erring(self) -> pd.DataFrame:
+        """The measured rows with their errors and budgets."""
+        return errors.with_errors(self.rows, self.run.accuracy)
+
+    @cached_property
+    def prices(self) -> pd.DataFrame:
+        """What accuracy costs where the fastest backend is not accurate."""
+        return errors.prices(self.erring)
+
+    @cached_property
+    def break_even(self) -> pd.DataFrame:
+        """When each first call is paid back."""
+        return costs.break_even(self.rated)
+
+    @cached_property
+    def first_calls(self) -> pd.DataFrame:
+        """First calls by backend and device."""
+        return costs.first_calls(self.rows, self.break_even)
+
+    @cached_property
+    def peaks(self) -> pd.DataFrame:
+        """Peak memory of calls."""
+        return costs.peaks(self.rows)
+
+    # What is missing, what is doubtful, and all of it in words
+
+    @cached_property
+    def problems(self) -> list[Trouble]:
+        """What has no result, each reason once."""
+        return troubles.problems(self.run.records)
+
+    @cached_property
+    def failed_checks(self) -> list[Trouble]:
+        """What failed or was unavailable among the accuracy checks, each reason once."""
+        return troubles.problems(self.run.accuracy)
+
+    @cached_property
+    def doubts(self) -> list[Trouble]:
+        """What makes results doubtful, each reason once."""
+        return troubles.doubts(self.rows)
+
+    @cached_property
+    def tally(self) -> list[str]:
+        """How often each backend wins, in words."""
+        return summary.tally_sentences(self.winners, self.varied)
+
+    @cached_property
+    def summary(self) -> summary.Summary:
+        """The findings in words."""
+        return summary.Summary(
+            headline=tuple(summary.headline_sentences(self.run.records, self.winners, self.overall, self.varied)),
+            speed=tuple(summary.speed_sentences(self.contests, self.rated, self.varied)),
+            accuracy=tuple(summary.accuracy_sentences(self.run.accuracy, self.failed_checks)),
+            doubts=tuple(summary.doubt_sentences(self.doubts)),
+            problems=tuple(summary.problem_sentences(self.problems)),
+        )

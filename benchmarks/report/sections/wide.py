@@ -1,0 +1,65 @@
+"""Tables with a row per case and a column per backend, the winner in bold: for files and for papers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import pandas as pd
+
+from benchmarks import quantities
+from benchmarks.analysis import tables
+from benchmarks.analysis.limits import FACTS
+from benchmarks.analysis.study import Study
+from benchmarks.record.schema import CASE, POLICIES
+from benchmarks.report.table import Cell, Column, Table, elements, explained, keys
+
+
+def medians(study: Study) -> Table:
+    """Return the median time of every case and backend."""
+    return _wide(study, study.medians, "Median time per call", "warning", quantities.seconds, "min")
+
+
+def speedups(study: Study) -> Table:
+    """Return the speed-up of every case and backend over the baseline on the CPU."""
+    title = f"Speed-up over {tables.BASELINE} on cpu (above 1 is faster)"
+    return _wide(study, study.speedups, title, "doubt", lambda ratio: f"{quantities.number(ratio)}×", "max")
+
+
+def shares(study: Study) -> Table:
+    """Return the share of the bandwidth limit that every backend reaches in every case."""
+    wide = study.shares.set_index(list(CASE)).drop(columns=list(FACTS))
+    return _wide(study, wide, "Share of the memory-bandwidth limit", "warning", quantities.percent, "max")
+
+
+def _wide(
+    study: Study,
+    wide: pd.DataFrame,
+    title: str,
+    doubt: str,
+    form: Callable[[float], str],
+    best: Literal["min", "max"],
+) -> Table:
+    """Return a table of numbers; `doubt` is the column of `rated` that says what makes them doubtful."""
+    if wide.empty:
+        return Table((), title, ("No case was measured successfully.",))
+    cases = wide.index.to_frame(index=False)
+    told = ["op", *tables.telling(cases, ("mode", "dtype", "device", *POLICIES, "shape"))]
+    shared = [str(cases[key].iloc[0]) for key in ("mode", "dtype", "device", *POLICIES) if key not in told]
+    named = study.rated[["backend", *CASE]].itertuples(index=False, name=None)
+    doubts = dict(zip(named, study.rated[doubt], strict=True))
+    winners = wide.eq(wide.agg(best, axis="columns"), axis="index")
+    columns = [
+        Column(
+            str(name),
+            tuple(
+                Cell(quantities.MISSING)
+                if pd.isna(value)
+                else Cell(form(value), value, doubts[(name, *case)], best=bool(wins))
+                for case, value, wins in zip(wide.index, wide[name], winners[name], strict=True)
+            ),
+        )
+        for name in wide.columns
+    ]
+    said = f"{', '.join(filter(None, shared))}. Bold: fastest."
+    return explained(Table((*keys(cases, told), elements(cases), *columns), title, (said.removeprefix(". "),)))

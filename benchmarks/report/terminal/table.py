@@ -1,0 +1,34 @@
+"""Any table of the report at a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+from rich.table import Table as Grid
+from rich.text import Text
+
+from benchmarks.report.table import Table
+
+_LEAST_WIDTH = 24
+"""Columns of the terminal that a column takes at least where it wraps."""
+
+
+def grid(
+    table: Table, *, wrapped: Collection[str] = (), styles: Sequence[str] = (), say: Callable[[str], Text] = Text
+) -> Grid:
+    """Return a table for rich to print: the columns `wrapped` may break, and rows may have a style each.
+
+    `say` turns a text into signs that the terminal has.
+    """
+    found = Grid(box=None, pad_edge=False, header_style="")
+    for column in table.columns:
+        found.add_column(
+            column.heading,
+            justify="right" if column.numeric else "left",
+            no_wrap=column.heading not in wrapped,
+            overflow="fold",
+            min_width=_LEAST_WIDTH if column.heading in wrapped else None,
+        )
+    for i, row in enumerate(table.rows):
+        found.add_row(*(say(cell.shown) for cell in row), style=styles[i] if styles else None)
+    return found
