@@ -15,7 +15,7 @@ _CASE_FACTS = {"threads": "threads", "settings": "settings", "device_name": "dev
 
 
 def differences(base: Run, head: Run) -> list[str]:
-    """Return, in plain words, in what the machines and settings of two runs differ; empty where they do not."""
+    """Return, in plain words, how the machines and settings of two runs differ; empty where they do not."""
     return [*_machine_differences(base, head), *_case_differences(base.records, head.records)]
 
 
@@ -39,7 +39,7 @@ def _machine_differences(base: Run, head: Run) -> Iterator[str]:
 
 
 def _case_differences(base: pd.DataFrame, head: pd.DataFrame) -> Iterator[str]:
-    """Yield in what backends differ that both runs have."""
+    """Yield how the backends that both runs have differ."""
     for column, name in _CASE_FACTS.items():
         old, new = (_by_place(records, column) for records in (base, head))
         for place in old.keys() & new.keys():

@@ -1,18 +1,20 @@
-"""Two runs that are over, case by case: what changed.
+"""Two finished runs, case by case: what changed.
 
-Runs differ in more than the code: the machine has another speed at another time, and every process its own. Their
-intervals know nothing of it. What the runs differ by as a whole is therefore part of every case's error.
+Runs differ in more than the code: a machine is faster at one time than at another, and one process than another.
+A run's intervals do not include that. How far the runs differ as a whole is therefore part of every case's error.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 from scipy import special
 
+from benchmarks.analysis.entries import Key, assembled, entries
 from benchmarks.judge import trust
 from benchmarks.record.run import Run
 from benchmarks.record.schema import CASE_KEYS, COMPARISON_COLUMNS
@@ -22,7 +24,7 @@ from benchmarks.stats.verdicts import with_verdicts
 
 
 def compare(base: Run, head: Run, criteria: Criteria, *, shares: bool = False) -> tuple[pd.DataFrame, list[str]]:
-    """Return a verdict on each case (COMPARISON_COLUMNS), and what to know beside.
+    """Return a verdict on each case (COMPARISON_COLUMNS), and notes on how far to trust them.
 
     With `shares`, fractions of each machine's own bandwidth are compared instead of times: `ratio` is then base's
     over head's. A case without a good result in the base has no baseline, and is never called slower.
@@ -31,8 +33,8 @@ def compare(base: Run, head: Run, criteria: Criteria, *, shares: bool = False) -
     cases = _side_by_side(base, head, value, shares=shares)
     measured = cases[cases["effect"].notna()]
     spread = trust.between_runs(measured, None if shares else trust.reference_shift(base, head))
-    rows = [_row(row, spread.error, criteria) for row in cases.to_dict("records")]
-    judged = with_verdicts(pd.DataFrame(rows, columns=[c for c in COMPARISON_COLUMNS if c != "q"]), criteria)
+    findings = [(case.key, _finding(case, spread.error, criteria)) for case in entries(cases, _Case)]
+    judged = with_verdicts(assembled(CASE_KEYS, findings, _Finding), criteria)
     notes = [spread.sentence, trust.sentence(base, head, measured, spread, criteria)] if len(measured) else []
     return judged[list(COMPARISON_COLUMNS)], notes
 
@@ -65,23 +67,52 @@ def _error(both: pd.DataFrame, side: str) -> pd.Series:
     return pd.Series(width / (2 * special.ndtri(0.975)), index=both.index)
 
 
-def _row(case: dict[Any, Any], spread: float, criteria: Criteria) -> dict[str, Any]:
-    found = {key: case[key] for key in (*CASE_KEYS, "base", "head", "samples")}
-    if math.isnan(case["effect"]):
-        unknown = dict.fromkeys(("ratio", "low", "high", "p"), math.nan)
-        return found | unknown | _without_effect(case)
-    if math.isinf(case["error"]):
-        judged = Estimate(case["effect"], -math.inf, math.inf, 1.0)
+@dataclass(frozen=True)
+class _Case:
+    """A case of both runs; `effect` is NaN where one has no value."""
+
+    key: Annotated[Key, CASE_KEYS]
+    base: float
+    head: float
+    effect: float
+    error: float
+    samples: float
+    status_base: str
+    status_head: str
+    reason_base: str
+    reason_head: str
+
+
+@dataclass(frozen=True)
+class _Finding:
+    base: float
+    head: float
+    ratio: float
+    low: float
+    high: float
+    p: float
+    samples: float
+    verdict: str
+    reason: str
+
+
+def _finding(case: _Case, spread: float, criteria: Criteria) -> _Finding:
+    if math.isnan(case.effect):
+        verdict, reason = _without_effect(case)
+        nan = math.nan
+        return _Finding(case.base, case.head, nan, nan, nan, nan, case.samples, verdict, reason)
+    if math.isinf(case.error):
+        found = Estimate(case.effect, -math.inf, math.inf, 1.0)
     else:
-        judged = estimate(case["effect"], math.hypot(case["error"], spread), criteria)
-    ends = {"ratio": math.exp(judged.effect), "low": math.exp(judged.low), "high": math.exp(judged.high)}
-    return found | ends | {"p": judged.p, "verdict": "", "reason": ""}
+        found = estimate(case.effect, math.hypot(case.error, spread), criteria)
+    ratio, low, high = map(math.exp, (found.effect, found.low, found.high))
+    return _Finding(case.base, case.head, ratio, low, high, found.p, case.samples, "", "")
 
 
-def _without_effect(case: dict[Any, Any]) -> dict[str, str]:
-    """Return the verdict on a case that has not a value on both sides, and the reason."""
-    ends = {side: "" if pd.isna(end := case[f"status_{side}"]) else str(end) for side in ("base", "head")}
-    if set(ends.values()) == {"ok"}:
-        return {"verdict": verdicts.AMBIGUOUS, "reason": "no fraction of the bandwidth is known on both sides"}
-    reasons = [f"{side}: {case[f'reason_{side}']}" for side, end in ends.items() if end not in ("ok", "")]
-    return {"verdict": verdicts.without_effect(ends["base"], ends["head"]), "reason": "; ".join(reasons)}
+def _without_effect(case: _Case) -> tuple[str, str]:
+    """Return the verdict on a case that does not have a value on both sides, and the reason."""
+    if (case.status_base, case.status_head) == ("ok", "ok"):
+        return verdicts.AMBIGUOUS, "no fraction of the bandwidth is known on both sides"
+    sides = (("base", case.status_base, case.reason_base), ("head", case.status_head, case.reason_head))
+    reasons = [f"{side}: {reason}" for side, status, reason in sides if status not in ("ok", "")]
+    return verdicts.without_effect(case.status_base, case.status_head), "; ".join(reasons)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
 import pandas as pd
 
 from benchmarks import quantities
+from benchmarks.analysis.entries import entries
 from benchmarks.record.frames import only_with
 from benchmarks.record.schema import CASE_KEYS
 from benchmarks.stats.shifts import shifts
@@ -23,9 +25,9 @@ _ABOUT = ("run_id", "saved_as", "git_commit", "git_dirty", "backend_version", "s
 
 @dataclass(frozen=True)
 class Metric:
-    """A numeric column of the records: how a value of it reads, what a change is called, and which is the worse.
+    """A numeric column of the records: how its values read, what a change is called, and which change is worse.
 
-    `unit` is written after numbers on an axis, `rate` says that it is so much per second of the median.
+    A `rate` is an amount per second of the median, so that its interval follows from the median's.
     """
 
     name: str
@@ -244,33 +246,48 @@ def _series(case: Mapping[str, object], rows: pd.DataFrame, metric: Metric, thre
     )
 
 
+@dataclass(frozen=True)
+class _Row:
+    run_id: str
+    saved_as: str
+    start: object
+    git_commit: str
+    git_dirty: bool
+    backend_version: str
+    status: str
+    value: float
+    median_s: float
+    ci95_low_s: float
+    ci95_high_s: float
+
+
 def _points(rows: pd.DataFrame, metric: Metric) -> Iterator[Point]:
-    for row in rows.to_dict("records"):
-        ok = _text(row["status"]) == "ok"
-        value = _number(row[metric.name]) if ok else math.nan
+    for row in entries(rows.assign(value=rows[metric.name]), _Row):
+        ok = row.status == "ok"
+        value = row.value if ok else math.nan
         low, high = _interval(row, metric, value)
         yield Point(
-            run_id=_text(row["run_id"]),
-            saved_as=_text(row["saved_as"]),
-            start="" if pd.isna(row["start"]) else row["start"].isoformat(timespec="seconds"),
-            commit=_text(row["git_commit"]),
-            dirty=not pd.isna(row["git_dirty"]) and bool(row["git_dirty"]),
-            version=_text(row["backend_version"]),
-            status=("not measured" if math.isnan(value) else "ok") if ok else _text(row["status"]) or "unknown",
+            run_id=row.run_id,
+            saved_as=row.saved_as,
+            start=row.start.isoformat(timespec="seconds") if isinstance(row.start, datetime) else "",
+            commit=row.git_commit,
+            dirty=row.git_dirty,
+            version=row.backend_version,
+            status=("not measured" if math.isnan(value) else "ok") if ok else row.status or "unknown",
             value=value,
             low=low,
             high=high,
         )
 
 
-def _interval(row: Mapping[Hashable, Any], metric: Metric, value: float) -> tuple[float, float]:
-    median, low, high = (_number(row[name]) for name in _MEASURED)
+def _interval(row: _Row, metric: Metric, value: float) -> tuple[float, float]:
+    low, high = row.ci95_low_s, row.ci95_high_s
     if math.isnan(value) or math.isnan(low) or math.isnan(high):
         return math.nan, math.nan
     if metric.name == "median_s":
         return low, high
     if metric.rate and low > 0 and high > 0:
-        return value * median / high, value * median / low
+        return value * row.median_s / high, value * row.median_s / low
     return math.nan, math.nan
 
 
@@ -282,10 +299,6 @@ def _changes(known: Sequence[Point], threshold: float) -> Iterator[Change]:
     ]
     for i, position in enumerate(found):
         yield Change(known[position - 1], known[position], levels[i], levels[i + 1])
-
-
-def _number(value: Any) -> float:
-    return math.nan if pd.isna(value) else float(value)
 
 
 def _text(value: Any) -> str:

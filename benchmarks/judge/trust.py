@@ -1,7 +1,7 @@
-"""How far a comparison of two runs is to be trusted.
+"""How far to trust a comparison of two runs.
 
-What the runs differ by as a whole, how often a change is called where there is none, and how large one must be to
-be found.
+How far the runs differ as a whole, how often the comparison reports a change where there is none, and how large a
+change must be to be found.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from benchmarks.record.schema import CASE_KEYS
 from benchmarks.stats.effects import Criteria
 
 LEAST_CASES = 8
-"""From so many cases on, how the runs differ as a whole is told from the cases, else from the reference kernel."""
+"""From 8 cases on, the cases tell how the runs differ as a whole; below that, only the reference kernel does."""
 MAD_TO_SIGMA = 1.4826
 """A normal distribution's standard deviation over its median absolute deviation: 1 / Φ⁻¹(3/4)."""
 
@@ -35,10 +35,10 @@ class Spread:
 def between_runs(measured: pd.DataFrame, reference_shift: float | None) -> Spread:
     """Return how far two runs differ as a whole, from `effect` and `error` of their cases.
 
-    Most cases have not changed: what the middle of all effects is away from nothing, beyond their own errors, is
-    the machine's doing, or that of their processes (the empirical null of Efron 2004, "Large-scale simultaneous
-    hypothesis testing", centred on no effect). Of few cases, the reference kernel alone says how fast each run's
-    machine was.
+    Most cases have not changed. A median effect that is away from zero by more than the cases' own errors is
+    therefore attributed to the machine or the processes (the empirical null of Efron 2004, "Large-scale
+    simultaneous hypothesis testing", centred on no effect). With fewer than `LEAST_CASES`, only the reference
+    kernel says how fast the machine was in each run.
     """
     if len(measured) >= LEAST_CASES:
         error = middle_error(measured["effect"], measured["error"])
@@ -47,10 +47,10 @@ def between_runs(measured: pd.DataFrame, reference_shift: float | None) -> Sprea
         )
     known = reference_shift is not None
     error = abs(reference_shift or 0.0)
+    kernel = f"; in addition, the reference kernel's time differed by {100 * error:.1f} %" if known else ""
     return Spread(
         error,
-        f"Too few cases to tell how the runs differ as a whole: intervals cover each run only"
-        f"{f', and that the reference kernel took {100 * error:.1f} % more or less' if known else ''}. "
+        f"Too few cases to tell how the runs differ as a whole: intervals cover each run only{kernel}. "
         "`python -m benchmarks ab` measures both together.",
     )
 
@@ -83,7 +83,7 @@ def halves(bursts: pd.DataFrame) -> pd.DataFrame:
 def chance_of_alarm(
     true: float, errors: pd.Series, own: pd.DataFrame, spread: float, criteria: Criteria, n_cases: int
 ) -> float:
-    """Return how often a case that is `true` times slower would be called so, had only it changed.
+    """Return how often a case would be called slower if it alone had changed, to `true` times its time.
 
     `errors` (indexed by CASE_KEYS) are those of the comparison, `own` the effects of runs against themselves: the
     chance is taken over what was really seen within the runs, and over a normal difference between them.
@@ -101,15 +101,15 @@ def sentence(base: Run, head: Run, measured: pd.DataFrame, spread: Spread, crite
     """Return how often this comparison raises a false alarm, and what it finds."""
     own = pd.concat([halves(base.bursts), halves(head.bursts)], ignore_index=True)
     if own.empty:
-        return "How often it is wrong is not known: these runs hold no bursts, being from an older version."
+        return "How often this comparison is wrong is not known: runs of older versions hold no bursts."
     own_error = measured.set_index(list(CASE_KEYS))["error"]
     errors = pd.Series(np.hypot(own_error.to_numpy(float), spread.error), index=own_error.index)
     of = (errors, own, spread.error, criteria, len(measured))
     false = chance_of_alarm(1.0, *of) * len(measured)
     found = [f"{chance_of_alarm(1 + share, *of):.0%} of slow-downs by {share:.0%}" for share in (0.1, 0.2, 0.5)]
     return (
-        f"By each run's own halves against each other, this comparison raises {_few(false)} false alarms in all, "
-        f"and finds {listing(found)}."
+        f"To judge by each run's first half against its second, this comparison raises {_few(false)} false alarms "
+        f"in all, and finds {listing(found)}."
     )
 
 
