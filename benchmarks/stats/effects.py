@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
-from scipy import special
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 LEAST_ERROR = 1e-4
 """No standard error of an effect is taken for less: a few values that agree by chance are not that certain."""
@@ -54,6 +56,8 @@ def estimate(effect: float, error: float, criteria: Criteria, freedom: float = m
     `p` is two-sided: twice the smaller of the chances of an effect so large, or so small, where the truth lies at
     the nearer threshold.
     """
+    from scipy import special  # late: it takes a quarter of a second
+
     error = max(error, LEAST_ERROR)
     reach = error * float(special.stdtrit(freedom, (1 + criteria.confidence) / 2))
     beyond = (abs(effect) - criteria.margin) / error
@@ -66,7 +70,7 @@ def estimate_mean(effects: Sequence[float], criteria: Criteria) -> Estimate:
     n = len(effects)
     if n < 2:
         return Estimate(float(effects[0]) if n else math.nan, -math.inf, math.inf, 1.0)
-    return estimate(float(np.mean(effects)), float(np.std(effects, ddof=1)) / math.sqrt(n), criteria, n - 1)
+    return estimate(statistics.fmean(effects), statistics.stdev(effects) / math.sqrt(n), criteria, n - 1)
 
 
 def adjusted(p: pd.Series) -> pd.Series:
@@ -74,6 +78,7 @@ def adjusted(p: pd.Series) -> pd.Series:
 
     Rejecting those at most `q` keeps the expected share of false ones among them at most `q`.
     """
+    import pandas as pd
     from scipy.stats import false_discovery_control  # slow to import, and most runs do without
 
     known = p.notna()

@@ -7,9 +7,6 @@ import math
 import statistics
 from collections.abc import Sequence
 
-import numpy as np
-from scipy import special  # not scipy.stats, whose import takes as long as all the others of a run
-
 
 def median_interval(values: Sequence[float], confidence: float) -> tuple[float, float]:
     """Return a confidence interval for the median from order statistics, assuming no distribution.
@@ -17,9 +14,10 @@ def median_interval(values: Sequence[float], confidence: float) -> tuple[float, 
     The number of values below the median is binomial(n, 1/2) (David and Nagaraja, Order Statistics, section 7.1).
     Too few values for the confidence asked give an infinite interval.
     """
+    from scipy import special  # late: it takes a quarter of a second; and not scipy.stats, which takes more
+
     ordered, n = sorted(values), len(values)
-    below = special.bdtr(np.arange(n + 1), n, 0.5)
-    rank = int(np.searchsorted(below, (1 - confidence) / 2))
+    rank = next(k for k in range(n + 1) if special.bdtr(k, n, 0.5) >= (1 - confidence) / 2)
     if rank < 1:
         return float("-inf"), float("inf")
     return ordered[rank - 1], ordered[n - rank]
@@ -37,6 +35,8 @@ def processes_interval(medians: Sequence[float], confidence: float) -> tuple[flo
     """
     if len(medians) < 2:
         return float("-inf"), float("inf")
+    from scipy import special
+
     logarithms = [math.log(median) for median in medians]
     reach = special.stdtrit(len(medians) - 1, (1 + confidence) / 2)
     half_width = reach * statistics.stdev(logarithms) / math.sqrt(len(medians))

@@ -8,11 +8,12 @@ only where the interval lies wholly within the threshold. Everything between is 
 from __future__ import annotations
 
 import math
-
-import numpy as np
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from benchmarks.stats.effects import Criteria, adjusted
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SLOWER, FASTER, SAME, AMBIGUOUS = "slower", "faster", "same", "ambiguous"
 NEW, MISSING, FAILING, FIXED, BROKEN = "new", "missing", "now failing", "fixed", "failing in both"
@@ -49,6 +50,8 @@ def with_verdicts(cases: pd.DataFrame, criteria: Criteria) -> pd.DataFrame:
 
     Needs the columns `low`, `high` (of the ratio), `p` and `verdict` (empty where it is to be found).
     """
+    import numpy as np  # late, as pandas: commands that only name verdicts start without it
+
     q = adjusted(cases["p"])
     upper, sure = math.exp(criteria.margin), q <= criteria.false_discovery_rate
     # Rounding must not push an interval over the threshold.
@@ -67,6 +70,8 @@ def with_verdicts(cases: pd.DataFrame, criteria: Criteria) -> pd.DataFrame:
 
 def in_order(cases: pd.DataFrame) -> pd.DataFrame:
     """Return cases by verdict, in the order of `VERDICTS`; the largest changes first within each."""
+    import pandas as pd
+
     rank = cases["verdict"].map(VERDICTS.index)
     size = cases["ratio"].map(lambda ratio: -abs(math.log(ratio)) if ratio > 0 else 0.0)
     order = pd.DataFrame({"rank": rank, "size": size}).sort_values(["rank", "size"], kind="stable").index
