@@ -2,14 +2,14 @@
 
 Importing this package imports no framework; `load` imports the one that is asked for. A backend of ours is a
 package with a module `backend.py`; one of yours is a module named `*_backend.py` in a folder `backends/` on
-`sys.path`. Its assignments at the top level declare, as literals, what must be known without importing it::
+`sys.path`. Literals at its top level declare what must be known before it is imported::
 
     PACKAGE = "torch"            # what must be importable
     EXTRA = "torch"              # pip install 'activation-bench[torch]'
     DEVICES = ("cpu", "cuda")
     VARIANTS = ("torch",)        # the names to load it by
-    ON_REQUEST = ("torch-compile",)  # optional: more names, measured only where they are asked for
-    PEERS = ("scipy",)           # optional: names of other libraries, which `--peers` measures for comparison
+    ON_REQUEST = ("torch-compile",)  # optional: more names, measured only if somebody asks for them
+    PEERS = ("scipy",)           # optional: other libraries, measured for comparison by `--peers`
 
 and it has a function `create(variant, device, threads)`.
 """
@@ -54,7 +54,7 @@ _LITERALS = {field.name.upper(): field for field in fields(Declaration) if field
 
 
 class Availability(Mapping[str, list[str]]):
-    """Devices that each backend can use here, and `reasons` for every backend and device that it cannot."""
+    """Devices that each backend can use here, and `reasons` why it cannot use the others."""
 
     def __init__(self, devices: Mapping[str, list[str]], reasons: Mapping[str, str]) -> None:
         self._devices = dict(devices)
@@ -74,9 +74,9 @@ class Availability(Mapping[str, list[str]]):
 
 
 def declarations() -> dict[str, Declaration]:
-    """Return what each backend declares, by name, the one that needs no extra first; imports none of them.
+    """Return what each backend declares, by name, without importing any; one that needs no extra comes first.
 
-    Names on request follow those that are always measured. Modules that declare nothing are in `passed_over`.
+    Names on request follow those that are measured by default. Modules that declare nothing are in `passed_over`.
     """
     found = [answer for answer in _answers().values() if isinstance(answer, Declaration)]
     found.sort(key=lambda declaration: (bool(declaration.extra), declaration.module))
@@ -92,14 +92,14 @@ def passed_over() -> dict[Path, str]:
 
 
 def names(*, on_request: bool = False) -> tuple[str, ...]:
-    """Return the names of the backends that are measured unless some are chosen; with `on_request`, of all."""
+    """Return the names of the backends that are measured by default; with `on_request`, of all backends."""
     return tuple(
         name for name, declaration in declarations().items() if on_request or name in declaration.variants
     )
 
 
 def peers() -> tuple[str, ...]:
-    """Return the names of other libraries, whose mistakes are news and no failure of ours."""
+    """Return the names of other libraries; their mistakes are reported, but fail no run."""
     return tuple(name for name, declaration in declarations().items() if name in declaration.peers)
 
 
@@ -156,15 +156,15 @@ def _find(name: str) -> Declaration:
 
 
 def _answers() -> dict[Path, Declaration | str]:
-    """Return what each module that may be a backend declares, or why it is none."""
-    # Of several folders that have a module, the first counts, as in an import.
+    """Return what each module that may be a backend declares, or why it is not a backend."""
+    # If several folders have a module of one name, the first counts, as in an import.
     modules = {module: path for folder in reversed(__path__) for module, path in _modules(Path(folder))}
     return {path: _declaration(module, path, path.stat().st_mtime_ns) for module, path in sorted(modules.items())}
 
 
 def _modules(folder: Path) -> Iterator[tuple[str, Path]]:
     """Yield the modules of a folder `backends/` that may be backends; in our own folder, those of its packages."""
-    # Not pkgutil.iter_modules, which looks into every folder here: Numba's cache has thousands of files.
+    # Not pkgutil.iter_modules: it looks into every folder here, and Numba's cache has thousands of files.
     if folder.resolve() == OWN:
         for path in OWN.glob("*/*backend.py"):
             yield f"{__name__}.{path.parent.name}.{path.stem}", path
@@ -174,7 +174,7 @@ def _modules(folder: Path) -> Iterator[tuple[str, Path]]:
 
 @cache
 def _declaration(module: str, source: Path, modified_ns: int) -> Declaration | str:
-    """Read a module's literal assignments from its source, once for each version of it; or say why it has none."""
+    """Read a module's literal assignments from its source, once for each version, or say why that fails."""
     del modified_ns
     try:
         facts = dict(_literals(ast.parse(source.read_bytes())))

@@ -59,13 +59,14 @@ def validate_shape(
 
 def validate_axis(spec: OpSpec, axis: int, ndim: int) -> None:
     """Raise ValueError unless an array of `ndim` dimensions has `axis`."""
+    if ndim == 0:
+        raise ValueError(f"{spec.name}: a 0-d array has no axis; got axis {axis}")
     if not -ndim <= axis < ndim:
-        allowed = f"from {-ndim} to {ndim - 1}" if ndim else "nothing: a 0-d array has no axis"
-        raise ValueError(f"{spec.name}: axis must be {allowed}; got {axis}")
+        raise ValueError(f"{spec.name}: axis must be from {-ndim} to {ndim - 1}; got {axis}")
 
 
 def validate_labels(spec: OpSpec, name: str, labels: Any, classes: int, parameters: dict[str, Any]) -> None:
-    """Raise ValueError unless labels are from 0 to `classes` - 1, or what the op ignores."""
+    """Raise ValueError unless all labels are from 0 to `classes` - 1, or `ignore_index`."""
     ignored = parameters.get("ignore_index")
     if ignored is not None:
         labels = labels[labels != ignored]
@@ -74,10 +75,10 @@ def validate_labels(spec: OpSpec, name: str, labels: Any, classes: int, paramete
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= classes:
         wrong = low if low < 0 else high
-        allowed = f"in 0 to {classes - 1}" + ("" if ignored is None else f" or be {ignored}")
-        raise ValueError(f"{spec.name}: {name} must lie {allowed}; got {wrong}")
+        allowed = f"from 0 to {classes - 1}" + ("" if ignored is None else f", or {ignored}")
+        raise ValueError(f"{spec.name}: {name} must be {allowed}; got {wrong}")
 
 
 def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
-    """Tell whether `shape` stretches to `to`: its lengths, from the last on, are 1 or the same."""
+    """Tell whether `shape` stretches to `to`: counted from the last, its lengths are 1 or the same."""
     return len(shape) <= len(to) and all(n in (1, m) for n, m in zip(shape[::-1], to[::-1], strict=False))

@@ -1,4 +1,4 @@
-"""What all backends share: validating a call against the catalogue, and dispatching it.
+"""Shared by all backends: a call is validated against the catalogue, then dispatched.
 
 A backend module subclasses `BaseBackend` and adds only how its framework moves arrays and computes.
 """
@@ -25,18 +25,18 @@ DTYPES = ("float32", "float64")
 NARROW = ("float16", "bfloat16")
 
 ARRAY_DTYPES = (*NARROW, *DTYPES, "int32", "int64")
-"""Names that `asarray` takes; `bfloat16` is that of ml_dtypes on the host."""
+"""Names that `asarray` takes; on the host, `bfloat16` is the type of ml_dtypes."""
 
 _LOSSES = tuple(name for name, spec in OPS.items() if spec.kind == "loss")
 _RESHAPING = tuple(name for name, spec in OPS.items() if spec.shape is not None)
 
 NEVER_IN_PLACE = (
     Gap("the input is needed for the gradient", "never", modes=MODES[1:], allocations=("inplace",)),
-    Gap("a loss has not its input's shape", "never", ops=_LOSSES, allocations=("inplace",)),
-    Gap("the output has not the input's shape", "never", ops=_RESHAPING, allocations=("inplace",)),
+    Gap("a loss does not have its input's shape", "never", ops=_LOSSES, allocations=("inplace",)),
+    Gap("the output does not have the input's shape", "never", ops=_RESHAPING, allocations=("inplace",)),
     Gap("it would copy the input onto itself", "never", ops=("linear",), allocations=("inplace",)),
 )
-"""What no backend can do by overwriting the input."""
+"""No backend can compute these by overwriting the input."""
 
 OVERWRITING = tuple(name for name in OPS if not any(name in gap.ops for gap in NEVER_IN_PLACE))
 """Ops whose forward can overwrite its input."""
@@ -45,9 +45,9 @@ OVERWRITING = tuple(name for name in OPS if not any(name in gap.ops for gap in N
 class BaseBackend(ABC):
     """Ops as methods, validated against the catalogue.
 
-    `threads` is the number of threads that an op may use; `asynchronous` says whether an op can return before
-    its result is computed: results are then computed in the order of their calls. `gaps` declares what this
-    backend lacks, besides what none can do.
+    `threads` is the number of threads that an op may use. `asynchronous` says whether an op can return before
+    its result is computed; results are then computed in the order of the calls. `gaps` declares what this backend
+    lacks, besides what no backend can do.
     """
 
     asynchronous: bool = False
@@ -56,7 +56,7 @@ class BaseBackend(ABC):
         Gap("it does not overwrite inputs", "todo", allocations=("inplace",)),
     )
     _functions: Mapping[str, Callable[..., Any]] | None = None
-    """The module's functions by name; None where it finds them in another way, and has one for every op."""
+    """The functions by name; None if the backend finds them in another way and has one for every op."""
 
     def __init__(self, name: str, device: str, threads: int) -> None:
         self.name = name
@@ -91,7 +91,7 @@ class BaseBackend(ABC):
         return self._functions is None or op in self._functions
 
     def _absent(self, op: str) -> Gap:
-        """Return the gap that an op is which `implements` denies."""
+        """Return the gap of an op that is not implemented."""
         return Gap(f"{self.name} does not implement {op} yet", "todo", ops=(op,))
 
     @abstractmethod
@@ -126,7 +126,7 @@ class BaseBackend(ABC):
         return None
 
     def device_seconds(self, run: Callable[[], Any], iterations: int) -> float | None:
-        """Return seconds per call by the device's own clock, launches hidden; None where it has none."""
+        """Return seconds per call by the device's own clock, launches not counted; None if it has no clock."""
         del run, iterations
         return None
 
@@ -145,7 +145,7 @@ class BaseBackend(ABC):
         allocation: Allocation,
     ) -> Callable[[], Any]:
         """Return a callable that only computes; the default suits backends with hand-written vjps."""
-        del allocation  # `gaps` lets only `fresh` get here
+        del allocation  # always `fresh`: `gaps` rules the others out
         forward = partial(self._forward(spec.name, parameters), *inputs)
         if mode == "forward":
             return forward
@@ -183,7 +183,7 @@ class BaseBackend(ABC):
         spec = find(op)
         if spec.derivative is None:
             elementwise = ", ".join(name for name, other in OPS.items() if other.derivative)
-            raise ValueError(f"op: {op} has no elementwise derivative; those that have: {elementwise}")
+            raise ValueError(f"op: {op} has no elementwise derivative; ops that have one: {elementwise}")
         return partial(self._call_derivative, spec)
 
     def supports(
@@ -203,7 +203,7 @@ class BaseBackend(ABC):
         return True
 
     def promised_ulp(self, op: str, *, mode: Mode, dtype: str) -> float:  # noqa: ARG002
-        """Return the largest error, in ULP, that this backend promises; infinity where it promises none."""
+        """Return the largest error, in ULP, that this backend promises; infinity if it makes no promise."""
         return math.inf
 
     def bind(
@@ -220,9 +220,8 @@ class BaseBackend(ABC):
         Inputs may be host or native arrays. The callable returns the output (`forward`), the gradient with
         respect to the first input (`backward`, for `cotangent`, ones by default) or both, as a pair
         (`forward+backward`). With allocation `fresh` the output is new each time; with `reuse` it is allocated
-        once; with `inplace` the callable is an `InPlace`: it overwrites the first input, of which it has a copy of
-        its own, and `restore()` puts that back. Raises what the op itself raises, and NotSupported for a declared
-        gap.
+        once; with `inplace` the callable is an `InPlace`: it overwrites its own copy of the first input, and
+        `restore()` puts the values back. Raises the errors of the op itself, and NotSupported for a declared gap.
         """
         spec = find(op)
         arrays, given = sort_arguments(spec, inputs, parameters)
@@ -238,11 +237,11 @@ class BaseBackend(ABC):
                 cotangent = self.asarray(host, self.dtype_of(native[0]))
             self._validate_cotangent(spec, cotangent, native, shape)
         run = self._bind(spec, mode, native, cotangent, complete, allocation)
-        self.synchronize(run())  # compiles whatever compiles on its first call
+        self.synchronize(run())  # the first call, which may compile
         return run
 
     def _started(self, run: InPlace) -> InPlace:
-        """Compile whatever compiles on its first call; leave the input as it was bound."""
+        """Make the first call, which may compile, and put the input back."""
         self.synchronize(run())
         run.restore()
         return run
@@ -331,7 +330,7 @@ _T = TypeVar("_T")
 
 
 def merged(*tables: Mapping[str, _T]) -> dict[str, _T]:
-    """Return one table of ops for those of several modules; raise ValueError for an op that is in two of them."""
+    """Return the ops of several modules as one table; raise ValueError for an op that is in two of them."""
     found: dict[str, _T] = {}
     for table in tables:
         if twice := found.keys() & table.keys():
@@ -341,7 +340,7 @@ def merged(*tables: Mapping[str, _T]) -> dict[str, _T]:
 
 
 def restorable(call: Callable[[], Any], restore: Callable[[], None]) -> InPlace:
-    """Return `call`, a partial or function, with `restore` as an attribute: nothing is added to a call."""
+    """Return `call`, a partial or function, with `restore` as an attribute; a call costs no more than before."""
     vars(call)["restore"] = restore
     return cast("InPlace", call)
 

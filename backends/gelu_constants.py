@@ -6,11 +6,11 @@ The tail. For a >= 0 the normal distribution function of -a is, without cancella
 
 where P(t) = (1 + √2·a) · exp(a²/2) · erfc(a/√2) / 2 is between 0.5 and 0.63 and smooth: the transformation of
 Shepherd and Laframboise, Math. Comp. 36 (1981) 249. The coefficients interpolate P at Chebyshev nodes, at 50
-digits, for a up to 55 (in float64) or 20 (in float32), highest power first: beyond these, a·cdf(-a) is 0 even
-times the largest number. tests/backends/test_gelu_constants.py holds them against mpmath.
+digits, for a up to 55 (in float64) or 20 (in float32), highest power first: beyond these, even the product of
+a·cdf(-a) and the largest number is 0. tests/backends/test_gelu_constants.py compares them with mpmath.
 
-The argument. An error of the exponent is an error of exp as many times larger as the exponent, so exponents need
-more digits than a float64 has. With h = a rounded to a multiple of 1/64, what depends on h alone is exact, and
+The argument. The relative error of exp is that of its exponent, times the exponent's size, so exponents need more
+digits than a float64 has. With h = a rounded to a multiple of 1/64, what depends on h alone is exact, and
 the rest is small: a²/2 = h²/2 + (a - h)(a + h)/2, and likewise for the cubic 2u(a) = LINEAR·a + CUBIC·a³ with
 LINEAR = 2√(2/π) and CUBIC = 0.044715·LINEAR (Hendrycks and Gimpel 2016). *_HIGH are multiples of 2**-36 and
 2**-24, so that h·(LINEAR_HIGH + CUBIC_HIGH·h²) < 1024 is a multiple of 2**-42: exact in 53 bits. So is its

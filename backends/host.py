@@ -1,8 +1,8 @@
 """Backends whose arrays are NumPy arrays: how arrays come in and go out, and outputs that are reused.
 
-Such a backend is a module of functions `<op>(*inputs, out=None, **parameters)` and
-`<op>_vjp(g, *inputs, out=None, **parameters)`, which write into `out` where one is given. That of an op may be its
-first input. A function may have an attribute `bind`; see `Function`.
+Such a backend has functions `<op>(*inputs, out=None, **parameters)` and
+`<op>_vjp(g, *inputs, out=None, **parameters)`, which write into `out` if it is given. For an op (not for a vjp),
+`out` may be the first input. A function may have an attribute `bind`; see `Function`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from backends.catalogue import find
 from backends.interface import Allocation, InPlace, Mode, OpSpec
 
 PROMISED_ULP = 4.0
-"""What a few roundings around elementary functions of up to 2 ULP come to."""
+"""The error of a few roundings around elementary functions of up to 2 ULP."""
 PROMISED_NARROW_ULP = 1.0
 """Computed in float32 and rounded once."""
 EXCEPTIONS: Mapping[tuple[str, str], tuple[float, str]] = {
@@ -37,18 +37,17 @@ EXCEPTIONS: Mapping[tuple[str, str], tuple[float, str]] = {
     ("geglu", "forward"): (6, "gelu's error, and a product"),
     ("geglu", "backward"): (6, "gelu's error, and a product"),
     ("mean_squared_logarithmic_error", "backward"): (5, "the error of log1p, and five more roundings"),
-    ("binary_focal_cross_entropy", "forward"): (8, "the power gamma multiplies the error of what it is taken of"),
+    ("binary_focal_cross_entropy", "forward"): (8, "the power gamma multiplies the error of its base"),
     ("binary_focal_cross_entropy", "backward"): (8, "as forward"),
 }
-"""Where more is promised than `PROMISED_ULP`, and why."""
-
+"""Larger errors that are promised, in ULP, and why."""
 
 Run = Callable[[], np.ndarray]
 Bind = Callable[..., Run]
 
 
 class Function(Protocol):
-    """An op, made by `bound_by`: `bind` looks at the arrays once and returns what computes; a call does both."""
+    """An op, made by `bound_by`: `bind` looks at the arrays once and returns a `Run`; a call does both."""
 
     __name__: str
     bind: Bind
@@ -70,7 +69,7 @@ def by_name(*tables: Pairs) -> Functions:
 
 
 def bound_by(bind: Bind) -> Function:
-    """Return the op whose call is that of what `bind(*arrays, out=None, **parameters)` returns."""
+    """Return an op that calls what `bind(*arrays, out=None, **parameters)` returns."""
 
     def function(*arrays: Any, **options: Any) -> np.ndarray:
         return bind(*arrays, **options)()
@@ -161,9 +160,9 @@ class HostBackend(BaseBackend):
     def _bound(
         self, name: str, arrays: Sequence[Any], out: np.ndarray | None, parameters: dict[str, Any]
     ) -> Callable[[], Any]:
-        """Return what computes the function called `name` of these arrays, into `out` if given.
+        """Return a call of the function `name` on these arrays, which writes into `out` if it is given.
 
-        To look for narrow types, or at shapes, on every call would cost as much as a small op itself.
+        Looking for narrow types, or at shapes, on every call would cost as much as a small op itself.
         """
         kernel = self._kernel(name, parameters)
         if arrays[0].dtype.name in NARROW:
@@ -197,13 +196,13 @@ def output(out: np.ndarray | None, like: np.ndarray, shape: tuple[int, ...] | No
 
 
 def total_weight(labels: np.ndarray, weight: np.ndarray | None, ignore_index: int | None) -> float:
-    """Return what a mean over labelled rows divides by: how many take part, or the sum of their weights."""
+    """Return the divisor of a mean over labelled rows: how many take part, or the sum of their weights."""
     part = labels if ignore_index is None else labels[labels != ignore_index]
     return part.size if weight is None else float(weight[part].sum(dtype=np.float64))
 
 
 def share(g: np.ndarray, losses: float, reduction: str) -> Any:
-    """Return the cotangent of each loss for `g`, that of their mean or sum: divided in float64, rounded once."""
+    """Return the cotangent of each loss from `g`, that of their mean or sum; divided in float64, rounded once."""
     value = float(g) / losses if reduction == "mean" and losses else float(g)
     if abs(value) <= FLOAT32_MAX or g.dtype != np.float32:
         return g.dtype.type(value)
@@ -213,9 +212,9 @@ def share(g: np.ndarray, losses: float, reduction: str) -> Any:
 def reduced(
     parts: np.ndarray | float, losses: float, dtype: np.dtype, reduction: str, out: np.ndarray | None
 ) -> np.ndarray:
-    """Return the sum of `parts`, or the mean of as many `losses`, as an array without dimensions.
+    """Return the sum of `parts`, or that divided by the number of `losses`, as an array without dimensions.
 
-    Added in float64; the mean of nothing is NaN.
+    It is added in float64; the mean of no losses is NaN.
     """
     out = np.empty((), dtype) if out is None else out
     if not isinstance(parts, float):

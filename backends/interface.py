@@ -228,11 +228,11 @@ class OpSpec:
     is f'(x) of an elementwise activation. `limits` holds (x, f(x), f'(x)) where a formula alone would not say.
 
     `shape(first, **parameters)` is the output's shape (before a reduction), where that is not the first input's;
-    it raises ValueError for a first input that will not do. `mean_weight(m, *inputs, **parameters)` is how much
-    each loss counts in a mean, where that is not 1. `linear` says that the gradient does not depend on the first
-    input, `gathers` that the op reads one element of each row of it. `alternatives` are parameters worth a test
-    beside the defaults. `choice` says which convention this op follows where the field disagrees, `elsewhere` what
-    others do.
+    it raises ValueError for an unsuitable first input. `mean_weight(m, *inputs, **parameters)` is how much each
+    loss counts in a mean, where that is not 1. `linear` says that the gradient does not depend on the first input,
+    `gathers` that the op reads one element of each row of it. `alternatives` are parameters worth a test besides
+    the defaults. `choice` says which convention this op follows where the field disagrees, `elsewhere` what others
+    do.
     """
 
     name: str
@@ -297,7 +297,7 @@ class Declaration:
 class InPlace(Protocol):
     """What `Backend.bind` returns for `inplace`: each call overwrites the first input with the output.
 
-    The next call works on whatever is there then. What a call returned before may be gone.
+    The next call starts from what the last one left there, and may overwrite what that one returned.
     """
 
     def __call__(self) -> Any:
@@ -308,7 +308,7 @@ class InPlace(Protocol):
 
 
 class Backend(Protocol):
-    """What `backends.load` returns: the same ops, whoever computes them.
+    """What `backends.load` returns: the same ops, whichever framework computes them.
 
     Every op is also a method (`backend.sigmoid(x)`): native arrays in, native array out.
     """
@@ -348,7 +348,7 @@ class Backend(Protocol):
         """Return the size of the device's last-level cache; None on the host or where it is unknown."""
 
     def device_seconds(self, run: Callable[[], Any], iterations: int) -> float | None:
-        """Return seconds per call by the device's own clock, launches hidden; None where it has none."""
+        """Return seconds per call by the device's own clock, launches not counted; None if it has no clock."""
 
     def peak_bytes(self, run: Callable[[], Any]) -> int | None:
         """Return how much more device memory a call takes at its peak, by the framework's own count.
@@ -368,7 +368,7 @@ class Backend(Protocol):
         """Return True, or the Gap that stands in the way."""
 
     def promised_ulp(self, op: str, *, mode: Mode, dtype: str) -> float:
-        """Return the largest error, in ULP, that this backend promises; infinity where it promises none."""
+        """Return the largest error, in ULP, that this backend promises; infinity if it makes no promise."""
 
     def bind(
         self,
@@ -381,6 +381,6 @@ class Backend(Protocol):
     ) -> Callable[[], Any]:
         """Validate, transfer and compile once; the callable returned only computes.
 
-        With allocation `fresh` each call returns a new output, with `reuse` all return the same; `inplace`
-        gives an `InPlace`, whose calls overwrite a copy of the first input.
+        With allocation `fresh` each call returns a new output, with `reuse` always the same one; with `inplace`
+        the callable is an `InPlace`, whose calls overwrite a copy of the first input.
         """

@@ -115,19 +115,15 @@ def _d_selu(m: Math, x: Any) -> Any:
 
 
 def _selu_constants(m: Math) -> tuple[Any, Any]:
-    """Return what keeps mean 0 and variance 1 fixed: the closed form of Klambauer et al. 2017, equation 14."""
+    """Return scale and alpha, which keep mean 0 and variance 1 fixed: Klambauer et al. 2017, equation 14."""
     root_e, tail = m.sqrt(m.exp(1)), m.erfc(1 / m.sqrt(2))
     mean = 1 - tail * root_e
     variance = 2 * m.erfc(m.sqrt(2)) * root_e**4 + m.pi * (tail * root_e) ** 2 - 2 * (2 + m.pi) * tail * root_e
     return mean * m.sqrt(2 * m.pi) / m.sqrt(variance + m.pi + 2), m.sqrt(2 / m.pi) / mean
 
 
-def _tanh_shrink(m: Math, x: Any) -> Any:
-    return x - m.tanh(x)
-
-
 def _squareplus(m: Math, x: Any, *, b: float) -> Any:
-    # Left of 0, x + sqrt(x² + b) cancels all digits of however many there are; this is the same number.
+    # Left of 0, x + sqrt(x² + b) may cancel all digits, however many there are; this is the same number.
     root = _root(m, x, b)
     return m.where(x > 0, (x + root) / 2, m.ratio(b, root - x) / 2)
 
@@ -202,7 +198,7 @@ OPS: tuple[OpSpec, ...] = (
         source="Klambauer et al. 2017, equation 14 for the constants",
         definition=_selu,
         budget=Budget(8, 8, "an exp and products with rounded constants"),
-        kink_convention="selu'(0) = 1.7581, that of its left side",
+        kink_convention="selu'(0) = 1.7581, the slope of its left side",
         transcendentals=1,
     ),
     activation(
@@ -300,7 +296,7 @@ OPS: tuple[OpSpec, ...] = (
         lambda m, x: m.tanh(x) ** 2,
         formula="x - tanh(x)",
         source="Gregor and LeCun 2010 for shrinkage; DLMF 4.39 for its continued fraction",
-        definition=_tanh_shrink,
+        definition=lambda m, x: x - m.tanh(x),
         budget=Budget(8, 8, "a tanh and a difference, without cancellation near 0"),
         limits=((-INF, -INF, 1.0), (INF, INF, 1.0)),
         transcendentals=1,

@@ -40,7 +40,7 @@ def _smoothed(m: Math, target: Any, axis: int, label_smoothing: float) -> Any:
 
 
 def _against(m: Math, target: Any, values: Any, axis: int) -> Any:
-    """Σ target·value, where a target of 0 counts nothing even if the value is infinite."""
+    """Σ target·value, where a term with a target of 0 is 0 even if the value is infinite."""
     return m.sum(m.where(target == 0, 0, target * values), axis=axis)
 
 
@@ -65,7 +65,7 @@ def _d_softmax_cross_entropy_scale(
 
 
 def _one_hot(m: Math, labels: Any, like: Any, axis: int, ignore_index: int | None) -> Any:
-    """Return 1 at each label and 0 elsewhere; 0 alone in rows that are ignored."""
+    """Return 1 at each label and 0 elsewhere; only 0 in rows that are ignored."""
     return m.one_hot(m.where(labels == ignore_index, -1, labels), like.shape[axis], axis)
 
 
@@ -133,7 +133,7 @@ def _divergence_scale(m: Math, x: Any, target: Any, *, axis: int) -> Any:
 
 
 def _class_margins(m: Math, p: Any, t: Any, axis: int) -> tuple[Any, Any]:
-    """Return what the classes that are not the target get, and by how much the loss exceeds 0."""
+    """Return the predictions for all classes but the target, and the margin by which the loss exceeds 0."""
     others = (1 - t) * p
     largest = m.max(others, axis=axis, keepdims=True)
     return others, 1 + largest - m.sum(t * p, axis=axis, keepdims=True)

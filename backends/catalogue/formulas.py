@@ -1,7 +1,6 @@
 """Textbook formulas that several ops share, over a math namespace `m` (see `interface.Math`).
 
-They are for evaluation at high precision: they may overflow or cancel in float64 and are therefore never a model
-for an implementation.
+They are for evaluation at high precision. In float64 they may overflow or cancel: never implement an op by them.
 """
 
 from __future__ import annotations

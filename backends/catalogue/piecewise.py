@@ -1,4 +1,4 @@
-"""Activations made of pieces, each stated once. At a corner the derivative is 0 where nothing else is said.
+"""Activations made of pieces, each stated once. At a corner the derivative is 0 unless stated otherwise.
 
 Hence the gradient of anything clipped is 0 at the bounds, as relu'(0) = 0.
 """

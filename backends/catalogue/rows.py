@@ -36,7 +36,7 @@ def _sparsemax(m: Math, x: Any, *, axis: int) -> Any:
 
 
 def _sparsemax_threshold(m: Math, x: Any, axis: int) -> Any:
-    """Return the largest, over k, of what the k largest entries have above 1 in sum, over k."""
+    """Return the largest, over all k, of (sum of the k largest entries - 1) / k."""
     sums = m.cumsum(-m.sort(-x, axis=axis), axis=axis)
     return m.max((sums - 1) / m.count(x, axis=axis), axis=axis, keepdims=True)
 

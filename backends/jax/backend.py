@@ -1,6 +1,6 @@
 """JAX: the framework's own functions, differentiated by JAX.
 
-`jax` compiles what it is asked for as a whole, `jax-eager` calls what a user without `jax.jit` would call.
+`jax` compiles each op as a whole; `jax-eager` makes the calls that a user without `jax.jit` would make.
 
 JAX fixes the size of its CPU thread pool when it first computes, from the environment variable NPROC.
 """
@@ -73,7 +73,7 @@ class JaxBackend(BaseBackend):
 
     def asarray(self, array: Any, dtype: str | None = None) -> jax.Array:
         """Copy a host array to the device."""
-        # A copy of our own: JAX reads the host's array later, or shares it, whatever `may_alias` says.
+        # From a copy of our own: JAX reads the host's array later, or shares it, whatever `may_alias` says.
         return jax.device_put(np.array(array, known_dtype(dtype)), self._device)
 
     def to_numpy(self, array: jax.Array) -> np.ndarray:
@@ -103,7 +103,7 @@ class JaxBackend(BaseBackend):
         return None if self.device == "cpu" else str(self._device.device_kind)
 
     def peak_bytes(self, run: Callable[[], Any]) -> int | None:
-        """Return how much more device memory a call takes at its peak; None on the host or where JAX cannot tell.
+        """Return how much more device memory a call takes at its peak; None on the host or if JAX cannot tell.
 
         JAX counts the peak of the whole process and cannot reset it: a call that stays below an earlier peak
         leaves no trace.
@@ -137,7 +137,7 @@ class JaxBackend(BaseBackend):
         if mode == "forward":
             return partial(_jitted_forward(function, items), *inputs)
         if mode == "backward":
-            # The forward pass runs here, once; what is left to time is the vjp alone, from its residuals.
+            # The forward pass runs here, once. Only the vjp is left to time, from its residuals.
             pull = _jitted_residuals(function, items)(*inputs)
             return partial(_pull, pull, cotangent)
         return partial(_jitted_both(function, items), cotangent, *inputs)
@@ -160,7 +160,7 @@ class JaxBackend(BaseBackend):
 
 
 class EagerJaxBackend(JaxBackend):
-    """The same functions, primitive by primitive where they are not compiled by themselves."""
+    """The same functions without `jax.jit` around them: primitive by primitive, unless JAX compiles one itself."""
 
     gaps = (Gap("donating an input takes jax.jit", "never", allocations=("inplace",)), *JaxBackend.gaps)
 

@@ -11,7 +11,7 @@ from backends.base import Functions
 
 
 def step(x: Any) -> Any:
-    """Composed from `jnp.where`: `jnp.heaviside` of NaN is the value at zero."""
+    """Composed from `jnp.where`: `jnp.heaviside` takes NaN for zero."""
     return jnp.where(jnp.isnan(x), x, (x > 0).astype(x.dtype))
 
 

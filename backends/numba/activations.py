@@ -1,8 +1,7 @@
 """Numba: smooth activations, as formulas of one element; see `piecewise` for their types.
 
-They are the ones of the NumPy backend, where a choice between two values costs nothing here. Where exp(-a) would
-be subnormal and its factor is large, it is lifted and brought down last, or h² = exp(-a) is multiplied one h after
-the other.
+They are those of the NumPy backend, but a choice between two values costs nothing here. Where exp(-a) would be
+subnormal and its factor is large, it is lifted, and brought down last.
 """
 
 # ruff: noqa: D403 - formulas begin with their variables
@@ -319,7 +318,7 @@ def _slope(e: Any, factor: Any) -> Any:
 
 @formula
 def _capped(x: Any) -> Any:
-    """Return |x|, or what makes |x|·exp(-|x|) 0, lest an infinite one made inf·0."""
+    """Return |x|, capped where |x|·exp(-|x|) is 0, so that an infinite one makes no inf·0."""
     a, limit = abs(x), -lowest_lifted(x)
     return limit if a > limit else a
 

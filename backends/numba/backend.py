@@ -1,4 +1,4 @@
-"""Numba: scalar and row formulas (`piecewise` and so on) in compiled loops, each a single pass over memory.
+"""Numba: formulas of one element or one row in compiled loops, most of them a single pass over memory.
 
 `numba` computes in one thread, `numba-parallel` in several. Inputs that are not contiguous are copied first.
 Nothing is compiled before an op is called, and then that op alone; the result is cached on disk.

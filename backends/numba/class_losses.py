@@ -1,7 +1,7 @@
 """Numba: losses of a row of classes, as formulas of one row: a loss returns a number, its gradient fills `out`.
 
 Sums are in float64 (see `loops.total`), and are rounded to the type of the row where an array is filled.
-Rows that take no part have a negative label.
+Ignored rows have a negative label.
 """
 
 # ruff: noqa: FURB136 - `min` and `max` treat NaN differently in Python, in Numba and here
@@ -70,7 +70,7 @@ def softmax_cross_entropy_vjp(out: Any, g: Any, x: Any, target: Any, label_smoot
 
 @formula
 def _shifted_term(x: Any, target: Any, largest: Any, rest: Any, share: Any) -> Any:
-    """s·(x - max), 0 where s = 0 even if x is -inf: the limit, and what masked classes need."""
+    """s·(x - max), and 0 where s = 0 even if x is -inf: the limit, and right for masked classes."""
     number = type(x)
     shifted = x - number(largest)
     smoothed = rest * target + share
@@ -225,7 +225,7 @@ def _cosine(prediction: Any, target: Any, first: Any, second: Any, eps: Any) -> 
 
 @subroutine
 def _products(x: Any, y: Any, first: Any, second: Any) -> Any:
-    """Return Σ x·x, Σ y·y and Σ x·y of what is scaled, in float64, where products of float32 are exact."""
+    """Return Σ x·x, Σ y·y and Σ x·y of the scaled arrays, in float64, where products of float32 are exact."""
     squares = others = products = 0.0
     for start in range(0, x.shape[0], BLOCK):
         one = other = both = 0.0
@@ -238,7 +238,7 @@ def _products(x: Any, y: Any, first: Any, second: Any) -> Any:
 
 @formula
 def _scale(x: Any) -> Any:
-    """Return the power of two by which no square of an entry over- or underflows in float64; 1 nearly always."""
+    """Return a power of two that keeps squares of entries from over- or underflowing in float64; mostly 1."""
     if _is_narrow(x[0]) > 0:
         return 1.0
     bits = to_bits(abs(x[0]))

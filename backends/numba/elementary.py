@@ -1,9 +1,9 @@
 """Elementary functions for Numba that LLVM vectorises: exp, expm1, log, log1p and tanh, float32 and float64.
 
-A call of the C library's exp keeps a loop from being vectorised, and Numba's wheels bring no vector library. What
-is here is arithmetic without branches: the argument is reduced to a small interval, a polynomial is evaluated
+A call of the C library's exp keeps a loop from being vectorised, and Numba's wheels bring no vector library. These
+functions are arithmetic without branches: the argument is reduced to a small interval, a polynomial is evaluated
 there, and the exponent is put in through the bits of the number. Fused multiply-adds are asked for one by one,
-since they are part of the error analysis; a processor without them computes them slowly, but alike.
+since they are part of the error analysis; a processor without them gets the same results, slowly.
 
 Their errors are below 1 ULP for exp and logarithms, 1.7 for expm1 and 2.6 for tanh:
 tests/backends/test_elementary.py goes through all of float32. Special values are those of C's Annex F. The
@@ -58,7 +58,7 @@ def exp(x: Any) -> Any:
 def exp_parts(x: Any) -> Any:
     """Return two factors of exp(x), the second of them a power of two; neither is subnormal.
 
-    A product with the one and then with the other is rounded once more only where it is subnormal itself.
+    Multiplying by one and then by the other rounds once more only where the product itself is subnormal.
     """
     highest = _highest_exponent(x)
     return _exp_parts(highest if x > highest else x)  # noqa: FURB136 - NaN stays
@@ -66,7 +66,7 @@ def exp_parts(x: Any) -> Any:
 
 @formula
 def lifted_exp(x: Any) -> Any:
-    """2**LIFT·exp(x) for x <= 0, to be brought down when all else is done: normal, and made with one power."""
+    """2**LIFT·exp(x) for x <= 0, to be brought down (`lowered`) last: a normal number, made with one power."""
     lowest = lowest_lifted(x)
     shifted, r = _reduce(lowest if x < lowest else x, _lifted_large(x))  # noqa: FURB136 - NaN stays
     power = one_power(shifted)
@@ -82,7 +82,7 @@ def exp_minus(a: Any) -> Any:
 
 @formula
 def exp_minus_parts(a: Any) -> Any:
-    """Return those factors of exp(-a) for a >= 0."""
+    """Return such factors of exp(-a), for a >= 0."""
     return _exp_parts(-a)
 
 
@@ -150,7 +150,7 @@ def log(x: Any) -> Any:
 
 @formula
 def log1p(x: Any) -> Any:
-    """log(1 + x), where what 1 + x rounds off is added to its mantissa: -inf at -1, NaN below."""
+    """log(1 + x): what 1 + x rounds off is added to its mantissa. -inf at -1, NaN below."""
     number = type(x)
     one = number(1)
     u = one + x
@@ -164,7 +164,7 @@ def log1p(x: Any) -> Any:
 
 @formula
 def log1p_of_fraction(x: Any) -> Any:
-    """Return log(1 + x) for 0 <= x <= 1, where it takes no reduction: half the time."""
+    """Return log(1 + x) for 0 <= x <= 1, which needs no reduction and half the time."""
     s = x / (type(x)(2) + x)
     z = s * s
     half_square = type(x)(0.5) * x * x
@@ -183,7 +183,7 @@ def _log_by_polynomial(f: Any, n: Any, rest: Any) -> Any:
 
 
 def _log_by_quotient(f: Any, n: Any, rest: Any) -> Any:
-    """Let log(1 + f) = f - (f²/2 - s·(f²/2 + z·R(z))), s = f/(2 + f), z = s²: it is shorter for float64."""
+    """Let log(1 + f) = f - (f²/2 - s·(f²/2 + z·R(z))), s = f/(2 + f), z = s²: this is shorter for float64."""
     number = type(f)
     s = f / (number(2) + f)
     z = s * s

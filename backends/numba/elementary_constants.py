@@ -1,4 +1,4 @@
-"""Coefficients of exp and log for kernels of our own, highest power first; tests hold them against mpmath.
+"""Coefficients of exp and log for kernels of our own, highest power first; tests compare them with mpmath.
 
 exp(r) = 1 + r + r²·Q(r) for |r| <= log(2)/2: `EXP` interpolates Q at Chebyshev nodes, at 60 digits.
 
@@ -83,20 +83,20 @@ LOG_TO_2 = {
     ),
 }
 LOWEST_EXPONENT = {"float32": -172.0, "float64": -1400.0}
-"""exp is 0 here, by far: its two factors are normal numbers."""
+"""exp is 0 here, by a wide margin, while its two factors are normal numbers."""
 LOWEST_EXPM1 = {"float32": -30.0, "float64": -60.0}
 """exp(x) - 1 rounds to -1 here."""
 HIGHEST_EXPONENT = {"float32": 89.0, "float64": 710.0}
 """exp is infinite here."""
 LIFT = {"float32": 32, "float64": 64}
-"""How many powers of two exponentials are lifted by, so that what rounds to a subnormal number is a normal one."""
+"""Exponentials are lifted by this many powers of two, so that one that would be subnormal is a normal number."""
 LOWEST_LIFTED = {"float32": -109.0, "float64": -752.0}
-"""x·exp(x) rounds to 0 here; exp(x), lifted, is a normal number yet."""
+"""x·exp(x) rounds to 0 here; exp(x), lifted, is still a normal number."""
 
 _ROUND, _ROUND_64 = 1.5 * 2.0**23, 1.5 * 2.0**52
 LARGE = {"float32": _ROUND + 2 * 127, "float64": _ROUND_64 + 2 * 1023}
-"""What is added to a number to round it to an integer, in its last bits then, with two biases of exponents."""
+"""Adding this to a number rounds it to an integer; the sum's last bits are that plus two biases of exponents."""
 LIFTED_LARGE = {"float32": _ROUND + 127 + LIFT["float32"], "float64": _ROUND_64 + 1023 + LIFT["float64"]}
-"""Likewise with one bias, and `LIFT`."""
+"""The same with one bias, plus `LIFT`."""
 HALVED_LARGE = {"float32": _ROUND + 127 - 1, "float64": _ROUND_64 + 1023 - 1}
-"""Likewise with one bias, less 1."""
+"""The same with one bias, less 1."""

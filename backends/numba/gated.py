@@ -1,6 +1,7 @@
 """Numba: activations of two arrays, as formulas of one element; see `piecewise` for their types.
 
-Where an op is linear in x, its vjp is the op itself, with g in place of x.
+Where an op is linear in x, its vjp is the op itself, with g in place of x. Where exp(-a) would be subnormal and
+its factor is large, h² = exp(-a) is multiplied in one h after the other.
 """
 
 # ruff: noqa: FURB136 - `min` and `max` treat NaN differently in Python, in Numba and here
@@ -38,7 +39,7 @@ def swiglu(x: Any, gate: Any) -> Any:
     """x·silu(gate); left of zero -x·a·h/(1 + h²)·h, a = -gate."""
     number = type(x)
     a = abs(gate)
-    a = number(4096) if a > number(4096) else a  # exp(-2048) is 0 by far, and infinity times it NaN
+    a = number(4096) if a > number(4096) else a  # exp(-2048) is 0, and infinity times it NaN
     h = exp_minus(number(0.5) * a)
     part = a * h / (number(1) + h * h)
     return x * (gate - part * h) if gate > number(0) else _unless_infinite(-x * part * h, x, gate, gate)
@@ -127,9 +128,9 @@ def _gated(x: Any, gate: Any, factor: Any, high: Any, low: Any) -> Any:
 
 @formula
 def _unless_infinite(product: Any, x: Any, factor: Any, gate: Any) -> Any:
-    """Return the product, but x·factor where x is infinite: what else is in the product may underflow to 0.
+    """Return the product, but x·factor where x is infinite: the other factors may have underflowed to 0.
 
-    Not where the gate is infinite too: 0·inf is NaN then.
+    If the gate is infinite too, 0·inf is NaN, and stays.
     """
     infinity = type(x)(math.inf)
     return x * factor if (abs(x) == infinity) & (abs(gate) < infinity) else product

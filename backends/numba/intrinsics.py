@@ -1,4 +1,4 @@
-"""What LLVM can do and Numba has no name for: instructions for compiled code, on float32 and float64."""
+"""Instructions of LLVM that Numba has no name for, for compiled code, on float32 and float64."""
 
 # ruff: noqa: ARG001, ARG005 - Numba calls all generators alike
 
@@ -18,7 +18,7 @@ LINE = 64
 """Bytes of a cache line, and of the longest vectors."""
 
 HORNER_UP_TO = 6
-"""Coefficients of a polynomial that takes fewer operations than it is worth to shorten the wait for the last."""
+"""With up to this many coefficients, a polynomial goes by Horner's rule; see `polynomial`."""
 
 _LAYOUTS = {
     # integer of the same size, bits of the fraction, bias of the exponent
@@ -36,7 +36,7 @@ def call_apart(typing: Any, function: Any, arguments: Any) -> Any:
     """Call `function(*arguments)`, which LLVM keeps apart from the caller.
 
     A loop that is inlined into a large function shares its registers: the constants of its formula no longer have
-    one each and are loaded anew for each vector.
+    a register each, and are loaded again for each vector.
     """
     signature = typing.resolve_function_type(function, tuple(arguments), {})
 
@@ -80,7 +80,7 @@ def copysign(typing: Any, size: Any, sign: Any) -> Any:
 
 @intrinsic
 def add(typing: Any, a: Any, b: Any) -> Any:
-    """Add, in a sum whose terms LLVM may take in another order: several sums at a time make a vector."""
+    """Add, in a sum whose terms LLVM may reorder: several partial sums make a vector."""
     return a(a, b), lambda context, builder, signature, arguments: builder.fadd(*arguments, flags=("reassoc",))
 
 
@@ -104,9 +104,9 @@ def by_type(values: Mapping[str, float]) -> Callable[[Any], Any]:
 def polynomial(coefficients: Mapping[str, tuple[float, ...]]) -> Callable[[Any], Any]:
     """Return a polynomial for compiled code, highest power first; its coefficients go with the type of x.
 
-    A short one goes by Horner's rule, which has the fewest operations. Each of them waits for the one before, so
-    that a long one joins neighbours, then pairs, and so on (Estrin 1960): a processor does not look far enough
-    ahead to fill that time with others.
+    A short one goes by Horner's rule, which has the fewest operations. Each of these waits for the one before, and
+    a processor does not look far enough ahead to fill that time. A long polynomial therefore joins neighbours,
+    then pairs, and so on (Estrin 1960).
     """
 
     @intrinsic
@@ -133,7 +133,7 @@ def polynomial(coefficients: Mapping[str, tuple[float, ...]]) -> Callable[[Any],
 
 @intrinsic
 def one_power(typing: Any, shifted: Any) -> Any:
-    """Return 2**n, a normal number, for a sum whose last bits are those of n and one bias of the exponent."""
+    """Return 2**n, a normal number, for a sum whose last bits are n and one bias of the exponent."""
     integer, fraction, _ = _LAYOUTS[shifted]
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -145,7 +145,7 @@ def one_power(typing: Any, shifted: Any) -> Any:
 
 @intrinsic
 def two_powers(typing: Any, shifted: Any) -> Any:
-    """Return two powers of two, about equal, whose product is 2**n, for a sum that ends in n and two biases."""
+    """Return two powers of two, about equal, with product 2**n, for a sum whose last bits are n and two biases."""
     integer, fraction, _ = _LAYOUTS[shifted]
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -188,8 +188,9 @@ def split(typing: Any, x: Any) -> Any:
 def to_bits(typing: Any, x: Any) -> Any:
     """Return the bits of a number as an integer.
 
-    Among numbers without a sign the largest has the largest. They are larger than those of numbers with a sign, of
-    which the largest has the smallest as an unsigned integer. NaN is beyond the infinity of its sign.
+    As signed integers, the bits of positive numbers are in the order of the numbers, and above those of negative
+    numbers. As unsigned integers, the bits of negative numbers are in the opposite order: the largest number has
+    the smallest. NaN lies beyond the infinity of its sign.
     """
     integer = _LAYOUTS[x][0]
     return _INTEGERS[x](x), lambda context, builder, signature, arguments: builder.bitcast(arguments[0], integer)
@@ -217,7 +218,7 @@ def larger(typing: Any, a: Any, b: Any) -> Any:
 
 @intrinsic
 def smaller_unsigned(typing: Any, a: Any, b: Any) -> Any:
-    """Return the smaller of two integers of the same type, of which the sign is a digit like the others."""
+    """Return the smaller of two integers of the same type, both read as unsigned."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.select(builder.icmp_unsigned("<", *arguments), *arguments)
@@ -239,7 +240,7 @@ def buffer(size: int) -> Callable[[Any], Any]:
 
 
 def buffer_of_results(size: int) -> Callable[[Any, Any], Any]:
-    """Return a function for compiled code: such an array for what `function(*arguments)` returns, uncalled."""
+    """Return a function for compiled code: such an array for results of `function(*arguments)`, without a call."""
 
     @intrinsic
     def allocate(typing: Any, function: Any, arguments: Any) -> Any:
@@ -272,7 +273,7 @@ def _allocation(size: int, number: Any, arguments: tuple[Any, ...]) -> Any:
 def unowned(typing: Any, array: Any) -> Any:
     """Return an array, which the caller keeps, as one whose views are not counted.
 
-    Threads would wait for each other to count references to the array that they have parts of.
+    Otherwise threads wait for each other to count references to the array that they share.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

@@ -22,7 +22,7 @@ from backends.numba.piecewise import at_least
 
 @formula
 def binary_cross_entropy(prediction: Any, target: Any) -> Any:
-    """-(t·log(p) + (1 - t)·log(1 - p)); a term without weight counts nothing."""
+    """-(t·log(p) + (1 - t)·log(1 - p)), where a term with a factor of 0 is 0."""
     number = type(prediction)
     zero, rest = number(0), number(1) - target
     yes = zero if target == zero else target * log(prediction)
@@ -81,7 +81,7 @@ def binary_focal_cross_entropy_vjp(g: Any, prediction: Any, target: Any, alpha: 
 
 @formula
 def square_focal_cross_entropy(prediction: Any, target: Any, alpha: Any) -> Any:
-    """Return that for a gamma of 2: LLVM vectorises a square, and no other power."""
+    """Return the same for a gamma of 2: LLVM vectorises a square, and no other power."""
     p, t = np.float64(prediction), np.float64(target)
     wrong = _wrong(p, t)
     return _focal(p, t, alpha, wrong * wrong)
@@ -89,7 +89,7 @@ def square_focal_cross_entropy(prediction: Any, target: Any, alpha: Any) -> Any:
 
 @formula
 def square_focal_cross_entropy_vjp(g: Any, prediction: Any, target: Any, alpha: Any) -> Any:
-    """Return that for a gamma of 2."""
+    """Return the same for a gamma of 2."""
     p, t = np.float64(prediction), np.float64(target)
     wrong = _wrong(p, t)
     return g * _focal_slope(p, t, alpha, 2.0, wrong * wrong)
@@ -173,14 +173,14 @@ def _wrong(p: Any, t: Any) -> Any:
 
 @formula
 def _mixed(yes: Any, no: Any, t: Any) -> Any:
-    """yes·t + no·(1 - t), from the nearer end: half the rounding errors, since no term is large but the first."""
+    """yes·t + no·(1 - t), from the nearer end: only the first term is large, which halves the rounding errors."""
     number = type(t)
     return no + t * (yes - no) if t <= number(0.5) else yes + (number(1) - t) * (no - yes)
 
 
 @formula
 def _less_share(rate: Any, target: Any, log_rate: Any) -> Any:
-    """rate - target·log_rate, where a target of 0 counts nothing."""
+    """rate - target·log_rate, without the second term where the target is 0."""
     number = type(rate)
     without = (target == number(0)) | (log_rate == number(math.inf))
     return rate - (number(0) if without else target * log_rate)

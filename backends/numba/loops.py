@@ -1,13 +1,13 @@
 """The loops around Numba's scalar formulas: serial and parallel, compiled on first call and cached on disk.
 
 A kernel closes over one formula, a module-level function that Numba can compile (`formula`). Numba's disk cache
-tells closures apart by file name, which is made of the qualified name, and by the pickled closure, in which such a
-function is a reference to its name: hence the names given here. Since a reference says nothing about the code
-behind it, the names also contain a checksum of the sources.
+tells closures apart by a file name, made of the qualified name, and by the pickled closure, which refers to such a
+function by its name. Kernels are therefore named after their formula. Since a reference says nothing about the
+code behind it, the names also contain a checksum of the sources.
 
 Parallel kernels call the serial loop, apart from their own, on chunks of `CHUNK` elements: LLVM compiles that
 loop as if it stood alone, with a register for each of its constants (1.5 times as fast on sigmoid), and a sum over
-chunks does not depend on the number of threads. Chunks are `unowned`, lest threads count references to one array.
+chunks does not depend on the number of threads. Chunks are `unowned`: threads do not count references to them.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from backends.numba.intrinsics import LINE, add, buffer, buffer_of_results, call
 
 
 def _allow_long_vectors() -> None:
-    """Let LLVM use vectors of 512 bits, 1.4 times as fast on what computes, where the processor keeps its clock.
+    """Let LLVM use vectors of 512 bits if the processor does not slow down: long formulas are 1.4 times as fast.
 
-    LLVM prefers 256 for all of Intel's: processors before Ice Lake, which brought AVX512_VBMI2, slow down. Numba
-    reads this before it first compiles; NUMBA_CPU_FEATURES in the environment stands.
+    LLVM prefers 256 bits on all Intel processors, because those before Ice Lake, which brought AVX512_VBMI2, slow
+    down. Numba reads this before it first compiles. NUMBA_CPU_FEATURES in the environment takes precedence.
     """
     features = llvm.get_host_cpu_features()
     if numba.config.CPU_FEATURES is None and features.get("avx512vbmi2"):
@@ -46,19 +46,19 @@ CHUNK = 8192
 """Elements that one thread takes at a time."""
 
 BLOCK = 512
-"""Elements that are computed before they are summed or streamed: they stay in the first-level cache."""
+"""Elements that are computed before they are summed or streamed; they stay in the first-level cache."""
 
 APART_FROM = 64
-"""Elements of a loop that repay a call (2 ns) by what the loop gains; see `call_apart`."""
+"""From this many elements on, a loop gains more than a call costs (2 ns); see `call_apart`."""
 
 SHORT = 65_536
-"""Elements of a row, 256 KiB of float32, that stay in the second-level cache while it is read again."""
+"""A row of up to this many elements, 256 KiB of float32, is still in the second-level cache when read again."""
 
 SERIAL_BELOW = 30_000
-"""Elements below which starting threads (3 to 5 us) costs more than it saves."""
+"""Below this many elements, starting threads (3 to 5 us) costs more than it saves."""
 
 STREAM_FROM = 32 * 2**20
-"""Bytes of an output from which on it may go past the caches, which then do not have to read it first."""
+"""An output of this many bytes or more may be written past the caches, which then need not read it first."""
 
 # IEEE results instead of exceptions; no fastmath, since `contract` would undo exact products.
 OPTIONS = {"error_model": "numpy"}
@@ -101,7 +101,7 @@ class Kernels:
     def choose(
         self, out: np.ndarray, operands: tuple[Any, ...], *, elements: int, threads: int
     ) -> tuple[Callable[..., None], tuple[Any, ...]]:
-        """Return the kernel that suits the operands, and its arguments; those but the serial one use threads."""
+        """Return the kernel that suits the operands, and its arguments; all but the serial one use threads."""
         if self.streamed and out.nbytes >= STREAM_FROM and not any(out is operand for operand in operands):
             return self.streamed, (out, elements_to_line(out), *operands)
         if threads > 1 and elements >= SERIAL_BELOW:
@@ -113,10 +113,10 @@ class Kernels:
     def bound(
         self, out: np.ndarray, operands: tuple[Any, ...], *, elements: int, threads: int
     ) -> Callable[[], None]:
-        """Return what fills `out`, in parallel where it pays.
+        """Return a call that fills `out`, in parallel where that pays.
 
-        The number of threads is set on each parallel call, since another backend in this process may have set it
-        since: 1 us, where asking for it first would cost 0.7 us and a parallel call takes 5 us or more.
+        The number of threads is set on each parallel call, since another backend in this process may have changed
+        it. That takes 1 us (asking for it first would take 0.7), of the 5 us or more of a parallel call.
         """
         kernel, arguments = self.choose(out, operands, elements=elements, threads=threads)
         if kernel is self.serial:
@@ -132,8 +132,8 @@ class Kernels:
 def elementwise(scalar: Callable[..., Any], *, streams: bool = False) -> Kernels:
     """Return kernels for `out[i] = scalar(*operands[i])`; operands are arrays or scalars.
 
-    Where operands are two-dimensional, `scalar` gets their rows. One that `streams` is limited by memory: others
-    gain nothing past the caches, since the processor cannot compute while it waits for these stores.
+    Of two-dimensional operands, `scalar` gets the rows. One that `streams` is limited by memory and may write past
+    the caches; others gain nothing, since the processor cannot compute while it waits for these stores.
     """
 
     def serial(out: Any, *operands: Any) -> None:
@@ -173,10 +173,10 @@ def rowwise(row: Callable[..., None]) -> Kernels:
 
 
 def in_two_passes(reduce: Callable[..., Any], finish: Callable[..., None], short: Callable[..., None]) -> Kernels:
-    """Return kernels for rows of which something is summed before `out` can be filled.
+    """Return kernels for rows that must be summed before `out` can be filled.
 
-    `reduce(*row)` returns sums over a row, or a part of it, which `merged` adds up; `finish(out, sums, *row)`
-    fills as much of `out`. `short(out, *row)` does all for a row that stays in the cache.
+    `reduce(*row)` returns sums over a row or a part of it, which `merged` adds up; `finish(out, sums, *row)` fills
+    that part of `out`. `short(out, *row)` does both for a row that stays in the cache.
     """
 
     def serial(out: Any, *operands: Any) -> None:
@@ -204,9 +204,9 @@ def in_two_passes(reduce: Callable[..., Any], finish: Callable[..., None], short
 
 
 def summed(scalar: Callable[..., Any]) -> Kernels:
-    """Return kernels for `out[0]` = the sum of `scalar` over the operands, over a divisor, in float64.
+    """Return kernels for `out[0]` = the sum of `scalar` over the operands, divided by a number, in float64.
 
-    It is added up from chunks of a given length, whatever the number of threads.
+    The sum is added up from chunks of a given length, whatever the number of threads.
     """
 
     def serial(out: Any, length: int, divisor: float, *operands: Any) -> None:
@@ -231,8 +231,8 @@ def summed(scalar: Callable[..., Any]) -> Kernels:
 def total(scalar: Any, operands: Any) -> Any:
     """Sum `scalar` over the first operand and what goes with it, in float64.
 
-    A block is computed before it is summed: LLVM makes its vectors as short as the widest type in a loop wants.
-    Sums are in two levels, so that the error does not grow with the length.
+    A block is computed before it is summed: the widest type in a loop decides how many elements LLVM puts into a
+    vector. Sums are in two levels, so that the error does not grow with the length.
     """
     n = operands[0].shape[0]
     result = 0.0
@@ -271,9 +271,9 @@ def _keep(kept: Any, sums: Any) -> None:
 
 @subroutine
 def merged(sums: Any) -> Any:
-    """Add up what `reduce` returns of parts of a row, one part a row of `sums`.
+    """Add up what `reduce` returned for the parts of a row; each row of `sums` is one part.
 
-    That is the largest entry x, two sums of multiples of exp(x - largest), and a plain sum.
+    It holds the largest entry x, two sums of multiples of exp(x - largest), and a plain sum.
     """
     largest = sums[0, 0]
     for p in range(1, sums.shape[0]):
@@ -289,7 +289,7 @@ def merged(sums: Any) -> Any:
 
 @subroutine
 def sum_of(x: Any) -> Any:
-    """Sum an array in float64, in as many sums at a time as LLVM likes."""
+    """Sum an array in float64; LLVM chooses into how many partial sums."""
     result = 0.0
     for i in range(x.shape[0]):
         result = add(result, np.float64(x[i]))
@@ -355,7 +355,7 @@ def _compile_cut(operands: Any, start: Any, stop: Any) -> Any:
 
 
 def _of_each(operands: Any, arguments: str, index: str) -> Any:
-    """Return a function written out for as many operands: one that calls itself takes Numba ten times as long."""
+    """Return a function written out for these operands: Numba takes ten times as long for a recursive one."""
     each = (
         f"unowned(operands[{k}])[{index}]" if isinstance(operand, types.Array) else f"operands[{k}]"
         for k, operand in enumerate(operands)

@@ -92,7 +92,7 @@ def huber_vjp(g: Any, prediction: Any, target: Any, delta: Any) -> Any:
 
 @formula
 def smooth_l1(prediction: Any, target: Any, beta: Any) -> Any:
-    """d²/(2·beta) up to beta, d - beta/2 beyond, d = |prediction - target|; d/beta first, lest d² underflow."""
+    """d²/(2·beta) up to beta, d - beta/2 beyond, d = |prediction - target|; d/beta first: d² may underflow."""
     number = type(prediction)
     bend, half = number(beta), number(0.5)
     d = abs(prediction - target)

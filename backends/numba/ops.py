@@ -1,8 +1,8 @@
 """How Numba's kernels become ops on arrays: shapes, axes, reductions, and outputs that are given or new.
 
-Each op is made of its `bind`, which looks at the arrays once and returns what computes; calling the op does both.
-It takes `threads`; see `loops.Kernels`. Formulas get the arrays' numbers or rows, then parameters by the
-names of their arguments, in float64; NaN stands for None.
+Each op is made from its `bind`, which looks at the arrays once and returns a `Run`; calling the op does both. It
+takes `threads`; see `loops.Kernels`. Formulas get the numbers or rows of the arrays, then the parameters that
+their arguments name, as float64; a parameter that is None is passed as NaN.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from backends.numba import loops
 def elementwise(scalar: Callable[..., Any], *, streams: bool = False) -> Function:
     """Turn `scalar(*numbers, *parameters)` into an op on arrays that broadcast to the first.
 
-    One that `streams` is limited by memory: it may write past the caches.
+    One that `streams` is limited by memory; see `loops.elementwise`.
     """
     kernels = loops.elementwise(scalar, streams=streams)
     names = _arguments(scalar)
@@ -35,11 +35,11 @@ def elementwise(scalar: Callable[..., Any], *, streams: bool = False) -> Functio
 
 
 moving = partial(elementwise, streams=True)
-"""For formulas that take no longer than memory."""
+"""For formulas that compute faster than memory delivers."""
 
 
 def one_of(parameter: str, forms: Mapping[Any, Function]) -> Function:
-    """Return the op whose `parameter` chooses among `forms`; that of None suits what has none of its own."""
+    """Return the op whose `parameter` chooses among `forms`; the form of None is for all other values."""
 
     def bind(*arrays: np.ndarray, **options: Any) -> Run:
         value = options.pop(parameter)
@@ -51,7 +51,7 @@ def one_of(parameter: str, forms: Mapping[Any, Function]) -> Function:
 
 
 def along_axis(row: Callable[..., None], shape: Callable[..., tuple[int, ...]] | None = None) -> Function:
-    """Turn `row(out, *rows)` into an op with an axis; `shape` is its output's where it is not that of x."""
+    """Turn `row(out, *rows)` into an op with an axis; `shape` gives the output's if it is not the input's."""
     return _along_axis(loops.rowwise(row), row, shape)
 
 
@@ -155,7 +155,7 @@ def row_loss(row: Callable[..., Any]) -> Function:
 
 
 def row_loss_vjp(row: Callable[..., None]) -> Function:
-    """Turn `row(out, g, *rows, *parameters)`, the vjp of one row, into that of a reduced loss."""
+    """Turn `row(out, g, *rows, *parameters)`, the vjp of one row, into the vjp of a reduced loss."""
     kernels = loops.rowwise(row)
     names = _arguments(row)[2:]
 
@@ -201,7 +201,7 @@ def _filling(
     threads: int,
     shape: tuple[int, ...] | None = None,
 ) -> Run:
-    """Return what fills `out`, or a new array like the first operand, of its shape unless another is given."""
+    """Return a call that fills `out`, or a new array like the first operand, of its shape or the one given."""
     if out is not None:
         return _returning(kernels.bound(_flat(out), operands, elements=like.size, threads=threads), out)
     shape = like.shape if shape is None else shape
@@ -215,7 +215,7 @@ def _filling(
 
 
 def _returning(call: Callable[[], None], out: np.ndarray) -> Run:
-    """Return what calls, and returns `out`."""
+    """Return `call` with `out` as its result."""
 
     def run() -> np.ndarray:
         call()
@@ -233,9 +233,9 @@ def _filling_rows(
     axis: int,
     threads: int,
 ) -> Run:
-    """Return what fills the rows of `out`, or of a new array, by operands that may depend on values.
+    """Return a call that fills the rows of `out`, or of a new array, from operands that may depend on values.
 
-    An output whose classes do not lie along its last axis is filled from a copy.
+    An output whose classes lie along another axis than the last is filled from a copy.
     """
     last = axis in (-1, len(shape) - 1)
     matrix = (math.prod(shape[:-1]), shape[-1])
@@ -255,12 +255,12 @@ def _filling_rows(
 
 
 def _depends_on_labels(arrays: tuple[np.ndarray, ...], parameters: Mapping[str, Any]) -> bool:
-    """Tell whether the values of labels say which rows take part, or how much they count."""
+    """Tell whether the values of the labels decide which rows take part, or how much they count."""
     return any(a is not None for a in arrays[2:]) or parameters.get("ignore_index") is not None
 
 
 def _each_time(prepare: Callable[[], Run]) -> Run:
-    """Return what prepares and computes."""
+    """Return a call that prepares anew each time, and computes."""
 
     def run() -> np.ndarray:
         return prepare()()
@@ -271,7 +271,7 @@ def _each_time(prepare: Callable[[], Run]) -> Run:
 def _losses_of_nothing(
     x: np.ndarray, shape: tuple[int, ...], reduction: str, out: np.ndarray | None
 ) -> np.ndarray:
-    """Return losses of rows without classes, which are 0, or what they reduce to."""
+    """Return the losses of rows without classes, which are 0, or their mean or sum."""
     losses = np.zeros(shape, x.dtype)
     if reduction != "none":
         return reduced(losses, losses.size, x.dtype, reduction, out)
@@ -291,7 +291,7 @@ def _arguments(formula: Callable[..., Any]) -> tuple[str, ...]:
 def _numbers(
     arrays: tuple[np.ndarray, ...], parameters: Mapping[str, Any], names: tuple[str, ...]
 ) -> tuple[Any, ...]:
-    """Return arrays as lines as long as the first, a number for those of one element, then the parameters."""
+    """Return the arrays as lines as long as the first, or as a number if they have one; then the parameters."""
     first = arrays[0]
     if len(arrays) > 1:
         arrays = tuple([a if a is not None and a.shape == first.shape else _beside(a, first) for a in arrays])
@@ -300,7 +300,7 @@ def _numbers(
 
 
 def _beside(array: np.ndarray | None, first: np.ndarray) -> Any:
-    """Return an array that broadcasts to the first in its shape, or as a number; 1 for None."""
+    """Return an array spread out to the shape of the first, or the number that it holds; 1 for None."""
     if array is None:
         return first.dtype.type(1)
     return array.reshape(())[()] if array.size == 1 else np.broadcast_to(array, first.shape)
@@ -314,7 +314,7 @@ def _scalars(parameters: Mapping[str, Any], names: tuple[str, ...]) -> tuple[flo
 def _row_operands(
     arrays: tuple[np.ndarray, ...], axis: int, parameters: Mapping[str, Any], names: tuple[str, ...]
 ) -> tuple[Any, ...]:
-    """Return x and what goes with each of its rows: a row of a target, or a label and all weights."""
+    """Return x and its companions, row by row: a row of the target, or a label and all weights."""
     x, target, *rest = arrays
     rows = _rows(x, axis)
     weights = (np.broadcast_to(np.ones(rows.shape[1], x.dtype) if w is None else w, rows.shape) for w in rest)
@@ -323,7 +323,7 @@ def _row_operands(
 
 
 def _ignoring(arrays: tuple[np.ndarray, ...], parameters: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
-    """Let the label of rows that take no part be -1, which no class has."""
+    """Replace the label of ignored rows by -1, which no class has."""
     ignored = parameters.get("ignore_index")
     if ignored is None:
         return arrays
@@ -332,7 +332,7 @@ def _ignoring(arrays: tuple[np.ndarray, ...], parameters: Mapping[str, Any]) -> 
 
 
 def _count(arrays: tuple[np.ndarray, ...], axis: int, parameters: Mapping[str, Any]) -> float:
-    """Return what a mean divides by: the number of rows, or the sum of the weights of those that take part."""
+    """Return the divisor of a mean: the number of rows, or the sum of the weights of those that take part."""
     x, target, *rest = arrays
     if rest:
         return total_weight(target, rest[0], parameters["ignore_index"])

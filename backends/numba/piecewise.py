@@ -1,7 +1,7 @@
 """Numba: activations made of pieces, as formulas of one element; `loops` puts the loops around them.
 
 Literals in compiled code are float64 or int64 and promote a float32 next to them, so constants take the type of
-the argument. So do parameters, which arrive in float64: what is computed of them first is rounded once.
+the argument. So do parameters, which arrive in float64; whatever is computed from them alone is rounded once.
 """
 
 # ruff: noqa: D403 - formulas begin with their variables
@@ -57,7 +57,7 @@ def relu6_vjp(g: Any, x: Any) -> Any:
 
 @formula
 def leaky_relu(x: Any, negative_slope: Any) -> Any:
-    """Slope 1 right of zero, `negative_slope` left of it, where a slope of 0 may meet -inf."""
+    """Slope 1 right of zero, `negative_slope` left of it; a slope of 0 gives 0 even at -inf."""
     number = type(x)
     zero, slope = number(0), number(negative_slope)
     return (zero if slope == zero else slope * x) if x <= zero else x
@@ -134,12 +134,6 @@ def hard_shrink(x: Any, threshold: Any) -> Any:
 
 
 @formula
-def hard_shrink_vjp(g: Any, x: Any, threshold: Any) -> Any:
-    """1 where |x| > threshold, else 0."""
-    return soft_shrink_vjp(g, x, threshold)
-
-
-@formula
 def threshold(x: Any, threshold: Any, value: Any) -> Any:
     """x where x > threshold, else the value."""
     number = type(x)
@@ -197,7 +191,7 @@ def linear_vjp(g: Any, x: Any) -> Any:  # noqa: ARG001 - called like the others
 
 @formula
 def max_0(x: Any) -> Any:
-    """Return the larger of x and 0, and 0 for NaN: to be added to what is NaN then."""
+    """Return the larger of x and 0; 0 for NaN, to be added to a NaN."""
     zero = type(x)(0)
     return x if x > zero else zero
 
@@ -240,7 +234,7 @@ OPS: Pairs = {
     "hard_silu": (moving(hard_silu), moving(hard_silu_vjp)),
     "hard_tanh": (moving(hard_tanh), moving(hard_tanh_vjp)),
     "soft_shrink": (moving(soft_shrink), moving(soft_shrink_vjp)),
-    "hard_shrink": (moving(hard_shrink), moving(hard_shrink_vjp)),
+    "hard_shrink": (moving(hard_shrink), moving(soft_shrink_vjp)),
     "threshold": (moving(threshold), moving(threshold_vjp)),
     "sparse_plus": (moving(sparse_plus), moving(sparse_plus_vjp)),
     "sparse_sigmoid": (moving(sparse_sigmoid), moving(sparse_sigmoid_vjp)),

@@ -1,8 +1,8 @@
 """Numba: activations along an axis, as formulas of one row, which fill `out`.
 
-Sums are in float64 (see `loops.total`), and are rounded to the type of the row where an array is filled.
-Those of exponentials are taken in one pass with the largest entry, block by block: where that grows, what was
-summed before shrinks (Milakov and Gimelshein 2018, "Online normalizer calculation for softmax").
+Sums are in float64 (see `loops.total`), and are rounded to the type of the row where an array is filled. For long
+rows, one pass finds both the largest entry and the sum of exponentials, block by block: when the largest entry
+grows, the sum so far is scaled down (Milakov and Gimelshein 2018, "Online normalizer calculation for softmax").
 """
 
 # ruff: noqa: D403 - formulas begin with their variables
@@ -23,7 +23,7 @@ from backends.numba.loops import APART_FROM, BLOCK, fill, formula, numbers, subr
 from backends.numba.ops import along_axis, along_axis_in_two_passes
 
 FOURS_FROM = 256
-"""Numbers from which on it pays to add up four at a time first."""
+"""From this many numbers on, it pays to add up four at a time first."""
 
 # --- softmax and its kin: short rows --------------------------------------------------------------------------
 
@@ -76,19 +76,19 @@ def log_softmax_vjp(out: Any, g: Any, x: Any) -> None:
 
 @formula
 def rising(x: Any) -> Any:
-    """Return x, of which softmax takes the exponential; a function, so that LLVM knows it."""
+    """Return x: softmax takes its exponential. As a function, it is compiled into the loop."""
     return x
 
 
 @formula
 def falling(x: Any) -> Any:
-    """Return -x, of which softmin does."""
+    """Return -x: softmin takes its exponential."""
     return -x
 
 
 @formula
 def exps(out: Any, x: Any, turned: Any) -> Any:
-    """Fill `out` with exp(turned(x) - largest), lifted, and return their sum, of which no logarithm is taken."""
+    """Fill `out` with exp(turned(x) - largest), lifted, and return their sum, to divide by."""
     _, total = exps_summed(out, x, turned, _sum_of_fours)
     return total
 
@@ -123,7 +123,7 @@ def _exps_of(out: Any, x: Any, largest: Any, turned: Any) -> None:
 def _sum_of_fours(x: Any) -> Any:
     """Sum an array in float64, four added up in its own type at a time: a third of the instructions of `sum_of`.
 
-    It is for sums that divide, not for those whose logarithm is taken: log(1 + tiny) would lose what is tiny.
+    For sums to divide by, not for those whose logarithm is taken: log(1 + tiny) would lose what is tiny.
     """
     n = x.shape[0] // 4 if x.shape[0] >= FOURS_FROM else 0
     first, second, third, fourth = x[:n], x[n : 2 * n], x[2 * n : 3 * n], x[3 * n : 4 * n]
@@ -159,7 +159,7 @@ def _dot(x: Any, y: Any) -> Any:
 
 @subroutine
 def largest_of(x: Any, turned: Any) -> Any:
-    """Return the largest of turned(x), from their bits: LLVM vectorises a maximum of integers alone."""
+    """Return the largest of turned(x), from its bits: LLVM vectorises a maximum of integers only."""
     above = below = to_bits(turned(x[0]))
     for j in range(x.shape[0]):  # from 0, for whole vectors
         bits = to_bits(turned(x[j]))
@@ -167,7 +167,7 @@ def largest_of(x: Any, turned: Any) -> Any:
     return from_bits(above if above >= 0 else below, x[0])
 
 
-# --- softmax and its kin: what is summed of long rows, and how that fills the row -----------------------------
+# --- softmax and its kin: sums of long rows, and how they fill the row -----------------------------------------
 
 
 @formula
@@ -178,13 +178,13 @@ def exp_sums(x: Any) -> Any:
 
 @formula
 def weighted_exp_sums(g: Any, x: Any) -> Any:
-    """Return those, and Σ g·exp(x - largest)."""
+    """Return the largest entry, Σ exp(x - largest), and Σ g·exp(x - largest)."""
     return _exp_sums(g, x, rising, True)  # noqa: FBT003
 
 
 @formula
 def exp_sums_and_plain(g: Any, x: Any) -> Any:
-    """Return those of x, and Σ g."""
+    """Return the sums of `exp_sums`, and Σ g."""
     largest, exps, _, _ = exp_sums(x)
     return largest, exps, 0.0, sum_of(g)
 
@@ -197,7 +197,7 @@ def falling_exp_sums(x: Any) -> Any:
 
 @formula
 def falling_weighted_exp_sums(g: Any, x: Any) -> Any:
-    """Return those, and Σ g·exp(-x - largest)."""
+    """Return the largest of -x, Σ exp(-x - largest), and Σ g·exp(-x - largest)."""
     return _exp_sums(g, x, falling, True)  # noqa: FBT003
 
 
@@ -300,8 +300,8 @@ def softmin_vjp_of_sums(out: Any, sums: Any, g: Any, x: Any) -> None:
 def sparsemax(out: Any, x: Any) -> None:
     """max(x - max(x) - tau, 0), where tau makes the sum 1; in float64. A row with +inf, or of -inf alone, is NaN.
 
-    Σ max(x - max(x) - tau, 0) - 1 is convex and falls in tau, so that Newton's steps from the left, -1, stay left
-    of its zero; they end there after a few, where sorting takes more and a copy.
+    Σ max(x - max(x) - tau, 0) - 1 is convex and falls in tau, so Newton's steps from the left, -1, stay left of
+    its zero. They reach it after a few, while sorting takes more passes, and a copy.
     """
     largest = np.float64(largest_of(x, rising))
     tau = -1.0 if abs(largest) < np.inf else np.nan
@@ -311,7 +311,7 @@ def sparsemax(out: Any, x: Any) -> None:
             shifted = np.float64(x[j]) - largest
             count = add(count, 1.0 if shifted > tau else 0.0)
             above = add(above, shifted if shifted > tau else 0.0)
-        if not above / count > tau:  # nor if tau is NaN
+        if not above / count > tau:  # also if tau is NaN
             break
         tau = above / count
     for j in range(x.shape[0]):

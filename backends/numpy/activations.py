@@ -12,19 +12,21 @@ import math
 import numpy as np
 from scipy import special
 
+from backends import gelu_constants as constants
 from backends.host import Pairs
 from backends.numpy import gelu as gelus
 from backends.numpy import parts
 from backends.numpy.blocks import Array, Out, Result, elementwise, pullback, quietly
+from backends.numpy.parts import bell, exp_sides
 
 SELU_ALPHA = 1.6732632423543772848170429916717
 """With SELU_SCALE, what keeps mean 0 and variance 1 fixed: Klambauer et al. 2017, equation 14."""
 SELU_SCALE = 1.0507009873554804934193349852946
 
 LEVELS = tuple(np.array(float(level)) for level in range(23, 3, -2))
-"""Denominators of tanh's continued fraction, innermost first: at |x| < 1 the rest is below 1e-20."""
+"""Denominators of tanh's continued fraction, innermost first: for |x| < 1 the rest is below 1e-20."""
 NEAR = 0.02
-"""Where x - tanh(x) loses 4 of float64's 16 digits, and the series that is used instead is good for 10."""
+"""Below this, x - tanh(x) loses 4 of float64's 16 digits; the series used instead is good for 10."""
 
 
 @elementwise(scratch=2, numbers=(1,))
@@ -37,7 +39,7 @@ def sigmoid(x: Array, y: Array, e: Array, one: Array, out: Out) -> Result:
 def sigmoid_vjp(x: Array, y: Array, e: Array, s: Array, one: Array) -> Result:
     """σ(x)·σ(-x) = e/(1 + e)², e = exp(-|x|): 1 - σ(x) would cancel."""
     parts.exp_minus_abs(x, y, e)
-    return _bell(e, y, s, one)
+    return bell(e, y, s, one)
 
 
 tanh = elementwise()(np.tanh)
@@ -55,7 +57,7 @@ def tanh_vjp(x: Array, y: Array, e: Array, s: Array, one: Array, minus_two: Arra
     np.abs(x, e)
     quietly(np.multiply, e, minus_two, y)  # an |x| that overflows is as good as infinite
     np.exp(y, e)
-    return np.multiply(_bell(e, y, s, one), four, s)
+    return np.multiply(bell(e, y, s, one), four, s)
 
 
 @elementwise(scratch=3, numbers=lambda alpha: (0, alpha))
@@ -126,13 +128,13 @@ def gelu_vjp(x: Array, a: Array, y: Array, right: Array, *, approximate: str) ->
     """cdf(x) + x·pdf(x): left of zero r = cdf(-a) - a·pdf(a), right of it 1 - r; in float64 as gelu."""
     if gelus.suits_ndtr(x, approximate):
         density = np.exp(np.square(x, a, dtype=np.float64) * -0.5)
-        density *= gelus.PDF_AT_0
+        density *= constants.PDF_AT_0
         density *= x
         return np.add(density, special.ndtr(x, y, dtype=np.float64)).astype(np.float32)
     gelus.magnitude(x, a)
     derivative = gelus.tanh_derivative if approximate == "tanh" else gelus.normal_derivative
     derivative(a, y, exact=x.dtype == np.float64)
-    y *= gelus.SCALE
+    y *= constants.SCALE
     return parts.mirror(x, y, right, a).astype(x.dtype, copy=False)
 
 
@@ -189,7 +191,7 @@ def mish(x: Array, low: Array, high: Array, y: Array, one: Array, two: Array, ou
         np.divide(two, y, low)
         np.add(low, one, high)
         return np.divide(x, high, out)
-    tail = parts.left_tail(x, _exp_sides(x, low, high))
+    tail = parts.left_tail(x, exp_sides(x, low, high))
     np.add(high, high, y)
     y += low
     y *= low
@@ -221,7 +223,7 @@ def mish_vjp(x: Array, low: Array, high: Array, x4: Array, y: Array, two: Array,
         y /= high
         low /= high
         return np.multiply(y, low, high)
-    tail = parts.left_tail(x, _exp_sides(x, low, high))
+    tail = parts.left_tail(x, exp_sides(x, low, high))
     bound = 256 if x.itemsize == 4 else 2048
     np.clip(x, -bound, bound, out=x4)  # beyond, k or m·tail is 0
     x4 *= 4
@@ -360,23 +362,6 @@ exponential_vjp = pullback(quiet=True)(np.exp)
 
 
 # --- shared parts -------------------------------------------------------------------------------------------
-
-
-def _bell(e: Array, y: Array, s: Array, one: Array) -> Result:
-    """Return e/(1 + e)² in y."""
-    np.add(e, one, y)
-    np.square(y, s)
-    return np.divide(e, s, y)
-
-
-def _exp_sides(x: Array, low: Array, high: Array) -> parts.Tail:
-    """Fill `low` with exp(min(x, 0)), `high` with exp(-max(x, 0)), up to a factor left for last (`exp_minus`)."""
-    np.abs(x, high)
-    tail = parts.exp_minus(high, low)
-    right = x >= 0
-    np.maximum(low, ~right, out=high)
-    np.maximum(low, right, out=low)
-    return tail
 
 
 def _root(x: Array, h: Array, y: Array, s: Array, b: Array, half_b: Array) -> None:

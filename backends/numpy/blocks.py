@@ -2,14 +2,14 @@
 
 A ufunc reads and writes whole arrays, so a formula of ten ufuncs moves a large array through memory ten times,
 and each temporary costs a page fault per 4 KiB. Kernels here see one block at a time, and scratch of one block's
-size that is allocated when they are bound. Of a small array, what costs is not computing but calling: hence
+size that is allocated when they are bound. For a small array, calls cost more than arithmetic. Therefore
 
-- numbers are arrays without dimensions, of the kernel's dtype: to make one of a Python number takes 0.3 µs;
-- kernels compute from one scratch array into the next: NumPy takes twice as long for one element in place;
-- a kernel returns what its last ufunc does, which may allocate: cheaper than `np.empty`.
+- numbers are arrays without dimensions, of the kernel's dtype: making one from a Python number takes 0.3 µs;
+- kernels compute from one scratch array into the next: in place, NumPy takes twice as long for one element;
+- a kernel returns the result of its last ufunc, which may allocate it: that is cheaper than `np.empty`.
 
-A bound call keeps its scratch, so that two threads must not run it at once. Large inputs that are not contiguous
-are copied.
+A bound call keeps its scratch, so two threads must not run it at once. Large inputs that are not contiguous are
+copied.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ _QUIET.run(np.seterr, over="ignore", invalid="ignore", divide="ignore")
 def quietly(function: Callable[..., Any], *arguments: Any, **parameters: Any) -> Any:
     """Call without warnings where the inputs, not the formula, overflow or make inf - inf, 0 * inf or log(0).
 
-    The result says so by being infinite or NaN. Formulas that need none of this run outside of it, so that a
-    warning of theirs fails the tests. `np.errstate` does the same in 1.1 µs; this takes 0.1.
+    The result says so by being infinite or NaN. Formulas that do not need this run without it, so that their
+    warnings fail the tests. `np.errstate` takes 1.1 µs to do the same; this takes 0.1.
     """
     return _QUIET.copy().run(function, *arguments, **parameters)
 
 
 def silenced(run: Run) -> Run:
-    """Return what runs quietly: not by two threads at once."""
+    """Return a call that runs quietly; two threads must not run it at once."""
     return partial(_QUIET.copy().run, run)
 
 
@@ -60,10 +60,10 @@ def elementwise(
 ) -> Callable[[Kernel], Function]:
     """Turn `kernel(*inputs, *scratch, *numbers, out, **parameters)`, for one block, into the op.
 
-    `scratch` is how many arrays of the block's size the kernel needs. `numbers` are those that it computes with,
-    or make them of the op's parameters, which it then does not get. Both have the input's dtype unless `dtype` is
-    given. A kernel writes to `out` last of all, since that may be its first input, and returns it; it may be None,
-    where a new array is wanted. A `quiet` kernel runs quietly.
+    `scratch` is how many arrays of the block's size the kernel needs. `numbers` are its constants, or a function
+    that makes them from the op's parameters, which the kernel then does not get. Both have the input's dtype
+    unless `dtype` is given. `out` may be the first input, so a kernel writes to it last of all, and returns it; it
+    is None if a new array is wanted. A `quiet` kernel runs quietly.
     """
 
     def decorate(kernel: Kernel) -> Function:
@@ -85,7 +85,7 @@ def pullback(
 
     def decorate(kernel: Kernel) -> Function:
         def times(derivative: Run, g: np.ndarray, out: np.ndarray | None) -> Result:
-            # An infinite cotangent may meet a derivative of zero.
+            # The cotangent may be infinite where the derivative is zero.
             return _QUIET.copy().run(np.multiply, derivative(), g, out)
 
         def times_quietly(derivative: Run, g: np.ndarray, out: np.ndarray | None) -> Result:
@@ -138,8 +138,9 @@ def loss(scratch: int = 0, numbers: Numbers = ()) -> Callable[[Kernel], Function
 def loss_pullback(scratch: int = 1, numbers: Numbers = (), *, scale: float = 1) -> Callable[[Kernel], Function]:
     """Turn `kernel(*inputs, *scratch, *numbers, **parameters)`, the derivative of each loss, into the vjp.
 
-    The kernel leaves a factor `scale`, a power of two or its negative, to go with the cotangent: that
-    saves a pass, or a derivative from overflow whose product with a cotangent has none. Kernels run quietly.
+    The kernel leaves out a factor `scale`, a power of two or its negative, by which the cotangent is multiplied
+    instead. That saves a pass, or keeps a derivative from overflowing whose product with the cotangent does not.
+    Kernels run quietly.
     """
 
     def decorate(kernel: Kernel) -> Function:
@@ -188,12 +189,12 @@ def op(bind: Callable[..., Run], kernel: Kernel) -> Function:
 
 
 def given(kernel: Kernel, parameters: dict[str, Any]) -> Kernel:
-    """Return a kernel with its parameters; a partial without any would only take time."""
+    """Return a kernel with its parameters; a partial without any would only cost time."""
     return partial(kernel, **parameters) if parameters else kernel
 
 
 def block_size(dtype: Any) -> int:
-    """Return how many elements of `dtype` a block has: as many bytes as one of float32."""
+    """Return how many elements of `dtype` a block has; in bytes, all blocks are equally long."""
     return BLOCK * 4 // int(np.dtype(dtype).itemsize)
 
 
@@ -203,7 +204,7 @@ def block_size(dtype: Any) -> int:
 def _numbers(
     numbers: Numbers, parameters: dict[str, Any], dtype: Any
 ) -> tuple[tuple[np.ndarray, ...], dict[str, Any]]:
-    """Return the numbers that a kernel computes with as arrays, and the parameters that are left for it."""
+    """Return a kernel's numbers as arrays, and the parameters that it still gets."""
     values, rest = (numbers(**parameters), {}) if callable(numbers) else (numbers, parameters)
     return tuple(np.array(value, dtype) for value in values), rest
 
@@ -221,9 +222,9 @@ def _over_pieces(
     *,
     allocates: bool = True,
 ) -> Run:
-    """Return what runs `kernel` over all blocks and fills `out`, or a new array like the first of `arrays`.
+    """Return a call of `kernel` on all blocks that fills `out`, or a new array like the first of `arrays`.
 
-    `allocates` tells whether the kernel makes such an array itself where it is given none.
+    `allocates` tells whether the kernel makes such an array itself if it gets none.
     """
     first = _first(arrays)
     if len(pieces) == 1:
@@ -243,7 +244,7 @@ def _over_pieces(
 
 
 def _pulled(derivative: Kernel, pieces: Sequence[Piece], weight: np.ndarray | None = None) -> list[Piece]:
-    """Return, for each block, what computes its derivative, and its cotangent: the first array, or the weight."""
+    """Return, for each block, a call that computes its derivative, and its cotangent: an array, or the weight."""
     if weight is None:
         return [(piece, (partial(derivative, *rest), g)) for piece, (g, *rest) in pieces]
     return [(piece, (partial(derivative, *arguments), weight)) for piece, arguments in pieces]
@@ -266,7 +267,7 @@ def _pieces(
 ) -> list[Piece]:
     """Return each block's place and arguments: its part of `arrays`, scratch, `values`, and arrays for outputs.
 
-    What is None stays None; what broadcasts to the first array either does so in the kernel or is spread.
+    None stays None. An array that broadcasts to the first one does so in the kernel, or is spread out here.
     """
     first = _first(arrays)
     if first.size == 0:

@@ -112,7 +112,7 @@ def negative_log_likelihood_vjp(
 
 @row_loss(wide=1)
 def kl_divergence(prediction: np.ndarray, target: np.ndarray, logs: np.ndarray) -> Result:
-    """Σ t·(log(t) - x), where t = 0 counts nothing."""
+    """Σ t·(log(t) - x), where a term with t = 0 is 0."""
     np.log(target, logs)
     np.subtract(logs, prediction, logs)
     if not parts.lowest(logs) > -np.inf:

@@ -1,4 +1,7 @@
-"""NumPy: activations of two arrays. What is linear in x has a vjp that is the op itself, with g in place of x."""
+"""NumPy: activations of two arrays.
+
+Where an op is linear in x, its vjp is the op itself, with g in place of x.
+"""
 
 from __future__ import annotations
 

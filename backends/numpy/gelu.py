@@ -1,4 +1,9 @@
-"""gelu: the normal distribution's tail, its derivative, and the tanh approximation."""
+"""NumPy: the parts of gelu, from the tail of the normal distribution or the tanh approximation.
+
+All arrays are float64, but for the input of `gelu`. `exact` tells whether the result will be float64 too: the
+exponent's rounding must then be corrected. Expressions make temporaries of a block's size, which malloc hands out
+from the cache. What is filled into y is to be multiplied by SCALE last.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +16,15 @@ from backends import gelu_constants as constants
 from backends.numpy.blocks import Result
 from backends.numpy.parts import SMALL, highest, lowest
 
-SCALE = constants.SCALE
-
-PDF_AT_0 = constants.PDF_AT_0
-
 _TAIL_FLOAT32, _TAIL_FLOAT64 = (
     tuple(np.array(coefficient) for coefficient in tail)
     for tail in (constants.TAIL_FLOAT32, constants.TAIL_FLOAT64)
 )
-"""As arrays, which a call takes at half the cost of numbers."""
+"""As arrays: passing one to a ufunc costs half as much as passing a number."""
 
 
 def suits_ndtr(x: np.ndarray, approximate: str) -> bool:
-    """Tell whether x has few elements, all finite, for which SciPy's function has digits enough: of float32."""
+    """Tell whether x is float32 and has few elements, all finite: SciPy's function is exact enough for these."""
     is_few = x.itemsize == 4 and x.size <= SMALL and approximate == "none"
     return is_few and lowest(x) > -math.inf and highest(x) < math.inf
 
@@ -44,7 +45,7 @@ def gelu(
     cdf = tanh_cdf if approximate == "tanh" else normal_cdf
     cdf(a, y, exact=x.dtype == np.float64)
     y *= a
-    y *= SCALE
+    y *= constants.SCALE
     return np.subtract(np.maximum(x, 0, out=right), y, out, casting="same_kind")
 
 
@@ -65,13 +66,13 @@ def normal_derivative(a: np.ndarray, y: np.ndarray, *, exact: bool) -> None:
 def tanh_cdf(a: np.ndarray, y: np.ndarray, *, exact: bool) -> None:
     """Fill y with (1 - tanh(u))/2 = σ(-2u), over SCALE."""
     e = _corrected(*_cubic_exp(a, exact=exact))
-    np.divide(e, 1 + e * SCALE, out=y)
+    np.divide(e, 1 + e * constants.SCALE, out=y)
 
 
 def tanh_derivative(a: np.ndarray, y: np.ndarray, *, exact: bool) -> None:
     """Fill y with σ(-v) - a·v'·σ(v)·σ(-v), v = 2u(a), over SCALE."""
     e = _corrected(*_cubic_exp(a, exact=exact))
-    s = 1 + e * SCALE
+    s = 1 + e * constants.SCALE
     slope = a * (constants.LINEAR + 3 * constants.CUBIC * np.square(a))
     np.divide((s - slope) * e, s * s, out=y)
 
@@ -97,7 +98,7 @@ def _cubic_exp(a: np.ndarray, *, exact: bool) -> tuple[np.ndarray, np.ndarray | 
 
 
 def _scaled_exp(high: np.ndarray, low: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return exp(-(high + low)) / SCALE, and by how much, relatively, rounding that sum makes it too large."""
+    """Return exp(-(high + low)) / SCALE, and its relative error, which comes from rounding that sum."""
     high = high - constants.SHIFT_HIGH
     if low is None:
         return np.asarray(np.exp(-high)), None
@@ -110,7 +111,7 @@ def _corrected(e: np.ndarray, error: np.ndarray | None) -> np.ndarray:
 
 
 def _normal_ratio(a: np.ndarray, y: np.ndarray, error: np.ndarray | None, *, exact: bool) -> None:
-    """Fill y with cdf(-a) / exp(-a²/2) / (1 + error), where it costs no rounding of its own."""
+    """Fill y with cdf(-a) / exp(-a²/2) / (1 + error); put into this divisor, the error costs no more roundings."""
     first, *others = _TAIL_FLOAT64 if exact else _TAIL_FLOAT32
     t, z = (a - 5) / (a + 5), np.empty(a.shape) if a.size <= SMALL else y
     y.fill(first)

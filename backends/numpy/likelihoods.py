@@ -1,6 +1,6 @@
-"""NumPy: losses of each element that are likelihoods, of yes-or-no targets, counts and normal deviates.
+"""NumPy: losses of each element that are likelihoods: of yes-or-no targets, counts and normal deviates.
 
-Kernels run without warnings: infinite losses are for inputs to make.
+Kernels run without warnings: some inputs make a loss infinite.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from backends.numpy.blocks import Array, Out, Result, loss, loss_pullback
 def binary_cross_entropy(
     prediction: Array, target: Array, y: Array, yes: Array, no: Array, z: Array, one: Array, out: Out
 ) -> Result:
-    """-(t·log(p) + (1 - t)·log(1 - p)), where a factor of 0 counts nothing."""
+    """-(t·log(p) + (1 - t)·log(1 - p)), where a term with a factor of 0 is 0."""
     return _entropy(prediction, target, y, yes, no, z, one, out)
 
 
@@ -127,7 +127,7 @@ def binary_focal_cross_entropy_vjp(
 ) -> Result:
     """a·q**gamma·(gamma·(1 - 2t)·h/q + (1 - t)/(1 - p) - t/p), h the cross entropy; h/q is 0 at p = 0 and 1.
 
-    There the logarithm is infinite, but its slope infinitely more so. A slope of 0 counts nothing.
+    There the logarithm is infinite, but its slope infinitely more so. A slope of 0 makes its term 0.
     """
     out = _entropy(prediction, target, y, slope, factor, z, one, z)
     _wrong(prediction, target, wrong, factor)
@@ -149,7 +149,7 @@ def binary_focal_cross_entropy_vjp(
 
 @loss(scratch=2)
 def poisson(prediction: Array, target: Array, e: Array, share: Array, out: Out, *, log_input: bool) -> Result:
-    """exp(x) - t·x, or x - t·log(x), where t = 0 counts nothing; an infinite rate outweighs the rest."""
+    """exp(x) - t·x, or x - t·log(x), without the second term where t = 0 or the rate is infinite."""
     if log_input:
         rate = np.exp(prediction, e)
         np.multiply(prediction, target, share)

@@ -1,6 +1,6 @@
-"""NumPy: losses of each element that look at a difference or a margin.
+"""NumPy: losses of a difference or a margin.
 
-Kernels run without warnings: infinite losses are for inputs to make.
+Kernels run without warnings: some inputs make a loss infinite.
 """
 
 from __future__ import annotations

@@ -12,15 +12,14 @@ from scipy import special
 from backends.numpy.blocks import Result
 
 Tail = np.ndarray | None
-"""What is left to multiply by, last; see `exp_minus`."""
-
+"""The factor to multiply by last; see `exp_minus`."""
 
 SMALL = 128
-"""Elements up to which calls cost more than computing: one that is not vectorised takes less time than several."""
+"""Up to this many elements, calls cost more than arithmetic: one slow ufunc is faster than several fast ones."""
 
 
 def lowest(x: np.ndarray) -> float:
-    """Return the smallest value, or NaN if there is one; `argmin` is as fast as `min`, and called in a third."""
+    """Return the smallest value, or NaN if there is one; `argmin` is as fast as `min`, in shorter calls."""
     return cast("float", x.item(x.argmin()))
 
 
@@ -50,7 +49,7 @@ def above_zero(x: np.ndarray, out: np.ndarray, zero: np.ndarray) -> Result:
 
 
 def above(x: np.ndarray, y: np.ndarray, out: np.ndarray, threshold: np.ndarray, zero: np.ndarray) -> Result:
-    """Return 1 where x > threshold, else 0, and NaN where x is; a difference has the right sign, if rounded."""
+    """Return 1 where x > threshold, else 0, and NaN where x is; a rounded difference still has the right sign."""
     if x.size <= SMALL:
         return np.heaviside(np.subtract(x, threshold, y), zero, out)
     return indicator(np.greater(x, threshold), x, out)
@@ -93,16 +92,23 @@ def exp_minus_abs(x: np.ndarray, y: np.ndarray, e: np.ndarray) -> Result:
     return np.exp(y, e)
 
 
-def exp_is_finite(x: np.ndarray) -> bool:
-    """Tell whether exp(-x) is far from overflow all over a block without NaN.
+def bell(e: np.ndarray, y: np.ndarray, s: np.ndarray, one: np.ndarray) -> Result:
+    """Return e/(1 + e)² in y."""
+    np.add(e, one, y)
+    np.square(y, s)
+    return np.divide(e, s, y)
 
-    Then textbook formulas serve, at two thirds of the time of the stable ones; asking costs 0.07 ns.
+
+def exp_is_finite(x: np.ndarray) -> bool:
+    """Tell whether a block holds no NaN and exp(-x) is far from overflow everywhere.
+
+    Then textbook formulas will do, in two thirds of the time of the stable ones. Asking costs 0.07 ns an element.
     """
     return lowest(x) >= (-64 if x.itemsize == 4 else -512)
 
 
 def is_moderate(x: np.ndarray) -> bool:
-    """Tell whether exp(x)**4 neither overflows nor exp(x) underflows by far, all over a block without NaN."""
+    """Tell whether a block holds no NaN, exp(x)**4 does not overflow, and exp(x) is far from underflow."""
     low, high = (-64, 20) if x.itemsize == 4 else (-512, 170)
     return lowest(x) >= low and highest(x) <= high
 
@@ -131,8 +137,8 @@ def exp_minus(a: np.ndarray, e: np.ndarray) -> Tail:
     """Fill e with exp(-a) for a >= 0, as far as `cut`; return the factor that is missing beyond, if any.
 
     A product such as a·exp(-a) may be normal where exp(-a) is subnormal and has lost digits (57 ULP in silu at
-    -100), so this factor must come last. Blocks without such an a pay for one max. Caps a, in place, where its
-    exp is 0 by far, so that an infinite a makes no inf·0.
+    -100), so this factor must come last. Blocks without such an a only pay for one max. Caps a, in place, where
+    exp(-a) is 0 by a wide margin, so that an infinite a makes no inf·0.
     """
     cut = 64 if a.itemsize == 4 else 512  # cut - a is exact up to 2·cut, where the product is 0
     if highest(a) <= cut:
@@ -145,8 +151,18 @@ def exp_minus(a: np.ndarray, e: np.ndarray) -> Tail:
     return np.asarray(np.exp(cut - np.maximum(a, cut)))
 
 
+def exp_sides(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> Tail:
+    """Fill `low` with exp(min(x, 0)), `high` with exp(-max(x, 0)), up to a factor left for last (`exp_minus`)."""
+    np.abs(x, high)
+    tail = exp_minus(high, low)
+    right = x >= 0
+    np.maximum(low, ~right, out=high)
+    np.maximum(low, right, out=low)
+    return tail
+
+
 def left_tail(x: np.ndarray, tail: Tail) -> Tail:
-    """Return what `exp_minus` left to multiply by, where x < 0, and 1 elsewhere."""
+    """Return the factor that `exp_minus` left for last, where x < 0, and 1 elsewhere."""
     return None if tail is None else np.asarray(np.maximum(tail, x >= 0))
 
 
@@ -195,7 +211,7 @@ def ratio(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> Result:
 
 
 def drop(out: np.ndarray, absent: Callable[[], np.ndarray]) -> None:
-    """Put 0 into `out` where a factor is `absent`: only terms that are not finite need it, and few blocks do."""
+    """Put 0 into `out` where a factor is `absent`: needed for terms that are not finite, which few blocks have."""
     if not (lowest(out) > -math.inf and highest(out) < math.inf):
         np.copyto(out, 0, where=absent())
 
@@ -205,13 +221,3 @@ def keep_infinite(x: np.ndarray, gate: np.ndarray, y: np.ndarray) -> Result:
     if has_nan(y):
         np.multiply(x, np.sign(gate), out=y, where=np.isinf(x) & np.isfinite(gate))
     return y
-
-
-# --- rows -----------------------------------------------------------------------------------------------------
-
-
-# --- gelu -----------------------------------------------------------------------------------------------------
-#
-# All arrays are float64; `exact` tells whether the result will be float64 too, so that the exponent's rounding
-# must be corrected. Expressions make temporaries of a block's size, which malloc hands out from the cache.
-# What is filled into y is to be multiplied by SCALE, last.

@@ -54,7 +54,8 @@ def row_loss(wide: int = 0) -> Callable[[Kernel], Function]:
             losses = _row_losses(given(kernel, parameters), rows, target, each, wide)
             if reduction == "none":
                 return silenced(losses)
-            return silenced(lambda: _reduced_rows(losses(), rows.shape[:-1], reduction, out))
+            shape = rows.shape[:-1]
+            return silenced(lambda: reduced(_total(losses()), math.prod(shape), rows.dtype, reduction, out))
 
         return op(bind, kernel)
 
@@ -91,9 +92,9 @@ def row_loss_pullback(kernel: Callable[..., None]) -> Function:
 def label_loss(wide: int = 0, *, blocked: bool = True) -> Callable[[Kernel], Function]:
     """Turn `kernel(rows, labels, *wide, weight=..., **parameters)`, a loss per row, into the reduced loss.
 
-    Labels come along an axis of length one. Rows whose label is `ignore_index` cost nothing, whatever they
-    hold; a mean divides by the weights of the others' labels, or by how many they are. A kernel that looks at few
-    entries takes all rows at once, not `blocked`.
+    Labels come along an axis of length one. The loss of a row whose label is `ignore_index` is 0, whatever it
+    holds; a mean divides by the weights of the other rows' labels, or by their number. A kernel that reads few
+    entries of a row is not `blocked`: it gets all rows at once.
     """
 
     def decorate(kernel: Kernel) -> Function:
@@ -179,11 +180,11 @@ def _over_rows(
     wide: int = 0,
     narrow: int = 0,
 ) -> Run:
-    """Return what runs `kernel` over groups of rows along the last axis, and fills `out` with rows at `axis`."""
+    """Return a call of `kernel` on groups of rows along the last axis that fills `out`, with rows at `axis`."""
     is_last = axis in (-1, len(shape) - 1)
     is_flat = is_last and all(a.flags.c_contiguous for a in (*arrays, *(() if out is None else (out,))))
-    # Kernels sum what they have written, which is pairwise only in C order: rows along other axes get it, then
-    # a copy.
+    # Kernels sum what they have written, which is pairwise only in C order: rows along other axes are computed
+    # in C order and then copied.
     groups = _with_scratch(_row_groups(arrays, flat=is_flat), wide, narrow, n_outputs=not is_last)
     dtype = arrays[0].dtype
     if len(groups) == 1 and is_last and len(shape) == 2:
@@ -212,7 +213,7 @@ def _row_groups(
 ) -> Iterator[tuple[slice, list[np.ndarray]]]:
     """Yield groups of whole rows, about a block each; all arrays have the same shape but for the last axis.
 
-    Where all are contiguous, rows are numbered as if there was one axis of them.
+    If all are contiguous, rows are numbered as if they lay along one axis.
     """
     if any(a.size == 0 for a in arrays):
         return
@@ -252,14 +253,14 @@ def _row_losses(
     *,
     blocked: bool = True,
 ) -> Run:
-    """Return what computes the loss of each row, into `out` if given."""
+    """Return a call that computes the loss of each row, into `out` if it is given."""
     is_flat = all(a.flags.c_contiguous for a in (rows, target, *(() if out is None else (out,))))
     groups = _with_scratch(_row_groups((rows, target), flat=is_flat, blocked=blocked), wide)
 
     def run() -> np.ndarray:
         losses = output(out, rows, rows.shape[:-1])
         if not groups:
-            losses.fill(0)  # what rows without classes sum to
+            losses.fill(0)  # the sum of a row without classes
         place = losses.reshape(-1) if is_flat else losses
         for group, arguments in groups:
             place[group if place.ndim else ...] = kernel(*arguments)
@@ -269,7 +270,7 @@ def _row_losses(
 
 
 def _row_weight(g: np.ndarray, dtype: np.dtype, reduction: str) -> tuple[np.ndarray, Callable[[float], None]]:
-    """Return the cotangent of each row's loss, or of all, and what computes the latter for a number of losses."""
+    """Return the cotangent of each row's loss, or one for all, and a call that sets the latter for n losses."""
     if reduction == "none":
         return g[..., None], lambda _: None
     weight = np.empty((), dtype)
@@ -288,7 +289,7 @@ def _row_gradients(
     axis: int,
     out: np.ndarray | None,
 ) -> Run:
-    """Return what fills `out` with the gradient of each row, times the weights: one for all, or one a row."""
+    """Return a call that fills `out` with the gradient of each row, times its weight, or one weight for all."""
 
     def times(x: np.ndarray, t: np.ndarray, w: np.ndarray, out: np.ndarray) -> Result:
         kernel(x, t, out)
@@ -302,7 +303,7 @@ def _row_gradients(
 def _sifted(
     labels: np.ndarray, ignore_index: int | None
 ) -> tuple[np.ndarray, np.ndarray | None, Callable[[], None]]:
-    """Return labels with an axis for classes, 0 where ignored, where that is, and what updates the two."""
+    """Return labels with an axis for classes, 0 if ignored; which are ignored; and a call that updates both."""
     if ignore_index is None:
         return labels[..., None], None, lambda: None
     kept, ignored = np.empty_like(labels), np.empty(labels.shape, bool)
@@ -317,9 +318,3 @@ def _sifted(
 
 def _total(losses: np.ndarray) -> float:
     return float(np.add.reduce(losses, None, np.float64))
-
-
-def _reduced_rows(
-    losses: np.ndarray, shape: tuple[int, ...], reduction: str, out: np.ndarray | None
-) -> np.ndarray:
-    return reduced(_total(losses), math.prod(shape), losses.dtype, reduction, out)

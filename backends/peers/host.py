@@ -1,7 +1,7 @@
-"""What other libraries over NumPy arrays share, which are measured to compare with and not to be improved.
+"""Shared by other libraries that compute on NumPy arrays: they are measured for comparison, not to be improved.
 
-Such a backend is a module of functions `<op>(*inputs, **parameters)`, each one call of the library as its users
-write it; one that takes `out` writes into it.
+Such a backend has functions `<op>(*inputs, **parameters)`, each a call of the library as its users write it. A
+function that takes `out` writes into it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ NOT_IN_PLACE = Gap("the library is not compared in place", "never", allocations=
 
 
 class HostPeer(BaseBackend):
-    """A library's functions over NumPy arrays: forwards alone."""
+    """A library's functions over NumPy arrays, without gradients."""
+
+    _functions: Mapping[str, Any]
 
     def __init__(self, name: str, threads: int, functions: Mapping[str, Any], library: str, version: str) -> None:
         self.gaps = (FORWARD_ALONE, WIDE_ALONE, NOT_IN_PLACE)
@@ -49,22 +51,20 @@ class HostPeer(BaseBackend):
     def supports(
         self, op: str, *, dtype: str | None = None, mode: Mode = "forward", allocation: Allocation = "fresh"
     ) -> Any:
-        """Return True, or the Gap that stands in the way: also that a function takes no `out`."""
+        """Return True, or the Gap that stands in the way; a function without `out` is one, for `reuse`."""
         answer = super().supports(op, dtype=dtype, mode=mode, allocation=allocation)
         if answer and allocation == "reuse" and not self._writes_into(op):
             return Gap(f"{self._library}'s function takes no out=", "upstream", ops=(op,), allocations=("reuse",))
         return answer
 
     def _writes_into(self, op: str) -> bool:
-        functions = self._functions or {}
-        return "out" in inspect.signature(functions[op]).parameters
+        return "out" in inspect.signature(self._functions[op]).parameters
 
     def _absent(self, op: str) -> Gap:
         return Gap(f"{self._library} has no {op}", "upstream", ops=(op,))
 
     def _forward(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
-        functions = self._functions or {}
-        return partial(functions[op], **parameters)
+        return partial(self._functions[op], **parameters)
 
     def _vjp(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
         raise NotImplementedError(f"{self.name} has no gradients, and `gaps` says so")

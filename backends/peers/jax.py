@@ -1,4 +1,4 @@
-"""What libraries of JAX functions share, which are measured to compare with: their functions, jitted."""
+"""Shared by libraries of JAX functions, which are measured for comparison: their functions, jitted."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ jax.config.update("jax_enable_x64", True)  # noqa: FBT003 - JAX's own signature
 
 
 class JaxPeer(BaseBackend):
-    """A library's functions over JAX arrays on the host: forwards alone, since their gradients are JAX's."""
+    """A library's functions over JAX arrays on the host; without gradients, since those are JAX's own."""
 
     asynchronous = True
+    _functions: Mapping[str, Callable[..., Any]]
 
     def __init__(self, name: str, functions: Mapping[str, Callable[..., Any]], library: str, version: str) -> None:
         self.gaps = (
@@ -55,8 +56,7 @@ class JaxPeer(BaseBackend):
         return Gap(f"{self._library} has no {op}", "upstream", ops=(op,))
 
     def _forward(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
-        functions = self._functions or {}
-        jitted: Callable[..., Any] = jax.jit(partial(functions[op], **parameters))
+        jitted: Callable[..., Any] = jax.jit(partial(self._functions[op], **parameters))
         return jitted
 
     def _vjp(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""Keras, to compare with: `keras.ops` on each of its backends, called op by op.
+"""Keras, for comparison: `keras.ops` on each of its backends, called op by op.
 
 Keras chooses its backend when it is imported, from the environment variable KERAS_BACKEND.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -24,7 +24,7 @@ PEERS = ("keras-jax", "keras-torch", "keras-numpy")
 
 
 def create(variant: str, device: str, threads: int | None) -> KerasPeer:
-    """Return the backend; raise BackendUnavailable where Keras has started with another, or lacks this one."""
+    """Return the backend; raise BackendUnavailable if Keras has started with another one, or lacks this one."""
     del device
     wanted = variant.removeprefix("keras-")
     if importlib.util.find_spec(wanted) is None:
@@ -38,9 +38,10 @@ def create(variant: str, device: str, threads: int | None) -> KerasPeer:
 
 
 class KerasPeer(BaseBackend):
-    """`keras.ops`: forwards alone, since their gradients are those of its backends."""
+    """`keras.ops`; without gradients, since those are its backends' own."""
 
     asynchronous = True
+    _functions: Mapping[str, Callable[..., Any]]
     gaps = (
         Gap("gradients are those of Keras's backend", "never", modes=MODES[1:]),
         Gap("Keras allocates every output", "upstream", allocations=("reuse", "inplace")),
@@ -71,7 +72,7 @@ class KerasPeer(BaseBackend):
         return bool(self._keras.ops.is_tensor(array))
 
     def synchronize(self, result: Any = None) -> None:
-        """Wait for `result`, where Keras's backend returns before it is there."""
+        """Wait for `result` if Keras's backend returns before it is there."""
         if wait := getattr(result, "block_until_ready", None):
             wait()
 
@@ -79,8 +80,7 @@ class KerasPeer(BaseBackend):
         return Gap(f"keras.ops has no {op}", "upstream", ops=(op,))
 
     def _forward(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
-        functions = self._functions or {}
-        return partial(functions[op], **parameters)
+        return partial(self._functions[op], **parameters)
 
     def _vjp(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
         raise NotImplementedError(f"{self.name} has no gradients of its own, and `gaps` says so")

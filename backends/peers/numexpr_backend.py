@@ -1,4 +1,4 @@
-"""NumExpr, to compare with: formulas as its users write them, computed block by block in several threads."""
+"""NumExpr, for comparison: formulas as its users write them, computed block by block in several threads."""
 
 from __future__ import annotations
 

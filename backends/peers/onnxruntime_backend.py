@@ -1,4 +1,4 @@
-"""ONNX Runtime, to compare with: a graph of one node for each op, on its CPU provider."""
+"""ONNX Runtime, for comparison: a graph of one node for each op, on its CPU provider."""
 
 from __future__ import annotations
 

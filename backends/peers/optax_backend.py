@@ -1,4 +1,4 @@
-"""Optax, to compare with: its losses, jitted."""
+"""Optax, for comparison: its losses, jitted."""
 
 from __future__ import annotations
 

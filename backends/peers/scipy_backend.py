@@ -1,4 +1,4 @@
-"""SciPy, to compare with: `scipy.special`, and what its users compose of it."""
+"""SciPy, for comparison: `scipy.special`, and what its users compose of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""scikit-learn, to compare with: its metrics, which validate their arguments on each call."""
+"""scikit-learn, for comparison: its metrics, which validate their arguments on each call."""
 
 from __future__ import annotations
 

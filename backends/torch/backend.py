@@ -22,12 +22,12 @@ PACKAGE = "torch"
 EXTRA = "torch"
 DEVICES = ("cpu", "cuda")
 VARIANTS = ("torch",)
-ON_REQUEST = ("torch-compile",)  # each op takes it a second or more to compile, the first one ten
+ON_REQUEST = ("torch-compile",)  # compiling takes a second or more an op, and ten for the first
 
 SPIN_CYCLES = 100_000
 """Cycles that the device waits for each call to be queued: 50 us at 2 GHz, where a launch takes 5 to 20."""
 QUEUE = 1000
-"""Calls to wait for at most: the device's queue takes about so many launches before the host has to wait."""
+"""Calls to wait for at most: the device's queue takes about 1000 launches before the host has to wait."""
 
 
 def create(variant: str, device: str, threads: int | None) -> TorchBackend:
@@ -54,8 +54,8 @@ def _prepare_to_compile(variant: str, device: str) -> None:
             cpp_builder.get_cpp_compiler()
         except exc.InvalidCxxCompiler as error:
             raise BackendUnavailable(f"{variant}: Inductor needs a C++ compiler on the CPU: {error}") from error
-    dynamo.fail_on_recompile_limit_hit = True  # it would go on without compiling
-    functorch.donated_buffer = False  # the vjp alone is called again and again with the same saved tensors
+    dynamo.fail_on_recompile_limit_hit = True  # otherwise it goes on without compiling
+    functorch.donated_buffer = False  # a vjp is called again and again with the same saved tensors
 
 
 FUNCTIONS = merged(
@@ -151,7 +151,7 @@ class TorchBackend(BaseBackend):
     def device_seconds(self, run: Callable[[], Any], iterations: int) -> float | None:
         """Return seconds per call between two CUDA events, or None on the host.
 
-        The device spins while calls are queued, so that it finds the next one there whenever it ends one.
+        The device spins while calls are queued, so that it never waits for the next one.
         """
         if self.device == "cpu":
             return None
@@ -200,7 +200,7 @@ class TorchBackend(BaseBackend):
             return partial(forward, *self._forward_only(inputs))
         if mode == "forward+backward":
             return partial(_forward_and_pull, forward, cotangent, *inputs, gradient_only=False)
-        # The forward pass runs here, once; what is left to time is the vjp alone, from its saved tensors.
+        # The forward pass runs here, once. Only the vjp is left to time, from its saved tensors.
         first = inputs[0].detach().requires_grad_()
         output = forward(first, *inputs[1:])
         return lambda: torch.autograd.grad(output, first, cotangent, retain_graph=True)[0]
@@ -240,7 +240,7 @@ class CompiledTorchBackend(TorchBackend):
 
 
 def _untracked(inputs: Sequence[Any]) -> tuple[Any, ...]:
-    """Return copies that autograd knows nothing of: a call on them saves what a context would cost."""
+    """Return copies that autograd does not track: a call on them needs no `torch.inference_mode()` around it."""
     with torch.inference_mode():
         return tuple(a if a is None else a.clone() for a in inputs)
 

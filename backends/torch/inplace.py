@@ -1,7 +1,7 @@
 """PyTorch: ops that overwrite their first argument and return it, in the order of the catalogue.
 
-Functions whose name ends in an underscore or that take `inplace`, and pointwise ones whose `out` may be the input.
-What is composed of several functions is not here: their temporaries would be allocated all the same.
+They are functions whose name ends in an underscore or that take `inplace`, and pointwise ones whose `out` may be
+the input. Ops composed of several functions are left out: their temporaries would be allocated all the same.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ from backends.torch.class_losses import NO_LABEL, rows
 _nn: Any = torch._C._nn  # noqa: SLF001 - where `torch.nn.functional` finds its functions, without `out`
 
 SELU_ALPHA = 1.6732632423543772848170429916717
-"""What `F.selu` calls its ELU with."""
 SELU_SCALE = 1.0507009873554804934193349852946
+"""`F.selu` calls its ELU with these two."""
 
 REDUCTION = {"none": 0, "mean": 1, "sum": 2}
 

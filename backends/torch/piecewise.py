@@ -11,7 +11,7 @@ from backends.base import Functions
 
 
 class _Step(torch.autograd.Function):
-    """`torch.heaviside` has no gradient and no vector kernel, and of NaN it is the value at zero."""
+    """`torch.heaviside` has no gradient and no vector kernel, and takes NaN for zero."""
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
@@ -85,7 +85,7 @@ def sparse_sigmoid(x: torch.Tensor) -> torch.Tensor:
 
 
 class _Copy(torch.autograd.Function):
-    """`torch.clone` with a gradient that is a copy too: autograd would hand the cotangent on as it is."""
+    """`torch.clone` with a gradient that is a copy too: autograd would return the cotangent itself."""
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:

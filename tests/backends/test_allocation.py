@@ -153,8 +153,8 @@ def test_jax_donates_the_buffer_and_deletes_what_held_it():
     [
         ("relu", "backward", "needed for the gradient"),
         ("relu", "forward+backward", "needed for the gradient"),
-        ("mean_squared_error", "forward", "a loss has not its input's shape"),
-        ("glu", "forward", "the output has not the input's shape"),
+        ("mean_squared_error", "forward", "a loss does not have its input's shape"),
+        ("glu", "forward", "the output does not have the input's shape"),
         ("linear", "forward", "onto itself"),
     ],
 )
