@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
@@ -18,29 +18,28 @@ def varied(rows: pd.DataFrame) -> list[str]:
     return [policy for policy in POLICIES if len(rows[policy].unique()) > 1]
 
 
-def combinations(rows: pd.DataFrame) -> list[str]:
+def combinations(rows: pd.DataFrame, names: Sequence[str]) -> list[str]:
     """Return the combinations that were measured, such as `fresh` and `reuse`; the first is the default.
 
-    A combination is called by the policies that vary. Where the default was not measured, the one closest to it
-    comes first.
+    A combination is called by the policies that vary, which are `names`. Where the default was not measured, the
+    one closest to it comes first.
     """
-    names = varied(rows)
-    found = list(rows[names].drop_duplicates().itertuples(index=False, name=None)) if names else []
+    found = list(rows[list(names)].drop_duplicates().itertuples(index=False, name=None)) if names else []
     defaults = [DEFAULTS[name] for name in names]
     found.sort(key=lambda values: sum(value != usual for value, usual in zip(values, defaults, strict=True)))
     return [_label(values) for values in found]
 
 
-def side_by_side(rows: pd.DataFrame) -> pd.DataFrame:
+def side_by_side(rows: pd.DataFrame, names: Sequence[str], labels: Sequence[str]) -> pd.DataFrame:
     """Return results measured under several policies: a row per case and backend, columns per combination.
 
     With `fresh` and `reuse` these are `fresh_s`, `fresh_warning`, `reuse_s`, `reuse_warning`, and `reuse_ratio`:
-    the default's median over this one, so that above 1 is faster than the default.
+    the default's median over this one, so that above 1 is faster than the default. `names` are the policies that
+    vary, `labels` their combinations.
     """
-    names, labels = varied(rows), combinations(rows)
     if not labels:
         return pd.DataFrame(columns=list(KEYS))
-    combination = pd.Series([_label(values) for values in rows[names].itertuples(index=False)], rows.index)
+    combination = pd.Series([_label(values) for values in rows[list(names)].itertuples(index=False)], rows.index)
     table = rows[list(KEYS)].drop_duplicates()
     for label in labels:
         here = rows[combination == label][[*KEYS, "median_s", "warning"]]

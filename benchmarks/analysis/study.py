@@ -75,7 +75,7 @@ class Study:
     @cached_property
     def overall(self) -> pd.DataFrame:
         """Mean speed-ups at each size."""
-        return tables.overall(self.rated, self.backends)
+        return tables.overall(self.rated, self.speedups)
 
     @cached_property
     def contests(self) -> list[ranges.Contest]:
@@ -100,6 +100,11 @@ class Study:
         return limits.closeness(self.rows, self.winners, self.backends)
 
     @cached_property
+    def mean_shares(self) -> pd.DataFrame:
+        """Mean shares of the bandwidth limit, by backend."""
+        return limits.means(self.shares)
+
+    @cached_property
     def share_sentences(self) -> list[str]:
         """Which ops run as fast as memory allows, in words."""
         return limits.sentences(self.shares)
@@ -110,9 +115,19 @@ class Study:
         return peers.against_peers(self.run.records, self.rows)
 
     @cached_property
+    def lead_over_peers(self) -> float:
+        """The geometric mean of the peers' times over the backends'; NaN without an accurate peer."""
+        return peers.mean_lead(self.beside_peers)
+
+    @cached_property
     def beside_host(self) -> pd.DataFrame:
         """The fastest on each device beside the fastest on the host."""
         return devices.against_host(self.rows)
+
+    @cached_property
+    def pays_from(self) -> pd.DataFrame:
+        """From which size on each device pays."""
+        return devices.pays_from(self.beside_host)
 
     @cached_property
     def varied(self) -> list[str]:
@@ -122,12 +137,12 @@ class Study:
     @cached_property
     def combinations(self) -> list[str]:
         """The combinations of policies that were measured."""
-        return policies.combinations(self.rows)
+        return policies.combinations(self.rows, self.varied)
 
     @cached_property
     def side_by_side(self) -> pd.DataFrame:
         """Results under several policies, side by side."""
-        return policies.side_by_side(self.rows)
+        return policies.side_by_side(self.rows, self.varied, self.combinations)
 
     # Accuracy and costs
 
@@ -182,7 +197,7 @@ class Study:
     def summary(self) -> summary.Summary:
         """The findings in words."""
         return summary.Summary(
-            headline=tuple(summary.headline_sentences(self.run.records, self.winners, self.overall, self.varied)),
+            headline=tuple(summary.headline_sentences(self.run.records, self.winners, self.overall, self.tally)),
             speed=tuple(summary.speed_sentences(self.contests, self.rated, self.varied)),
             accuracy=tuple(summary.accuracy_sentences(self.run.accuracy, self.failed_checks)),
             doubts=tuple(summary.doubt_sentences(self.doubts)),

@@ -46,21 +46,26 @@ class _Rated:
 
 
 def headline_sentences(
-    records: pd.DataFrame, winners: pd.DataFrame, means: pd.DataFrame, named: Sequence[str]
+    records: pd.DataFrame, winners: pd.DataFrame, means: pd.DataFrame, tally: Sequence[str]
 ) -> list[str]:
     """Say which backend wins most often, and by how much at the smallest and the largest size.
 
-    `winners` and `means` are those of `tables.best` and `tables.overall`; `named` are the policies that vary.
+    `winners` and `means` are those of `tables.best` and `tables.overall`, `tally` of `tally_sentences`.
     """
     if not winners.empty:
-        return [*tally_sentences(winners, named), *_overall_sentences(means), *_device_sentences(winners)]
+        return [*tally, *_overall_sentences(means), *_device_sentences(winners)]
     if records.empty:
         return ["Nothing was measured: the run has no records."]
     return [f"Nothing was measured successfully: all {len(records)} cases ended without a result."]
 
 
 def tally_sentences(winners: pd.DataFrame, named: Sequence[str]) -> list[str]:
-    """Say how often each backend wins, for each set of policies: a sum would count a case once for each set."""
+    """Say how often each backend wins, for each set of policies: a sum would count a case once for each set.
+
+    `named` are the policies that vary.
+    """
+    if winners.empty:
+        return []
     if not named:
         return [_tally(winners, "")]
     groups = winners.groupby(list(named), sort=False)

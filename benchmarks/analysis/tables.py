@@ -181,16 +181,17 @@ class Mean:
     n_doubtful: int
 
 
-def overall(rated: pd.DataFrame, backends: Sequence[str]) -> pd.DataFrame:
+def overall(rated: pd.DataFrame, wide: pd.DataFrame) -> pd.DataFrame:
     """Return each backend's geometric mean speed-up at each size, over the cases that all of them have.
 
-    A mean over different cases would compare the cases, not the backends. A backend that lacks more than half of
-    the cases is left out, so that it does not take them from the others.
+    `wide` are the speed-ups of the rated rows, by case and backend. A mean over different cases would compare the
+    cases, not the backends. A backend that lacks more than half of the cases is left out, so that it does not take
+    them from the others.
     """
     keys = ["dtype", "device", *POLICIES, "n_elements"]
     found: list[tuple[Key, Mean]] = []
-    doubts = _wide(rated.assign(doubtful=rated["doubt"] != ""), backends, "doubtful")
-    for case, group in speedups(rated, backends).groupby(level=keys, sort=False):
+    doubts = _wide(rated.assign(doubtful=rated["doubt"] != ""), list(wide.columns), "doubtful")
+    for case, group in wide.groupby(level=keys, sort=False):
         common = group.dropna(axis="columns", thresh=(len(group) + 1) // 2).dropna()
         if common.size:
             doubtful = doubts.loc[common.index, common.columns].sum()

@@ -112,7 +112,7 @@ def test_unmeasured_transfers_are_unknown_and_a_host_alone_has_no_table():
     rows = to_frame([timed("numpy", 10, 1e-5), timed("jax", 10, 1e-6, device="cuda")])
     beside = study(rows).beside_host
     assert math.isnan(pays_from(beside)["elements_with_transfers"].iloc[0])
-    shown = devices.break_even(beside)
+    shown = devices.break_even(pays_from(beside))
     assert "not measured" in [cell.text for cell in shown.rows[0]]
     assert not devices.beside_host(study(to_frame([timed("numpy", 10, 1e-5)])).beside_host).rows
 

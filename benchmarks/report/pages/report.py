@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,7 +12,6 @@ import pandas as pd
 
 from benchmarks import quantities
 from benchmarks.analysis import tables
-from benchmarks.analysis.peers import mean_lead
 from benchmarks.analysis.study import Study
 from benchmarks.analysis.summary import Summary, first_line
 from benchmarks.record.run import Run
@@ -86,7 +86,6 @@ def render(study: Study) -> str:
     fronts = frontier.boards(study.erring, looks)
     functions = gallery.boards(run.curves, run.curve_errors, looks)
     measured = set(study.rows["backend"])
-    lead = mean_lead(study.beside_peers)
     content = _Content(
         title=run.saved_as or "unnamed run",
         subtitle=subtitle(run.records),
@@ -101,7 +100,7 @@ def render(study: Study) -> str:
         full_shade=f"{2**heatmap.FULL_SHADE:.0f}",
         noisy_percent=f"{100 * heatmap.NOISY:.0f}",
         speed=speed,
-        break_even=devices.break_even(study.beside_host).cut(),
+        break_even=devices.break_even(study.pays_from).cut(),
         beside_host=devices.beside_host(study.beside_host).cut(),
         no_device=_no_device(run.records),
         fronts=fronts,
@@ -117,7 +116,7 @@ def render(study: Study) -> str:
         shares=results.limits(study).cut(),
         share_sentences=study.share_sentences,
         peers=results.peers(study).cut(),
-        peer_lead="" if pd.isna(lead) else quantities.times(lead),
+        peer_lead="" if math.isnan(study.lead_over_peers) else quantities.times(study.lead_over_peers),
         limits=method.limits(run.bandwidth),
         functions=functions,
         problems=results.problems(study),

@@ -9,14 +9,12 @@ import pandas as pd
 
 from benchmarks import quantities
 from benchmarks.analysis import tables
-from benchmarks.analysis.devices import pays_from
 from benchmarks.record.schema import POLICIES
 from benchmarks.report.table import Cell, Column, Table, elements, keys, numbers, texts
 
 
-def break_even(beside: pd.DataFrame) -> Table:
-    """Return from how many elements on a device pays, by op; `beside` is that of `devices.against_host`."""
-    found = pays_from(beside)
+def break_even(found: pd.DataFrame) -> Table:
+    """Return from how many elements on a device pays, by op; `found` is that of `devices.pays_from`."""
     told = ("op", "mode", *tables.telling(found, ("dtype", *POLICIES)), "device")
     columns = (
         *keys(found, told),

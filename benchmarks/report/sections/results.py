@@ -9,8 +9,7 @@ import pandas as pd
 
 from benchmarks import quantities
 from benchmarks.analysis import tables
-from benchmarks.analysis.limits import LARGE, NEAR, means, shared_by
-from benchmarks.analysis.peers import mean_lead
+from benchmarks.analysis.limits import LARGE, NEAR, shared_by
 from benchmarks.analysis.study import Study
 from benchmarks.analysis.summary import ending, first_line
 from benchmarks.record import schema
@@ -111,7 +110,7 @@ def limits(study: Study) -> Table:
         numbers("ns per element", shares["ns_per_element"]),
         *(Column(name, tuple(map(_share, shares[name]))) for name in shared_by(shares)),
     )
-    notes = (_LIMITS_KEY, *study.share_sentences, *_mean_shares(shares))
+    notes = (_LIMITS_KEY, *study.share_sentences, *_mean_shares(study))
     return explained(Table(columns, "How close to the limit", notes))
 
 
@@ -123,8 +122,8 @@ def _share(share: float) -> Cell:
     return Cell() if pd.isna(share) else Cell(quantities.percent(share), share, style="good" * (share >= NEAR))
 
 
-def _mean_shares(shares: pd.DataFrame) -> Iterator[str]:
-    for case, group in means(shares).groupby(["dtype", "device", *POLICIES], sort=False):
+def _mean_shares(study: Study) -> Iterator[str]:
+    for case, group in study.mean_shares.groupby(["dtype", "device", *POLICIES], sort=False):
         each = [
             f"{name} {quantities.percent(share)}"
             for name, share in zip(group["backend"], group["share"], strict=True)
@@ -150,7 +149,7 @@ def peers(study: Study) -> Table:
         texts("95 % interval", ["" if pd.isna(low) else quantities.bounds(low, high) for low, high in ends]),
         texts("inaccurate, not timed", found["inaccurate"]),
     )
-    mean = mean_lead(found)
+    mean = study.lead_over_peers
     said = () if math.isnan(mean) else (f"Geometric mean of peer / fastest: {quantities.times(mean)}.",)
     return explained(Table(columns, "Against other libraries", (_PEERS_KEY, *said)))
 

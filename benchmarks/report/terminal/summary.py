@@ -18,7 +18,7 @@ from rich.text import Text
 from benchmarks import quantities
 from benchmarks.analysis import troubles
 from benchmarks.analysis.study import Study
-from benchmarks.analysis.summary import doubt_sentences, problem_sentences, unstable_sentences
+from benchmarks.analysis.summary import problem_sentences, unstable_sentences
 from benchmarks.record.run import Run
 from benchmarks.report.sections import winners
 from benchmarks.report.table import Table
@@ -164,7 +164,7 @@ def _notes(study: Study, page: _Page) -> Iterator[RenderableType]:
         f"Accuracy, {sentence}"
         for sentence in problem_sentences(each for each in checks if each.status != "unavailable")
     ]
-    doubts = doubt_sentences(study.doubts)
+    doubts = list(study.summary.doubts)
     if run.precision:
         doubts = [*unstable_sentences(study.rows, run.precision), *doubts]
     yield from page.listed(failures, "failure", "red")

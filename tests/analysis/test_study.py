@@ -1,0 +1,99 @@
+"""A study of a run: every table that is derived from the records is computed once, whatever is written."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import sys
+from collections import Counter
+from pathlib import Path
+from types import CodeType, FrameType
+
+from rich.console import Console
+
+from benchmarks.analysis import (
+    costs,
+    devices,
+    errors,
+    limits,
+    peers,
+    policies,
+    ranges,
+    summary,
+    surprises,
+    tables,
+    troubles,
+)
+from benchmarks.analysis.study import Study
+from benchmarks.report.files import write
+from benchmarks.report.terminal.summary import render_summary
+from tests import pages, synthetic
+from tests.synthetic import record
+
+MODULES = (costs, devices, errors, limits, peers, policies, ranges, summary, surprises, tables, troubles)
+SMALL = {
+    tables: {"backend_order", "either_doubt", "geometric_mean", "keyed", "label", "telling"},
+    errors: {"front"},  # of the rows of one case
+    limits: {"shared_by"},
+    peers: {"is_peer", "marked"},
+    summary: {"ending", "first_line", "problem_sentences", "reason"},
+}
+"""What is no table: names, words, single numbers."""
+SEVERAL = {"tables.best": 2}
+"""On each device, and across devices."""
+
+
+def table_functions() -> dict[CodeType, str]:
+    """Return the functions that compute a table or sentences, by their code."""
+    found = {}
+    for module in MODULES:
+        for name, function in inspect.getmembers(module, inspect.isfunction):
+            own = function.__module__ == module.__name__ and not name.startswith("_")
+            if own and name not in SMALL.get(module, ()):
+                found[function.__code__] = f"{module.__name__.rpartition('.')[2]}.{name}"
+    return found
+
+
+def test_a_report_and_its_summary_compute_each_table_once(tmp_path: Path) -> None:
+    functions, counts = table_functions(), Counter[str]()
+
+    def count(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code in functions:
+            counts[functions[frame.f_code]] += 1
+
+    study = Study(pages.varied())
+    sys.setprofile(count)
+    try:
+        paths = write(study, tmp_path)
+        render_summary(study, paths["report.html"], Console(file=io.StringIO(), width=100))
+    finally:
+        sys.setprofile(None)
+    # Of records and of checks, each reason and those alike; and of each map, those of the backends it leaves out.
+    assert counts.pop("troubles.problems") > 4
+    several = {name: n for name, n in counts.items() if n > 1}
+    assert several == SEVERAL
+    assert set(functions.values()) - set(counts) == {"troubles.problems"}, "a table that nobody asks for"
+
+
+def test_a_study_computes_what_it_is_asked_for_alone() -> None:
+    study = synthetic.study(synthetic.single_policy())
+    assert list(study.medians.columns) == study.backends[: len(study.medians.columns)]
+    assert set(vars(study)) == {"run", "rows", "backends", "medians"}
+    assert study.medians is study.medians
+
+
+def test_a_run_narrowed_down_is_a_study_of_its_own() -> None:
+    frame = synthetic.single_policy()
+    whole, part = synthetic.study(frame), synthetic.study(frame[frame["op"] == "relu"])
+    assert set(part.rows["op"]) == {"relu"}
+    assert len(part.rows) < len(whole.rows)
+
+
+def test_what_nobody_measured_has_tables_without_rows() -> None:
+    study = synthetic.study(synthetic.single_policy().iloc[:0])
+    for name in ("rows", "rated", "winners", "shares", "beside_peers", "beside_host", "side_by_side", "erring"):
+        assert getattr(study, name).empty
+    assert study.contests == []
+    assert study.surprises == []
+    assert not study.has_baseline
+    assert synthetic.study(synthetic.to_frame([record("numpy")])).has_baseline
