@@ -19,6 +19,7 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
+from benchmarks.commands import add_results
 from benchmarks.machine import doubts, fingerprint
 from benchmarks.measure import sides
 from benchmarks.measure.duel import Duel
@@ -53,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--order-seed", type=arguments.seed, metavar="SEED", help="seed of all orders (default: a new one)"
     )
-    parser.add_argument("--results", type=Path, default=Path("results"), help="the results folder (results/)")
+    add_results(parser)
     parser.add_argument("--output", type=Path, help="where to write (default: a new folder in RESULTS/ab)")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from benchmarks.commands import add_results
 from benchmarks.judge.comparable import differences, nothing_in_common
 from benchmarks.judge.compare import compare
 from benchmarks.plan import arguments
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="for different machines or settings: compare fractions of each machine's own bandwidth",
     )
     parser.add_argument("--format", choices=("table", *TEXTS), default="table", help="what to print (table)")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="the results folder (results/)")
+    add_results(parser)
     parser.add_argument("--output", type=Path, help="a folder for comparison.md and comparison.json")
 
 

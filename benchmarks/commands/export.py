@@ -18,6 +18,7 @@ from rich.console import Console
 
 from benchmarks.analysis import peers
 from benchmarks.analysis.study import Study
+from benchmarks.commands import add_results
 from benchmarks.plan import arguments
 from benchmarks.record import atomic, saved
 from benchmarks.record.frames import only_with
@@ -48,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"what to write: {', '.join(_TABLES)} for tables, {', '.join(pictures.FORMATS)} for pictures",
     )
     arguments.add_filters(parser.add_argument)
-    parser.add_argument("--results", type=Path, default=Path("results"), help="the results folder (results/)")
+    add_results(parser)
     parser.add_argument("--output", type=Path, help="where to write (default: export/ in the results folder)")
 
 

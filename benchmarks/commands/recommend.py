@@ -11,11 +11,11 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from pathlib import Path
 
 from rich.console import Console
 
 from benchmarks.analysis.recommend import Question, decision_table, recommend
+from benchmarks.commands import add_results
 from benchmarks.plan import arguments
 from benchmarks.record import saved
 from benchmarks.record.schema import CHOICES, DEFAULTS, DEVICES, DTYPES, MODES
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--table", action="store_true", help="print what to use for everything that was measured, as JSON"
     )
-    parser.add_argument("--results", type=Path, default=Path("results"), help="the results folder (results/)")
+    add_results(parser)
 
 
 def run(options: argparse.Namespace, console: Console) -> int:

@@ -16,8 +16,9 @@ from rich.text import Text
 
 from benchmarks.analysis import runs
 from benchmarks.analysis.study import Study
+from benchmarks.commands import add_results
 from benchmarks.record import saved
-from benchmarks.record.journal import JOURNALS, load_run, read_journal
+from benchmarks.record.journal import JOURNALS, load_run
 from benchmarks.record.run import Run
 from benchmarks.report import files
 from benchmarks.report.pages import runs as runs_page
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="a saved name, a number such as 0001, or a file (default: the newest)",
     )
-    parser.add_argument("--results", type=Path, default=Path("results"), help="the results folder (results/)")
+    add_results(parser)
     parser.add_argument(
         "--output",
         type=Path,
@@ -46,17 +47,18 @@ def run(options: argparse.Namespace, console: Console) -> int:
     if len(found) > 1:
         _write_beside(options.runs, found, options.output or options.results, console)
         return 0
-    study = Study(found[0] if found else load_run(newest_journal(options.results)))
+    study = Study(found[0] if found else newest(options.results))
     written = files.write(study, options.output or options.results / "latest")
     render_summary(study, written["report.html"], console)
     return 0
 
 
-def newest_journal(results: Path) -> Path:
-    """Return the journal of the last run that timed something; raise ValueError if there is none."""
+def newest(results: Path) -> Run:
+    """Return the last run that timed something; raise ValueError if there is none."""
     for journal in sorted((results / JOURNALS).glob("*.jsonl"), reverse=True):
-        if any(line.get("type") == "case" and line.get("median_s") for line in read_journal(journal)):
-            return journal
+        run = load_run(journal)
+        if run.records["median_s"].notna().any():
+            return run
     raise ValueError(f"results: no run in {results / JOURNALS} has timed anything; run `pytest benchmarks` first")
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 from rich.console import Console
 from rich.text import Text
 
+from benchmarks.commands import add_results
 from benchmarks.judge import trend
 from benchmarks.judge.trend import Series
 from benchmarks.plan import arguments
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_threshold(parser.add_argument)
     parser.add_argument("--changed", action="store_true", help="show only cases that changed")
     parser.add_argument("--format", default="table", choices=tuple(_FORMATS), help="how to print it (table)")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="the results folder (results/)")
+    add_results(parser)
     parser.add_argument("--output", type=Path, help="where the web page goes (default: RESULTS/trend.html)")
 
 

@@ -17,6 +17,7 @@ from pytest_benchmark import plugin
 
 import backends
 from benchmarks import quantities
+from benchmarks.__main__ import main
 from benchmarks.plugin import options
 from benchmarks.record.journal import load_run
 from tests.job import ROOT, SMALL, Job, timed
@@ -294,25 +295,15 @@ def test_results_that_cannot_be_written_are_a_usage_error(tmp_path):
 def test_a_run_that_timed_nothing_is_not_the_last_to_report(numpy_job, tmp_path):
     shutil.copytree(numpy_job.results, tmp_path, dirs_exist_ok=True)
     Job(tmp_path, *SMALL, "--backend", "numpy", "--benchmark-disable", check=0)
-    report = [sys.executable, "-m", "benchmarks", "report", "--results", str(tmp_path)]
-    subprocess.run(report, cwd=ROOT, check=True, capture_output=True)
+    assert main(["report", "--results", str(tmp_path)]) == 0
     assert pd.read_csv(tmp_path / "latest" / "records.csv")["median_s"].notna().all()
 
 
 def test_a_killed_run_loses_nothing_it_measured(tmp_path):
     command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "benchmarks",
-        "--results",
-        str(tmp_path),
-        "--backend",
-        "numpy",
-        "--benchmark-only",
-        "--preset",
-        "standard",
-    ]
+        sys.executable, "-m", "pytest", "benchmarks", "--results", str(tmp_path),
+        "--backend", "numpy", "--benchmark-only", "--preset", "standard",
+    ]  # fmt: skip
     running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
@@ -322,16 +313,13 @@ def test_a_killed_run_loses_nothing_it_measured(tmp_path):
         time.sleep(0.2)
     running.send_signal(signal.SIGKILL)
     running.wait()
-    report = [sys.executable, "-m", "benchmarks", "report", "--results", str(tmp_path)]
-    subprocess.run(report, cwd=ROOT, check=True, capture_output=True)
+    assert main(["report", "--results", str(tmp_path)]) == 0
     assert (pd.read_csv(tmp_path / "latest" / "records.csv")["status"] == "ok").sum() >= 3
 
 
-def test_report_without_a_journal_says_so(tmp_path):
-    report = [sys.executable, "-m", "benchmarks", "report", "--results", str(tmp_path)]
-    done = subprocess.run(report, cwd=ROOT, check=False, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "run `pytest benchmarks` first" in done.stderr
+def test_report_without_a_journal_says_so(tmp_path, capsys):
+    assert main(["report", "--results", str(tmp_path)]) == 2
+    assert "run `pytest benchmarks` first" in capsys.readouterr().err
 
 
 def test_in_process_works_for_debuggers(tmp_path):
