@@ -1,4 +1,4 @@
-"""What the tests of both suites share: the harness that measures, what a test's parameters mean, when to stop."""
+"""Fixtures of both suites: the harness that measures, when to stop, and which backends or case a test is about."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -28,12 +29,10 @@ REPORT = pytest.StashKey[tuple[Study, Path]]()
 """The finished run, and its report."""
 
 
-def pytest_report_header(config: pytest.Config) -> list[str]:
+def pytest_report_header() -> list[str]:
     """Name the modules that look like a backend and are none, so that nobody wonders why one is not measured."""
-    return [
-        f"activation-bench: passed over {_shown(path, config.rootpath)}: {reason}"
-        for path, reason in backends.passed_over().items()
-    ]
+    passed_over = backends.passed_over().items()
+    return [f"activation-bench: passed over {os.path.relpath(path)}: {reason}" for path, reason in passed_over]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -91,10 +90,6 @@ def pytest_terminal_summary(config: pytest.Config) -> Iterator[None]:
             print()  # pytest-benchmark's tables end without an empty line
             colour = config.get_terminal_writer().hasmarkup
             render_summary(*config.stash[REPORT], open_console(colour=colour))
-
-
-def _shown(path: Path, root: Path) -> Path:
-    return path.relative_to(root) if path.is_relative_to(root) else path
 
 
 def _report(recorder: Recorder, results: Path) -> tuple[Study, Path]:
