@@ -1,4 +1,4 @@
-"""Check the files of a run: all there, and telling the same story."""
+"""Check that a run has written all its files, and that they agree."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 
 def main() -> None:
-    """Raise AssertionError naming the first thing that is wrong."""
+    """Raise AssertionError for the first thing that is wrong."""
     parser = argparse.ArgumentParser()
     parser.add_argument("results", type=Path)
     parser.add_argument("--saved-as", required=True)
