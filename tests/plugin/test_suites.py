@@ -21,7 +21,7 @@ def given(marker, *arguments):
     found = []
     metafunc = SimpleNamespace(
         definition=SimpleNamespace(get_closest_marker=lambda name: name == marker),
-        fixturenames=arguments,
+        fixturenames=list(arguments),
         parametrize=lambda names, rows, ids=None: found.append((list(names), [tuple(row) for row in rows])),
     )
     suites.parametrize(metafunc, CHOSEN)
