@@ -136,13 +136,13 @@ def columns_table() -> str:
 
 
 TABLES = {
-    ROOT / "README.md": {
+    ROOT / "docs" / "ops.md": {
         "ops": ops_table,
         "conventions": conventions_table,
         "support": support_table,
         "gaps": gaps_table,
-        "presets": presets_table,
     },
+    ROOT / "docs" / "cases.md": {"presets": presets_table},
     ROOT / "results" / "README.md": {"columns": columns_table},
 }
 

@@ -1,4 +1,4 @@
-"""The README's generated tables are up to date, and what it shows works."""
+"""The pages' generated tables are up to date, their links lead somewhere, and what they show works."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import pytest
 import backends
 from benchmarks.__main__ import main, make_parser
 from benchmarks.commands import docs
+
+PAGES = [docs.ROOT / "README.md", docs.ROOT / "results" / "README.md", *sorted((docs.ROOT / "docs").glob("*.md"))]
 
 
 @pytest.mark.parametrize("path", docs.TABLES, ids=lambda path: path.relative_to(docs.ROOT).as_posix())
@@ -49,12 +51,12 @@ def test_missing_markers_are_an_error():
 def test_python_example_runs():
     if reason := backends.missing("torch"):
         pytest.skip(reason)
-    (code,) = re.findall(r"```python\n(.*?)```", (docs.ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    (code,) = re.findall(r"```python\n(.*?)```", (docs.ROOT / "docs" / "python.md").read_text("utf-8"), re.DOTALL)
     exec(code, {})
 
 
 def test_every_option_shown_exists(pytestconfig):
-    text = (docs.ROOT / "README.md").read_text(encoding="utf-8")
+    text = "\n".join(path.read_text(encoding="utf-8") for path in PAGES)
     shown = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
     parser = pytestconfig._parser
     known = {name for option in parser._anonymous.options for name in option.names()}
@@ -63,14 +65,37 @@ def test_every_option_shown_exists(pytestconfig):
     assert shown <= known, shown - known
 
 
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(docs.ROOT).as_posix())
+def test_links_lead_somewhere(path):
+    for target, heading in re.findall(r"\]\((?!https?:)([^)#]*)(#[^)]*)?\)", path.read_text(encoding="utf-8")):
+        page = path.parent / target if target else path
+        assert page.exists(), target
+        if heading:
+            assert heading[1:] in map(
+                slug, re.findall(r"^#+ (.*)", page.read_text(encoding="utf-8"), re.MULTILINE)
+            )
+
+
+def slug(heading):
+    """Return the anchor that a heading gets."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+def test_the_readme_is_short_and_every_page_is_in_the_contents():
+    assert len((docs.ROOT / "README.md").read_bytes()) <= 12_000
+    contents = (docs.ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    for path in (docs.ROOT / "docs").glob("*.md"):
+        assert path.name == "README.md" or f"({path.name})" in contents, path
+
+
 def options(parser):
     """Return the options of a parser and of the commands below it."""
     below = [action.choices.values() for action in parser._actions if isinstance(action.choices, dict)]
     return set(parser._option_string_actions).union(*map(options, chain(*below)))
 
 
-def test_commands_shown_can_be_parsed():
-    text = (docs.ROOT / "README.md").read_text(encoding="utf-8")
-    for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL):
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(docs.ROOT).as_posix())
+def test_commands_shown_can_be_parsed(path):
+    for block in re.findall(r"```sh\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL):
         for line in block.strip().splitlines():
             assert shlex.split(line)
