@@ -132,7 +132,9 @@ def presets_table() -> str:
 
 def columns_table() -> str:
     """Return the columns of records.csv."""
-    return _markdown([{"column": f"`{c.name}`", "type": c.dtype, "meaning": c.meaning} for c in COLUMNS])
+    return _markdown(
+        [{"column": f"`{c.name}`", "type": c.dtype, "unit": c.unit, "meaning": c.meaning} for c in COLUMNS]
+    )
 
 
 TABLES = {
