@@ -1,4 +1,4 @@
-"""Costs: what a first call takes beyond the others, when it is paid back, and how much memory a call needs."""
+"""Costs: how much longer a first call takes, when it is paid back, and how much memory a call needs."""
 
 from __future__ import annotations
 

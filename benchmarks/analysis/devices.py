@@ -19,8 +19,8 @@ class AgainstHost:
     """The fastest backend on another device beside the fastest on the host.
 
     `ratio` is the host's median over the device's with its 95 % interval: above 1 the device is faster, with the
-    inputs there already and the output left there. `ratio_with_transfers` adds `transfer_s`, bringing the inputs
-    and fetching the output, as measured apart; NaN where it was not.
+    inputs there already and the output left there. `ratio_with_transfers` adds `transfer_s`, the time to bring
+    the inputs and fetch the output, which is measured apart; NaN where it was not measured.
     """
 
     device: str

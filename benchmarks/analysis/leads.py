@@ -1,8 +1,8 @@
 """Goals: how far our own kernels are ahead of the fastest accurate other one, from the records of runs.
 
-Ours may reuse an output, which is how a kernel is told from its allocation; the others count with whatever policy
-suits them best, a fresh output or a reused one. A backend that errs by more than the op's budget, anywhere that
-the input is finite and the result normal, is not the one to beat.
+Ours may reuse an output, so that the kernel is measured without the allocation. The others count with whatever
+policy suits them best, a fresh output or a reused one. A backend that errs by more than the op's budget, anywhere
+that the input is finite and the result normal, is not the one to beat.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from benchmarks.record import saved
 from benchmarks.record.shapes import is_default_shape, parse_shape
 
 OURS = ("numba", "numba-parallel")
-"""What is held against the others, the faster of them at each size; NumPy's, too, is an other then."""
+"""Our kernels: at each size, the faster of them is compared with the others, of which NumPy is one."""
 _KEYS = ("op", "mode", "dtype", "device", "shape", "n_elements")
 
 
@@ -56,7 +56,7 @@ class _Case(Ahead):
 
     @property
     def size(self) -> str:
-        """The power of ten, since whole rows differ a little in size; a shape that was asked for as it is."""
+        """The power of ten, since whole rows differ a little in size; a shape that was asked for is kept."""
         usual = is_default_shape(self.op, parse_shape(self.shape))
         return f"about 10^{round(math.log10(self.n_elements))}" if usual else self.shape
 
@@ -75,7 +75,7 @@ def leads(runs: Sequence[str], ours: Sequence[str] = OURS) -> pd.DataFrame:
     found: list[tuple[Key, Ahead]] = []
     for name in runs:
         run = saved.load(name, Path("results"))
-        if run.accuracy.empty:  # which backends err could not be told from which are accurate
+        if run.accuracy.empty:  # nobody could tell which backends are accurate
             raise ValueError(f"runs: {name} says nothing of accuracy; give a saved run's name or its records.csv")
         for case, group in grouped(Study(run).erring, _KEYS, _Contender).items():
             lead = _lead(group, ours)
@@ -126,8 +126,8 @@ def means(found: pd.DataFrame) -> pd.DataFrame:
 def table(runs: Sequence[str]) -> pd.DataFrame:
     """Return a line per op, mode and dtype: the lead at each size, over which backend, and our share of the limit.
 
-    The largest size has the share, since calls of few elements are limited by other things than memory; it is
-    left out where the bandwidth moved during the run.
+    The share is that of the largest size, since other things than memory limit calls of few elements. It is left
+    out where the bandwidth moved during the run.
     """
     rows = []
     for (op, mode, dtype), cases in grouped(leads(runs), ("op", "mode", "dtype"), _Case).items():

@@ -110,7 +110,7 @@ class Crossover:
     """A size from which on another backend is clearly the fastest.
 
     `winner` is fastest at `n_elements`, the first of the sizes measured where it is, and `beaten` was at those
-    before. `doubtful` says that the winner or its runner-up there has a warning.
+    before. `doubtful` says that the winner there, or its runner-up, has a warning.
     """
 
     n_elements: int
@@ -122,7 +122,7 @@ class Crossover:
 def crossovers(winners: pd.DataFrame) -> pd.DataFrame:
     """Return each `Crossover` of `winners` (rows of `tables.best`).
 
-    Ties are left out: a lead that cannot be told is no change.
+    Ties are left out: a lead that is too close to call is no change.
     """
     found: list[tuple[Key, Crossover]] = []
     for key, cases in grouped(winners, GROUP, CaseLead).items():

@@ -91,7 +91,7 @@ class Answer:
 
     @property
     def tied(self) -> tuple[Candidate, ...]:
-        """Those that cannot be told from the best: the interval of the ratio of their times includes 1."""
+        """The backends too close to the best to call: the interval of the ratio of their times includes 1."""
         return tuple(other for other in self.ranking[1:] if not _over(other, self.best)[1] > 1)
 
     @property
@@ -122,8 +122,8 @@ class Answer:
 def recommend(run: Run, question: Question) -> Answer:
     """Answer a question from a run.
 
-    Between two sizes that were measured, times are interpolated on logarithms. Raises ValueError where the run
-    cannot answer, with what it has.
+    Times between two measured sizes are interpolated, both axes logarithmic. Raises ValueError where the run
+    cannot answer, and says what it has.
     """
     rows = _asked_for(Study(run).erring, question)
     several = rows.loc[rows["n_elements"] == question.size, "shape"].unique()
@@ -189,7 +189,7 @@ def _usual_shapes(rows: pd.DataFrame) -> pd.Series:
 
 
 def _choices(places: Places, question: Question) -> Iterator[dict[str, object]]:
-    """Yield what to use from each size on at which that changes."""
+    """Yield what to use, with the size from which on it applies."""
     before: tuple[object, ...] = ()
     for size in _sizes(places):
         try:

@@ -101,8 +101,8 @@ def gather(runs: Sequence[Labelled]) -> pd.DataFrame:
     """Return the measured rows of all runs with their `run` and how they compare with the first run's.
 
     `ratio`, with `ratio_low` and `ratio_high`, its 95 % interval, is NaN where the first run lacks the case.
-    `overlap` says that the two 95 % intervals overlap or are not known, so that nothing can be claimed; `doubt`
-    what makes either of the two doubtful.
+    `overlap` says that the two 95 % intervals overlap or are not known, so that it is too close to call;
+    `doubt` says what makes either of the two doubtful.
     """
     rows = pd.concat([each.study.rows.assign(run=each.label) for each in runs])
     return _against_first(tables.ordered(rows, rows), KEYS, runs[0].label)
@@ -167,7 +167,7 @@ def flat(runs: Sequence[Labelled], rows: pd.DataFrame) -> pd.DataFrame:
     compared = [*(key for key in KEYS), "run", "ratio", "ratio_low", "ratio_high", "overlap"]
     every = tables.keyed(every).fillna({"backend": ""}).drop_duplicates([*KEYS, "run"], keep="last")
     every = every.merge(rows[compared], on=[*KEYS, "run"], how="left")
-    # Beside itself, or beside nothing, a result neither overlaps nor stands apart.
+    # A result beside itself, or beside nothing, neither overlaps nor stands apart.
     beside = every["ratio"].notna() & (every["run"] != runs[0].label)
     every["overlap"] = every["overlap"].where(beside)
     return every[list(CSV_COLUMNS)]
@@ -175,7 +175,7 @@ def flat(runs: Sequence[Labelled], rows: pd.DataFrame) -> pd.DataFrame:
 
 def _stem(name: str) -> str:
     path = Path(name)
-    # Every report's table is called records.csv: its folder says more.
+    # Every report has a records.csv: the folder's name says more.
     told = path.resolve().parent.name if path.name == "records.csv" else path.stem
     return first_line(told, _LONGEST_LABEL) or "run"
 
@@ -221,7 +221,7 @@ def _fastest_of(each: Labelled) -> pd.DataFrame:
 
 
 _TOLD = ("backend", "device", "op", "mode", "dtype", *POLICIES, "shape")
-"""What a run may lack of a case, in the order in which that is said."""
+"""What a run may lack of a case, in the order in which we look for it."""
 
 
 def _absence(case: Mapping[str, object], known: Mapping[str, set[object]]) -> str:

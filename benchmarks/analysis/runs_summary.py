@@ -15,7 +15,7 @@ from benchmarks.record.schema import CASE, POLICIES
 from benchmarks.stats.effects import Criteria
 
 _LEAST_LEAD = 1 + Criteria.threshold
-"""Runs whose means differ by less are said to be about as fast."""
+"""Runs whose means differ by less count as about as fast."""
 
 
 def summarise(rows: pd.DataFrame, fastest: pd.DataFrame, labels: Sequence[str]) -> list[str]:
@@ -31,7 +31,7 @@ def summarise(rows: pd.DataFrame, fastest: pd.DataFrame, labels: Sequence[str]) 
 def _described(row: Compared, rows: pd.DataFrame) -> str:
     """Return a case and backend in words, with what differs between `rows`."""
     about = dict(zip(CASE, row.case, strict=True))
-    varied = [str(about[key]) for key in tables.telling(rows, ("dtype", *POLICIES)) if about[key]]
+    varied = [str(about[key]) for key in tables.varying(rows, ("dtype", *POLICIES)) if about[key]]
     shape = f" ({row.shape})" if row.shape not in ("", str(row.n_elements)) else ""
     what = " ".join([row.op, row.mode, *varied])
     return f"{what}, {count(row.n_elements)} elements{shape}, {row.backend} on {row.device}"
@@ -58,7 +58,7 @@ def _leader(rows: pd.DataFrame, keys: Sequence[str], labels: Sequence[str]) -> s
 
 
 def _nothing_shared(labels: Sequence[str]) -> str:
-    return f"No case was measured in {_every(labels)}, so no run is said to be fastest."
+    return f"No case was measured in {_every(labels)}, so none of the runs is the fastest."
 
 
 def _every(labels: Sequence[str]) -> str:
@@ -66,7 +66,7 @@ def _every(labels: Sequence[str]) -> str:
 
 
 def _against_first(rows: pd.DataFrame, first: str, other: str) -> list[str]:
-    """Say how one run compares with the first: in how many cases, backend by backend, and at most."""
+    """Say how one run compares with the first: in how many cases, backend by backend, and where most."""
     both = rows[(rows["run"] == other) & rows["ratio"].notna()]
     if both.empty:
         return [f"{other} has no case in common with {first}."]

@@ -114,7 +114,7 @@ def doubt_sentences(doubts: Iterable[Trouble]) -> list[str]:
 def unstable_sentences(rows: pd.DataFrame, precision: float) -> list[str]:
     """Say how many medians are known less precisely than `precision` (a share of them), and which least."""
     half_width = (rows["ci95_high_s"] - rows["ci95_low_s"]) / 2 / rows["median_s"]
-    # An interval without an end, of too few rounds, is as wide as can be; one that is not known says nothing.
+    # Too few rounds leave an interval without an end, which is as wide as can be; an unknown one says nothing.
     wide = rows.assign(half_width=half_width)[half_width > precision]
     wide = wide.sort_values("half_width", ascending=False, kind="stable")
     if wide.empty:
@@ -223,7 +223,7 @@ def _clauses(found: Sequence[Range], ratings: Ratings) -> list[str]:
         detail = _detail(each.cases, winners, ratings)
         if any(case.doubtful or ratings[case.case, case.fastest].doubt for case in each.cases):
             detail += ", doubtful"
-        if clauses:  # what the first clause said is understood in the others
+        if clauses:  # later clauses leave out what the first one says
             verb, where = "" if len(winners) == 1 else " tie", where.replace(" elements", "")
         else:
             verb = " is fastest" if len(winners) == 1 else " tie for fastest"

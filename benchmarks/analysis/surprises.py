@@ -1,16 +1,16 @@
-"""Surprises: cases that are slower than the other results of the run lead one to expect.
+"""Surprises: results that are worth a second look, since they are slower than the rest of the run suggests.
 
 A result surprises where the whole 95 % interval of a ratio lies beyond what these rules allow:
 
-- *Behind NumPy*: it takes more than `BEHIND_BASELINE` times as long as NumPy does.
-- *Behind the field*: it takes more than `BEHIND_BEST` times as long as the fastest backend, and as much more again
-  as that one has more threads. NumPy itself is exempt: how far it is behind is what speed-ups tell.
-- *Dearer when larger*: an element takes more than `DEARER` times as long as at the next smaller size, beyond what
-  it takes more with the others (their median): larger arrays leave the caches for everyone.
+- *Slower than NumPy*: it takes more than `BEHIND_BASELINE` times as long as NumPy does.
+- *Far behind*: it takes more than `BEHIND_BEST` times as long as the fastest backend. If that one has several
+  times as many threads, as much more is allowed. NumPy itself is exempt: speed-ups say how far it is behind.
+- *Costlier when larger*: an element takes more than `COSTLIER` times as long as at the next smaller size. If it
+  also takes longer with the others (their median), that much is allowed too: larger arrays leave the caches.
 
-The first two apply only where what a call costs by itself cannot be the reason: the case takes at least `OVERHEAD`
-times as long as the backend's quickest call in that mode, which bounds that cost from above. Doubtful results
-(column `warning`) surprise nobody, nor do peers, which are there to compare with. For each op and mode, a backend
+The first two apply only where call overhead cannot be the reason: the case takes at least `OVERHEAD` times as long
+as the backend's quickest call in that mode, which is more than that overhead. Doubtful results (column `warning`)
+are left out, and so are peers, which are there to compare with. For each op and mode, a backend
 is named once: where it is furthest beyond a rule.
 """
 
@@ -29,12 +29,12 @@ import pandas as pd
 from benchmarks.analysis.entries import Key, Timed, entries, parted
 from benchmarks.analysis.peers import is_peer
 from benchmarks.analysis.ranges import GROUP
-from benchmarks.analysis.tables import BASELINE, telling
+from benchmarks.analysis.tables import BASELINE, varying
 from benchmarks.quantities import count, seconds, times
 
 BEHIND_BASELINE = 1.25
 BEHIND_BEST = 4.0
-DEARER = 2.0
+COSTLIER = 2.0
 OVERHEAD = 5.0
 
 _ONCE = ("op", "mode", "dtype", "device", "backend")
@@ -63,8 +63,8 @@ def surprises(rows: pd.DataFrame, costs: pd.DataFrame) -> list[Surprise]:
     """
     ours = rows[~is_peer(rows)]
     steady = [row for row in entries(ours, _Row) if not row.warning]
-    named = telling(ours, [key for key in GROUP if key != "op"])
-    found = [*_slow(steady, _quickest(steady, costs), named), *_dear(steady, named)]
+    named = varying(ours, [key for key in GROUP if key != "op"])
+    found = [*_slow(steady, _quickest(steady, costs), named), *_costlier(steady, named)]
     worst: dict[Key, Surprise] = {}
     for each in sorted(found, key=lambda surprise: -surprise.excess):
         worst.setdefault(each.once, each)
@@ -89,8 +89,8 @@ def _slow(rows: Sequence[_Row], quickest: Mapping[Key, float], named: Sequence[s
                     yield Surprise(f"{_name(row, named)}: {seconds(row.median_s)}, {told}", low / limit, row.once)
 
 
-def _dear(rows: Sequence[_Row], named: Sequence[str]) -> Iterator[Surprise]:
-    """Yield what takes longer an element at a larger size, beyond what the others do."""
+def _costlier(rows: Sequence[_Row], named: Sequence[str]) -> Iterator[Surprise]:
+    """Yield what takes longer per element at a larger size, by more than the others do."""
     rises: defaultdict[Key, list[tuple[_Row, float, float]]] = defaultdict(list)
     for line in parted(rows, lambda row: (*row.group, row.backend)).values():
         for small, large in pairwise(sorted(line, key=lambda row: row.n_elements)):
@@ -103,11 +103,11 @@ def _dear(rows: Sequence[_Row], named: Sequence[str]) -> Iterator[Surprise]:
         for row, rise, low in found:
             others = [other for rival, other, _ in found if rival is not row]
             usual = max(1.0, statistics.median(others)) if others else 1.0
-            if low > DEARER * usual:
+            if low > COSTLIER * usual:
                 aside = f" (the others: {times(usual)})" if others else ""
                 each = seconds(row.median_s / row.n_elements)
                 told = f"{each} per element, {times(rise)} that at {count(n_small)}{aside}"
-                yield Surprise(f"{_name(row, named)}: {told}", low / DEARER / usual, row.once)
+                yield Surprise(f"{_name(row, named)}: {told}", low / COSTLIER / usual, row.once)
 
 
 @dataclass(frozen=True)

@@ -207,7 +207,7 @@ def geometric_mean(values: pd.Series) -> float:
     return float(np.exp(np.log(values).mean())) if len(values) else math.nan
 
 
-def telling(rows: pd.DataFrame, keys: Sequence[str]) -> list[str]:
+def varying(rows: pd.DataFrame, keys: Sequence[str]) -> list[str]:
     """Return those of `keys` that differ between rows, and so must be told; the shape where it is not the size."""
     found = [key for key in keys if len(rows[key].unique()) > 1]
     flat = "shape" in found and (rows["shape"] == rows["n_elements"].astype("string")).fillna(value=False).all()

@@ -31,7 +31,7 @@ class Trouble:
 def problems(rows: pd.DataFrame, *, alike: bool = False) -> list[Trouble]:
     """Return what has no result and why, from records or accuracy rows: one trouble per status and reason.
 
-    Reasons that are `alike`, differing in numbers and the op's name alone, can be taken together: the first speaks
+    Reasons that are `alike`, differing only in numbers and the op's name, can be taken together: the first stands
     for all. Known deviations are results, and so do not appear here.
     """
     bad = rows[~rows["status"].isin(["ok", "known_deviation"])]
@@ -53,8 +53,8 @@ def problems(rows: pd.DataFrame, *, alike: bool = False) -> list[Trouble]:
 def doubts(rows: pd.DataFrame) -> list[Trouble]:
     """Return what makes measured results doubtful and how many of them, the most frequent first.
 
-    Warnings that differ in their numbers alone are one, told by the typical of them. A result with several
-    counts under each.
+    Warnings that differ only in their numbers count as one; the middle one stands for all. A result with several
+    warnings counts under each.
     """
     rows = rows.assign(warning=rows["warning"].str.split("; ")).explode("warning")
     rows = rows[rows["warning"].fillna("") != ""]

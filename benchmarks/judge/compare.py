@@ -34,9 +34,9 @@ def compare(base: Run, head: Run, criteria: Criteria, *, shares: bool = False) -
     measured = cases[cases["effect"].notna()]
     spread = trust.between_runs(measured, None if shares else trust.reference_shift(base, head))
     findings = [(case.key, _finding(case, spread.error, criteria)) for case in entries(cases, _Case)]
-    judged = with_verdicts(assembled(CASE_KEYS, findings, _Finding), criteria)
+    found = with_verdicts(assembled(CASE_KEYS, findings, _Finding), criteria)
     notes = [spread.sentence, trust.sentence(base, head, measured, spread, criteria)] if len(measured) else []
-    return judged[list(COMPARISON_COLUMNS)], notes
+    return found[list(COMPARISON_COLUMNS)], notes
 
 
 def _side_by_side(base: Run, head: Run, value: str, *, shares: bool) -> pd.DataFrame:

@@ -166,7 +166,7 @@ class Series:
 
 
 def ratio(before: float, after: float) -> float:
-    """Return `after / before`; 1 where they are equal, NaN where no number says it."""
+    """Return `after / before`; 1 where they are equal, NaN where there is no such number."""
     if before == after:
         return 1.0
     usual = before > 0 and after > 0 and math.isfinite(before) and math.isfinite(after)
@@ -182,7 +182,7 @@ def trends(
 ) -> list[Series]:
     """Return a series per case and machine of `records`, which hold any number of runs (COLUMNS).
 
-    First come those with changes of at least `threshold`, as a share, the most worsened on top. A series without
+    Those with changes of at least `threshold`, as a share, come first, the most worsened on top. A series without
     any value is left out. `only` keeps records whose column of that name has one of the values. Raises ValueError
     for a metric that is not one of METRICS, and for a value that no record has.
     """
@@ -202,11 +202,11 @@ def trends(
     return sorted(known, key=lambda series: (not series.changes, -series.worsening()))
 
 
-def telling(found: Sequence[Series]) -> list[str]:
-    """Return those of SERIES_KEYS that tell the series apart, after op, mode and backend, always told."""
+def varying(found: Sequence[Series]) -> list[str]:
+    """Return those of SERIES_KEYS that tell the series apart; op, mode and backend are always among them."""
     names = ["op", "mode", "backend"]
     names += [key for key in SERIES_KEYS if key not in (*names, "threads") and len(values(found, key)) > 1]
-    # Backends differ in their threads as a rule: that is worth a word only where nothing else tells.
+    # Backends usually differ in their threads: that is worth a word only where nothing else tells them apart.
     told = {tuple(series.case[name] for name in names) for series in found}
     return names if len(told) == len(found) else [*names, "threads"]
 
@@ -224,7 +224,7 @@ def _with_starts(records: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_failures(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return `rows` with each failure in every series of its case: what has not run does not know its threads."""
+    """Return `rows` with each failure in every series of its case: what did not run does not know its threads."""
     keys = [key for key in SERIES_KEYS if key != "threads"]
     lost = rows["threads"].isna() & rows["status"].ne("ok")
     threads = rows.loc[~lost, list(SERIES_KEYS)].drop_duplicates()

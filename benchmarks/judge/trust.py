@@ -63,7 +63,7 @@ def middle_error(effects: pd.Series, errors: pd.Series) -> float:
 
 
 def halves(bursts: pd.DataFrame) -> pd.DataFrame:
-    """Return each case's run against itself: the effect of its later bursts over its earlier ones.
+    """Compare each case's run with itself: return the effect of its later bursts over its earlier ones.
 
     It is divided by √2: halves have half of the bursts, so their difference is √2 times as uncertain as that of
     two whole runs. Columns: CASE_KEYS and `effect`.

@@ -19,8 +19,8 @@ from benchmarks.report.text import csv, markdown
 def write(study: Study, directory: Path) -> dict[str, Path]:
     """Write all reports of a run into `directory` and return their paths by file name.
 
-    Each file is replaced as a whole, so that a reader never sees half of one. Files of which this run has nothing
-    to say are removed.
+    Each file is replaced as a whole, so that a reader never sees half of one. Files about which this run has
+    nothing to say are removed.
     """
     run = study.run
     contents = {
@@ -53,7 +53,7 @@ _EXTRAS: Mapping[str, tuple[Callable[[Study], pd.DataFrame], Callable[[Study], T
     "break_even": (lambda study: study.break_even, None),
     "rounds": (lambda study: study.run.rounds, None),
 }
-"""What only some runs have: the numbers, and where people read them too, the table."""
+"""What only some runs have: the numbers, and a table of them for people, or None."""
 
 
 def write_accuracy(found: pd.DataFrame, directory: Path) -> dict[str, Path]:

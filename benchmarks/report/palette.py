@@ -43,7 +43,7 @@ _OTHERS = ("#CC79A7", "#56B4E9", "#F0E442")
 
 
 def styles(backends: Sequence[str]) -> dict[str, Style]:
-    """Return the style of each backend; names that we do not know get those left over, in turn."""
+    """Return the style of each backend; names that we do not know get the remaining ones, in turn."""
     found = {}
     strangers = sorted(set(backends) - set(_KNOWN))
     for name in backends:
@@ -58,10 +58,10 @@ def styles(backends: Sequence[str]) -> dict[str, Style]:
 
 
 def in_turn(names: Sequence[str]) -> dict[str, Style]:
-    """Return a style for each name by its place: for what is no backend, such as runs."""
+    """Return a style for each name by its place in the list: for runs, say, which are no backends."""
     symbols = list(_PATHS)
     return {
-        # Seven colours and eight symbols: only after 56 names does a pair of them come again.
+        # Seven colours and eight symbols: a pair comes again only after 56 names.
         name: Style(_IN_TURN[i % len(_IN_TURN)], symbols[i % len(symbols)], _PATHS[symbols[i % len(symbols)]])
         for i, name in enumerate(names)
     }

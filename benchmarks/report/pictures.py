@@ -38,11 +38,11 @@ PANELS = 12
 ROWS = 64
 """Most ops on a page of the other two."""
 _COLUMN, _PAGE = 3.4, 7.0
-"""Inches that one column of a paper is wide, and both."""
+"""Width of one column of a paper, and of both, in inches."""
 _CELL = 0.42
-"""Inches that a cell of the map of winners needs."""
+"""Width of a cell in the map of winners, in inches."""
 _LETTER, _LINE = 0.055, 0.13
-"""Inches that a letter of a label is wide, about, and that a line is high."""
+"""About how wide a letter of a label is, and how high a line, in inches."""
 _MARKERS = {
     "circle": "o",
     "square": "s",
@@ -111,7 +111,7 @@ def _saved(figure: Figure, form: str) -> bytes:
 
 
 def _laid_out(figure: Figure) -> Figure:
-    """Find places for all that a figure holds, once for all formats."""
+    """Lay out a figure, once for all formats."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     return figure

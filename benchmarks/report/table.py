@@ -10,7 +10,8 @@ from itertools import repeat
 import pandas as pd
 
 from benchmarks import quantities
-from benchmarks.analysis import peers
+from benchmarks.analysis import peers, tables
+from benchmarks.record.schema import POLICIES
 from benchmarks.report.views import Facets
 
 MAX_ROWS = 1000
@@ -51,10 +52,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A heading, the unit of what is below it where the cells do not give theirs, and the cells.
-
-    Numbers are aligned on the right.
-    """
+    """A heading, with a unit where the cells do not give theirs, and the cells. Numbers are aligned right."""
 
     name: str
     cells: tuple[Cell, ...]
@@ -71,7 +69,7 @@ class Column:
 class Table:
     """Columns under a title; `notes` are sentences that explain them, `facets` what the table is chosen by.
 
-    `total` counts the rows, those included that were cut off.
+    `total` counts the rows, also those that `cut` left out.
     """
 
     columns: tuple[Column, ...]
@@ -145,6 +143,16 @@ def number(
 ) -> Cell:
     """Return a number in its form; empty where it was not measured."""
     return Cell("" if math.isnan(value) else form(value), value, doubt, tip=tip)
+
+
+def cases(
+    rows: pd.DataFrame,
+    first: Sequence[str] = ("op", "mode"),
+    perhaps: Sequence[str] = ("dtype", "device", *POLICIES, "shape"),
+    last: Sequence[str] = (),
+) -> list[Column]:
+    """Return columns that name the case of each row: of the keys `perhaps`, those that differ between rows."""
+    return [*keys(rows, (*first, *tables.varying(rows, perhaps), *last)), elements(rows)]
 
 
 def elements(rows: pd.DataFrame) -> Column:

@@ -17,7 +17,7 @@ Facets = Mapping[str, str]
 class View:
     """Rows that agree in all of `facets`, under a label that says in what.
 
-    With `across_devices`, rows of all devices are in it.
+    With `across_devices`, it holds rows of all devices.
     """
 
     label: str
@@ -56,7 +56,7 @@ def split(rows: pd.DataFrame, keys: Sequence[str]) -> list[View]:
 
 
 def by_device(rows: pd.DataFrame, *keys: str) -> list[View]:
-    """Return a view per `keys`, dtype, device and set of policies; of several devices also one of all."""
+    """Return a view per `keys`, dtype, device and set of policies; with several devices, also one of all."""
     views = []
     for view in split(rows, (*keys, "dtype", *POLICIES)):
         devices = list(view.rows["device"].unique())

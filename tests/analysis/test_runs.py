@@ -90,7 +90,7 @@ def test_runs_whose_means_lie_within_the_threshold_are_about_as_fast():
 def test_runs_without_a_common_case_are_not_ranked():
     sentences = runs_page.beside(named(made(1e-6), made(1e-6, dtype="float64"))).sentences
     assert sentences[:2] == (
-        "No case was measured in both runs, so no run is said to be fastest.",
+        "No case was measured in both runs, so none of the runs is the fastest.",
         "b has no case in common with a.",
     )
 

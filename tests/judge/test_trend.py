@@ -77,7 +77,7 @@ def test_cases_and_machines_have_series_of_their_own():
     rows = [record("torch", **run_of(i), machine_id=m, threads=t) for i in range(2) for m in "ab" for t in (1, 2)]
     found = trend.trends(to_frame(rows))
     assert [len(series.points) for series in found] == [2] * 4
-    assert trend.telling(found) == ["op", "mode", "backend", "machine_id", "threads"]
+    assert trend.varying(found) == ["op", "mode", "backend", "machine_id", "threads"]
 
 
 def test_runs_of_one_commit_are_all_points():

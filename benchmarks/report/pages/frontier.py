@@ -17,7 +17,7 @@ from benchmarks.report.pages.command import restated
 from benchmarks.report.palette import Style
 
 LEAST_ULP, MOST_ULP = 0.1, 1e8
-"""The ends of the axis of errors: smaller ones, down to none, and larger ones, up to infinite, are drawn there."""
+"""The ends of the axis of errors: smaller errors, also 0, and larger ones, also infinite, are drawn there."""
 _FACETS = ("mode", "dtype", "device", *POLICIES)
 _HOVER = (
     "<b>%{customdata[0]}</b><br>largest error %{customdata[1]} ULP%{customdata[3]}<br>"

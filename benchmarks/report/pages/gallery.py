@@ -14,7 +14,7 @@ from benchmarks.report.palette import Style
 _CURVES = (("y", "f(x)", "#0072B2", "solid"), ("derivative", "f′(x)", "#D55E00", "6px,3px"))
 _MODES = {"forward": "f(x)", "backward": "f′(x)"}
 _LEAST, _MOST = 0.01, 1e4
-"""The ends of the axis of errors, in ULP: what lies beyond is drawn there."""
+"""The ends of the axis of errors, in ULP: errors beyond them are drawn there."""
 _SPLIT = 0.36
 """Share of a panel's height that the errors take."""
 

@@ -147,8 +147,8 @@ def render(found: Beside, csv: pd.DataFrame) -> str:
 def to_markdown(found: Beside) -> str:
     """Return the same as Markdown: the answer, then the tables, each in one."""
     labels = found.labels
-    fastest_told = tables.telling(found.fastest, runs_tables.FASTEST_BY[1:])
-    cases_told = tables.telling(found.rows, runs_tables.CASES_BY[1:-1])
+    fastest_told = tables.varying(found.fastest, runs_tables.FASTEST_BY[1:])
+    cases_told = tables.varying(found.rows, runs_tables.CASES_BY[1:-1])
     sections = {
         "The fastest backend of each run": runs_tables.fastest(found.fastest, labels, ("mode", *fastest_told)),
         "Case by case": runs_tables.cases(found.rows, labels, ("mode", *cases_told, "backend")),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from benchmarks import quantities
-from benchmarks.judge.trend import Change, Metric, Point, Series, telling
+from benchmarks.judge.trend import Change, Metric, Point, Series, varying
 from benchmarks.report.pages import charts, shell
 from benchmarks.report.pages.charts import LIMIT_COLOUR, MARGIN, Board, Figure, Panel, number, safe
 from benchmarks.report.palette import Style, styles
@@ -48,7 +48,7 @@ class _Content:
 
 def render(found: Sequence[Series], threshold: float) -> str:
     """Return the page for `found`, whose changes are at least `threshold`, a share."""
-    names = telling(found)
+    names = varying(found)
     looks = styles(list(dict.fromkeys(series.case["backend"] for series in found)))
     changed, steady = (
         tuple(_panel(series, names, looks) for series in found if bool(series.changes) is changes)

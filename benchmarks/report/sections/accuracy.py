@@ -11,8 +11,7 @@ from benchmarks import quantities
 from benchmarks.analysis import tables
 from benchmarks.analysis.entries import entries, parted
 from benchmarks.analysis.summary import ending
-from benchmarks.record.schema import POLICIES
-from benchmarks.report.table import Cell, Table, elements, keys, numbers, of_rows, texts
+from benchmarks.report.table import Cell, Table, cases, numbers, of_rows, texts
 
 KEY = (
     "Largest error in units of the last place, and the mean in brackets. `!` marks a known deviation, after the "
@@ -105,10 +104,8 @@ def known_deviations(rows: pd.DataFrame) -> Table:
 
 def prices(found: pd.DataFrame) -> Table:
     """Return the cases whose fastest backend errs by more than its budget, and the fastest accurate backend."""
-    told = ("op", "mode", *tables.telling(found, ("dtype", "device", *POLICIES, "shape")))
     columns = (
-        *keys(found, told),
-        elements(found),
+        *cases(found),
         texts("fastest", found["fastest"]),
         numbers("its error", found["fastest_ulp"], unit="ULP"),
         numbers("allowed", found["budget_ulp"], unit="ULP"),

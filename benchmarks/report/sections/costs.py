@@ -66,8 +66,8 @@ class _Peak:
 def memory(peaks: pd.DataFrame) -> Table:
     """Return the peak extra memory of a call at the largest size of each op, a column per backend."""
     backends = tables.backend_order(peaks)
-    told = ["op", "mode", *tables.telling(peaks, ("dtype", "device", "shape", *POLICIES))]
-    cases = grouped(peaks, [*told, "n_elements", "input_bytes"], _Peak)
+    named = ["op", "mode", *tables.varying(peaks, ("dtype", "device", "shape", *POLICIES))]
+    cases = grouped(peaks, [*named, "n_elements", "input_bytes"], _Peak)
     lines = []
     for (*names, n_elements, input_bytes), found in cases.items():
         cells = {peak.backend: _peak(peak) for peak in found}
@@ -79,8 +79,8 @@ def memory(peaks: pd.DataFrame) -> Table:
                 *(cells.get(backend, Cell()) for backend in backends),
             )
         )
-    numeric = [name not in told for name in (*told, "elements", "first input", *backends)]
-    return of_rows((*told, "elements", "first input", *backends), lines, numeric)
+    numeric = [name not in named for name in (*named, "elements", "first input", *backends)]
+    return of_rows((*named, "elements", "first input", *backends), lines, numeric)
 
 
 def _peak(peak: _Peak) -> Cell:

@@ -10,14 +10,14 @@ import pandas as pd
 from benchmarks import quantities
 from benchmarks.analysis import tables
 from benchmarks.record.schema import POLICIES
-from benchmarks.report.table import Cell, Column, Table, elements, keys, numbers, texts
+from benchmarks.report.table import Cell, Column, Table, cases, keys, numbers, texts
 
 
 def break_even(found: pd.DataFrame) -> Table:
     """Return from how many elements on a device pays, by op; `found` is that of `devices.pays_from`."""
-    told = ("op", "mode", *tables.telling(found, ("dtype", *POLICIES)), "device")
+    names = ("op", "mode", *tables.varying(found, ("dtype", *POLICIES)), "device")
     columns = (
-        *keys(found, told),
+        *keys(found, names),
         Column("data there already", tuple(map(_from, found["elements"]))),
         Column("with transfers", tuple(map(_from, found["elements_with_transfers"]))),
         numbers("largest measured", found["largest"], quantities.count),
@@ -27,11 +27,9 @@ def break_even(found: pd.DataFrame) -> Table:
 
 def beside_host(beside: pd.DataFrame) -> Table:
     """Return the fastest on each device beside the fastest on the CPU, case by case (`devices.against_host`)."""
-    told = ("op", "mode", *tables.telling(beside, ("dtype", *POLICIES, "shape")), "device")
     doubts = ["the machine was disturbed" * bool(doubtful) for doubtful in beside["doubtful"]]
     columns = (
-        *keys(beside, told),
-        elements(beside),
+        *cases(beside, perhaps=("dtype", *POLICIES, "shape"), last=["device"]),
         texts("fastest on the CPU", beside["host_backend"]),
         numbers("its time", beside["host_s"], quantities.seconds),
         texts("fastest there", beside["backend"]),

@@ -18,9 +18,8 @@ from benchmarks.report.table import (
     Cell,
     Column,
     Table,
-    elements,
+    cases,
     explained,
-    keys,
     listings,
     numbers,
     of_rows,
@@ -78,8 +77,7 @@ def policies(study: Study) -> Table:
     It has no rows where there is only one set of policies.
     """
     rows, labels = study.side_by_side, study.combinations
-    told = ("op", "mode", "backend", *tables.telling(rows, ("dtype", "device", "shape")))
-    columns = [*keys(rows, told), elements(rows)]
+    columns = cases(rows, first=("op", "mode", "backend"), perhaps=("dtype", "device", "shape"))
     for label in labels:
         columns.append(numbers(label, rows[f"{label}_s"], quantities.seconds, doubts=rows[f"{label}_warning"]))
         if label != labels[0]:
@@ -92,13 +90,11 @@ def policies(study: Study) -> Table:
 def limits(study: Study) -> Table:
     """Return how close each backend comes to the limit."""
     shares = study.shares
-    told = ("op", "mode", *tables.telling(shares, ("dtype", "device", *POLICIES, "shape")))
     firsts = zip(shares["first"], shares["doubtful"], strict=True)
     sure = zip(shares["share_low"], shares["share_high"], shares["share"], strict=True)
     leads = zip(shares["tie"], shares["ratio"], strict=True)
     columns = (
-        *keys(shares, told),
-        elements(shares),
+        *cases(shares),
         numbers("limit", shares["limit_gigabytes_per_s"], unit="GB/s"),
         Column("first", tuple(Cell(name, doubt="warned" * bool(doubt)) for name, doubt in firsts), numeric=False),
         Column(
@@ -136,11 +132,9 @@ def _mean_shares(study: Study) -> Iterator[str]:
 def peers(study: Study) -> Table:
     """Return the fastest backends beside the fastest peers."""
     found = study.beside_peers
-    told = ("op", "mode", *tables.telling(found, ("dtype", "device", *POLICIES, "shape")))
     ends = zip(found["ratio_low"], found["ratio_high"], strict=True)
     columns = (
-        *keys(found, told),
-        elements(found),
+        *cases(found),
         texts("fastest", found["backend"]),
         numbers("its time", found["median_s"], quantities.seconds),
         texts("fastest peer", found["peer"]),
@@ -158,15 +152,14 @@ def results(study: Study) -> Table:
     """Return every case with its result; what all cases share moves to the title."""
     records = study.run.records
     ok = (records["status"] == "ok").fillna(value=False)
-    varied = tables.telling(records, ("device", "dtype", *POLICIES, "shape"))
+    varied = tables.varying(records, ("device", "dtype", *POLICIES, "shape"))
     shared = [text(records[name].iloc[0]) for name in ("dtype", "device") if name not in varied and len(records)]
     key = [*schema.CASE, "backend"]
     rated = tables.keyed(records)[key].merge(study.rated[[*key, "speedup", "doubt"]], on=key, how="left")
     spread = zip(ok, records["ci95_low_s"], records["ci95_high_s"], strict=True)
     ends = zip(records["status"], records["reason"], strict=True)
     columns = (
-        *keys(records, ("op", "mode", "backend", *varied)),
-        elements(records),
+        *cases(records, first=("op", "mode", "backend"), perhaps=varied),
         numbers("median", records["median_s"], quantities.seconds, doubts=records["warning"]),
         Column(
             "95 % interval",

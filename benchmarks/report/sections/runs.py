@@ -24,14 +24,14 @@ _UNKNOWN = "unknown"
 _OVERLAP = "the 95 % intervals overlap: too close to call"
 
 
-def cases(rows: pd.DataFrame, labels: Sequence[str], told: Sequence[str] = ()) -> Table:
+def cases(rows: pd.DataFrame, labels: Sequence[str], named: Sequence[str] = ()) -> Table:
     """Return a line per case of `runs.gather`, with each run's median and interval, and its ratio to the first.
 
-    `told` are the keys beside op and size that the lines differ in.
+    `named` are the keys beside op and size that the lines differ in.
     """
     by_case = grouped(rows, KEYS, Compared).values()
     lines = [{row.run: row for row in line} for line in by_case]
-    columns = _case_columns(rows, KEYS, told)
+    columns = _case_columns(rows, KEYS, named)
     for label in labels:
         found = [line.get(label) for line in lines]
         columns.append(Column(label, tuple(map(_median, found))))
@@ -40,13 +40,13 @@ def cases(rows: pd.DataFrame, labels: Sequence[str], told: Sequence[str] = ()) -
     return Table(tuple(columns))
 
 
-def fastest(rows: pd.DataFrame, labels: Sequence[str], told: Sequence[str] = ()) -> Table:
+def fastest(rows: pd.DataFrame, labels: Sequence[str], named: Sequence[str] = ()) -> Table:
     """Return a line per case of `runs.fastest`, with each run's fastest backend and time, and its ratio.
 
-    Backends are told with their device where there are several.
+    Backends are named with their device where there are several.
     """
     lines = [{row.run: row for row in line} for line in grouped(rows, OPEN_KEYS, Fastest).values()]
-    columns = _case_columns(rows, OPEN_KEYS, told)
+    columns = _case_columns(rows, OPEN_KEYS, named)
     across = len(rows["device"].unique()) > 1
     for label in labels:
         found = [line.get(label) for line in lines]
@@ -87,9 +87,9 @@ def differences(runs: Sequence[Labelled]) -> tuple[Table, Table]:
     return of_rows(headings, lines[True], numeric), of_rows(headings, lines[False], numeric)
 
 
-def _case_columns(rows: pd.DataFrame, names: Sequence[str], told: Sequence[str]) -> list[Column]:
+def _case_columns(rows: pd.DataFrame, names: Sequence[str], named: Sequence[str]) -> list[Column]:
     first = rows.drop_duplicates(list(names))
-    return [*keys(first, ("op", *told, *tables.telling(rows, ("shape",)))), elements(first)]
+    return [*keys(first, ("op", *named, *tables.varying(rows, ("shape",)))), elements(first)]
 
 
 def _ratio_columns(label: str, first: str, found: Sequence[Compared | None]) -> list[Column]:
@@ -184,8 +184,8 @@ def _by_place(rows: pd.DataFrame) -> dict[str, str]:
 
 
 def _packages(records: pd.DataFrame, packages: Mapping[str, object]) -> dict[str, str]:
-    told = set(records["backend"].dropna())  # with its version, in a line of its own
-    return {f"package {name}": str(version) for name, version in packages.items() if name not in told}
+    named = set(records["backend"].dropna())  # with its version, in a line of its own
+    return {f"package {name}": str(version) for name, version in packages.items() if name not in named}
 
 
 def _distinct(values: pd.Series) -> str:

@@ -12,7 +12,7 @@ from benchmarks.analysis import tables
 from benchmarks.analysis.limits import FACTS
 from benchmarks.analysis.study import Study
 from benchmarks.record.schema import CASE, POLICIES
-from benchmarks.report.table import Cell, Column, Table, elements, explained, keys
+from benchmarks.report.table import Cell, Column, Table, cases, explained
 
 
 def medians(study: Study) -> Table:
@@ -43,11 +43,11 @@ def _wide(
     """Return a table of numbers; `doubt` is the column of `rated` that says what makes them doubtful."""
     if wide.empty:
         return Table((), title, ("No case was measured successfully.",))
-    cases = wide.index.to_frame(index=False)
-    told = ["op", *tables.telling(cases, ("mode", "dtype", "device", *POLICIES, "shape"))]
-    shared = [str(cases[key].iloc[0]) for key in ("mode", "dtype", "device", *POLICIES) if key not in told]
-    named = study.rated[["backend", *CASE]].itertuples(index=False, name=None)
-    doubts = dict(zip(named, study.rated[doubt], strict=True))
+    index = wide.index.to_frame(index=False)
+    keys = ("mode", "dtype", "device", *POLICIES)
+    shared = [str(index[key].iloc[0]) for key in keys if len(index[key].unique()) == 1]
+    places = study.rated[["backend", *CASE]].itertuples(index=False, name=None)
+    doubts = dict(zip(places, study.rated[doubt], strict=True))
     winners = wide.eq(wide.agg(best, axis="columns"), axis="index")
     columns = [
         Column(
@@ -62,4 +62,5 @@ def _wide(
         for name in wide.columns
     ]
     said = f"{', '.join(filter(None, shared))}. Bold: fastest."
-    return explained(Table((*keys(cases, told), elements(cases), *columns), title, (said.removeprefix(". "),)))
+    named = cases(index, first=["op"], perhaps=(*keys, "shape"))
+    return explained(Table((*named, *columns), title, (said.removeprefix(". "),)))

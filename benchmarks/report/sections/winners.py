@@ -60,7 +60,7 @@ def _title(shared: str, *, alone: bool, several: bool, doubtful: bool) -> str:
 
 
 def _keys(study: Study) -> list[str]:
-    return ["op", *tables.telling(study.rows, GROUP[1:])]
+    return ["op", *tables.varying(study.rows, GROUP[1:])]
 
 
 def _shared(study: Study, keys: Sequence[str]) -> str:
@@ -71,7 +71,7 @@ def _shared(study: Study, keys: Sequence[str]) -> str:
 
 
 def _parts(contest: Contest) -> list[Range]:
-    """Return the ranges of a contest; a backend without a rival wins no range, so each size is told."""
+    """Return the ranges of a contest; a backend without a rival wins no range, so each size has a row."""
     return [part for each in contest.ranges for part in ([each] if each.cases[-1].runner_up else each.singly())]
 
 
@@ -112,16 +112,16 @@ def tally(study: Study, most: int, *, by_size: bool = False) -> Table:
     There is a row for each size of each mode, dtype and so on; with `by_size`, for each size alone.
     """
     keys = _keys(study)
-    told = [] if by_size else keys[1:]
+    apart = [] if by_size else keys[1:]
     lines = []
-    groups = grouped(study.winners, [*told, "n_elements"], CaseLead)
+    groups = grouped(study.winners, [*apart, "n_elements"], CaseLead)
     order = list(dict.fromkeys(key[:-1] for key in groups))  # as the records have them, sizes ascending
     for (*label, n_elements), cases in sorted(groups.items(), key=lambda g: (order.index(g[0][:-1]), g[0][-1])):
         won = parted(cases, lambda case: "tie" if case.tie else case.fastest)
         names = sorted(won, key=lambda name: (name == "tie", -len(won[name])))
         counts = [f"{name} {len(won[name])}{_named([case.op for case in won[name]], most)}" for name in names]
         lines.append((*map(Cell, label), Cell(quantities.count(n_elements)), Cell("; ".join(counts))))
-    headings = (*told, "elements", TALLY)
+    headings = (*apart, "elements", TALLY)
     return of_rows(headings, lines, (False,) * len(headings), f"Fastest by number of ops{_shared(study, keys)}:")
 
 

@@ -1,4 +1,4 @@
-"""The closing lines at the terminal: which backend wins, what surprises, what is missing, where the report is."""
+"""The closing lines at the terminal: which backend wins, what is slow or missing, and where the report is."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from benchmarks.report.terminal.glyphs import spelled
 from benchmarks.report.terminal.table import grid
 
 MOST_LINES = 39
-"""A summary's lines at 80 columns and wider: 40 with the empty one before it; more where they are shorter."""
+"""Most lines of a summary, with the empty line before it 40; more on terminals narrower than 80 columns."""
 MOST_SURPRISES = 5
 _ROOMS = {"surprise": 7, "failure": 6, "doubt": 4, "gap": 4, "warning": 4}
-"""Lines that a kind of sentence may take. The winners get the lines that are left."""
+"""Most lines for each kind of sentence. The winners get the lines that are left."""
 _NAMED_OPS = 3
 """Ops that a tally names for each backend, where there is room."""
 _NARROWEST = 20

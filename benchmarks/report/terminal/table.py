@@ -10,13 +10,13 @@ from rich.text import Text
 from benchmarks.report.table import Table
 
 _LEAST_WIDTH = 24
-"""Columns of the terminal that a column takes at least where it wraps."""
+"""Least width of a column that may wrap."""
 
 
 def grid(
     table: Table, *, wrapped: Collection[str] = (), styles: Sequence[str] = (), say: Callable[[str], Text] = Text
 ) -> Grid:
-    """Return a table for rich to print: the columns `wrapped` may break, and rows may have a style each.
+    """Return a table for rich to print: the columns `wrapped` may wrap, and each row may have a style.
 
     `say` turns a text into signs that the terminal has.
     """

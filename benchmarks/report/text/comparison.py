@@ -48,10 +48,10 @@ _MARKS = {
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """What became of each case (COMPARISON_COLUMNS) between `base` and `head`, and what to know beside.
+    """What became of each case (COMPARISON_COLUMNS) between `base` and `head`, and notes on it.
 
-    `samples` says what a value rests on, such as `sittings`; `shares` that values are fractions of the bandwidth
-    and not seconds, `ratio` then being base's over head's, so that more than 1 is slower in either.
+    `samples` says what a value rests on, such as `sittings`. With `shares`, values are fractions of the bandwidth
+    and not seconds; `ratio` is then base's over head's, so that more than 1 is slower in either case.
     """
 
     base: str
@@ -142,7 +142,7 @@ def write(comparison: Comparison, folder: Path) -> list[Path]:
 
 
 def reasons_in_common(cases: pd.DataFrame) -> Iterable[str]:
-    """Yield a note for each reason for which cases could not be measured on either side."""
+    """Yield a note for each reason why cases could not be measured on either side."""
     absent = cases[cases["verdict"] == verdicts.UNAVAILABLE]
     for reason, rows in absent.groupby("reason", sort=False):
         yield f"{plural(len(rows), 'case')} unavailable: {reason}"
@@ -179,7 +179,7 @@ class _Case:
 
 
 def _table(comparison: Comparison, cases: pd.DataFrame) -> Table:
-    """Return a row for each case. A ratio above 1 is slower: of shares, that of the base's over the head's."""
+    """Return a row for each case. A ratio above 1 is slower; with shares, it is the base's over the head's."""
     unit = (lambda value: f"{number(100 * value)} %") if comparison.shares else seconds
     lines = []
     for case in entries(cases, _Case):

@@ -39,7 +39,7 @@ _ESCAPES = str.maketrans(
         "\n": " ",
     }
 )
-"""What LaTeX would take for a command, and signs that not every font of its has."""
+"""What LaTeX would take for a command, and signs that not all of its fonts have."""
 
 
 def escape(text: object) -> str:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from benchmarks import quantities
-from benchmarks.judge.trend import SERIES_KEYS, Change, Point, Series, telling, values
+from benchmarks.judge.trend import SERIES_KEYS, Change, Point, Series, values, varying
 from benchmarks.record.journal import plain
 from benchmarks.report.table import Cell, Table, of_rows
 from benchmarks.report.terminal.table import grid
@@ -26,14 +26,14 @@ _LEAST_SPAN = math.log(1.2)
 POINTS = 40
 """Runs in the sparkline of a file."""
 _WIDE = 120
-"""Columns of a terminal in which the changes fit beside the numbers."""
+"""From this width of a terminal on, the changes fit beside the numbers."""
 
 
 def render(found: Sequence[Series], console: Console) -> None:
     """Print a line per series on `console`, with the changes beside it, or below in a narrow terminal."""
     beside = console.width >= _WIDE
     console.print(Text(heading(found), style="bold"))
-    shown, names = table(found, max(8, console.width // 5)), telling(found)
+    shown, names = table(found, max(8, console.width // 5)), varying(found)
     if not beside:
         shown = replace(shown, columns=shown.columns[:-1])
     console.print(grid(shown, wrapped=("case", "changes found"), styles=list(map(_colour, found))))
@@ -52,7 +52,7 @@ def to_markdown(found: Sequence[Series]) -> str:
 
 def table(found: Sequence[Series], points: int) -> Table:
     """Return a line per series: first and last value, a sparkline of at most `points`, and changes in words."""
-    names, lines = telling(found), []
+    names, lines = varying(found), []
     for series in found:
         known, form = series.measured, series.metric.form
         changes = "; ".join(words(series, change) for change in series.changes)
@@ -115,7 +115,7 @@ def heading(found: Sequence[Series]) -> str:
 
 def notes(found: Sequence[Series]) -> list[str]:
     """Return what all series share, and what the signs mean."""
-    told = (*telling(found), "machine_id")
+    told = (*varying(found), "machine_id")
     shared = [
         _spelled(name, found[0].case[name])
         for name in SERIES_KEYS
@@ -123,7 +123,7 @@ def notes(found: Sequence[Series]) -> list[str]:
     ]
     lines = [f"All: {', '.join(shared)}."] if shared else []
     if any(math.isnan(point.value) for series in found for point in series.points):
-        lines.append(f"{GAP} a run without a value: the case failed in it, or this was not measured.")
+        lines.append(f"{GAP} a run without a value: the case failed, or this was not measured.")
     return lines
 
 
