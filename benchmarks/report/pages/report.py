@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import gzip
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -13,12 +12,11 @@ import pandas as pd
 from benchmarks import quantities
 from benchmarks.analysis import tables
 from benchmarks.analysis.study import Study
-from benchmarks.analysis.summary import Summary, first_line
+from benchmarks.analysis.summary import first_line
 from benchmarks.record.run import Run
 from benchmarks.report.pages import charts, frontier, gallery, shell
 from benchmarks.report.palette import Style, styles
 from benchmarks.report.sections import accuracy, costs, devices, heatmap, machine, method, results
-from benchmarks.report.table import Table
 from benchmarks.report.text import csv
 from benchmarks.report.views import by_device
 
@@ -34,51 +32,6 @@ class Download:
     name: str
 
 
-@dataclass(frozen=True)
-class _Content:
-    """What the template lays out."""
-
-    title: str
-    subtitle: list[str]
-    warnings: tuple[str, ...]
-    machine_line: str
-    summary: Summary
-    backends: list[str]
-    looks: Mapping[str, Style]
-    devices: list[str]
-    baseline: str
-    heatmaps: list[heatmap.Heatmap]
-    full_shade: str
-    noisy_percent: str
-    speed: list[charts.Board]
-    break_even: Table
-    beside_host: Table
-    no_device: str
-    fronts: list[charts.Board]
-    open_dots: bool
-    prices: Table
-    accuracy: list[Table]
-    known: Table
-    doubts: Table
-    overheads: Table
-    first_calls: Table
-    memory: Table
-    policies: Table
-    shares: Table
-    share_sentences: list[str]
-    peers: Table
-    peer_lead: str
-    limits: list[Table]
-    functions: list[charts.Board]
-    problems: Table
-    meanings: list[tuple[str, str]]
-    sampling: list[str]
-    command: str
-    machine: tuple[machine.Entry, ...]
-    results: Table
-    download: Download
-
-
 def render(study: Study) -> str:
     """Return the report of a run as a web page."""
     run, looks = study.run, looks_of(study.run)
@@ -86,7 +39,9 @@ def render(study: Study) -> str:
     fronts = frontier.boards(study.erring, looks)
     functions = gallery.boards(run.curves, run.curve_errors, looks)
     measured = set(study.rows["backend"])
-    content = _Content(
+    return shell.fill(
+        "report.html.j2",
+        {"speed": speed, "front": fronts, "curve": functions},
         title=run.saved_as or "unnamed run",
         subtitle=subtitle(run.records),
         warnings=run.warnings,
@@ -127,7 +82,6 @@ def render(study: Study) -> str:
         results=results.results(study).cut(),
         download=download(run.records, run.saved_as or "records"),
     )
-    return shell.fill("report.html.j2", content, {"speed": speed, "front": fronts, "curve": functions})
 
 
 def looks_of(run: Run) -> dict[str, Style]:

@@ -101,32 +101,15 @@ class _Choice:
     table: Table
 
 
-@dataclass(frozen=True)
-class _Content:
-    """What the template lays out."""
-
-    title: str
-    runs: list[tuple[str, Style, list[str]]]
-    first: str
-    sentences: tuple[str, ...]
-    warnings: tuple[str, ...]
-    fastest: list[_Choice]
-    cases: list[_Choice]
-    speed: list[Board]
-    devices: list[str]
-    differing: Table
-    same: Table
-    missing: Table
-    download: report.Download
-
-
 def render(found: Beside, csv: pd.DataFrame) -> str:
     """Return the web page, with `csv` to download."""
     labels, rows, won = found.labels, found.rows, found.fastest
     looks = in_turn(labels)
     drawn = _drawable(rows, won)
     speed = [_board(view, looks) for view in choose(drawn, SPEED_BY)] if len(drawn) else []
-    content = _Content(
+    return shell.fill(
+        "runs.html.j2",
+        {"speed": speed},
         title=quantities.listing(labels),
         runs=[(each.label, looks[each.label], _about(each.run)) for each in found.runs],
         first=labels[0],
@@ -141,7 +124,6 @@ def render(found: Beside, csv: pd.DataFrame) -> str:
         missing=found.missing,
         download=report.download(csv, "runs"),
     )
-    return shell.fill("runs.html.j2", content, {"speed": speed})
 
 
 def to_markdown(found: Beside) -> str:

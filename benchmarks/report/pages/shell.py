@@ -7,10 +7,8 @@ import gzip
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
 
 import jinja2
 from markupsafe import Markup
@@ -19,15 +17,9 @@ from plotly.offline import get_plotlyjs
 from benchmarks.report.pages.charts import Board, Figure
 from benchmarks.report.views import dimensions
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
-
-def fill(template: str, content: DataclassInstance, boards: Mapping[str, Sequence[Board]]) -> str:
-    """Return the page in which `template` lays out the fields of `content`.
-
-    It draws the panel `j` of the board `i` of each name under `name-i-j`.
-    """
+def fill(template: str, boards: Mapping[str, Sequence[Board]], **content: object) -> str:
+    """Return the page in which `template` lays out `content`; panel j of board i is called `name-i-j`."""
     # Escaping is on for every name and value; what is trusted is wrapped in Markup, here and in sight.
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("benchmarks.report.pages"),
@@ -49,7 +41,7 @@ def fill(template: str, content: DataclassInstance, boards: Mapping[str, Sequenc
         for j, panel in enumerate(board.panels)
     }
     return environment.get_template(template).render(
-        {each.name: getattr(content, each.name) for each in fields(content)},
+        content,
         figures=_packed(json.dumps(figures, allow_nan=False, separators=(",", ":"))),
         css=_source("report.css"),
         script=_source("report.js"),

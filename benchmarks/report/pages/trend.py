@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import groupby
 
 from benchmarks import quantities
@@ -32,20 +31,6 @@ _HOVER = (
 )
 
 
-@dataclass(frozen=True)
-class _Content:
-    """What the template lays out."""
-
-    title: str
-    heading: str
-    notes: list[str]
-    changed: tuple[Panel, ...]
-    steady: tuple[Panel, ...]
-    changes: Table
-    series: Table
-    threshold: str
-
-
 def render(found: Sequence[Series], threshold: float) -> str:
     """Return the page for `found`, whose changes are at least `threshold`, a share."""
     names = varying(found)
@@ -54,7 +39,9 @@ def render(found: Sequence[Series], threshold: float) -> str:
         tuple(_panel(series, names, looks) for series in found if bool(series.changes) is changes)
         for changes in (True, False)
     )
-    content = _Content(
+    return shell.fill(
+        "trend.html.j2",
+        {"changed": [Board("changed", changed)], "steady": [Board("steady", steady)]},
         title="Trend",
         heading=trend.heading(found),
         notes=trend.notes(found),
@@ -64,8 +51,6 @@ def render(found: Sequence[Series], threshold: float) -> str:
         series=_table(found),
         threshold=f"{100 * threshold:g} %",
     )
-    boards = {"changed": [Board("changed", changed)], "steady": [Board("steady", steady)]}
-    return shell.fill("trend.html.j2", content, boards)
 
 
 def figure(series: Series, style: Style) -> Figure:
