@@ -162,9 +162,7 @@ def _tally(winners: pd.DataFrame, policies: str) -> str:
     parts = [quantities.listing(won, 12)] if won else []
     n_ties = len(winners) - len(clear)
     if n_ties:
-        parts.append(
-            f"{n_ties} {'is a tie' if n_ties == 1 else 'are ties'} (the 95 % interval of the ratio includes 1)"
-        )
+        parts.append(f"{n_ties} {'is a tie' if n_ties == 1 else 'are ties'}, too close to call")
     ops = quantities.plural(len(winners["op"].unique()), "op")
     cases = f"{quantities.plural(len(winners), 'comparable case')}{policies}"
     return f"Of {cases} ({ops}), {'; '.join(parts)}."
