@@ -3,6 +3,8 @@
 They are for evaluation at high precision. In float64 they may overflow or cancel: never implement an op by them.
 """
 
+# ruff: noqa: D403 - formulas begin with their variables
+
 from __future__ import annotations
 
 from typing import Any
@@ -43,7 +45,7 @@ def normal_pdf(m: Math, x: Any) -> Any:
 
 
 def clip(m: Math, x: Any, low: float, high: float) -> Any:
-    """X within bounds."""
+    """x within bounds."""
     return m.where(x < low, low, m.where(x > high, high, x))
 
 
@@ -59,7 +61,7 @@ def softmax(m: Math, x: Any, *, axis: int) -> Any:
 
 
 def log_softmax(m: Math, x: Any, *, axis: int) -> Any:
-    """X - log(Σ exp(x))."""
+    """x - log(Σ exp(x))."""
     return x - m.log(m.sum(m.exp(x), axis=axis, keepdims=True))
 
 

@@ -32,7 +32,7 @@ def loss(
 
 
 def at_least(m: Math, x: Any, bound: float) -> Any:
-    """X, or a bound that is larger."""
+    """x, or a bound that is larger."""
     return m.where(x > bound, x, bound)
 
 

@@ -5,6 +5,8 @@ x and -x has the small result, and max(x, 0) - small or 1 - small loses nothing 
 block, scratch arrays that it may use as it likes, and numbers; see `elementwise`.
 """
 
+# ruff: noqa: D403 - formulas begin with their variables
+
 from __future__ import annotations
 
 import math
@@ -20,8 +22,8 @@ from backends.numpy.blocks import Array, Out, Result, elementwise, pullback, qui
 from backends.numpy.parts import bell, exp_sides
 
 SELU_ALPHA = 1.6732632423543772848170429916717
-"""With SELU_SCALE, what keeps mean 0 and variance 1 fixed: Klambauer et al. 2017, equation 14."""
 SELU_SCALE = 1.0507009873554804934193349852946
+"""With these two, mean 0 and variance 1 stay fixed: Klambauer et al. 2017, equation 14."""
 
 LEVELS = tuple(np.array(float(level)) for level in range(23, 3, -2))
 """Denominators of tanh's continued fraction, innermost first: for |x| < 1 the rest is below 1e-20."""
@@ -264,7 +266,7 @@ def softplus_vjp(x: Array, y: Array, e: Array, s: Array, one: Array) -> Result:
 
 @elementwise(scratch=2, numbers=(1,))
 def softsign(x: Array, a: Array, y: Array, one: Array, out: Out) -> Result:
-    """X / (1 + |x|)."""
+    """x / (1 + |x|)."""
     np.abs(x, a)
     if not parts.highest(a) < np.inf:
         x = np.clip(x, np.finfo(x.dtype).min, np.finfo(x.dtype).max)
@@ -302,7 +304,7 @@ def log_sigmoid_vjp(x: Array, minus: Array, y: Array, e: Array, s: Array, one: A
 def tanh_shrink(
     x: Array, w: Array, square: Array, y: Array, z: Array, minus_one: Array, one: Array, three: Array, out: Array
 ) -> Result:
-    """X - tanh(x): for float32 in float64, and for float64 where |x| >= 1 does not cancel too much.
+    """x - tanh(x): for float32 in float64, and for float64 where |x| >= 1 does not cancel too much.
 
     For |x| < 1, x·c/(1 + c), c = x²/(3 + x²/(5 + ...)): Lambert's continued fraction, DLMF 4.39, by which
     tanh(x) = x/(1 + c). For float32, below 0.02, the first terms of the series, DLMF 4.33.3.
@@ -356,8 +358,6 @@ def squareplus_vjp(x: Array, y: Array, h: Array, s: Array, b: Array, half_b: Arr
 
 
 exponential = elementwise(quiet=True)(np.exp)
-
-
 exponential_vjp = pullback(quiet=True)(np.exp)
 
 

@@ -3,6 +3,8 @@
 A kernel gets one block, scratch arrays that it may use as it likes, and numbers; see `elementwise`.
 """
 
+# ruff: noqa: D403 - formulas begin with their variables
+
 from __future__ import annotations
 
 import numpy as np
@@ -127,7 +129,7 @@ def hard_tanh_vjp(x: Array, y: Array, low: Array, high: Array) -> Result:
 
 @elementwise(scratch=1, numbers=lambda threshold: (-threshold, threshold))
 def soft_shrink(x: Array, inner: Array, low: Array, high: Array, out: Out) -> Result:
-    """X less x clipped to the threshold."""
+    """x less x clipped to the threshold."""
     return np.subtract(x, parts.clip(x, low, high, inner), out)
 
 
@@ -139,13 +141,13 @@ def soft_shrink_vjp(x: Array, size: Array, y: Array, z: Array, threshold: Array,
 
 @elementwise(scratch=1, numbers=lambda threshold: (threshold,))
 def hard_shrink(x: Array, size: Array, threshold: Array, out: Out) -> Result:
-    """X · (|x| > threshold)."""
+    """x · (|x| > threshold)."""
     return np.multiply(x, np.greater(np.abs(x, size), threshold), out)
 
 
 @elementwise(scratch=2, numbers=lambda threshold, value: (threshold, value))
 def threshold(x: Array, y: Array, z: Array, threshold: Array, value: Array, out: Out) -> Result:
-    """X where x > threshold, else the value: one product of two is 0 (8 times as fast as `np.where`)."""
+    """x where x > threshold, else the value: one product of two is 0 (8 times as fast as `np.where`)."""
     above = np.greater(x, threshold)
     np.maximum(x, threshold, out=y)  # so that -inf makes no inf·0
     if not value.item():
@@ -189,7 +191,7 @@ def sparse_sigmoid_vjp(x: Array, y: Array, d: Array, low: Array, high: Array, ha
 
 @elementwise()
 def linear(x: Array, out: Out) -> Result:
-    """X, copied."""
+    """x, copied."""
     if out is None:
         return x.copy()
     out[...] = x
@@ -197,7 +199,7 @@ def linear(x: Array, out: Out) -> Result:
 
 
 def _linear_vjp(g: Array, x: Array, *, out: Out = None) -> Run:
-    """G, copied."""
+    """g, copied."""
     del x
     return linear.bind(g, out=out)
 

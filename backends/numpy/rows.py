@@ -1,5 +1,7 @@
 """NumPy: activations along an axis, which is the last one in every kernel."""
 
+# ruff: noqa: D403 - formulas begin with their variables
+
 from __future__ import annotations
 
 import numpy as np
@@ -91,7 +93,7 @@ def _softmin_vjp(x: Array, g: Array, y: Array, n: Array, out: Array) -> Result:
 
 @along_axis()
 def _sparsemax_vjp(x: Array, g: Array, out: Array) -> Result:
-    """G less its mean, over the classes that sparsemax leaves above 0."""
+    """g less its mean, over the classes that sparsemax leaves above 0."""
     support = (_above_threshold(x) > 0).astype(x.dtype)
     mean = (support * g).sum(-1, keepdims=True) / support.sum(-1, keepdims=True)  # 0/0 in a row with NaN
     return np.multiply(support, g - mean, out)

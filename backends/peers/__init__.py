@@ -1,1 +1,1 @@
-"""Adapters of other libraries, which are measured to compare with."""
+"""Adapters of other libraries, measured for comparison."""
