@@ -20,11 +20,11 @@ from benchmarks.record.schema import Case
 N_SAMPLED = 256
 """Outputs are compared with the oracle at about this many places, one in each of as many equal stretches."""
 N_ROWS = 16
-"""Of outputs in rows, at least so many whole rows are compared."""
+"""Of outputs in rows, at least 16 whole rows are compared."""
 N_EDGE = 64
-"""So many places at the end, and around the middle, are compared too: where blocks and threads' shares end."""
+"""64 places at the end, and around the middle, are compared too: blocks and threads' shares end there."""
 WIDE_FROM = 4096
-"""From so many values on, the oracle evaluates in the next wider type instead of with mpmath."""
+"""From 4,096 values on, the oracle evaluates in the next wider type instead of with mpmath."""
 
 
 @dataclass(frozen=True)

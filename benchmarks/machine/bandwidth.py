@@ -28,15 +28,16 @@ Kind = Literal["copy", "read"]
 Stores = Literal["plain", "streaming"]
 Array = np.ndarray[Any, np.dtype[Any]]
 Repeat = Callable[[int], object]
-"""Moves the same bytes so many times over, in NumPy's own loop and without the interpreter's lock."""
+"""Moves the same bytes this many times, in NumPy's own loop and without the interpreter's lock."""
 
 LADDER = tuple(4**k for k in range(6, 15))
 """Bytes moved a call, 4 KiB to 256 MiB: from the first-level cache to memory."""
 N_PASSES = 4
-"""The ladder is climbed so often: what disturbs the machine for a moment then spoils no size."""
+"""The ladder is climbed four times: what disturbs the machine for a moment then spoils no size."""
 N_ROUNDS = 3
 FEWER = 64
-"""Three steps of the ladder, which lead from the middle of a level of cache into the next faster one."""
+"""A result may be as fast as copies of 64 times fewer bytes: three steps of the ladder, which lead from the middle
+of a level of cache into the next faster one."""
 ROUND_S = 2e-3
 """Seconds of a round: long against the 20 to 50 µs by which threads start apart."""
 STREAMING_FROM = 0x4041

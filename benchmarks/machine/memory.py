@@ -1,4 +1,4 @@
-"""Memory of a process: the peak of one call, and who is ended when memory runs out. Linux tells, others do not."""
+"""Memory of a process: the peak of one call, and which process the system ends when memory runs out (Linux)."""
 
 from __future__ import annotations
 

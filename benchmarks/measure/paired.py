@@ -19,7 +19,7 @@ MOST_PAIRS = 10
 PRECISION = 0.003
 """A sitting ends before `MOST_PAIRS` when the standard error of its effect is at most this."""
 MOST_S = 3.0
-"""A sitting takes no further four after so many seconds of rounds."""
+"""A sitting takes no further four bursts after three seconds of rounds."""
 
 
 @dataclass(frozen=True)

@@ -26,11 +26,11 @@ IN_PLACE_BYTES = 2**17
 of a small second-level cache, where they stay."""
 MAX_COPIES = 4096
 SETTLE_S = 5e-3
-"""Work that goes on after its round is over, or nearer to its end, after a pause of this or of two calls."""
+"""Pause before looking again: work still running when the round ended is done after this, or after two calls."""
 CORNER = 4096
-"""Results of so many numbers or fewer are fetched whole to see whether they are complete."""
+"""Results of at most 4,096 numbers are fetched whole to see whether they are complete."""
 COLD_FACTOR = 2
-"""Cold inputs rotate through so many times the last-level cache."""
+"""Cold inputs rotate through twice the last-level cache."""
 UNKNOWN_CACHE_BYTES = 2**26
 """Taken for a last-level cache of unknown size: 64 MiB is more than most have."""
 

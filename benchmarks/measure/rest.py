@@ -8,11 +8,10 @@ from threading import get_native_id
 from time import perf_counter, sleep
 
 REST_S = 1e-3
-
+"""Seconds between looks at whether threads still spin, waiting for work with a processor to themselves."""
 MOST_REST_S = 0.3
-"""Seconds between looks at whether threads still wait for work with a processor to themselves, and of all at most.
-libgomp's do for 10 ms, ONNX Runtime's for 40 to 90: bursts of whoever was next, who then had one of two."""
-
+"""Seconds after which nobody waits any longer. libgomp's threads spin for 10 ms, ONNX Runtime's for 40 to 90: for
+that long the next backend would have one processor less."""
 _THREADS = Path("/proc/self/task")
 
 

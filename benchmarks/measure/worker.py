@@ -34,10 +34,11 @@ WAKE_S = 2e-3
 """Calls before each burst, not counted: a thread pool that slept for 20 ms is four times slower at first."""
 MOST_WAKE_S = 0.06
 SLOW = 1.5
-"""They go on, for `MOST_WAKE_S` at most, while rounds take so many times the fastest seen: a call that hands work
-to another thread can be three times slower until the scheduler has settled the two, which other processes undo."""
+"""They go on, for `MOST_WAKE_S` at most, while rounds take 1.5 times the fastest seen or more: a call that hands
+work to another thread can be three times slower until the scheduler has settled the two, and other processes
+unsettle them again."""
 LONG_S = 2e-2
-"""A round as long as this needs none: waking up is lost in it."""
+"""A round as long as this needs no calls before it: waking up is a small part of it."""
 
 
 class Worker:

@@ -22,7 +22,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 CLASSES = 10  # as in the course notes
 PERIOD = 2**20
-"""Larger arrays repeat after about so many values: no branch predictor remembers as many, and drawing takes
+"""Larger arrays repeat after about a million values: no branch predictor remembers as many, and drawing takes
 longer than timing."""
 
 

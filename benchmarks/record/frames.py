@@ -14,9 +14,9 @@ from benchmarks.record.schema import COLUMNS, RETIRED, Column
 def to_frame(records: Iterable[Mapping[str, object]], columns: Sequence[Column] = COLUMNS) -> pd.DataFrame:
     """Return `records` as a frame with exactly `columns`, in their order and dtypes.
 
-    What a record lacks is what it was before there was such a column, or else empty; what is retired is left out.
-    Another name outside the schema raises ValueError, as does a value that its column cannot hold. A shape may be
-    given as a sequence of integers.
+    A column that a record lacks gets the value from before there was such a column, or else stays empty. Retired
+    columns are left out. Another name outside the schema raises ValueError, as does a value that its column cannot
+    hold. A shape may be given as a sequence of integers.
     """
     rows = list(records)
     allowed = [column.name for column in columns]

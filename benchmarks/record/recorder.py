@@ -58,7 +58,7 @@ class Recorder:
             saved_as=saved_as,
             git_commit=commit.get("id"),
             git_dirty=commit.get("dirty"),
-            machine_id=self._machine["machine_id"],
+            machine_id=self._machine.machine_id,
         )
         self._watch = doubts.Watch()
         self.path = results / JOURNALS / f"{self._origin.run_id}.jsonl"
@@ -71,7 +71,7 @@ class Recorder:
                 **row(self._origin),
                 "command": command,
                 "started": now.isoformat(),
-                "machine": self._machine,
+                "machine": asdict(self._machine),
                 "seed": seed,
                 "precision": precision,
                 "policies": dict(DEFAULTS),
@@ -153,7 +153,7 @@ class Recorder:
 
     def _device_name(self, measured: Measured) -> str:
         if measured.case.device == "cpu":
-            return str(self._machine["cpu"])
+            return self._machine.cpu
         return (measured.worker and measured.worker.device_name) or measured.case.device
 
     def _write(self, kind: str, facts: Mapping[str, object]) -> None:

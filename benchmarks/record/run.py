@@ -27,9 +27,9 @@ def _no_rows(names: tuple[str, ...]) -> pd.DataFrame:
 class Run:
     """One run: what was measured, on which machine, by which command.
 
-    `records`, `accuracy` and `costs` follow `COLUMNS`, `ACCURACY_COLUMNS` and `COST_COLUMNS`. `bandwidth` holds
-    how fast bytes are copied and read, at each number of them; `curves` the functions and derivatives to draw,
-    `curve_errors` each backend's errors along them;
+    `machine` is its fingerprint, as the version that made the run recorded it. `records`, `accuracy` and `costs`
+    follow `COLUMNS`, `ACCURACY_COLUMNS` and `COST_COLUMNS`. `bandwidth` holds how fast bytes are copied and read, at
+    each number of them; `curves` the functions and derivatives to draw, `curve_errors` each backend's errors there;
     `bursts` the median of each burst of rounds, `rounds` every round, where they were kept. `warnings` say what
     makes the numbers doubtful; `seed` is that of the order in which backends took turns, `time_s` what the run
     spent its time on, in seconds, `elapsed_s` how long it took in all, `reference_s` how long a round of the
@@ -39,7 +39,7 @@ class Run:
 
     records: pd.DataFrame = field(default_factory=lambda: to_frame([], COLUMNS))
     accuracy: pd.DataFrame = field(default_factory=lambda: to_frame([], ACCURACY_COLUMNS))
-    machine: Mapping[str, Any] = field(default_factory=dict)
+    machine: Mapping[str, object] = field(default_factory=dict)
     bandwidth: pd.DataFrame = field(default_factory=lambda: _no_rows(BANDWIDTH))
     curves: pd.DataFrame = field(default_factory=lambda: _no_rows(CURVE_COLUMNS))
     curve_errors: pd.DataFrame = field(default_factory=lambda: _no_rows(CURVE_ERROR_COLUMNS))

@@ -34,7 +34,7 @@ Timing = Literal["latency", "throughput"]
 class Column:
     """One column: its name, its pandas dtype, its unit, what it holds.
 
-    `before` is what it was, unsaid, in records that were written before there was such a column; None if unknown.
+    `before` is its value in records that were written before there was such a column; None if it is not known.
     """
 
     name: str
