@@ -24,8 +24,8 @@ PACKAGES = ("numpy", "scipy", "numba", "jax", "jaxlib", "torch", "pandas", "pyte
 class Fingerprint:
     """What identifies a machine and its libraries, and how it was set up; no host or user name.
 
-    `machine_id` is a hash of the hardware and operating system alone, and so survives an upgrade of a library. What
-    the system does not tell is None.
+    `machine_id` is a hash of the hardware and operating system alone, and so survives an upgrade of a library.
+    What the system does not tell is None.
     """
 
     machine_id: str
