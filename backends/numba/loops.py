@@ -102,7 +102,7 @@ class Kernels:
         self, out: np.ndarray, operands: tuple[Any, ...], *, elements: int, threads: int
     ) -> tuple[Callable[..., None], tuple[Any, ...]]:
         """Return the kernel that suits the operands, and its arguments; all but the serial one use threads."""
-        if self.streamed and out.nbytes >= STREAM_FROM and not any(out is operand for operand in operands):
+        if self.streamed and out.nbytes >= STREAM_FROM and not _overwrites(out, operands):
             return self.streamed, (out, elements_to_line(out), *operands)
         if threads > 1 and elements >= SERIAL_BELOW:
             if self.split and len(out) < 2 * threads:
@@ -127,6 +127,11 @@ class Kernels:
             kernel(*arguments)
 
         return run
+
+
+def _overwrites(out: np.ndarray, operands: tuple[Any, ...]) -> bool:
+    """Tell whether `out` is one of the operands, which are views of what they were given as."""
+    return any(isinstance(each, np.ndarray) and np.may_share_memory(out, each) for each in operands)
 
 
 def elementwise(scalar: Callable[..., Any], *, streams: bool = False) -> Kernels:

@@ -28,9 +28,9 @@ class Run:
     """One run: what was measured, on which machine, by which command.
 
     `machine` is its fingerprint, as the version that made the run recorded it. `records`, `accuracy` and `costs`
-    follow `COLUMNS`, `ACCURACY_COLUMNS` and `COST_COLUMNS`. `bandwidth` holds how fast bytes are copied and read,
-    at each number of them; `curves` the functions and derivatives to draw, `curve_errors` the errors of each backend
-    there; `bursts` the median of each burst of rounds, `rounds` every round, where they were kept. `warnings` say what
+    follow `COLUMNS`, `ACCURACY_COLUMNS` and `COST_COLUMNS`. `bandwidth` holds how fast bytes are copied and
+    read, at each number of them; `curves` the functions and derivatives to draw, `curve_errors` the errors of each
+    backend there; `bursts` the median of each burst of rounds, `rounds` every round, if kept. `warnings` say what
     makes the numbers doubtful; `seed` is that of the order in which backends took turns, `time_s` what the run
     spent its time on, in seconds, `elapsed_s` how long it took in all, `reference_s` how long a round of the
     reference kernel took. `precision` is the goal, half an interval's width over its median, where it is known. A
