@@ -8,9 +8,8 @@ that the input is finite and the result normal, is not the one to beat.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
@@ -19,7 +18,7 @@ from benchmarks.analysis.entries import Key, assembled, entries, grouped
 from benchmarks.analysis.errors import Erring
 from benchmarks.analysis.study import Study
 from benchmarks.analysis.tables import geometric_mean
-from benchmarks.record import saved
+from benchmarks.record.run import Run
 from benchmarks.record.shapes import is_default_shape, parse_shape
 
 OURS = ("numba", "numba-parallel")
@@ -67,14 +66,13 @@ class _Case(Ahead):
         return f"{quantities.times(self.ratio)}{mark} {self.other}{apart}"
 
 
-def leads(runs: Sequence[str], ours: Sequence[str] = OURS) -> pd.DataFrame:
-    """Return `Ahead` for each case of runs that both sides have; `runs` are names of saved runs or files.
+def leads(runs: Mapping[str, Run], ours: Sequence[str] = OURS) -> pd.DataFrame:
+    """Return `Ahead` for each case of runs that both sides have; `runs` are called by their names.
 
     Raises ValueError for a run without accuracy.
     """
     found: list[tuple[Key, Ahead]] = []
-    for name in runs:
-        run = saved.load(name, Path("results"))
+    for name, run in runs.items():
         if run.accuracy.empty:  # nobody could tell which backends are accurate
             raise ValueError(f"runs: {name} says nothing of accuracy; give a saved run's name or its records.csv")
         for case, group in grouped(Study(run).erring, _KEYS, _Contender).items():
@@ -123,7 +121,7 @@ def means(found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def table(runs: Sequence[str]) -> pd.DataFrame:
+def table(runs: Mapping[str, Run]) -> pd.DataFrame:
     """Return a line per op, mode and dtype: the lead at each size, over which backend, and our share of the limit.
 
     The share is that of the largest size, since other things than memory limit calls of few elements. It is left

@@ -8,9 +8,11 @@ are named, but we are not compared with them.
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.analysis import leads
+from benchmarks.record import saved
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,11 +21,13 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("runs", nargs="+", metavar="RUN", help="saved names, or files such as records.csv")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="the results folder (results/)")
     parser.add_argument("--means", action="store_true", help="only the geometric mean of all functions, by size")
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Print the table; return 0."""
-    table = leads.means(leads.leads(options.runs)) if options.means else leads.table(options.runs)
+    runs = {name: saved.load(name, options.results) for name in options.runs}
+    table = leads.means(leads.leads(runs)) if options.means else leads.table(runs)
     console.out(table.to_markdown(index=False, disable_numparse=True), highlight=False)
     return 0

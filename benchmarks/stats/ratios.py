@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
-from typing import Any
 
 INTERVAL = ("median_s", "ci95_low_s", "ci95_high_s")
 """The columns of a record that hold a median and the ends of its interval."""
@@ -25,11 +23,6 @@ def ratio_interval(
     down = math.hypot(_log(a_median) - _log(a_low), _log(b_high) - _log(b_median))
     up = math.hypot(_log(a_high) - _log(a_median), _log(b_median) - _log(b_low))
     return _exp(ratio - down), _exp(ratio + up)
-
-
-def records_ratio_interval(a: Mapping[Hashable, Any], b: Mapping[Hashable, Any]) -> tuple[float, float]:
-    """Return the interval of the ratio of two records' medians, `a` over `b` (see `ratio_interval`)."""
-    return ratio_interval(*(float(row[name]) for row in (a, b) for name in INTERVAL))
 
 
 def _log(value: float) -> float:

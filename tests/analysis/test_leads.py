@@ -7,11 +7,9 @@ import math
 import pytest
 
 from benchmarks.analysis import leads
-from benchmarks.analysis.study import Study
 from benchmarks.record.frames import to_frame
 from benchmarks.record.run import Run
 from benchmarks.record.schema import ACCURACY_COLUMNS
-from benchmarks.report.files import write
 from tests import synthetic
 
 
@@ -21,7 +19,7 @@ def timed(backend, seconds, **more):
 
 
 @pytest.fixture
-def run(tmp_path):
+def run():
     rows = [
         timed("numba", 4e-6),
         timed("numba", 1e-6, allocation="reuse", fraction_of_bandwidth=0.7),
@@ -34,37 +32,34 @@ def run(tmp_path):
     ]
     check = {"op": "sigmoid", "mode": "forward", "dtype": "float32", "device": "cpu", "status": "known_deviation"}
     checks = [{**check, "backend": "torch", "max_ulp": 1e6, "budget_ulp": 4.0}]
-    write(Study(Run(to_frame(rows), to_frame(checks, ACCURACY_COLUMNS))), tmp_path)
-    return str(tmp_path / "records.csv")
+    return {"run": Run(to_frame(rows), to_frame(checks, ACCURACY_COLUMNS))}
 
 
 def test_the_fastest_accurate_other_is_the_one_to_beat_whatever_its_policy(run):
-    found = leads.leads([run]).set_index("op")
+    found = leads.leads(run).set_index("op")
     assert list(found.index) == ["sigmoid", "relu"]
     assert (found.loc["sigmoid", "other"], found.loc["sigmoid", "inaccurate"]) == ("jax", "torch")
     assert found.loc["sigmoid", "ratio"] == pytest.approx(2)
     assert found.loc["sigmoid", "low"] < 2 < found.loc["sigmoid", "high"]
 
 
-def test_a_run_that_says_nothing_of_accuracy_is_refused(tmp_path):
-    write(
-        Study(Run(to_frame([timed("numba", 1e-6), timed("jax", 2e-6)]), to_frame([], ACCURACY_COLUMNS))), tmp_path
-    )
-    with pytest.raises(ValueError, match="says nothing of accuracy"):
-        leads.leads([str(tmp_path / "records.csv")])
+def test_a_run_that_says_nothing_of_accuracy_is_refused():
+    run = Run(to_frame([timed("numba", 1e-6), timed("jax", 2e-6)]))
+    with pytest.raises(ValueError, match="before says nothing of accuracy"):
+        leads.leads({"before": run})
 
 
 def test_the_tables_name_leads_ties_and_means(run):
-    table = leads.table([run]).set_index("op")
+    table = leads.table(run).set_index("op")
     assert table.loc["sigmoid", "about 10^4"] == "2.0× jax, not torch"
     assert table.loc["sigmoid", "of the limit"] == "70 %"
     assert "≈ numpy" in table.loc["relu", "about 10^4"]
-    (means,) = leads.means(leads.leads([run])).to_dict("records")
+    (means,) = leads.means(leads.leads(run)).to_dict("records")
     assert (means["ops"], means["ahead"], means["level"], means["behind"]) == (2, 1, 1, 0)
     assert float(means["geometric mean"].rstrip("×")) == pytest.approx(math.sqrt(2 * 3 / 3.01), rel=0.05)
 
 
-def test_a_shape_that_was_asked_for_has_a_column_of_its_own(tmp_path):
+def test_a_shape_that_was_asked_for_has_a_column_of_its_own():
     rows = [
         timed(backend, seconds, op="softmax", shape=shape, n_elements=math.prod(shape), fraction_of_bandwidth=None)
         for backend, seconds in (("numba", 1e-6), ("torch", 2e-6))
@@ -72,8 +67,7 @@ def test_a_shape_that_was_asked_for_has_a_column_of_its_own(tmp_path):
     ]
     check = {"op": "softmax", "mode": "forward", "dtype": "float32", "device": "cpu", "status": "ok"}
     checks = [{**check, "backend": "torch", "max_ulp": 1.0, "budget_ulp": 4.0}]
-    write(Study(Run(to_frame(rows), to_frame(checks, ACCURACY_COLUMNS))), tmp_path)
-    found = [str(tmp_path / "records.csv")]
+    found = {"run": Run(to_frame(rows), to_frame(checks, ACCURACY_COLUMNS))}
     (line,) = leads.table(found).to_dict("records")
     assert (line["about 10^6"], line["4x250000"], line["of the limit"]) == ("2.0× torch", "2.0× torch", "")
     assert list(leads.means(leads.leads(found))["elements"]) == ["4x250000", "about 10^6"]

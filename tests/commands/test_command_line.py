@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.__main__ import COMMANDS, main
 from benchmarks.analysis import leads
+from benchmarks.record import saved
 from benchmarks.validation import agreement, alarms, coverage, efficiency, naive, picture, power
 from tests.job import ROOT
 
@@ -50,8 +51,9 @@ def test_a_command_that_does_not_exist_is_a_usage_error(arguments, capsys):
 
 
 def test_leads_prints_a_table_by_function_or_their_means(monkeypatch, capsys):
+    monkeypatch.setattr(saved, "load", lambda name, results: f"run {name}")
     monkeypatch.setattr(leads, "leads", lambda runs: ("leads", *runs))
-    monkeypatch.setattr(leads, "table", lambda runs: pd.DataFrame({"by": ["function"], "of": [runs]}))
+    monkeypatch.setattr(leads, "table", lambda runs: pd.DataFrame({"by": ["function"], "of": [list(runs)]}))
     monkeypatch.setattr(leads, "means", lambda found: pd.DataFrame({"by": ["size"], "of": [found]}))
     assert main(["leads", "first", "second"]) == 0
     assert "| function | ['first', 'second'] |" in capsys.readouterr().out
