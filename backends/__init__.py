@@ -98,7 +98,7 @@ def names(*, on_request: bool = False) -> tuple[str, ...]:
     )
 
 
-def peers() -> tuple[str, ...]:
+def peer_names() -> tuple[str, ...]:
     """Return the names of other libraries; their mistakes are reported, but fail no run."""
     return tuple(name for name, declaration in declarations().items() if name in declaration.peers)
 

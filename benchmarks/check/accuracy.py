@@ -97,7 +97,7 @@ def assess(
         return _verdict(status, reason, errors, over & excused, got, expected, x, allowed, select, n_sample)
 
     if bad.any():
-        wrong: Status = "inaccurate" if check.backend in backends.peers() else "failed"
+        wrong: Status = "inaccurate" if check.backend in backends.peer_names() else "failed"
         return verdict(wrong, _describe(bad, errors, got, expected, x, allowed), bad)
     if vanished:
         return verdict("failed", f"known deviation no longer seen: {vanished[0].reason}")

@@ -21,7 +21,7 @@ def measured(entry: Entry, ending: Ending, times: Times | None, warning: str) ->
         case=case,
         kind=OPS[case.op].kind,
         n_elements=case.n_elements,
-        peer=case.backend in backends.peers(),
+        peer=case.backend in backends.peer_names(),
         ending=Ending(status=ending.status, reason=ending.reason or "; ".join(reasons)),
         warning=warning,
         times=times,

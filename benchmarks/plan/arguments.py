@@ -126,7 +126,7 @@ def _policies(option: argparse.Namespace) -> tuple[Policies, ...]:
 def _backends(option: argparse.Namespace) -> tuple[str, ...]:
     """Return the backends that were named, or the usual ones, and all peers where they are asked for."""
     named = _unique(option.backend)
-    return _unique([*(named or backends.names()), *backends.peers()]) if option.peers else named
+    return _unique([*(named or backends.names()), *backends.peer_names()]) if option.peers else named
 
 
 def threads(option: argparse.Namespace) -> int:

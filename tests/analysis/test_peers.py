@@ -27,9 +27,9 @@ def options(*arguments):
 
 
 def test_peers_join_what_is_measured_only_when_asked_for():
-    assert not set(backends.peers()) & set(options().resolve().backends)
-    assert set(options("--peers").backends) == {*backends.names(), *backends.peers()}
-    assert options("--peers", "--backend", "numpy").backends == ("numpy", *backends.peers())
+    assert not set(backends.peer_names()) & set(options().resolve().backends)
+    assert set(options("--peers").backends) == {*backends.names(), *backends.peer_names()}
+    assert options("--peers", "--backend", "numpy").backends == ("numpy", *backends.peer_names())
     assert options("--backend", "scipy").backends == ("scipy",)
 
 
@@ -46,7 +46,7 @@ def test_what_a_library_lacks_is_a_gap_of_its_own():
         assert why in gap.reason
 
 
-@pytest.mark.parametrize("name", backends.peers())
+@pytest.mark.parametrize("name", backends.peer_names())
 def test_a_peer_computes_what_numpy_does(name):
     if reason := backends.missing(name):
         pytest.skip(reason)

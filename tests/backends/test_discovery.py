@@ -110,3 +110,9 @@ def test_a_folder_of_that_name_where_a_command_starts_adds_its_backends_and_hide
     (tmp_path / "backends").mkdir()
     (tmp_path / "backends" / "x_backend.py").write_text(X_BACKEND)
     assert python("-c", WORKER.format(name="x"), cwd=tmp_path) == "True\n"
+
+
+def test_peers_have_names_also_once_one_is_loaded():
+    """Their package, once imported, is an attribute of `backends` too."""
+    backends.load("scipy")
+    assert {"scipy", "numexpr", "onnxruntime"} <= set(backends.peer_names())

@@ -1,0 +1,117 @@
+"""Which tests are run every day, and which in full: the rest of a matrix, and what starts many processes.
+
+Tests that are not for every day get the marker `full`, which plain `pytest` leaves out (pyproject.toml);
+`pytest -m "full and not certification"` runs them. `pytest benchmarks/test_correctness.py` alone is not concerned: it
+checks everything.
+
+A matrix of ops keeps `REPRESENTATIVES` where a backend compiles, since there an op costs seconds. `FULL` names what
+takes longer than it is likely to notice something on a normal day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+REPRESENTATIVES = frozenset(
+    {
+        "sigmoid", "gelu", "elu",  # smooth: exact, by an approximation, with a parameter
+        "relu", "hard_tanh", "threshold",  # piecewise
+        "swiglu", "prelu",  # gated
+        "softmax", "log_softmax", "glu",  # along an axis
+        "mean_squared_error", "huber", "quantile",  # losses
+        "binary_cross_entropy", "poisson_negative_log_likelihood",  # likelihoods
+        "categorical_cross_entropy", "softmax_cross_entropy_with_integer_labels",  # of classes
+        "cosine_similarity",
+    }
+)  # fmt: skip
+"""Ops that stand for all: each family, each kind of loop, parameters and optional inputs."""
+
+COMPILES = ("jax", "numba", "numba-parallel")
+"""Backends on which the first call of an op, type and shape takes tenths of a second."""
+
+FULL: Mapping[str, int] = {
+    "test_what_cannot_fit_into_memory_costs_one_case": 20,
+    "test_missing_packages_are_reported_with_what_to_install": 17,
+    "test_a_numpy_run_imports_no_other_framework": 16,
+    "test_policies_are_cases_of_their_own": 14,
+    "test_a_killed_run_loses_nothing_it_measured": 13,
+    "test_a_cache_that_cannot_be_left_is_a_reason_and_no_number": 10,
+    "test_save_without_a_name_takes_the_commit_or_the_date": 9,
+    "test_compare_fail_fails_the_run": 7,
+    "test_pytest_benchmark_s_own_options_work": 7,
+    "test_a_run_that_timed_nothing_is_not_the_last_to_report": 7,
+    "test_a_hang_costs_one_case": 18,
+    "test_a_result_that_is_not_computed_is_too_fast_to_be_true": 16,
+    "test_a_wrong_reduction_is_found": 14,
+    "test_a_device_with_a_queue_is_waited_for": 11,
+    "test_a_buffer_that_is_not_written_is_invalid": 11,
+    "test_a_kernel_that_is_wrong_now_fails_and_is_never_timed": 18,
+    "test_backends_of_another_layout_are_measured_against_todays": 15,
+    "test_a_terminated_run_keeps_what_it_measured": 8,
+    "test_a_budget_that_ends_first_says_what_it_did_not_reach": 6,
+    "test_a_saved_run_is_in_the_history_and_others_are_not": 25,
+    "test_a_history_that_cannot_be_written_costs_a_run_nothing_else": 11,
+    "test_an_added_op_is_checked_timed_and_reported_and_missing_elsewhere": 33,
+    "test_an_added_op_is_in_the_generated_tables": 5,
+    "test_a_policy_is_declared_once_and_found_in_ids_and_records": 20,
+    "test_tables_the_page_and_answers_have_it": 2,
+    "test_older_records_are_compared_as_what_they_were": 2,
+    "test_it_is_timed_beside_ours": 15,
+    "test_a_peer_is_judged_and_timed_in_the_same_run": 15,
+    "test_pages_are_small": 15,
+    "test_code_against_itself_is_called_changed_in_at_most_one_run_of_twenty": 15,
+    "test_what_the_runs_differ_by_as_a_whole_is_nobody_s_regression": 14,
+    "test_what_the_comparison_says_it_finds_is_what_it_finds": 9,
+    "test_the_thread_count_takes_effect": 8,
+    "test_workers_use_no_processor_after_their_turn": 8,
+    "test_eager_jax_computes_what_jax_does": 8,
+}
+"""Tests of the full tier by name, each with its seconds on two cores: most start processes that measure."""
+
+Params = Mapping[str, Any]
+
+
+def _accuracy(params: Params) -> bool:
+    """Every op forward in float32, everything on what does not compile, and all of the representatives."""
+    quick = params["backend"] not in COMPILES or (params["dtype"] == "float32" and params["mode"] == "forward")
+    return quick or params["op"] in REPRESENTATIVES
+
+
+def _representative(params: Params) -> bool:
+    """All on what does not compile, and all of the representatives."""
+    return params.get("backend", COMPILES[0]) not in COMPILES or params["op"] in REPRESENTATIVES
+
+
+CORRECTNESS: Mapping[str, Callable[[Params], bool]] = {
+    "test_accuracy": _accuracy,
+    "test_parameters": _representative,
+    "test_shapes_and_layouts": _representative,
+    "test_gradient_agrees_with_numerical_difference": _representative,
+    "test_gradients_of_backends_agree": _representative,
+    "test_derivative_is_the_gradient_for_ones": _representative,
+}
+"""Which of the correctness suite's tests are for every day."""
+
+
+def is_everyday(item: pytest.Item) -> bool:
+    """Tell whether a test is run every day."""
+    name = getattr(item, "originalname", item.name)
+    params: Params = item.callspec.params if hasattr(item, "callspec") else {}
+    if name in FULL:
+        return False
+    if name in CORRECTNESS and item.nodeid.startswith("benchmarks/"):
+        return CORRECTNESS[name](params)
+    if item.nodeid.startswith("tests/backends/") and "op" in params:
+        return params["op"] in REPRESENTATIVES
+    return True
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what belongs to the full tier, before pytest leaves out what -m does not ask for."""
+    for item in items:
+        if not is_everyday(item):
+            item.add_marker("full")

@@ -1,0 +1,251 @@
+"""Planted faults: what the everyday tests must notice. `python -m tests.faults [WORD ...]` plants them one by one.
+
+Each is made in a copy of the tree, and the everyday tests named beside it are run on it: it is caught if one of
+them fails. With words, only faults whose names contain one of them are planted. Exit status: 0 all were caught, 1 one
+was not, 2 a fault could not be planted, or its tests fail without it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+EVERYDAY = ("-p", "tests.everyday", "benchmarks/test_correctness.py")
+"""The everyday part of the correctness suite."""
+PARTS = ("backends", "benchmarks", "tests", "docs", "results", "conftest.py", "pyproject.toml", "README.md")
+"""What the tests need of the tree."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A change of one place: `old`, which stands once in `file`, becomes `new`; `tests` are pytest's arguments."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+def kernel(name: str, file: str, old: str, new: str, op: str, backend: str) -> Fault:
+    """Return a fault of one op on one backend, which the everyday part of the correctness suite must notice."""
+    tests = (*EVERYDAY, "--op", op, "--backend", backend)
+    return Fault(name, f"backends/{file}.py", old, new, tests)
+
+
+def fault(name: str, file: str, old: str, new: str, *tests: str) -> Fault:
+    """Return a fault of anything else."""
+    return Fault(name, file, old, new, tests)
+
+
+# fmt: off
+# ruff: noqa: E501 - a line of code is quoted as it stands
+FAULTS: tuple[Fault, ...] = (
+    # Each family of ops, forward and backward, on each framework.
+    kernel("numpy activation, backward", "numpy/activations", "return bell(e, y, s, one)",
+           "return bell(e, s, y, one)", "sigmoid", "numpy"),
+    kernel("numba activation, forward", "numba/activations", "return max_0(x) + log1p_of_fraction(exp_minus(abs(x)))",
+           "return max_0(x) + exp_minus(abs(x))", "softplus", "numba"),
+    kernel("torch activation, forward", "torch/activations", "F.silu(x)", "F.mish(x)", "silu", "torch"),
+    kernel("jax activation, parameter", "jax/activations", "return jax.nn.elu(x, alpha)", "return jax.nn.elu(x)",
+           "elu", "jax"),
+    kernel("numpy piecewise, backward", "numpy/piecewise", "return parts.between(x, y, zero, six)",
+           "return parts.above_zero(x, y, zero)", "relu6", "numpy"),
+    kernel("numba piecewise, forward", "numba/piecewise", "return clip(x, -1, 1)", "return clip(x, -1, 2)",
+           "hard_tanh", "numba"),
+    kernel("jax piecewise, NaN", "jax/piecewise", "jnp.where(jnp.isnan(x), x, (x > 0).astype(x.dtype))",
+           "(x > 0).astype(x.dtype)", "step", "jax"),
+    kernel("numpy gated, forward", "numpy/gated", "np.multiply(x, np.divide(gate, e, y), out)",
+           "np.multiply(gate, np.divide(gate, e, y), out)", "swiglu", "numpy"),
+    kernel("torch gated, forward", "torch/gated", "return x * F.silu(gate)", "return gate * F.silu(x)", "swiglu",
+           "torch"),
+    kernel("numba rows, forward", "numba/rows", "_scale(out, 1 / exps(out, x, falling))",
+           "_scale(out, 1 / exps(out, x, rising))", "softmin", "numba"),
+    kernel("jax rows, axis", "jax/rows", "return jax.nn.log_softmax(x, axis=axis)",
+           "return jax.nn.log_softmax(x, axis=0)", "log_softmax", "jax"),
+    kernel("numpy rows, forward", "numpy/rows", "return np.subtract(out, np.log(n), out)",
+           "return np.subtract(out, n, out)", "log_softmax", "numpy"),
+    kernel("numpy loss, backward", "numpy/losses", "@loss_pullback(scale=2)\ndef mean_squared_error_vjp",
+           "@loss_pullback(scale=1)\ndef mean_squared_error_vjp", "mean_squared_error", "numpy"),
+    kernel("torch loss, reduction", "torch/losses", '"mean": torch.mean, "sum": torch.sum,',
+           '"mean": torch.sum, "sum": torch.sum,', "log_cosh", "torch"),
+    kernel("jax loss, parameter", "jax/losses", "q * jax.nn.relu(target - prediction)",
+           "0.5 * jax.nn.relu(target - prediction)", "quantile", "jax"),
+    kernel("torch likelihood, parameter", "torch/likelihoods", "log_input=log_input, eps=0",
+           "log_input=True, eps=0", "poisson_negative_log_likelihood", "torch"),
+    kernel("numpy likelihood, backward at its ends", "numpy/likelihoods",
+           "np.copyto(z, (1 - 2 * prediction) / 256, where=certain)", "pass", "binary_cross_entropy", "numpy"),
+    kernel("jax class loss, ignored rows", "jax/class_losses",
+           "return losses if ignore_index is None else jnp.where(labels == ignore_index, 0, losses)",
+           "return losses", "softmax_cross_entropy_with_integer_labels", "jax"),
+    kernel("numpy class loss, backward", "numpy/class_losses",
+           "    np.subtract(out, target, out)\n\n\n@label_loss", "    pass\n\n\n@label_loss",
+           "softmax_cross_entropy", "numpy"),
+    # dtypes, modes, allocations.
+    fault("narrow types not rounded back", "backends/host.py", "return result.astype(first.dtype)", "return result",
+          *EVERYDAY, "--op", "sigmoid", "--backend", "numpy"),
+    fault("float64 silently float32", "backends/jax/backend.py", 'jax.config.update("jax_enable_x64", True)',
+          'jax.config.update("jax_enable_x64", False)',
+          *EVERYDAY, "--op", "sigmoid", "--backend", "jax"),
+    fault("forward and backward exchanged", "backends/host.py", "return lambda: (forward(), backward())",
+          "return lambda: (backward(), forward())", "tests/backends/test_interface.py", "-k", "bind_takes"),
+    fault("in place leaves the input as it was", "backends/host.py",
+          "forward = self._bound(spec.name, (x, *inputs[1:]), x, parameters)",
+          "forward = self._bound(spec.name, (x, *inputs[1:]), None, parameters)",
+          "tests/backends/test_allocation.py", "-k", "numpy and not numba"),
+    fault("kernels write into what they read", "backends/numba/ops.py",
+          "view = array.view() if array.flags.c_contiguous else array.copy()",
+          "view = array[:0] if array.flags.c_contiguous else array.copy()",
+          *EVERYDAY, "--op", "tanh", "--backend", "numba"),
+    # The check.
+    fault("errors in units twice as large", "benchmarks/check/accuracy.py", "/ unit.astype(np.float64)",
+          "/ unit.astype(np.float64) / 2", "tests/check/test_accuracy.py"),
+    fault("budgets ten times as wide", "benchmarks/check/accuracy.py", "allowed = min(budget(",
+          "allowed = 10 * min(budget(", "tests/check/test_accuracy.py"),
+    fault("an oracle of few digits", "benchmarks/check/oracle.py", "HighPrecision(_DIGITS + _SMALLEST_EXPONENT[dtype])",
+          "HighPrecision(8)", "tests/check/test_oracle.py"),
+    fault("the last result goes unchecked", "benchmarks/measure/group.py",
+          '            self.check(due, "last_result")', "            pass", "tests/measure/test_group.py",
+          "tests/measure/test_wrong_backends.py"),
+    # The measurement.
+    fault("backends take turns in one order", "benchmarks/measure/sampling.py",
+          "for lane in order.sample(active, len(active)):", "for lane in active:", "tests/measure/test_group.py",
+          "tests/measure/test_sampling.py"),
+    fault("an interval of another level", "benchmarks/stats/intervals.py", "(1 - confidence) / 2)",
+          "(1 - confidence) * 4)", "tests/measure/test_sampling.py", "tests/stats"),
+    fault("impossible results believed", "benchmarks/measure/plausibility.py",
+          "if slowest_rate <= IMPOSSIBLE * fastest:", "if slowest_rate <= 100 * fastest:",
+          "tests/measure/test_plausibility.py"),
+    fault("a crash ends the run", "benchmarks/measure/pool.py", "except (EOFError, ConnectionError):",
+          "except ZeroDivisionError:", "tests/measure/test_pool.py", "-k", "crash or dead"),
+    fault("reading is taken for copying", "benchmarks/machine/bandwidth.py",
+          'return "read" if bytes_written < READ_ONLY * n_bytes else "copy"', 'return "copy"',
+          "tests/machine/test_bandwidth.py"),
+    fault("a busy machine goes untold", "benchmarks/machine/doubts.py", "if busy > BUSY:", "if busy > 2:",
+          "tests/machine/test_machine.py"),
+    # What is kept.
+    fault("a group cut short goes unnoticed", "benchmarks/record/journal.py", "if n_missing > 0:", "if n_missing > 9:",
+          "tests/record/test_schema.py", "-k", "cut_short"),
+    fault("the journal's last line is believed", "benchmarks/record/journal.py", "if i == len(lines):", "if i < 0:",
+          "tests/analysis/test_analysis.py", "tests/record"),
+    fault("NaN is recorded as zero", "benchmarks/record/journal.py", "return None if math.isnan(value)",
+          "return 0.0 if math.isnan(value)", "tests/analysis/test_analysis.py"),
+    fault("a column changes its type", "benchmarks/record/schema.py", "peak_bytes: int | None = column(",
+          "peak_bytes: float | None = column(", "tests/record/test_schema.py", "-k", "type_unit"),
+    fault("a policy does not tell cases apart", "benchmarks/record/schema.py",
+          '"shape", "n_elements", *POLICIES)', '"shape", "n_elements", *POLICIES[1:])', "tests/analysis"),
+    fault("the history keeps nothing", "benchmarks/record/history.py", "        temporary.replace(path)\n",
+          "        pass\n", "tests/record/test_history.py"),
+    fault("home folders are published", "benchmarks/record/journal.py", "without_homes(json.dumps(", "str(json.dumps(",
+          "tests/record/test_privacy.py"),
+    # Verdicts.
+    fault("slower is called faster", "benchmarks/stats/verdicts.py", "[SLOWER, FASTER, SAME],",
+          "[FASTER, SLOWER, SAME],", "tests/stats/test_verdicts.py"),
+    fault("a regression exits with 0", "benchmarks/stats/verdicts.py", "        return REGRESSED\n",
+          "        return FINE\n", "tests/stats/test_verdicts.py", "tests/judge/test_compare.py"),
+    fault("many looks are not paid for", "benchmarks/stats/sittings.py", "min(1.0, len(LOOKS) * found.p)", "found.p",
+          "tests/stats/test_sittings.py"),
+    fault("a ratio is as sure as one side", "benchmarks/stats/ratios.py",
+          "down = math.hypot(_log(a_median) - _log(a_low), _log(b_high) - _log(b_median))",
+          "down = _log(a_median) - _log(a_low)", "tests/stats/test_ratios.py"),
+    fault("a shift is found in noise", "benchmarks/stats/shifts.py", "1 - _LEVEL / (2 * places)", "0.6",
+          "tests/stats/test_shifts.py"),
+    fault("speed-ups the wrong way round", "benchmarks/analysis/tables.py",
+          'rows["speedup"] = rows["baseline_median_s"] / rows["median_s"]',
+          'rows["speedup"] = rows["median_s"] / rows["baseline_median_s"]', "tests/analysis/test_analysis.py"),
+    # Each command.
+    fault("ab measures the base twice", "benchmarks/measure/duel.py", "for side in (self.base, self.head)",
+          "for side in (self.base, self.base)", "tests/commands/test_ab.py", "-k", "slower"),
+    fault("compare takes runs of any two machines", "benchmarks/judge/comparable.py",
+          "old, new = base.machine.get(name), head.machine.get(name)", 'old = new = name or base or head',
+          "tests/judge/test_compare.py"),
+    fault("recommend takes the slowest", "benchmarks/analysis/recommend.py",
+          "found.sort(key=lambda candidate: candidate.seconds)", "found.sort(key=lambda candidate: -candidate.seconds)",
+          "tests/analysis/test_recommend.py"),
+    fault("export ignores filters", "benchmarks/commands/export.py", "study = Study(replace(measured, records=records))",
+          "study = Study(measured)", "tests/commands/test_export.py"),
+    fault("report takes the oldest run", "benchmarks/commands/report.py", '.glob("*.jsonl"), reverse=True)',
+          '.glob("*.jsonl"))', "tests/plugin/test_main_job.py", "tests/commands"),
+    fault("trend orders runs backwards", "benchmarks/judge/trend.py", "level_before: float\n    level_after: float",
+          "level_after: float\n    level_before: float", "tests/judge/test_trend.py"),
+    fault("leads count the slower side", "benchmarks/analysis/leads.py", "ratio=other.median_s / own.median_s",
+          "ratio=own.median_s / other.median_s", "tests/analysis/test_leads.py"),
+    fault("docs are never out of date", "benchmarks/commands/docs.py", "if options.check and outdated:",
+          "if options.check and not outdated:", "tests/commands/test_docs.py"),
+    fault("validate finds no alarms", "benchmarks/commands/validate.py", "measure=lambda _: alarms.table()",
+          "measure=lambda _: None", "tests/commands", "tests/validation"),
+    # The page.
+    fault("the page does not escape names", "benchmarks/report/pages/shell.py", "autoescape=True", "autoescape=False",
+          "tests/report/test_report.py"),
+    fault("a table of the page is missing", "benchmarks/report/files.py",
+          '"policies": (lambda study: study.side_by_side, results.policies),\n', "", "tests/report/test_report.py"),
+)
+"""Faults, by what they are in."""
+# fmt: on
+
+
+def planted(tree: Path, fault: Fault) -> str:
+    """Plant a fault in a tree and return the file as it was. Raises ValueError unless `old` stands there once."""
+    path = tree / fault.file
+    source = path.read_text(encoding="utf-8")
+    if (n := source.count(fault.old)) != 1:
+        raise ValueError(f"{fault.name}: {fault.file} must hold {fault.old!r} once; it does {n} times")
+    path.write_text(source.replace(fault.old, fault.new), encoding="utf-8")
+    return source
+
+
+def passes(tree: Path, tests: Sequence[str]) -> bool:
+    """Tell whether everyday tests pass on a tree; they end at the first failure."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-n0", "-p", "no:cacheprovider", *tests]
+    environment = os.environ | {"PYTHONPATH": str(tree)}
+    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode not in (0, 1):
+        raise ValueError(f"{' '.join(tests)}: pytest ended with {done.returncode}: {done.stdout[-2000:]}")
+    return done.returncode == 0
+
+
+def is_caught(tree: Path, fault: Fault) -> bool:
+    """Plant a fault in a tree, try it, and mend it. Raises ValueError if it cannot be planted or tried."""
+    source = planted(tree, fault)
+    caught = not passes(tree, fault.tests)
+    (tree / fault.file).write_text(source, encoding="utf-8")
+    if caught and not passes(tree, fault.tests):
+        raise ValueError(f"{fault.name}: its tests fail without it")
+    return caught
+
+
+def main(words: Sequence[str]) -> int:
+    """Plant faults and say which were caught."""
+    chosen = [fault for fault in FAULTS if not words or any(word in fault.name for word in words)]
+    n_caught = 0
+    with tempfile.TemporaryDirectory(prefix="planted-") as folder:
+        tree = Path(folder)
+        for part in PARTS:
+            source = ROOT / part
+            (shutil.copytree if source.is_dir() else shutil.copy)(source, tree / part)
+        for fault in chosen:
+            started = time.monotonic()
+            try:
+                caught = is_caught(tree, fault)
+            except ValueError as error:
+                print(f"error: {error}", file=sys.stderr)
+                return 2
+            n_caught += caught
+            print(
+                f"{'caught' if caught else 'MISSED'}  {fault.name} ({time.monotonic() - started:.0f} s)",
+                flush=True,
+            )
+    print(f"{n_caught} of {len(chosen)} faults caught")
+    return 0 if n_caught == len(chosen) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
