@@ -1,11 +1,11 @@
 """Which tests are run every day, and which in full: the rest of a matrix, and what starts many processes.
 
 Tests that are not for every day get the marker `full`, which plain `pytest` leaves out (pyproject.toml);
-`pytest -m "full and not certification"` runs them. `pytest benchmarks/test_correctness.py` alone is not concerned: it
-checks everything.
+`pytest -m "full and not certification"` runs them. `pytest benchmarks/test_correctness.py` alone is not concerned:
+it checks everything.
 
-A matrix of ops keeps `REPRESENTATIVES` where a backend compiles, since there an op costs seconds. `FULL` names what
-takes longer than it is likely to notice something on a normal day.
+A matrix of ops keeps `REPRESENTATIVES` where a backend compiles, since there an op costs seconds. `FULL` names
+what takes longer than it is likely to notice something on a normal day.
 """
 
 from __future__ import annotations
