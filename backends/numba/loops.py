@@ -44,19 +44,14 @@ _allow_long_vectors()
 
 CHUNK = 8192
 """Elements that one thread takes at a time."""
-
 BLOCK = 512
 """Elements that are computed before they are summed or streamed; they stay in the first-level cache."""
-
 APART_FROM = 64
 """From this many elements on, a loop gains more than a call costs (2 ns); see `call_apart`."""
-
 SHORT = 65_536
 """A row of up to this many elements, 256 KiB of float32, is still in the second-level cache when read again."""
-
 SERIAL_BELOW = 30_000
 """Below this many elements, starting threads (3 to 5 us) costs more than it saves."""
-
 STREAM_FROM = 32 * 2**20
 """An output of this many bytes or more may be written past the caches, which then need not read it first."""
 

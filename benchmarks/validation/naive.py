@@ -185,7 +185,9 @@ def flaws(op: str, mode: Mode, dtype: str) -> str:
 # --- private --------------------------------------------------------------------------------------------------
 
 
-def _rows(op: str, mode: Mode, dtype: str, sizes: Sequence[int], order: random.Random) -> Iterator[dict[str, Any]]:
+def _rows(
+    op: str, mode: Mode, dtype: str, sizes: Sequence[int], order: random.Random
+) -> Iterator[dict[str, object]]:
     """Yield a row for each size; none without a one-liner. A row op needs more than one element."""
     if not ONE_LINERS[op][mode]:
         return
@@ -196,7 +198,7 @@ def _rows(op: str, mode: Mode, dtype: str, sizes: Sequence[int], order: random.R
             yield _row(op, mode, dtype, n, order) | {"the one-liner is wrong at": flaw}
 
 
-def _row(op: str, mode: Mode, dtype: str, n: int, order: random.Random) -> dict[str, Any]:
+def _row(op: str, mode: Mode, dtype: str, n: int, order: random.Random) -> dict[str, object]:
     arrays = inputs.draw(op, default_shape(OPS[op], n), dtype)
     g = inputs.cotangent(output_shape(OPS[op], arrays, OPS[op].defaults), dtype)
     cotangent = g if mode == "backward" else None
