@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
+from itertools import chain, pairwise, permutations
 from typing import Any
 
 import pandas as pd
@@ -14,7 +15,7 @@ import pandas as pd
 from benchmarks import quantities
 from benchmarks.analysis.entries import entries
 from benchmarks.record.frames import only_with
-from benchmarks.record.schema import CASE_KEYS
+from benchmarks.record.schema import CASE_KEYS, POLICIES
 from benchmarks.stats.shifts import shifts
 
 SERIES_KEYS = (*CASE_KEYS, "threads", "machine_id")
@@ -209,6 +210,27 @@ def varying(found: Sequence[Series]) -> list[str]:
     # Backends usually differ in their threads: that is worth a word only where nothing else tells them apart.
     told = {tuple(series.case[name] for name in names) for series in found}
     return names if len(told) == len(found) else [*names, "threads"]
+
+
+def superseded(found: Sequence[Series]) -> list[str]:
+    """Return, in words, which policies earlier runs had and later ones no longer have.
+
+    A case under another policy is another case: its times before and after are never taken for one series.
+    """
+    counted: Counter[tuple[str, str, str]] = Counter()
+    for policy in POLICIES:
+        alike: defaultdict[tuple[str, ...], list[Series]] = defaultdict(list)
+        for series in found:
+            if series.measured:
+                alike[tuple(value for key, value in series.case.items() if key != policy)].append(series)
+        for old, new in chain.from_iterable(permutations(group, 2) for group in alike.values()):
+            if old.measured[-1].start < new.measured[0].start:
+                counted[policy, old.case[policy], new.case[policy]] += 1
+    return [
+        f"{policy} was {old} in earlier runs and is {new} in later ones ({quantities.plural(n, 'case')}): these "
+        "are not compared with each other."
+        for (policy, old, new), n in counted.items()
+    ]
 
 
 def values(found: Sequence[Series], key: str) -> set[str]:

@@ -345,3 +345,14 @@ def test_what_the_history_does_not_have_is_an_error_that_says_what_it_has(result
 def test_no_history_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="--benchmark-save"):
         call(tmp_path)
+
+
+def test_runs_under_another_policy_are_no_series_with_those_before_and_that_is_said():
+    runs = saved_runs(8)
+    later = [run.assign(allocation="reuse") for run in runs[4:]]
+    found = trend.trends(pd.concat([*runs[:4], *later]))
+    assert {series.case["allocation"] for series in found} == {"fresh", "reuse"}
+    (said,) = trend.superseded(found)
+    assert said.startswith("allocation was fresh in earlier runs and is reuse in later ones (4 cases)")
+    assert said in texts.notes(found)
+    assert not trend.superseded(trend.trends(pd.concat(runs)))

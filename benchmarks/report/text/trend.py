@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from benchmarks import quantities
-from benchmarks.judge.trend import SERIES_KEYS, Change, Point, Series, values, varying
+from benchmarks.judge.trend import SERIES_KEYS, Change, Point, Series, superseded, values, varying
 from benchmarks.record.journal import plain
 from benchmarks.report.table import Cell, Table, of_rows
 from benchmarks.report.terminal.table import grid
@@ -124,7 +124,7 @@ def notes(found: Sequence[Series]) -> list[str]:
     lines = [f"All: {', '.join(shared)}."] if shared else []
     if any(math.isnan(point.value) for series in found for point in series.points):
         lines.append(f"{GAP} a run without a value: the case failed, or this was not measured.")
-    return lines
+    return lines + superseded(found)
 
 
 def label(series: Series, names: Sequence[str]) -> str:
