@@ -7,6 +7,7 @@ was not, 2 a fault could not be planted, or its tests fail without it.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -198,8 +199,14 @@ def planted(tree: Path, fault: Fault) -> str:
     source = path.read_text(encoding="utf-8")
     if (n := source.count(fault.old)) != 1:
         raise ValueError(f"{fault.name}: {fault.file} must hold {fault.old!r} once; it does {n} times")
-    path.write_text(source.replace(fault.old, fault.new), encoding="utf-8")
+    _write(path, source.replace(fault.old, fault.new))
     return source
+
+
+def _write(path: Path, source: str) -> None:
+    """Write a module, and forget what was compiled of it: of the same length and second, it would be believed."""
+    path.write_text(source, encoding="utf-8")
+    Path(importlib.util.cache_from_source(str(path))).unlink(missing_ok=True)
 
 
 def passes(tree: Path, tests: Sequence[str]) -> bool:
@@ -216,7 +223,7 @@ def is_caught(tree: Path, fault: Fault) -> bool:
     """Plant a fault in a tree, try it, and mend it. Raises ValueError if it cannot be planted or tried."""
     source = planted(tree, fault)
     caught = not passes(tree, fault.tests)
-    (tree / fault.file).write_text(source, encoding="utf-8")
+    _write(tree / fault.file, source)
     if caught and not passes(tree, fault.tests):
         raise ValueError(f"{fault.name}: its tests fail without it")
     return caught
