@@ -246,18 +246,10 @@ def _called(
     return got
 
 
-def _evaluate(
-    harness: Harness,
-    check: Check,
-    arrays: tuple[Array, ...],
-    g: Array | None,
-    parameters: Mapping[str, Any],
-    *,
-    strided: bool = False,
-) -> Array:
-    """Return the result of one call; where there is none, end the test."""
+def _evaluate(harness: Harness, check: Check, *arguments: Any, **options: Any) -> Array:
+    """Return the result of one call (see `_called`); where there is none, end the test."""
     try:
-        return _called(harness, check, arrays, g, parameters, strided=strided)
+        return _called(harness, check, *arguments, **options)
     except CaseError as error:
         harness.settle(error.ending, check.backend, check.device)
         raise
