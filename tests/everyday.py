@@ -71,6 +71,22 @@ FULL: Mapping[str, int] = {
     "test_memory_that_no_machine_has_is_running_out_of_it": 3,
     "test_ten_thousand_cases_can_be_listed": 3,
     "test_long_rows_are_split_over_threads_without_a_difference": 12,
+    "test_serial_and_parallel_agree_to_the_bit": 17,
+    "test_inputs_are_read_only_and_stay_as_they_were": 35,
+    "test_axis_agrees_with_moving_it_last": 11,
+    "test_a_masked_class_without_target_costs_nothing": 9,
+    "test_an_infinite_cotangent_warns_nowhere": 8,
+    "test_a_nan_among_masked_classes_counts": 6,
+    "test_it_may_lack_the_ops_that_are_not_asked_for": 18,
+    "test_each_choice_shows_what_it_says_and_nothing_else_and_fits_a_phone": 27,
+    "test_a_page_of_thousands_of_records_loads": 18,
+    "test_the_picture_is_as_wide_as_asked_for_and_small": 13,
+    "test_a_chart_that_was_hidden_fits_the_window_it_is_shown_in_again": 12,
+    "test_tab_reaches_everything_in_order_and_shows_where_it_is": 8,
+    "test_text_stands_out_from_what_is_behind_it": 8,
+    "test_headings_sort_up_and_down_and_say_so": 8,
+    "test_links_lead_to_their_sections": 5,
+    "test_everything_has_a_name_for_those_who_do_not_see_it": 5,
 }
 """Tests of the full tier by name, each with its seconds on two cores: most start processes that measure."""
 
