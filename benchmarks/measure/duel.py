@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from time import perf_counter
@@ -155,14 +155,10 @@ class Duel:
         reasons = [
             f"{name}: {end.reason}" for name, end in zip(("base", "head"), ends, strict=True) if end.status != "ok"
         ]
-        found = effect if not reasons else None
         return Sitting(
             case=case,
             sitting=n,
-            base_s=found.base_s if found else None,
-            head_s=found.head_s if found else None,
-            effect=found.effect if found else None,
-            pairs=found.pairs if found else None,
+            **(asdict(effect) if effect and not reasons else {}),
             base_status=ends[0].status,
             head_status=ends[1].status,
             reason="; ".join(reasons),

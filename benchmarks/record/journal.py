@@ -40,7 +40,7 @@ _BESIDE = {"burst_medians_s", "every_round", "every_iterations"}
 
 def write_journal_line(file: TextIO, record: Mapping[str, object]) -> None:
     """Append `record` to an open journal, without the names of home folders, and wait until it is on disk."""
-    file.write(without_homes(json.dumps(plain(record), allow_nan=False)) + "\n")
+    file.write(json.dumps(plain(record), allow_nan=False) + "\n")
     file.flush()
     os.fsync(file.fileno())
 
@@ -68,13 +68,15 @@ def read_journal(path: Path) -> list[Line]:
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON has it: NaN and what is missing as None, infinities as strings."""
+    """Return a value as JSON has it: NaN and what is missing as None, infinities as strings, no home folders."""
     if isinstance(value, Mapping):
         return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(inner) for inner in value]
     if value is pd.NA:
         return None
+    if isinstance(value, str):
+        return without_homes(value)  # before JSON escapes what a path may hold
     if hasattr(value, "item"):  # a NumPy scalar
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):

@@ -34,5 +34,7 @@ def test_ones_own_home_may_lie_anywhere(monkeypatch):
 def test_a_journal_holds_none(tmp_path):
     path = tmp_path / "run.jsonl"
     with path.open("w") as file:
-        write_journal_line(file, {"type": "warning", "text": "/home/alice/x", "in": ["/Users/bob/y"]})
-    assert json.loads(path.read_text()) == {"type": "warning", "text": "~/x", "in": ["~/y"]}
+        write_journal_line(
+            file, {"type": "warning", "text": "/home/alice/x", "in": ["/Users/bob/y", r"C:\Users\carol\z"]}
+        )
+    assert json.loads(path.read_text()) == {"type": "warning", "text": "~/x", "in": ["~/y", r"~\z"]}
