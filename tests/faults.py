@@ -222,8 +222,10 @@ def passes(tree: Path, tests: Sequence[str]) -> bool:
 def is_caught(tree: Path, fault: Fault) -> bool:
     """Plant a fault in a tree, try it, and mend it. Raises ValueError if it cannot be planted or tried."""
     source = planted(tree, fault)
-    caught = not passes(tree, fault.tests)
-    _write(tree / fault.file, source)
+    try:
+        caught = not passes(tree, fault.tests)
+    finally:
+        _write(tree / fault.file, source)
     if caught and not passes(tree, fault.tests):
         raise ValueError(f"{fault.name}: its tests fail without it")
     return caught
@@ -232,7 +234,7 @@ def is_caught(tree: Path, fault: Fault) -> bool:
 def main(words: Sequence[str]) -> int:
     """Plant faults and say which were caught."""
     chosen = [fault for fault in FAULTS if not words or any(word in fault.name for word in words)]
-    n_caught = 0
+    n_caught = n_untried = 0
     with tempfile.TemporaryDirectory(prefix="planted-") as folder:
         tree = Path(folder)
         for part in PARTS:
@@ -243,15 +245,16 @@ def main(words: Sequence[str]) -> int:
             try:
                 caught = is_caught(tree, fault)
             except ValueError as error:
-                print(f"error: {error}", file=sys.stderr)
-                return 2
+                print(f"error: {error}", file=sys.stderr, flush=True)
+                n_untried += 1
+                continue
             n_caught += caught
             print(
                 f"{'caught' if caught else 'MISSED'}  {fault.name} ({time.monotonic() - started:.0f} s)",
                 flush=True,
             )
     print(f"{n_caught} of {len(chosen)} faults caught")
-    return 0 if n_caught == len(chosen) else 1
+    return 2 if n_untried else int(n_caught < len(chosen))
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def opened(browser: Browser, path: Path, html: str) -> tuple[Page, list[str]]:
     path.write_text(html, encoding="utf-8")
     # Without motion, nothing is still on its way when it is looked at.
     context = browser.new_context(viewport=WIDE, reduced_motion="reduce", color_scheme="light")
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(60_000)  # a busy machine takes its time to draw
     page = context.new_page()
     wrong: list[str] = []
 

@@ -280,7 +280,9 @@ CHOOSE_AGAIN = """document.querySelectorAll('[data-facet]').forEach(
 def test_text_stands_out_from_what_is_behind_it(page, media, scheme):
     page.emulate_media(media=media, color_scheme=scheme)
     page.evaluate(SHOW_ALL)
-    page.locator(".chart .main-svg").first.wait_for()
+    charts = page.locator(".chart")
+    charts.first.scroll_into_view_if_needed()  # a chart is drawn when it comes near the window
+    charts.locator(".main-svg").first.wait_for()
     found = page.evaluate("(least) => eyes.faint(least)", LEAST_CONTRAST)
     page.evaluate(CHOOSE_AGAIN)
     assert found["seen"] > 50
