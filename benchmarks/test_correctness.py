@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,6 @@ from benchmarks.measure.harness import Harness
 from benchmarks.measure.pool import CaseError
 from benchmarks.plan import inputs
 from benchmarks.record.schema import Accuracy, Check, Ending, Verdict
-
-pytestmark = pytest.mark.correctness
 
 pytestmark = pytest.mark.correctness
 
@@ -274,12 +273,8 @@ def _compare(
     """Compare one call on ordinary inputs with the oracle."""
     spec = OPS[check.op]
     parameters = parameters or {}
-    axis = parameters.get("axis", -1)
-    arrays = inputs.draw(spec.name, shape, check.dtype, optional=optional)
-    if axis != -1:
-        pairs = zip(spec.inputs, arrays, strict=True)
-        arrays = tuple(a if a is None or d.extent != "same" else np.moveaxis(a, -1, axis) for d, a in pairs)
-    sample = search.attempt(spec, check.mode, check.dtype, arrays, parameters)
+    sample = _ordinary(check.op, check.mode, check.dtype, shape, tuple(parameters.items()), optional=optional)
+    arrays = sample.arrays
     got = _evaluate(harness, check, arrays, sample.cotangent, parameters, strided=strided)
     where = f"{check.op} {check.mode} {check.dtype} shape {shape} {parameters} {'strided' if strided else ''}"
     if (got.shape, str(got.dtype)) != (sample.expected.high.shape, check.dtype):
@@ -298,3 +293,26 @@ def _compare(
         harness.settle(
             Ending(status=verdict.status, reason=f"{where}: {verdict.reason}"), check.backend, check.device
         )
+
+
+@lru_cache(maxsize=64)
+def _ordinary(
+    op: str,
+    mode: str,
+    dtype: str,
+    shape: tuple[int, ...],
+    parameters: tuple[tuple[str, Any], ...],
+    *,
+    optional: bool,
+) -> search.Sample:
+    """Return ordinary inputs and what is exact for them; kept while one backend after the other is compared.
+
+    An op is tried in up to 36 ways, and on each backend in all of them before the next.
+    """
+    spec, chosen = OPS[op], dict(parameters)
+    axis = chosen.get("axis", -1)
+    arrays = inputs.draw(op, shape, dtype, optional=optional)
+    if axis != -1:
+        pairs = zip(spec.inputs, arrays, strict=True)
+        arrays = tuple(a if a is None or d.extent != "same" else np.moveaxis(a, -1, axis) for d, a in pairs)
+    return search.attempt(spec, mode, dtype, arrays, chosen)

@@ -30,6 +30,9 @@ def tiny(tmp_path, monkeypatch):
     )
     (tmp_path / "tests" / "test_half.py").write_text(test)
     monkeypatch.setattr(faults, "ROOT", tmp_path)
+    # It needs no plugin but that of -n: loading all that are installed takes a second each of the five times.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTEST_PLUGINS", "xdist.plugin")
 
     def plant(new, *tests):
         found = Fault("half", "backends/half.py", "x / 2", new, tests or ("tests/test_half.py",))

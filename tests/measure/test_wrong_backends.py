@@ -25,9 +25,10 @@ MISTAKES = {
 
 @pytest.fixture(scope="module")
 def wrong_job(tmp_path_factory):
+    """Time all of them, and nothing else: each is checked before and after, which is what is looked at here."""
     return Job(
-        tmp_path_factory.mktemp("wrong"), *SMALL, "--backend", *MISTAKES, "numpy", "--benchmark-save=run",
-        pythonpath=WRONG, check=1,
+        tmp_path_factory.mktemp("wrong"), *SMALL, "-m", "timing", "--backend", *MISTAKES, "numpy",
+        "--benchmark-save=run", pythonpath=WRONG, check=1,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -21,6 +22,30 @@ from benchmarks.__main__ import main
 from benchmarks.plugin import options
 from benchmarks.record.journal import load_run
 from tests.job import ROOT, SMALL, Job, timed
+
+QUICK = ("-k", "test_timing or float32")
+"""Of the checks, only those of one type: for runs that are about something else."""
+
+
+def command_line():
+    """Return a parser with the options of pytest-benchmark and ours."""
+    parser = pytest.Parser(_ispytest=True)
+    plugin.pytest_addoption(parser)
+    options.pytest_addoption(parser)
+    return parser
+
+
+@pytest.fixture
+def refusal(tmp_path):
+    """Return what says why pytest refuses a command line: in this process, since starting one takes seconds."""
+
+    def refused(*given):
+        config = SimpleNamespace(option=command_line().parse(given), rootpath=tmp_path)
+        with pytest.raises(pytest.UsageError) as error:
+            options.pytest_configure(config)
+        return str(error.value)
+
+    return refused
 
 
 @pytest.fixture(scope="module")
@@ -110,11 +135,10 @@ def test_save_without_a_name_takes_the_commit_or_the_date(tmp_path):
     assert re.fullmatch(r"[0-9a-f]{12}(-dirty)?|\d{8}T\d{6}Z", options.default_name())
 
 
-def test_save_that_swallows_the_folder_is_a_usage_error(tmp_path):
-    command = [sys.executable, "-m", "pytest", "--benchmark-save", "benchmarks", "--results", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 4
-    assert "took the folder 'benchmarks' for a name" in done.stderr
+def test_save_that_swallows_the_folder_is_a_usage_error(refusal, tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    message = refusal("--benchmark-save", "benchmarks", "--results", str(tmp_path))
+    assert "took the folder 'benchmarks' for a name" in message
 
 
 def test_pytest_benchmark_s_own_options_work(numpy_job, tmp_path):
@@ -144,7 +168,7 @@ def test_compare_fail_fails_the_run(numpy_job):
 
 
 def test_disable_checks_but_does_not_time(tmp_path):
-    job = Job(tmp_path, *SMALL, "--backend", "numpy", "--benchmark-disable", check=0)
+    job = Job(tmp_path, *SMALL, *QUICK, "--backend", "numpy", "--benchmark-disable", check=0)
     assert not (tmp_path / "latest").exists()
     assert "passed" in job.output
     (journal,) = (tmp_path / "runs" / "journals").glob("*.jsonl")
@@ -261,11 +285,8 @@ def test_missing_packages_are_reported_with_what_to_install(tmp_path):
     ],
 )
 def test_unknown_names_are_usage_errors_that_list_the_choices(option, value, message):
-    parser = pytest.Parser(_ispytest=True)
-    plugin.pytest_addoption(parser)
-    options.pytest_addoption(parser)
     with pytest.raises(pytest.UsageError) as refusal:
-        parser.parse([option, value])
+        command_line().parse([option, value])
     assert message in str(refusal.value)
     assert value in str(refusal.value)
 
@@ -276,17 +297,16 @@ def test_an_unknown_op_is_a_usage_error_that_names_the_one_meant(tmp_path):
     assert "sigmoidd" in job.output
 
 
-def test_a_device_that_a_named_backend_lacks_is_a_usage_error(tmp_path):
-    job = Job(tmp_path, "--backend", "numpy", "--device", "cuda", check=4)
-    assert "--device: numpy runs on cpu; got cuda" in job.output
+def test_a_device_that_a_named_backend_lacks_is_a_usage_error(refusal):
+    assert "--device: numpy runs on cpu; got cuda" in refusal("--backend", "numpy", "--device", "cuda")
 
 
-def test_several_processes_in_one_are_a_usage_error(tmp_path):
-    job = Job(tmp_path, "--in-process", "--processes", "3", check=4)
-    assert "--processes: must be 1 with --in-process; got 3" in job.output
+def test_several_processes_in_one_are_a_usage_error(refusal):
+    assert "--processes: must be 1 with --in-process; got 3" in refusal("--in-process", "--processes", "3")
 
 
 def test_results_that_cannot_be_written_are_a_usage_error(tmp_path):
+    """In a process of its own: what is refused while pytest configures itself ends it with 4, not with a trace."""
     (tmp_path / "file").touch()
     job = Job(tmp_path / "file" / "results", *SMALL, check=4)
     assert f"--results: cannot write to {tmp_path / 'file' / 'results'}" in job.output
@@ -323,5 +343,5 @@ def test_report_without_a_journal_says_so(tmp_path, capsys):
 
 
 def test_in_process_works_for_debuggers(tmp_path):
-    job = Job(tmp_path, *SMALL, "--backend", "numpy", "--in-process", check=0)
+    job = Job(tmp_path, *SMALL, *QUICK, "--backend", "numpy", "--in-process", check=0)
     assert job.records["status"].tolist() == ["ok"]
