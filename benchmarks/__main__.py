@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status, which is 2 if the command could not do what was asked."""
     arguments = sys.argv[1:] if arguments is None else arguments
     options = make_parser(chosen=arguments[:1]).parse_args(arguments)
-    from benchmarks.report.terminal.summary import open_console
+    from benchmarks.report.terminal.console import open_console
 
     try:
         return load(options.command).run(options, open_console())

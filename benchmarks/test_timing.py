@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
-from pytest_benchmark.fixture import BenchmarkFixture
+from typing import TYPE_CHECKING
 
-from benchmarks.measure.harness import Harness
-from benchmarks.measure.sampling import Rule
-from benchmarks.record.schema import Case
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+    from benchmarks.measure.harness import Harness
+    from benchmarks.measure.sampling import Rule
+    from benchmarks.record.schema import Case
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import mpmath
 import numpy as np
 
 from backends.interface import Math
@@ -73,6 +72,8 @@ class HighPrecision(Shaping):
     """Math namespace over object arrays of mpmath numbers with `digits` decimal digits."""
 
     def __init__(self, digits: int) -> None:
+        import mpmath  # late: only what evaluates needs it, and listing the tests does not
+
         context = mpmath.mp.clone()
         context.dps = digits
         self.pi = +context.pi

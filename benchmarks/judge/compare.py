@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Annotated
 
 import numpy as np
 import pandas as pd
-from scipy import special
 
 from benchmarks.analysis.entries import Key, assembled, entries
 from benchmarks.judge import trust
@@ -64,7 +64,7 @@ def _error(both: pd.DataFrame, side: str) -> pd.Series:
     bounded = (ends[:, 0] > 0) & np.isfinite(ends[:, 1])
     logs = np.log(np.where(bounded[:, None], ends, 1.0))
     width = np.where(bounded, logs[:, 1] - logs[:, 0], math.inf)
-    return pd.Series(width / (2 * special.ndtri(0.975)), index=both.index)
+    return pd.Series(width / (2 * NormalDist().inv_cdf(0.975)), index=both.index)
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, pairwise, permutations
-from typing import Any
+from statistics import median
+from typing import Annotated, Any
 
 import pandas as pd
 
 from benchmarks import quantities
-from benchmarks.analysis.entries import entries
+from benchmarks.analysis.entries import Key, grouped
 from benchmarks.record.frames import only_with
 from benchmarks.record.schema import CASE_KEYS, POLICIES
 from benchmarks.stats.shifts import shifts
@@ -194,11 +195,10 @@ def trends(
         ["start", "run_id"], kind="stable"
     )
     names = list(dict.fromkeys([*SERIES_KEYS, *_ABOUT, *_MEASURED, metric, "device_name"]))
-    groups = _with_failures(rows[names]).groupby(list(SERIES_KEYS), sort=True, dropna=False)
-    found = [
-        _series(dict(zip(SERIES_KEYS, key, strict=True)), group, METRICS[metric], threshold)
-        for key, group in groups
-    ]
+    rows = _with_failures(rows[names])
+    series = rows.groupby(list(SERIES_KEYS), sort=True, dropna=False).ngroup()
+    groups = grouped(rows.assign(series=series, value=rows[metric]), ["series"], _Row)
+    found = [_series(group, METRICS[metric], threshold) for _, group in sorted(groups.items())]
     known = [series for series in found if series is not None]
     return sorted(known, key=lambda series: (not series.changes, -series.worsening()))
 
@@ -254,14 +254,14 @@ def _with_failures(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([rows[~lost], placed[rows.columns]]).sort_values(["start", "run_id"], kind="stable")
 
 
-def _series(case: Mapping[str, object], rows: pd.DataFrame, metric: Metric, threshold: float) -> Series | None:
+def _series(rows: Sequence[_Row], metric: Metric, threshold: float) -> Series | None:
     points = tuple(_points(rows, metric))
     known = [point for point in points if not math.isnan(point.value)]
     if not known:
         return None
     return Series(
-        case={name: _text(value) for name, value in case.items()},
-        device_name=_text(rows["device_name"].dropna().iloc[-1] if rows["device_name"].notna().any() else ""),
+        case={name: _text(value) for name, value in zip(SERIES_KEYS, rows[0].case, strict=True)},
+        device_name=next((row.device_name for row in reversed(rows) if row.device_name), ""),
         metric=metric,
         points=points,
         changes=tuple(_changes(known, threshold)),
@@ -270,6 +270,8 @@ def _series(case: Mapping[str, object], rows: pd.DataFrame, metric: Metric, thre
 
 @dataclass(frozen=True)
 class _Row:
+    case: Annotated[Key, SERIES_KEYS]
+    device_name: str
     run_id: str
     saved_as: str
     start: object
@@ -283,8 +285,8 @@ class _Row:
     ci95_high_s: float
 
 
-def _points(rows: pd.DataFrame, metric: Metric) -> Iterator[Point]:
-    for row in entries(rows.assign(value=rows[metric.name]), _Row):
+def _points(rows: Sequence[_Row], metric: Metric) -> Iterator[Point]:
+    for row in rows:
         ok = row.status == "ok"
         value = row.value if ok else math.nan
         low, high = _interval(row, metric, value)
@@ -316,9 +318,7 @@ def _interval(row: _Row, metric: Metric, value: float) -> tuple[float, float]:
 def _changes(known: Sequence[Point], threshold: float) -> Iterator[Change]:
     found = shifts([point.value for point in known], threshold)
     ends = [0, *found, len(known)]
-    levels = [
-        float(pd.Series([point.value for point in known[start:end]]).median()) for start, end in pairwise(ends)
-    ]
+    levels = [median(point.value for point in known[start:end]) for start, end in pairwise(ends)]
     for i, position in enumerate(found):
         yield Change(known[position - 1], known[position], levels[i], levels[i + 1])
 

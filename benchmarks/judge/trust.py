@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist, fmean
 
 import numpy as np
 import pandas as pd
-from scipy import special
 
 from benchmarks.quantities import listing
 from benchmarks.record.run import Run
@@ -88,13 +88,14 @@ def chance_of_alarm(
     `errors` (indexed by CASE_KEYS) are those of the comparison, `own` the effects of runs against themselves: the
     chance is taken over what was really seen within the runs, and over a normal difference between them.
     """
-    z = float(-special.ndtri(criteria.false_discovery_rate / 2 / n_cases))
-    reach = max(z, float(special.ndtri((1 + criteria.confidence) / 2)))
+    normal = NormalDist()
+    z = -normal.inv_cdf(criteria.false_discovery_rate / 2 / n_cases)
+    reach = max(z, normal.inv_cdf((1 + criteria.confidence) / 2))
     error = own.set_index(list(CASE_KEYS))["effect"].index.map(errors.to_dict()).to_numpy(float)
     seen = math.log(true) + own["effect"].to_numpy(float)
     beyond = seen - criteria.margin - reach * error
     beyond = beyond[np.isfinite(beyond)]
-    return float(np.mean(special.ndtr(beyond / max(spread, 1e-6)))) if len(beyond) else math.nan
+    return fmean(map(normal.cdf, beyond / max(spread, 1e-6))) if len(beyond) else math.nan
 
 
 def sentence(base: Run, head: Run, measured: pd.DataFrame, spread: Spread, criteria: Criteria) -> str:

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.measure.harness import Harness
-from benchmarks.measure.pool import Pool
-from benchmarks.measure.sampling import Rule
 from benchmarks.plan import arguments, selection
 from benchmarks.plugin import suites
-from benchmarks.record.recorder import Recorder
 from benchmarks.record.schema import Case
-from benchmarks.stats.intervals import least_bursts
 
-HARNESS = pytest.StashKey[Harness]()
+if TYPE_CHECKING:
+    from benchmarks.measure.harness import Harness
+    from benchmarks.measure.sampling import Rule
+
+HARNESS: pytest.StashKey[Harness] = pytest.StashKey()
 """Where the hooks find the harness of this run; absent if no test has asked for it."""
 
 
 @pytest.fixture(scope="session")
 def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
     """Open the workers and the journal of this run, and close them at its end."""
+    # Late, as in `rule`: what measures takes a second to import, and listing the tests measures nothing.
+    from benchmarks.measure.harness import Harness
+    from benchmarks.measure.pool import Pool
+    from benchmarks.record.recorder import Recorder
+
     config = request.config
     option = config.option
     threads = arguments.threads(option)
@@ -57,6 +62,9 @@ def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
 @pytest.fixture(scope="session")
 def rule(request: pytest.FixtureRequest) -> Rule:
     """Return when to stop timing, from pytest-benchmark's own options and the time budget."""
+    from benchmarks.measure.sampling import Rule
+    from benchmarks.stats.intervals import least_bursts
+
     option = request.config.option
     confidence = float(option.benchmark_confidence)
     n_timed = sum(map(suites.is_timed, request.session.items))

@@ -6,26 +6,23 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pytest_benchmark.session import PerformanceRegression
 
 import backends
-from benchmarks.analysis.study import Study
 from benchmarks.machine import fingerprint
 from benchmarks.plan import arguments
-from benchmarks.plugin import progress, suites
+from benchmarks.plugin import suites
 from benchmarks.plugin.fixtures import HARNESS
-from benchmarks.record import history
-from benchmarks.record import run as store
-from benchmarks.record.journal import load_run
-from benchmarks.record.recorder import Recorder
 from benchmarks.record.schema import DEFAULTS, SCHEMA
-from benchmarks.report import files
-from benchmarks.report.terminal.summary import open_console, render_summary
 
-REPORT = pytest.StashKey[tuple[Study, Path]]()
+if TYPE_CHECKING:
+    from benchmarks.analysis.study import Study
+    from benchmarks.record.recorder import Recorder
+
+REPORT: pytest.StashKey[tuple[Study, Path]] = pytest.StashKey()
 """The finished run, and its report."""
 
 
@@ -52,7 +49,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Show progress."""
-    progress.begin(session)
+    if not session.config.option.collectonly:
+        from benchmarks.plugin import progress  # late: a list of the tests is there sooner without
+
+        progress.begin(session)
 
 
 def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
@@ -87,6 +87,9 @@ def pytest_terminal_summary(config: pytest.Config) -> Iterator[None]:
         raise
     finally:
         if REPORT in config.stash:
+            from benchmarks.report.terminal.console import open_console
+            from benchmarks.report.terminal.summary import render_summary
+
             print()  # pytest-benchmark's tables end without an empty line
             colour = config.get_terminal_writer().hasmarkup
             render_summary(*config.stash[REPORT], open_console(colour=colour))
@@ -94,6 +97,13 @@ def pytest_terminal_summary(config: pytest.Config) -> Iterator[None]:
 
 def _report(recorder: Recorder, results: Path) -> tuple[Study, Path]:
     """Write the report of what was timed, and append a saved run to the history; return the run and its page."""
+    # Late, as in `_certificate`: what a report is made of takes half a second, and many a run leaves none.
+    from benchmarks.analysis.study import Study
+    from benchmarks.record import history
+    from benchmarks.record import run as store
+    from benchmarks.record.journal import load_run
+    from benchmarks.report import files
+
     run = store.with_certificates(load_run(recorder.path), store.read_accuracy(results / "accuracy"))
     study = Study(run)
     written = files.write(study, results / "latest")
@@ -109,5 +119,9 @@ def _report(recorder: Recorder, results: Path) -> tuple[Study, Path]:
 
 def _certificate(recorder: Recorder, results: Path) -> tuple[Study, Path]:
     """Write the accuracy table of a run that only searched for worst points; return the run and its table."""
+    from benchmarks.analysis.study import Study
+    from benchmarks.record.journal import load_run
+    from benchmarks.report import files
+
     run = load_run(recorder.path)
     return Study(run), files.write_accuracy(run.accuracy, results / "accuracy")["accuracy.md"]

@@ -24,8 +24,8 @@ from rich.text import Text
 
 from benchmarks import quantities
 from benchmarks.plugin.suites import case_of, params_of
+from benchmarks.report.terminal.console import open_console
 from benchmarks.report.terminal.glyphs import spelled
-from benchmarks.report.terminal.summary import open_console
 
 TYPICAL_S = 0.4
 """Seconds that a test of a suite is expected to take before one has run."""
@@ -54,8 +54,7 @@ class Display(Protocol):
 def begin(session: pytest.Session) -> None:
     """Show progress, unless other tests run too, or `-q` or `-v` asks for pytest's own output."""
     config, items = session.config, session.items
-    quiet = config.option.verbose != 0 or config.option.collectonly
-    if items and not quiet and all(item.nodeid.startswith("benchmarks/") for item in items):
+    if items and config.option.verbose == 0 and all(item.nodeid.startswith("benchmarks/") for item in items):
         config.pluginmanager.register(Progress(config, items), "activation-bench-progress")
 
 

@@ -44,7 +44,7 @@ class Terminal(io.StringIO):
 
 
 def config(**options):
-    option = {"verbose": 0, "collectonly": False, "capture": "fd", "usepdb": False, **options}
+    option = {"verbose": 0, "capture": "fd", "usepdb": False, **options}
     manager = pytest.PytestPluginManager()
     manager.register(SimpleNamespace(showfspath=True), "terminalreporter")
     return SimpleNamespace(
@@ -140,7 +140,7 @@ def test_logs_and_shared_terminals_get_plain_lines(stream, environment, options,
     assert isinstance(open_display(config(**options), Pace({})), PlainLines)
 
 
-@pytest.mark.parametrize("options", [{"verbose": -1}, {"verbose": 1}, {"collectonly": True}])
+@pytest.mark.parametrize("options", [{"verbose": -1}, {"verbose": 1}])
 def test_quiet_and_verbose_runs_have_pytest_s_own_output_alone(options, monkeypatch):
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stdout", stream)

@@ -16,8 +16,9 @@ from benchmarks.analysis.study import Study
 from benchmarks.record.frames import to_frame
 from benchmarks.record.run import Run
 from benchmarks.record.schema import ACCURACY_COLUMNS
+from benchmarks.report.terminal.console import open_console
 from benchmarks.report.terminal.glyphs import spelled
-from benchmarks.report.terminal.summary import MOST_LINES, open_console, render_summary
+from benchmarks.report.terminal.summary import MOST_LINES, render_summary
 from tests import synthetic
 from tests.synthetic import failure, record
 

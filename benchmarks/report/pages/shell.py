@@ -73,8 +73,11 @@ def _packed_plotly() -> str:
 
 
 def _packed(text: str) -> str:
-    """Return `text` compressed, as base64: a third of plotly's 4.8 MB, and nothing that could end its element."""
-    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
+    """Return `text` compressed, as base64: a third of plotly's 4.8 MB, and nothing that could end its element.
+
+    The highest level would take a third longer, for 0.2 % less.
+    """
+    return base64.b64encode(gzip.compress(text.encode(), compresslevel=6, mtime=0)).decode()
 
 
 def _source(name: str) -> Markup:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TextIO
 
 import pandas as pd
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -32,16 +30,7 @@ _ROOMS = {"surprise": 7, "failure": 6, "doubt": 4, "gap": 4, "warning": 4}
 """Most lines for each kind of sentence. The winners get the lines that are left."""
 _NAMED_OPS = 3
 """Ops that a tally names for each backend, where there is room."""
-_NARROWEST = 20
 _UNBOUNDED = 10_000
-
-
-def open_console(stream: TextIO | None = None, *, colour: bool = True) -> Console:
-    """Return a console on `stream`, or on stdout, that writes no escapes without `colour` or with NO_COLOR set."""
-    colour = colour and not os.environ.get("NO_COLOR")
-    console = Console(file=stream or sys.stdout, color_system="auto" if colour else None, highlight=False)
-    console.width = max(console.width, _NARROWEST)  # COLUMNS=0 is set by terminals that do not know their width
-    return console
 
 
 def render_summary(study: Study, report_path: Path | None, console: Console) -> None:

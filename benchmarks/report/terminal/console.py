@@ -1,0 +1,19 @@
+"""The console: where every line for a person goes, in colour or without."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TextIO
+
+from rich.console import Console
+
+_NARROWEST = 20
+
+
+def open_console(stream: TextIO | None = None, *, colour: bool = True) -> Console:
+    """Return a console on `stream`, or on stdout, that writes no escapes without `colour` or with NO_COLOR set."""
+    colour = colour and not os.environ.get("NO_COLOR")
+    console = Console(file=stream or sys.stdout, color_system="auto" if colour else None, highlight=False)
+    console.width = max(console.width, _NARROWEST)  # COLUMNS=0 is set by terminals that do not know their width
+    return console

@@ -1,0 +1,55 @@
+"""Starting fast: a command imports what it needs, and leaves alone what only others need."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks.record import history
+from tests.job import ROOT
+from tests.synthetic_history import saved_runs
+
+FRAMEWORKS = {"torch", "jax", "numba", "keras", "onnxruntime", "sklearn"}
+NEVER = FRAMEWORKS | {"mpmath", "gmpy2", "ruptures", "matplotlib", "cpuinfo", "scipy.stats"}
+PAGES = {"plotly", "jinja2"}
+"""What only a web page needs."""
+CODE = "import atexit, runpy, sys; atexit.register(lambda: print('loaded:', *sys.modules)); sys.argv[:1] = []; "
+COMMAND = CODE + "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Return a results folder with two saved runs, the last of which has left its table."""
+    folder = tmp_path_factory.mktemp("results")
+    for name, records in zip(("base", "head"), saved_runs(2), strict=True):
+        history.append(records, folder)
+        records.to_csv(folder / f"{name}.csv", index=False)
+    (folder / "latest").mkdir()
+    records.to_csv(folder / "latest" / "records.csv", index=False)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("line", "unneeded"),
+    [
+        ("benchmarks --help", NEVER | PAGES | {"numpy", "pandas", "pyarrow", "rich", "scipy", "tabulate"}),
+        ("benchmarks recommend --op relu --size 1024 --results {0}", NEVER | PAGES | {"pyarrow.parquet", "scipy"}),
+        ("benchmarks compare {0}/base.csv {0}/head.csv", NEVER - {"scipy.stats"} | PAGES | {"pyarrow.parquet"}),
+        ("benchmarks trend --results {0}", NEVER),
+        (
+            "pytest benchmarks --collect-only -q --results {0}",
+            NEVER | PAGES | {"pandas", "pyarrow", "scipy", "tabulate"},
+        ),
+    ],
+    ids=["help", "recommend", "compare", "trend", "collection"],
+)
+def test_what_a_command_does_not_need_is_not_imported(line, unneeded, results):
+    arguments = line.format(results).split()
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND, *arguments], cwd=ROOT, check=False, capture_output=True, text=True
+    )
+    output, _, loaded = done.stdout.rpartition("loaded: ")
+    assert output, done.stderr
+    assert not unneeded & set(loaded.split())
