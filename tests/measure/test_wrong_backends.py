@@ -38,7 +38,7 @@ def test_a_wrong_backend_is_red_and_untimed(wrong_job, mistake):
     status, reason = MISTAKES[mistake]
     assert row["status"] == status
     assert reason in row["reason"]
-    assert mistake == "right-at-first" or pd.isna(row["median_s"])
+    assert pd.isna(row["median_s"])
     assert f"test_timing[sigmoid-forward-float32-1000-{mistake}-cpu]" in wrong_job.output
     assert mistake in (wrong_job.results / "latest" / "report.html").read_text(encoding="utf-8")
 
