@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -17,10 +17,12 @@ from backends.catalogue import OPS
 from backends.interface import REDUCTIONS, OpSpec
 from benchmarks.check import accuracy, oracle, search
 from benchmarks.check.namespaces import Array
-from benchmarks.measure.harness import Harness
 from benchmarks.measure.pool import CaseError
 from benchmarks.plan import inputs
 from benchmarks.record.schema import Accuracy, Check, Ending, Verdict
+
+if TYPE_CHECKING:
+    from benchmarks.measure.harness import Harness
 
 pytestmark = pytest.mark.correctness
 
