@@ -131,7 +131,12 @@ def is_everyday(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what belongs to the full tier, before pytest leaves out what -m does not ask for."""
+    """Mark what belongs to the full tier, before pytest leaves out what -m does not ask for; backends come last.
+
+    Of two processes, one begins with the first test and one in the middle. Their tests of Numba would compile the
+    same kernels at the same time; those in `tests/backends` find on disk what the correctness suite has compiled.
+    """
     for item in items:
         if not is_everyday(item):
             item.add_marker("full")
+    items.sort(key=lambda item: item.nodeid.startswith("tests/backends/"))
