@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.record.schema import CASE_KEYS, SITTING_COLUMNS
 from benchmarks.stats import sittings
-from benchmarks.stats.effects import Criteria
+from benchmarks.stats.effects import Criteria, estimate_mean
 from benchmarks.stats.sittings import LOOKS, undecided
 
 N_CASES = 6
@@ -136,3 +136,11 @@ def test_a_case_on_one_side_only_is_new_or_missing():
 def test_nothing_measured_gives_no_case():
     assert conclude(frame([]), Criteria()).empty
     assert sittings.undecided(conclude(frame([]), Criteria())).empty
+
+
+def test_evidence_is_weaker_by_the_number_of_looks():
+    effects = [0.10, 0.13, 0.07, 0.11, 0.09]
+    alone = estimate_mean(effects, Criteria()).p
+    (found,) = conclude(frame([row(effect=effect) for effect in effects]), Criteria())["p"]
+    assert 0 < alone < 0.01
+    assert found == pytest.approx(len(LOOKS) * alone)
