@@ -65,6 +65,8 @@ FULL: Mapping[str, int] = {
     "test_the_thread_count_takes_effect": 8,
     "test_workers_use_no_processor_after_their_turn": 8,
     "test_eager_jax_computes_what_jax_does": 8,
+    "test_compiled_torch_computes_what_torch_does": 5,
+    "test_in_process_works_for_debuggers": 8,
     "test_it_is_checked_in_every_mode_and_type": 14,
     "test_pictures_are_written_in_every_format_the_same_bytes_each_time": 5,
     "test_no_text_is_cut_off_or_lies_over_another": 6,

@@ -44,6 +44,19 @@ def test_workers_persist(pool):
     assert len(pool.started()) == 1
 
 
+def test_in_process_there_is_no_other(monkeypatch):
+    monkeypatch.setattr(os, "environ", dict(os.environ))  # which it sets, for libraries yet to be imported
+    before, pool = psutil.Process().children(), Pool(1, in_process=True)
+    np.testing.assert_allclose(sigmoid(pool, "numpy"), 1 / (1 + np.exp(-X[0])))
+    assert psutil.Process().children() == before
+    assert not psutil.Process().children()
+    with pytest.raises(CaseError) as caught:
+        pool.call("numpy", "cpu", "evaluate", "sigmoid", "forward", (), None, {})
+    assert caught.value.ending.status == "failed"
+    assert pool.facts("numpy", "cpu").backend_version == np.__version__
+    pool.close()
+
+
 def test_an_exception_is_reported_and_the_worker_goes_on(pool):
     with pytest.raises(CaseError, match="RuntimeError: out of luck") as caught:
         sigmoid(pool, "raises")
