@@ -35,7 +35,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
 Floats = npt.NDArray[np.float64]
 LEAST = 2
@@ -86,6 +85,8 @@ def noise_width(logs: Floats) -> float:
 def penalty(n: int) -> float:
     """Return how much a shift must lower the sum of squares, in squared noise widths, among `n` values."""
     places = n - 2 * LEAST + 1
+    from scipy import special  # late: few histories are long enough to need it
+
     return float(special.stdtrit(_FREEDOM * (n - 1), 1 - _LEVEL / (2 * places))) ** 2
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import false_discovery_control
 
 from benchmarks.stats import effects, verdicts
 from benchmarks.stats.effects import Criteria, estimate, estimate_mean
@@ -88,6 +89,12 @@ def test_what_is_not_measured_takes_no_part_in_the_adjustment():
     q = effects.adjusted(pd.Series([0.01, math.nan, 0.04]))
     assert q.tolist() == pytest.approx([0.02, math.nan, 0.04], nan_ok=True)
     assert effects.adjusted(pd.Series([math.nan])).isna().all()
+
+
+@given(st.lists(st.floats(0, 1), max_size=30))
+def test_evidence_is_corrected_as_scipy_does(p):
+    expected = false_discovery_control(p, method="bh") if p else []
+    assert effects.adjusted(pd.Series(p, dtype=float)).tolist() == pytest.approx(list(expected))
 
 
 @given(st.floats(0.2, 5), st.floats(1e-5, 1))
