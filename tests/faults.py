@@ -174,7 +174,7 @@ FAULTS: tuple[Fault, ...] = (
     fault("export ignores filters", "benchmarks/commands/export.py", "study = Study(replace(measured, records=records))",
           "study = Study(measured)", "tests/commands/test_export.py"),
     fault("report takes the oldest run", "benchmarks/commands/report.py", '.glob("*.jsonl"), reverse=True)',
-          '.glob("*.jsonl"))', "tests/plugin/test_main_job.py", "tests/commands"),
+          '.glob("*.jsonl"))', "tests/commands/test_command_line.py"),
     fault("trend orders runs backwards", "benchmarks/judge/trend.py", "level_before: float\n    level_after: float",
           "level_after: float\n    level_before: float", "tests/judge/test_trend.py"),
     fault("leads count the slower side", "benchmarks/analysis/leads.py", "ratio=other.median_s / own.median_s",
@@ -182,7 +182,7 @@ FAULTS: tuple[Fault, ...] = (
     fault("docs are never out of date", "benchmarks/commands/docs.py", "if options.check and outdated:",
           "if options.check and not outdated:", "tests/commands/test_docs.py"),
     fault("validate finds no alarms", "benchmarks/commands/validate.py", "measure=lambda _: alarms.table()",
-          "measure=lambda _: None", "tests/commands", "tests/validation"),
+          "measure=lambda _: None", "tests/commands/test_command_line.py"),
     # The page.
     fault("the page does not escape names", "benchmarks/report/pages/shell.py", "autoescape=True", "autoescape=False",
           "tests/report/test_report.py"),

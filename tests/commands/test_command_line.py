@@ -10,9 +10,14 @@ import pytest
 
 from benchmarks.__main__ import COMMANDS, main
 from benchmarks.analysis import leads
+from benchmarks.commands import report
 from benchmarks.record import saved
+from benchmarks.record.frames import to_frame
+from benchmarks.record.journal import JOURNALS
+from benchmarks.record.run import Run
 from benchmarks.validation import agreement, alarms, coverage, efficiency, naive, picture, power
 from tests.job import ROOT
+from tests.synthetic import record
 
 HEAVY = {"numpy", "pandas", "rich", "backends", "torch", "jax", "numba"}
 
@@ -91,3 +96,20 @@ def test_validate_picture_prints_where_it_is(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(picture, "save", lambda report, output, **look: output / f"{report} {look}")
     assert main(["validate", "picture", "a.html", "--output", str(tmp_path), "--width", "390", "--dark"]) == 0
     assert capsys.readouterr().out == f"{tmp_path}/a.html {{'width': 390, 'dark': True}}\n"
+
+
+def test_the_last_run_that_timed_something_is_the_one_to_report(tmp_path, monkeypatch):
+    folder = tmp_path / JOURNALS
+    folder.mkdir(parents=True)
+    for name in ("20260101", "20260102", "20260103"):
+        (folder / f"{name}.jsonl").touch()
+    untimed = to_frame([record("numpy") | {"median_s": None}])
+    timed = to_frame([record("numpy")])
+
+    def load(path):
+        return Run(run_id=path.stem, records=untimed if path.stem == "20260103" else timed)
+
+    monkeypatch.setattr(report, "load_run", load)
+    assert report.newest(tmp_path).run_id == "20260102"
+    with pytest.raises(ValueError, match="run `pytest benchmarks` first"):
+        report.newest(tmp_path / "elsewhere")
