@@ -26,6 +26,9 @@ REPRESENTATIVES = frozenset(
 )  # fmt: skip
 """Ops that stand for all: each family, each kind of loop, parameters and optional inputs."""
 
+KINDS = frozenset({"sigmoid", "elu", "swiglu", "softmax", "mean_squared_error", "binary_cross_entropy"})
+"""One op of each kind of loop: for tests of what the loops do, and not of what an op computes."""
+
 COMPILES = ("jax", "numba", "numba-parallel")
 """Backends on which the first call of an op, type and shape takes tenths of a second."""
 
@@ -74,6 +77,8 @@ FULL: Mapping[str, int] = {
     "test_ten_thousand_cases_can_be_listed": 3,
     "test_long_rows_are_split_over_threads_without_a_difference": 12,
     "test_serial_and_parallel_agree_to_the_bit": 17,
+    "test_parallel_sums_are_the_same_every_time": 12,
+    "test_rows_and_shared_inputs_are_searched_too": 9,
     "test_inputs_are_read_only_and_stay_as_they_were": 35,
     "test_axis_agrees_with_moving_it_last": 11,
     "test_a_masked_class_without_target_costs_nothing": 9,
@@ -126,7 +131,7 @@ def is_everyday(item: pytest.Item) -> bool:
     if name in CORRECTNESS and item.nodeid.startswith("benchmarks/"):
         return CORRECTNESS[name](params)
     if item.nodeid.startswith("tests/backends/") and (op := params.get("op") or params.get("loss")):
-        return op in REPRESENTATIVES
+        return op in KINDS
     # Properties of single ops compile what the correctness suite holds against the oracle anyway.
     return "test_properties.py" not in item.nodeid or not set(map(str, params.values())) & set(COMPILES)
 
