@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.machine.resources import default_threads
 from benchmarks.plan.arguments import fraction, positive, seed
-from benchmarks.validation import agreement, alarms, coverage, efficiency, naive, picture, power
+from benchmarks.validation import agreement, alarms, efficiency, naive, picture, power, same
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the commands and their arguments."""
     commands = parser.add_subparsers(dest="validation", required=True)
-    for add in (_add_agreement, _add_coverage, _add_power, _add_alarms, _add_efficiency, _add_naive, _add_picture):
+    for add in (_add_agreement, _add_same, _add_power, _add_alarms, _add_efficiency, _add_naive, _add_picture):
         add(commands)
 
 
@@ -42,11 +42,11 @@ def _add_agreement(commands: Commands) -> None:
     parser.set_defaults(measure=lambda options: agreement.table(options.seed))
 
 
-def _add_coverage(commands: Commands) -> None:
-    parser = commands.add_parser("coverage", help="how often identical code looks different; 10 minutes")
-    parser.add_argument("--trials", type=positive, default=12, help="pairs for each case and backend (12)")
+def _add_same(commands: Commands) -> None:
+    parser = commands.add_parser("same", help="verdicts on one backend against itself; 40 minutes")
+    parser.add_argument("--trials", type=positive, default=20, help="pairs for each case and backend (20)")
     _add_seed(parser)
-    parser.set_defaults(measure=lambda options: coverage.table(options.trials, default_threads(), options.seed))
+    parser.set_defaults(measure=lambda options: same.table(options.trials, default_threads(), options.seed))
 
 
 def _add_power(commands: Commands) -> None:

@@ -104,8 +104,7 @@ def changes(before: Moment, after: Moment) -> list[str]:
     if total < SHORTEST_S:
         return []
     found = []
-    others = (after.busy_s - before.busy_s - (after.own_s - before.own_s)) / total
-    if others > BUSY:
+    if (others := others_share(before, after)) > BUSY:
         found.append(
             f"Other programs used {100 * others:.0f} % of the processors during the run: times are doubtful, "
             "above all those of backends with several threads."
@@ -124,6 +123,13 @@ def changes(before: Moment, after: Moment) -> list[str]:
                 "during the run."
             )
     return found
+
+
+def others_share(before: Moment, after: Moment) -> float:
+    """Return the share of all processors that other programs used between two moments."""
+    total = after.total_s - before.total_s
+    others = after.busy_s - before.busy_s - (after.own_s - before.own_s)
+    return max(0.0, others / total) if total > 0 else 0.0
 
 
 def gpu_warnings(gpus: Iterable[Gpu], when: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 import mmap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from time import perf_counter, sleep
@@ -19,8 +19,22 @@ SETTLED_S, PATIENCE_S = 0.02, 1.0
 """Memory in use that has not fallen for this long has settled; longer than the second, it is not waited for."""
 VICTIM_SCORE = 500
 """What is added to the badness of a process when the kernel chooses which to end, of 1000 (see proc(5))."""
+RETAINED = {
+    "MALLOC_MMAP_MAX_": "0",  # no block is a mapping of its own, which freeing gives back
+    "MALLOC_TRIM_THRESHOLD_": str(2**46),  # nor is the end of the heap given back
+    "MALLOC_ARENA_MAX": "1",  # other threads' heaps hold no block beyond 64 MiB, and would map it
+}
+"""With these, glibc's allocator keeps what is freed: a fresh output costs no new pages. Others ignore them."""
+_HUGE_PAGES = "glibc.malloc.hugetlb=1"
+"""Asks for huge pages where the system gives them on request, alike for all: by default, NumPy alone asks."""
 _PROCESS = Path("/proc/self")
 _KERNEL_COUNTERS = Path("/proc/vmstat")
+
+
+def retained(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables with which a process that is started in this environment keeps what it frees."""
+    given = [each for each in environment.get("GLIBC_TUNABLES", "").split(":") if each]
+    return {**RETAINED, "GLIBC_TUNABLES": ":".join([*given, _HUGE_PAGES])}
 
 
 def resolution_bytes() -> int:
@@ -43,7 +57,7 @@ def host_peak_bytes(run: Callable[[], Any]) -> int | None:
     first call loads and compiles counts too. 0 below `resolution_bytes`; None where the system does not tell.
     """
     _settle()
-    _trim()
+    give_back()
     try:
         # Makes the peak what is in use now (Linux, Documentation/filesystems/proc.rst).
         (_PROCESS / "clear_refs").write_text("5", encoding="ascii")
@@ -80,7 +94,7 @@ def _settle() -> None:
         sleep(SETTLED_S / 10)
 
 
-def _trim() -> None:
+def give_back() -> None:
     """Return to the system what glibc's allocator keeps; other C libraries have no such function."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

@@ -11,7 +11,7 @@ LIMIT = 0.05
 """Cases during which the machine's speed was this far from usual are measured again, or called doubtful."""
 N_ELEMENTS = 32_768
 """128 KiB of float32: within a second-level cache, so that the processor is timed and not the memory."""
-N_ROUNDS = 15
+N_ROUNDS = 5
 
 
 class Pulse:
@@ -27,7 +27,7 @@ class Pulse:
         self._groups: list[float] = []
 
     def beat(self) -> None:
-        """Time the kernel: its median over `N_ROUNDS` rounds, after as many to wake the processor; some 2 ms."""
+        """Time the kernel: its median over `N_ROUNDS` rounds, after as many to wake the processor; under 1 ms."""
         self._beats.append(statistics.median([self._round() for _ in range(2 * N_ROUNDS)][N_ROUNDS:]))
 
     def deviation(self) -> float:

@@ -61,9 +61,9 @@ def measure(
 def _floor(pool: Pool, backend: str, device: str, rule: Rule, order: random.Random) -> Sampling:
     """Time a call that does nothing."""
     pool.call(backend, device, "prepare_floor")
-    lane = sampling.open_lane(pool.rounds(backend, device), rule)
-    sampling.take_turns([lane], order)
-    return sampling.combine([lane])
+    lane = sampling.open_lane(pool.rounds(backend, device))
+    sampling.take_turns([lane], rule, order)
+    return sampling.combine([lane], rule.confidence)
 
 
 def _one_element(

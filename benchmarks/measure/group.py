@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.check import accuracy
 from benchmarks.check.references import Reference, references
-from benchmarks.machine import memory
-from benchmarks.machine.pulse import LIMIT, Pulse
-from benchmarks.measure import plausibility
+from benchmarks.machine import doubts, memory
+from benchmarks.machine.pulse import Pulse
+from benchmarks.measure import plausibility, sampling
+from benchmarks.measure.disturbance import Reading, Undisturbed, rounds_of
 from benchmarks.measure.pool import CaseError, Pool
 from benchmarks.measure.sampling import (
     MOST_CALLS,
@@ -33,12 +34,11 @@ from benchmarks.measure.sampling import (
 )
 from benchmarks.measure.stopwatch import Stopwatch
 from benchmarks.quantities import plural, seconds
-from benchmarks.record.schema import Case, Check, Closer, Ending, Preparation, Verdict, WorkerFacts
+from benchmarks.record.schema import Case, Check, Closer, Ending, Pair, Preparation, Verdict, WorkerFacts
+from benchmarks.stats import pairs
 
 FEW_CALLS = 2
 """Two calls show that a backend does not wait, before a whole round of them fills its queue."""
-REPEAT_SHARE = 0.15
-"""Groups are measured again for at most this share of the time of all rounds."""
 LEAD = 8
 """A round is called ended too soon once its result has arrived late 8 times more often than in time.
 
@@ -54,7 +54,8 @@ class Entry:
     """One case on its way, and what is known of it so far.
 
     `ending` is how it ended, where something ended it early; `error` is a mistake of ours, to be raised when the
-    case's own test runs. `drift` says how much slower the machine was than usual meanwhile, as a share.
+    case's own test runs. `drift` says how much slower the machine was than usual meanwhile, as a share, and
+    `others` what share of its processors other programs used.
     """
 
     case: Case
@@ -64,7 +65,9 @@ class Entry:
     oracle: str = ""
     subnormal: float = 0.0
     sampling: Sampling | None = None
+    sources: list[Undisturbed] = field(default_factory=list)
     drift: float = 0.0
+    others: float = 0.0
     closer: Closer | None = None
     ending: Ending | None = None
     error: Exception | None = None
@@ -116,6 +119,7 @@ class Group:
     pool: Pool
     n_processes: int
     watch: Stopwatch
+    pairs: Sequence[Pair] = ()
 
     @property
     def alive(self) -> list[Entry]:
@@ -178,22 +182,35 @@ class Group:
                 self._require_complete(entry.case, n)
 
     def sample(self, rule: Rule, order: random.Random, pulse: Pulse) -> None:
-        """Take rounds in turn; once more if the machine changed its speed meanwhile and there is time for it."""
-        lanes = {id(entry): self._lanes(entry, rule) for entry in self.alive}
-        best: float | None = None
-        for phase in ("rounds", "rounds again"):
-            running = [lane for entry in self.alive for lane in lanes[id(entry)]]
-            with self.watch.phase(phase):
-                take_turns(running, order, pulse.beat)
-            drift = pulse.deviation()
-            if best is None or abs(drift) < abs(best):
-                best = drift
-                for entry in self.alive:
-                    entry.sampling = combine(lanes[id(entry)])
-                    entry.drift = drift
-            if abs(drift) <= LIMIT or self._repeated_enough():
-                return
-            lanes = {key: [Lane(la.burst, la.iterations, rule) for la in old] for key, old in lanes.items()}
+        """Take rounds in turn, each worker alone where that can be had, and compare all with each other."""
+        with self.pool.alone():
+            with self.watch.phase("calibration and warm-up"):
+                lanes = {id(entry): self.lanes(entry) for entry in self.alive}
+            with self.watch.phase("rounds"):
+                before = doubts.read_moment()
+                take_turns([lane for entry in self.alive for lane in lanes[id(entry)]], rule, order, pulse.beat)
+                others = doubts.others_share(before, doubts.read_moment())
+        drift = pulse.deviation()
+        for entry in self.alive:
+            with entry.step():
+                entry.sampling = combine(lanes[id(entry)], rule.confidence)
+                entry.drift, entry.others = drift, others
+        self.pairs = list(self._pairs(lanes, rule.confidence))
+
+    def _pairs(self, lanes: Mapping[int, Sequence[Lane]], confidence: float) -> Iterator[Pair]:
+        ranked = sorted(self.alive, key=_by_median)
+        for faster, slower in itertools.combinations(ranked, 2):
+            found = sampling.between(lanes[id(slower)], lanes[id(faster)], confidence)
+            yield Pair(
+                case=faster.case,
+                other=slower.case.backend,
+                other_device=slower.case.device,
+                ratio=found.ratio,
+                low=found.low,
+                high=found.high,
+                turns=found.turns,
+                verdict=pairs.verdict(found.low, found.high),
+            )
 
     def look_closer(self) -> None:
         """Measure, outside the rounds, what a call needs beside time."""
@@ -226,6 +243,18 @@ class Group:
 
         return burst
 
+    def _turn(self, entry: Entry, process: int) -> Callable[[int, int], Reading | None]:
+        """Return its turns in the same way."""
+        case = entry.case
+
+        def take(iterations: int, n_rounds: int) -> Reading | None:
+            if entry.alive:
+                with entry.step():
+                    return self.pool.turn(case.backend, case.device, iterations, n_rounds, process)
+            return None
+
+        return take
+
     def _peak_bytes(self, entry: Entry) -> int | None:
         assert entry.preparation is not None
         resolution = memory.resolution_bytes()
@@ -238,10 +267,6 @@ class Group:
 
     def _call(self, case: Case, method: str, *arguments: Any, process: int = 0) -> Any:
         return self.pool.call(case.backend, case.device, method, *arguments, process=process)
-
-    def _repeated_enough(self) -> bool:
-        spent = self.watch.spent()
-        return spent.get("rounds again", 0.0) > REPEAT_SHARE * spent["rounds"]
 
     def _require_support(self, case: Case) -> None:
         if gap := self._call(case, "supports", case.op, case.dtype, case.mode, case.allocation):
@@ -263,15 +288,21 @@ class Group:
             "to arrive than it takes after a pause: the calls were not waited for, so their time is not known",
         )
 
-    def _lanes(self, entry: Entry, rule: Rule) -> list[Lane]:
-        """Return a calibrated and warmed-up lane for each process."""
-        lanes: list[Lane] = []
-        with entry.step(), self.watch.phase("calibration and warm-up"):
-            lanes += [
-                open_lane(self.burst(entry, process), rule, entry.at_most, entry.round_s)
-                for process in range(self.n_processes)
-            ]
+    def lanes(self, entry: Entry) -> list[Lane]:
+        """Return a calibrated and warmed-up lane for each process; its disturbed bursts are taken again."""
+        lanes = []
+        for process in range(self.n_processes):
+            turn = self._turn(entry, process)
+            lane = open_lane(rounds_of(turn), entry.at_most, entry.round_s, heat=process)
+            lane.burst = undisturbed = Undisturbed(turn)
+            entry.sources.append(undisturbed)
+            lanes.append(lane)
         return lanes
+
+
+def _by_median(entry: Entry) -> tuple[float, str, str]:
+    assert entry.sampling is not None
+    return entry.sampling.median_s, entry.case.backend, entry.case.device
 
 
 def verdicts_on(case: Case, due: Sequence[Reference], outputs: Sequence[Any]) -> list[Verdict]:

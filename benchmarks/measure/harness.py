@@ -27,7 +27,7 @@ from benchmarks.measure.sampling import Rule, Sampling
 from benchmarks.measure.stopwatch import Stopwatch
 from benchmarks.plan import inputs
 from benchmarks.record.recorder import Recorder
-from benchmarks.record.schema import Case, Ending, Measured, Record, Times, row
+from benchmarks.record.schema import Case, Ending, Measured, Pair, Record, Times, row
 
 MEMORY_SHARE = 0.6
 """Of the memory that is free, the cases measured together take no more than this share."""
@@ -85,7 +85,7 @@ class Harness:
             raise outcome.error
         if outcome.sampling and outcome.record.measured.ending.status == "ok":
             benchmark.group = case.group
-            benchmark.extra_info.update(row(outcome.record), burst_medians_s=outcome.sampling.burst_medians_s)
+            benchmark.extra_info.update(row(outcome.record), bursts_s=outcome.sampling.bursts_s)
             fill(benchmark, outcome.sampling)
         self.settle(outcome.record.measured.ending, case.backend, case.device)
 
@@ -123,7 +123,7 @@ class Harness:
         """Take cases through all steps and record each; without a rule, only check them."""
         self.recorder.begin(cases)
         entries = [Entry(case) for case in cases]
-        group = Group(entries, self.pool, self.n_processes, self.watch)
+        group = Group(entries, self.pool.under(cases[0].memory), self.n_processes, self.watch)
         self._require_memory(entries)
         limits: dict[str, Bandwidth | None] = {}
         with group.prepared():
@@ -132,7 +132,9 @@ class Harness:
             group.take_through(rule, self._order, self._pulse)
         found = [self._concluded(entry, limits.get(entry.case.device)) for entry in entries]
         rounds = [each.rounds(every=self.keep_rounds) if (each := entry.sampling) else None for entry in entries]
-        for entry, record in zip(entries, self.recorder.group(found, rounds), strict=True):
+        for entry, record in zip(
+            entries, self.recorder.group(found, rounds, _valid(group.pairs, found)), strict=True
+        ):
             self._outcomes[entry.case] = Outcome(record, entry.sampling, entry.error)
 
     def _concluded(self, entry: Entry, limit: Bandwidth | None) -> Measured:
@@ -140,7 +142,7 @@ class Harness:
         ending, times, warning = entry.ending or Ending(status="ok"), None, ""
         if entry.alive and entry.sampling and entry.preparation:
             case, n_bytes = entry.case, entry.preparation.bytes_moved
-            times = times_of(case, entry.sampling, entry.preparation, limit)
+            times = times_of(case, entry.sampling, entry.preparation, limit, entry.sources)
             earlier = self._timed[case.op]
             if reason := (
                 self._limits.exceeded(case.device, times, n_bytes, entry.verdicts)
@@ -149,7 +151,7 @@ class Harness:
                 ending, times = Ending(status="invalid", reason=reason), None
                 entry.closer = entry.closer and replace(entry.closer, device_s=None)
             else:
-                warning = plausibility.doubts(times, entry.subnormal, entry.drift)
+                warning = plausibility.doubts(times, entry.subnormal, entry.drift, entry.others)
                 earlier.append((case, times))
         return measured(entry, ending, times, warning)
 
@@ -180,8 +182,16 @@ class Harness:
                 )
 
 
+def _valid(pairs: Iterable[Pair], found: Iterable[Measured]) -> list[Pair]:
+    """Return the pairs of cases that have a result."""
+    good = {(each.case.backend, each.case.device) for each in found if each.times}
+    return [
+        pair for pair in pairs if {(pair.case.backend, pair.case.device), (pair.other, pair.other_device)} <= good
+    ]
+
+
 def fill(benchmark: BenchmarkFixture, sampling: Sampling) -> None:
-    """Put externally measured rounds into pytest-benchmark's fixture."""
+    """Put what was measured into pytest-benchmark's fixture, a burst as one of its rounds."""
     # Rounds of several processes may have different numbers of calls; pytest-benchmark knows one number.
     iterations = sampling.iterations[0]
     stats = benchmark._make_stats(iterations)  # noqa: SLF001

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import backends
 from backends.catalogue import OPS
 from benchmarks.machine import bandwidth
 from benchmarks.machine.bandwidth import Bandwidth
+from benchmarks.measure.disturbance import Undisturbed
 from benchmarks.measure.group import Entry
 from benchmarks.measure.sampling import Sampling
 from benchmarks.record.schema import Case, Ending, Errors, Measured, Preparation, Times, Verdict
@@ -43,8 +45,14 @@ def errors(verdicts: Sequence[Verdict], oracle: str) -> Errors:
     )
 
 
-def times_of(case: Case, sampling: Sampling, preparation: Preparation, limit: Bandwidth | None) -> Times:
-    """Return what the rounds of a case say."""
+def times_of(
+    case: Case,
+    sampling: Sampling,
+    preparation: Preparation,
+    limit: Bandwidth | None,
+    sources: Sequence[Undisturbed] = (),
+) -> Times:
+    """Return what the rounds of a case say; `sources` are what they came from, one a process."""
     median, per_call, n_bytes = sampling.median_s, sampling.per_call_s, preparation.bytes_moved
     rate = n_bytes / median / 1e9
     kind = bandwidth.kind(n_bytes, preparation.bytes_written)
@@ -57,10 +65,18 @@ def times_of(case: Case, sampling: Sampling, preparation: Preparation, limit: Ba
         ci95_high_s=sampling.high_s,
         processes=len(sampling.processes),
         bursts=sampling.n_bursts,
-        rounds=len(per_call),
+        rounds=sampling.n_rounds,
         iterations=sampling.iterations[0],
         stop_reason=sampling.stop_reason,
+        again=sum(source.n_again for source in sources),
+        disturbed=sum(source.n_disturbed for source in sources),
+        page_faults=_mean([faults for source in sources for faults in source.faults]),
         elements_per_s=case.n_elements / median,
         gigabytes_per_s=rate,
         fraction_of_bandwidth=rate / limit.at(kind, n_bytes) if limit else None,
     )
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else None

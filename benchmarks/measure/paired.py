@@ -12,8 +12,10 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.measure.sampling import BURST_S, MOST_CALLS, ROUND_S, Burst, calibrate, warm_up
+from benchmarks.measure.sampling import MOST_CALLS, ROUND_S, Burst, calibrate, warm_up
 
+BURST_S = 0.03
+"""A burst holds rounds for about this long, and at least one."""
 LEAST_PAIRS = 4
 MOST_PAIRS = 10
 PRECISION = 0.003

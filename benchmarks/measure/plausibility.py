@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from benchmarks.machine.bandwidth import Bandwidth
+from benchmarks.machine.doubts import BUSY
 from benchmarks.machine.pulse import LIMIT as DRIFT
 from benchmarks.quantities import count, seconds
 from benchmarks.record.schema import Case, Times, Verdict
@@ -71,13 +72,16 @@ def too_flat(case: Case, times: Times, earlier: Iterable[tuple[Case, Times]]) ->
     return None
 
 
-def doubts(times: Times, subnormal_share: float, drift: float) -> str:
+def doubts(times: Times, subnormal_share: float, drift: float, others: float) -> str:
     """Return what makes a result doubtful, in words; empty where nothing does."""
     found = []
     if abs(drift) > DRIFT:
         found.append(
             f"the machine was {100 * abs(drift):.0f} % {'slower' if drift > 0 else 'faster'} than usual meanwhile"
         )
+    if others > BUSY:
+        # Kernels of several threads then wait for the scheduler, each turn alike: the interval does not show it.
+        found.append(f"other programs used {100 * others:.0f} % of the processors meanwhile")
     if subnormal_share > SUBNORMAL:
         found.append(f"{100 * subnormal_share:.2g} % of the numbers are subnormal, which slows some kernels down")
     share = times.fraction_of_bandwidth or 0

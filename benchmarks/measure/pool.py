@@ -5,11 +5,13 @@ A crash, a hang or a failed import costs one case, never the run.
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing import Pipe
 from pathlib import Path
@@ -18,10 +20,11 @@ from typing import Any, Protocol
 
 import backends
 from backends.interface import BackendUnavailable
-from benchmarks.machine import memory
+from benchmarks.machine import memory, signals
+from benchmarks.measure.disturbance import Reading
 from benchmarks.measure.sampling import Burst
 from benchmarks.measure.worker import Worker, answer
-from benchmarks.record.schema import Ending, WorkerFacts
+from benchmarks.record.schema import Ending, Memory, WorkerFacts
 
 WORKER = (sys.executable, "-P", "-m", "benchmarks.measure.worker")
 """The command that starts a worker process, up to its arguments; the current folder is not on its path."""
@@ -69,6 +72,14 @@ class Remote(Protocol):
         """Return what `Worker.method(*arguments)` returns; raise CaseError when it fails."""
         ...
 
+    def stop(self) -> None:
+        """Let it stand still."""
+        ...
+
+    def go_on(self) -> None:
+        """Let it go on."""
+        ...
+
     def close(self) -> None:
         """End the worker."""
         ...
@@ -96,6 +107,7 @@ class ProcessWorker:
             pass_fds=[theirs.fileno()],
             env=worker_environment(threads) | dict(variables or {}),
             stdin=subprocess.DEVNULL,
+            process_group=0,  # so that it can be stopped with all that it starts
         )
         theirs.close()
         try:
@@ -118,9 +130,20 @@ class ProcessWorker:
             raise self._crashed() from None
         return self._receive()
 
+    def stop(self) -> None:
+        """Stop the process, and wait until its threads stand still."""
+        if self.alive:
+            signals.stop(self._process.pid)
+
+    def go_on(self) -> None:
+        """Let the process go on."""
+        if self.alive:
+            signals.go_on(self._process.pid)
+
     def close(self) -> None:
         """End the process, by force if it does not listen."""
         self._connection.close()
+        self.go_on()
         try:
             self._process.wait(timeout=2)
         except subprocess.TimeoutExpired:
@@ -165,6 +188,12 @@ class LocalWorker:
         """Carry out one request."""
         return _unwrap(answer(self._worker, method, arguments))
 
+    def stop(self) -> None:
+        """Nothing to stop: whoever asks computes here."""
+
+    def go_on(self) -> None:
+        """Nothing stands still."""
+
     def close(self) -> None:
         """Nothing to end."""
 
@@ -185,31 +214,82 @@ class Pool:
         in_process: bool = False,
         command: Sequence[str] = WORKER,
         variables: Mapping[str, str] | None = None,
+        memory_policy: Memory = "retained",
     ) -> None:
         self.threads = threads
-        self._variables = variables
+        self._variables = dict(variables or {})
+        self._memory = memory_policy
+        self._siblings: dict[str, Pool] = {}
         self._command = command
         self._timeout_s = timeout_s
         self._in_process = in_process
         self._workers: dict[tuple[str, str, int], Remote] = {}
+        self._alone = False
         self._unavailable: dict[tuple[str, str], CaseError] = {}
         if in_process:
             # Too late for what is imported already; such a worker then says which count it has.
             os.environ.update(worker_environment(threads))
 
+    def under(self, memory_policy: Memory) -> Pool:
+        """Return a pool like this one whose workers keep, or give back, what they free; it ends with this one."""
+        if memory_policy == self._memory or self._in_process:
+            return self
+        if memory_policy not in self._siblings:
+            self._siblings[memory_policy] = Pool(
+                self.threads,
+                timeout_s=self._timeout_s,
+                command=self._command,
+                variables=self._variables,
+                memory_policy=memory_policy,
+            )
+        return self._siblings[memory_policy]
+
     def call(self, backend: str, device: str, method: str, *arguments: Any, process: int = 0) -> Any:
         """Ask the worker of `backend` on `device`; one that crashed or hung is replaced at the next call."""
         worker = self._worker(backend, device, process)
+        if self._alone:
+            worker.go_on()
         try:
             return worker.call(method, *arguments)
         except CaseError:
             if not worker.alive:
                 self._workers.pop((backend, device, process)).close()
             raise
+        finally:
+            if self._alone:
+                worker.stop()
+
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Have each worker compute alone meanwhile, the others stopped; tell whether that can be had.
+
+        It cannot where workers share a device or this process, nor where a system has no such signals. A stopped
+        process may hold a lock that others wait for: so they are all awake while they prepare and compile.
+        """
+        devices = {device for _, device, _ in self._workers}
+        if self._in_process or devices != {"cpu"} or not signals.can_stop():
+            yield False
+            return
+        self._alone = True
+        try:
+            for worker in self._workers.values():
+                worker.stop()
+            yield True
+        finally:
+            self._alone = False
+            for worker in self._workers.values():
+                worker.go_on()
 
     def facts(self, backend: str, device: str, process: int = 0) -> WorkerFacts:
         """Return the version and thread count of a backend; raise CaseError when it is unavailable."""
         return self._worker(backend, device, process).facts
+
+    def turn(self, backend: str, device: str, iterations: int, n_rounds: int, process: int = 0) -> Reading:
+        """Return a burst of rounds of what the worker has prepared, and what disturbed it."""
+        if self._alone:
+            reading: Reading = self.call(backend, device, "turn", iterations, n_rounds, process=process)
+            return reading
+        return Reading(tuple(self.rounds(backend, device, process)(iterations, n_rounds)), None, math.nan)
 
     def rounds(self, backend: str, device: str, process: int = 0) -> Burst:
         """Return the worker's rounds of what it has prepared, as a source to measure from."""
@@ -229,6 +309,12 @@ class Pool:
         for worker in self._workers.values():
             worker.close()
         self._workers.clear()
+        for sibling in self._siblings.values():
+            sibling.close()
+
+    def _environment(self) -> dict[str, str]:
+        kept = memory.retained(os.environ) if self._memory == "retained" else {}
+        return kept | self._variables
 
     def _worker(self, backend: str, device: str, process: int) -> Remote:
         if (backend, device) in self._unavailable:
@@ -240,7 +326,7 @@ class Pool:
                     LocalWorker(backend, device, self.threads)
                     if self._in_process
                     else ProcessWorker(
-                        backend, device, self.threads, self._timeout_s, self._command, self._variables
+                        backend, device, self.threads, self._timeout_s, self._command, self._environment()
                     )
                 )
             except CaseError as error:

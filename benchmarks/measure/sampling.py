@@ -1,8 +1,9 @@
 """Measurement: calibration, warm-up, rounds taken in turn, and when to stop, for any source of rounds.
 
-A *round* is a number of calls between two readings of the clock. Rounds come in short *bursts*: backends that are
-to be compared take turns, a burst each, so that a change of the machine's speed meets all of them. Rounds within a
-burst resemble each other more than they should; the interval is therefore over the bursts' medians.
+A *round* is a number of calls between two readings of the clock. Rounds come in short *bursts*; a *turn* is one
+burst of each backend that is still in question, in an order drawn anew, so that a change of the machine's speed
+meets all of them. A burst counts by its fastest round: what disturbs only ever slows, and within one turn every
+burst has as many rounds.
 """
 
 from __future__ import annotations
@@ -15,29 +16,40 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from benchmarks.record.schema import Rounds
-from benchmarks.stats.intervals import median_interval, processes_interval
+from benchmarks.stats import pairs
+from benchmarks.stats.intervals import processes_interval
+from benchmarks.stats.pairs import FASTER, LOOKS, Comparison
 
-ROUND_S = 1e-3
-"""Calls are repeated until a round takes this long: reading the clock (under 0.2 µs) is 0.02 % of it."""
+ROUND_S = 5e-4
+"""Calls are repeated until a round takes this long: reading the clock (under 0.2 µs) is 0.04 % of it."""
 QUEUED_ROUND_S = 1e-2
 """As long for calls that are queued: their launches, and the one synchronisation, are to be hidden."""
 MOST_CALLS = 1_000_000
 """A round never has more calls."""
-BURST_S = 0.03
-"""A burst holds rounds for about this long, and at least one."""
+TURN_S = 0.03
+"""A turn holds as many rounds of each backend as fit into this, from 1 to `MOST_ROUNDS`."""
+MOST_ROUNDS = 5
+BURST_S = 0.01
+"""A burst of the warm-up holds rounds for about this long, and at least one."""
 WARM_UP_S = 0.5
 """Warming up ends after this long, steady or not."""
 STEADY = 0.97
 """Warming up ends when a burst takes at least this share of the time of the one before."""
-PLATEAU = 0.1
-"""The noise has reached a plateau when its estimates over the last half of the bursts lie within this share."""
+LEAST_TURNS = 60
+"""A pair in question has at least so many turns, unless they take `PATIENCE` times the time that there is."""
+ENOUGH = 30
+"""After so many turns a clear loser leaves, though its ratio is not known to `pairs.KNOWN`."""
+PATIENCE = 8
 
 PRECISE = "precision reached"
-"""The best reason to stop: the interval is as narrow as asked for."""
+DECIDED = "decided"
 SPENT = "time used up"
 FAILED = "failed"
-FINAL = (SPENT, FAILED)
-"""Reasons that another burst cannot change."""
+"""Reasons to take no more rounds: the interval is as narrow as asked for; nothing that it was compared with is in
+question any more; otherwise."""
+
+MOST_EXACT_S = 1e-9
+"""No round is taken for shorter than the clock can tell."""
 
 Burst = Callable[[int, int], Sequence[float]]
 """`burst(iterations, n_rounds)` takes rounds of `iterations` calls and returns the seconds of each.
@@ -47,15 +59,15 @@ It returns nothing when its source has failed: no more is then asked of it."""
 
 @dataclass(frozen=True)
 class Rule:
-    """When to stop: `precision` is half the interval's width over the median, at `confidence`.
+    """When to stop.
 
-    At least `min_bursts` bursts are taken, then none after `max_s` seconds of rounds. They end sooner if the noise
-    has reached a plateau from which `max_s` is too short to get to `precision`.
+    Backends that compete take turns until no pair is in question, or for `max_s` seconds of rounds each. One that
+    is alone takes them until its interval, at `confidence`, reaches at most the share `precision` of the median to
+    either side, or for as long.
     """
 
     precision: float
     confidence: float
-    min_bursts: int
     max_s: float
 
 
@@ -63,7 +75,7 @@ class Rule:
 class Sampling:
     """Bursts of rounds of `iterations` calls each, in seconds per round, and why there are not more of them.
 
-    `processes` holds the bursts of each worker process. `low_s` and `high_s` bound the median seconds per call.
+    `processes` holds the bursts of each worker process. `low_s` and `high_s` bound the median over the bursts.
     """
 
     processes: tuple[tuple[tuple[float, ...], ...], ...]
@@ -73,9 +85,9 @@ class Sampling:
     high_s: float
 
     def rounds(self, *, every: bool) -> Rounds:
-        """Return what a run keeps of the rounds: each burst's median, and `every` round if asked for."""
+        """Return what a run keeps of the rounds: each burst's value, and `every` round if asked for."""
         return Rounds(
-            medians_s=self.burst_medians_s,
+            bursts_s=self.bursts_s,
             processes=self.processes if every else (),
             iterations=self.iterations if every else (),
         )
@@ -86,18 +98,22 @@ class Sampling:
         return sum(map(len, self.processes))
 
     @property
-    def per_call_s(self) -> list[float]:
-        """Seconds per call, a value a round."""
-        pairs = zip(self.processes, self.iterations, strict=True)
-        return [seconds / n for bursts, n in pairs for burst in bursts for seconds in burst]
+    def n_rounds(self) -> int:
+        """Number of rounds in all processes."""
+        return sum(len(burst) for bursts in self.processes for burst in bursts)
 
     @property
-    def burst_medians_s(self) -> tuple[tuple[float, ...], ...]:
-        """Each burst's median seconds per call, process by process."""
+    def bursts_s(self) -> tuple[tuple[float, ...], ...]:
+        """Each burst's seconds per call, process by process."""
         return tuple(
-            tuple(statistics.median(burst) / n for burst in bursts)
+            tuple(value_of(burst) / n for burst in bursts)
             for bursts, n in zip(self.processes, self.iterations, strict=True)
         )
+
+    @property
+    def per_call_s(self) -> list[float]:
+        """Seconds per call, a value a burst."""
+        return list(itertools.chain.from_iterable(self.bursts_s))
 
     @property
     def median_s(self) -> float:
@@ -114,63 +130,40 @@ class Sampling:
         return quartiles[2] - quartiles[0]
 
 
+def value_of(burst: Sequence[float]) -> float:
+    """Return what a burst counts for: its fastest round."""
+    return min(burst)
+
+
 @dataclass
 class Lane:
-    """One source of rounds while it is sampled: one case in one process."""
+    """One source of rounds while it is sampled: one case in one process. Lanes of one `heat` are compared."""
 
     burst: Burst
     iterations: int
-    rule: Rule
+    heat: int = 0
+    round_s: float = 0.0
     bursts: list[tuple[float, ...]] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
     stop_reason: str = ""
-    _noise: list[float] = field(default_factory=list)
 
-    def advance(self) -> None:
-        """Take one more burst, and say whether there is a reason to stop."""
-        found = tuple(self.burst(self.iterations, self._n_rounds()))
-        if not found:
+    def advance(self, n_rounds: int) -> None:
+        """Take one more burst."""
+        found = tuple(self.burst(self.iterations, n_rounds))
+        if found:
+            self.bursts.append(found)
+            self.values.append(max(value_of(found), MOST_EXACT_S) / self.iterations)
+        else:
             self.stop_reason = FAILED
-            return
-        self.bursts.append(found)
-        if len(self.bursts) >= self.rule.min_bursts:
-            self.stop_reason = self._stop_reason()
 
-    def interval(self) -> tuple[float, float]:
+    def interval(self, confidence: float) -> tuple[float, float]:
         """Return the interval of the median seconds per call."""
-        medians = [statistics.median(burst) / self.iterations for burst in self.bursts]
-        low, high = median_interval(medians, self.rule.confidence)
-        # The median of all rounds is not that of the bursts' medians: the interval holds both.
-        middle = statistics.median(itertools.chain.from_iterable(self.bursts)) / self.iterations
-        return min(low, middle), max(high, middle)
+        return pairs.median_interval(self.values, confidence)
 
-    def _n_rounds(self) -> int:
-        if not self.bursts:
-            return 1
-        return max(1, round(BURST_S / statistics.median(self.bursts[-1])))
-
-    def _stop_reason(self) -> str:
-        low, high = self.interval()
-        medians = [statistics.median(burst) for burst in self.bursts]
-        middle = statistics.median(medians) / self.iterations
-        half_width = (high - low) / 2 / middle
-        if half_width <= self.rule.precision:
-            return PRECISE
-        spent = sum(map(sum, self.bursts))
-        if spent >= self.rule.max_s:
-            return SPENT
-        quartiles = statistics.quantiles(medians, n=4, method="inclusive")
-        self._noise.append((quartiles[2] - quartiles[0]) / self.iterations / middle)
-        # The width falls with the square root of the number of bursts.
-        needed_s = spent * (half_width / self.rule.precision) ** 2
-        if needed_s > self.rule.max_s and has_plateaued(self._noise, self.rule.min_bursts):
-            return "noise plateaued"
-        return ""
-
-
-def has_plateaued(noise: Sequence[float], n_least: int) -> bool:
-    """Tell whether the last half of the estimates, and at least `n_least` of them, lie close together."""
-    last = noise[-max(n_least, len(noise) // 2) :]
-    return len(last) >= n_least and max(last) - min(last) <= PLATEAU * statistics.mean(last)
+    def is_precise(self, rule: Rule) -> bool:
+        """Tell whether the interval is as narrow as asked for."""
+        low, high = self.interval(rule.confidence)
+        return high - low <= 2 * rule.precision * statistics.median(self.values)
 
 
 def calibrate(burst: Burst, at_most: int = MOST_CALLS, round_s: float = ROUND_S, iterations: int = 1) -> int:
@@ -203,48 +196,114 @@ def warm_up(burst: Burst, iterations: int) -> None:
         spent += sum(rounds)
 
 
-def open_lane(burst: Burst, rule: Rule, at_most: int = MOST_CALLS, round_s: float = ROUND_S) -> Lane:
+def open_lane(burst: Burst, at_most: int = MOST_CALLS, round_s: float = ROUND_S, heat: int = 0) -> Lane:
     """Return a source of rounds calibrated and warmed up, ready to take turns."""
     if iterations := calibrate(burst, at_most, round_s):
         warm_up(burst, iterations)
         # Calls that were slow while they warmed up, or were interrupted, may have made the rounds too short.
         iterations = calibrate(burst, at_most, round_s, iterations)
-    return Lane(burst, iterations, rule)
+    return Lane(burst, iterations, heat)
 
 
-def take_turns(lanes: Sequence[Lane], order: random.Random, between: Callable[[], None] = lambda: None) -> None:
+def take_turns(
+    lanes: Sequence[Lane], rule: Rule, order: random.Random, between: Callable[[], None] = lambda: None
+) -> None:
     """Let lanes take a burst each, in an order drawn anew each time, until all have a reason to stop.
 
-    `between` is called once before each turn.
-
-    A lane that is precise enough goes on while others are not: lanes that will be compared must have seen the same
-    stretch of time. One whose time is used up, or which failed, leaves.
+    `between` is called once before each turn. Who is clearly slower than the fastest of its heat leaves as soon as
+    that ratio is known: its time goes to the others.
     """
-    active = list(lanes)
-    while any(not lane.stop_reason for lane in active):
+    active = [lane for lane in lanes if _first(lane)]
+    n_rounds = _n_rounds(active)
+    time_s = rule.max_s * len(active)
+    for turn in itertools.count(1):
         between()
         for lane in order.sample(active, len(active)):
-            lane.advance()
-        active = [lane for lane in active if lane.stop_reason not in FINAL]
+            lane.advance(n_rounds)
+        active = [lane for lane in active if not lane.stop_reason]
+        if turn in LOOKS:
+            for heat in {lane.heat for lane in active}:
+                _judge([lane for lane in active if lane.heat == heat], lanes, rule, turn)
+            active = [lane for lane in active if not lane.stop_reason]
+        if not active or turn == LOOKS[-1] or (turn >= LOOKS[0] and _is_spent(lanes, time_s, turn)):
+            break
+    for lane in active:
+        lane.stop_reason = PRECISE if lane.values and lane.is_precise(rule) else SPENT
 
 
-def combine(lanes: Sequence[Lane]) -> Sampling:
+def _first(lane: Lane) -> bool:
+    """Take a first round, which does not count; tell whether the source has not failed."""
+    lane.advance(1)
+    alive = not lane.stop_reason
+    lane.round_s = sum(lane.bursts[0]) if alive else 0.0
+    lane.bursts.clear()
+    lane.values.clear()
+    return alive
+
+
+def _n_rounds(lanes: Sequence[Lane]) -> int:
+    """Return how many rounds each burst has: the same for all, since a minimum of more is smaller."""
+    turn_s = sum(lane.round_s for lane in lanes)
+    return max(1, min(MOST_ROUNDS, round(TURN_S / turn_s))) if turn_s else 1
+
+
+def _judge(running: Sequence[Lane], lanes: Sequence[Lane], rule: Rule, turn: int) -> None:
+    """Say who needs no more turns: all of a heat once nothing is in question, clear losers before."""
+    leader = min(running, key=lambda lane: statistics.median(lane.values))
+    rivals = [lane for lane in running if lane is not leader]
+    found = {id(lane): pairs.compare(lane.values, leader.values) for lane in rivals}
+    for lane in rivals:
+        beaten = pairs.verdict(found[id(lane)].low, found[id(lane)].high) == FASTER
+        if beaten and (found[id(lane)].known or turn >= ENOUGH):
+            lane.stop_reason = DECIDED
+    compete = any(lane.heat == leader.heat and lane is not leader for lane in lanes)
+    open_ = [lane for lane in rivals if not lane.stop_reason and _in_question(found[id(lane)])]
+    if not open_ and (compete or leader.is_precise(rule)):
+        for lane in running:
+            lane.stop_reason = PRECISE if lane.is_precise(rule) else DECIDED
+
+
+def _in_question(found: Comparison) -> bool:
+    told = pairs.verdict(found.low, found.high)
+    return told == pairs.CLOSE or (told == FASTER and not found.known)
+
+
+def _is_spent(lanes: Sequence[Lane], time_s: float, turn: int) -> bool:
+    spent = sum(map(sum, itertools.chain.from_iterable(lane.bursts for lane in lanes)))
+    return spent >= time_s * (1 if turn >= LEAST_TURNS else PATIENCE)
+
+
+def combine(lanes: Sequence[Lane], confidence: float) -> Sampling:
     """Return the lanes of one case, one a process, as one sampling.
 
     With several processes the interval covers the differences between them too.
     """
-    low, high = lanes[0].interval()
+    low, high = lanes[0].interval(confidence)
     sampling = Sampling(
         processes=tuple(tuple(lane.bursts) for lane in lanes),
         iterations=tuple(lane.iterations for lane in lanes),
         # Of several processes, the one that fell short speaks.
-        stop_reason=max((lane.stop_reason for lane in lanes), key=lambda reason: reason != PRECISE),
+        stop_reason=max((lane.stop_reason for lane in lanes), key=_RANKS.index),
         low_s=low,
         high_s=high,
     )
     if len(lanes) == 1:
         return sampling
-    medians = [statistics.median(itertools.chain.from_iterable(la.bursts)) / la.iterations for la in lanes]
-    low, high = processes_interval(medians, lanes[0].rule.confidence)
+    medians = [statistics.median(lane.values) for lane in lanes]
+    low, high = processes_interval(medians, confidence)
     middle = sampling.median_s
     return replace(sampling, low_s=min(low, middle), high_s=max(high, middle))
+
+
+def between(slower: Sequence[Lane], faster: Sequence[Lane], confidence: float) -> Comparison:
+    """Compare two cases, each with a lane a process: over turns, or over processes where there are several."""
+    found = [pairs.compare(a.values, b.values, confidence) for a, b in zip(slower, faster, strict=True)]
+    if len(found) == 1:
+        return found[0]
+    ratios = [each.ratio for each in found]
+    low, high = processes_interval(ratios, confidence)
+    ratio = math.exp(statistics.fmean(map(math.log, ratios)))
+    return Comparison(ratio, max(low, 0.0), high, sum(each.turns for each in found))
+
+
+_RANKS = (PRECISE, DECIDED, SPENT, FAILED, "")

@@ -22,8 +22,9 @@ import numpy as np
 import backends
 from backends.catalogue import OPS
 from backends.interface import Allocation, BackendUnavailable, Gap, Mode
-from benchmarks.machine import memory, resources
+from benchmarks.machine import memory, resources, signals, waiting
 from benchmarks.measure import prepared
+from benchmarks.measure.disturbance import Reading
 from benchmarks.measure.prepared import Invalid, Prepared, outputs, subnormal_share
 from benchmarks.measure.rest import come_to_rest
 from benchmarks.record.schema import Case, Preparation, WorkerFacts
@@ -32,12 +33,12 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 WAKE_S = 2e-3
 """Calls before each burst, not counted: a thread pool that slept for 20 ms is four times slower at first."""
-MOST_WAKE_S = 0.06
+MOST_WAKE_S = 0.01
 SLOW = 1.5
 """They go on, for `MOST_WAKE_S` at most, while rounds take 1.5 times the fastest seen or more: a call that hands
 work to another thread can be three times slower until the scheduler has settled the two, and other processes
 unsettle them again."""
-LONG_S = 2e-2
+LONG_S = 5e-3
 """A round as long as this needs no calls before it: waking up is a small part of it."""
 
 
@@ -148,13 +149,22 @@ class Worker:
         A few calls that are not counted come first, unless a round is long: thread pools that have slept are slow
         to wake. Those of this process have come to rest when it returns, so that others find all processors free.
         """
-        ready = self._ready()
-        awake = 0.0
-        while ready.last_round_s < LONG_S and (awake < WAKE_S or (ready.is_slow(SLOW) and awake < MOST_WAKE_S)):
-            awake += max(ready.time(iterations), 1e-6)
-        found = [ready.time(iterations) for _ in range(n_rounds)]
+        found = self._rounds(iterations, n_rounds)
         come_to_rest()
         return found
+
+    def turn(self, iterations: int, n_rounds: int) -> Reading:
+        """Time rounds where this process is stopped afterwards, and say what disturbed them."""
+        self._ready().move()
+        ready = self._awake(iterations)
+        waited, faults = waiting.waited_s(), waiting.page_faults()
+        rounds = tuple(ready.time(iterations) for _ in range(n_rounds))
+        n_faults, now = waiting.page_faults() - faults, waiting.waited_s()
+        return Reading(
+            rounds=rounds,
+            waited_s=None if now is None or waited is None else max(0.0, now - waited),
+            faults=n_faults / (iterations * n_rounds),
+        )
 
     def arrival_seconds(self, iterations: int) -> tuple[float, float, float]:
         """Return how long a result takes to arrive a while after its round, a round, and a result right after."""
@@ -185,9 +195,10 @@ class Worker:
         return memory.host_peak_bytes(call)
 
     def release(self) -> None:
-        """Let go of the prepared case and its memory."""
+        """Let go of the prepared case and its memory, what an allocator has kept included."""
         self._prepared = None
         gc.collect()
+        memory.give_back()
 
     def copy_seconds(self, ladder: Sequence[int]) -> list[float]:
         """Return the median time of a copy within the device's memory, for each number of bytes moved."""
@@ -211,6 +222,17 @@ class Worker:
         ready.time(10)
         iterations = max(1, round(0.1 / max(ready.time(10), 1e-6)))
         return statistics.median(ready.time(iterations) for _ in range(7)) / iterations
+
+    def _rounds(self, iterations: int, n_rounds: int) -> list[float]:
+        ready = self._awake(iterations)
+        return [ready.time(iterations) for _ in range(n_rounds)]
+
+    def _awake(self, iterations: int) -> Prepared:
+        """Return what is prepared after a few calls that wake the threads it computes with."""
+        ready, awake = self._ready(), 0.0
+        while ready.last_round_s < LONG_S and (awake < WAKE_S or (ready.is_slow(SLOW) and awake < MOST_WAKE_S)):
+            awake += max(ready.time(iterations), 1e-6)
+        return ready
 
     def _ready(self) -> Prepared:
         if self._prepared is None:
@@ -240,6 +262,7 @@ def answer(worker: Worker, method: str, arguments: tuple[Any, ...]) -> tuple[str
 def serve(connection: Connection, backend: str, device: str, threads: int) -> None:
     """Answer requests until the connection closes."""
     memory.prefer_as_victim()
+    signals.end_with_parent()
     try:
         worker = Worker(backend, device, threads)
     except Exception as error:

@@ -26,6 +26,11 @@ PERIOD = 2**20
 longer than timing."""
 
 
+MOST_PLACES = 4
+PLACES_BYTES = 2**26
+"""Inputs lie at up to 4 places in memory, as many as fit into 64 MiB."""
+
+
 def draw(op: str, shape: Sequence[int], dtype: str, *, optional: bool = False) -> tuple[Any, ...]:
     """Draw inputs for timing, from the domain of each input; those that are `optional` only if asked, else None.
 
@@ -54,12 +59,26 @@ def cotangent(shape: Sequence[int], dtype: str) -> Array:
 def bytes_needed(case: Case) -> int:
     """Return about how many bytes the inputs and outputs of a case take: each input's as many as the first's.
 
-    A result that is being written, and the one before it, which is not given back before.
+    A result that is being written, and the one before it, which is not given back before; inputs at all of their
+    places.
     """
-    arrays = (
-        len(OPS[case.op].inputs) + 2 * (2 if case.mode == "forward+backward" else 1) + (case.mode != "forward")
-    )
-    return arrays * case.n_elements * np.dtype(case.dtype).itemsize
+    written = 2 * (2 if case.mode == "forward+backward" else 1)
+    return written * _bytes(case) + n_places(case) * _bytes_read(case)
+
+
+def n_places(case: Case) -> int:
+    """Return at how many places in memory a case has its inputs: one, where copies serve another purpose."""
+    if case.device != "cpu" or case.allocation == "inplace" or case.cache == "cold":
+        return 1
+    return max(1, min(MOST_PLACES, PLACES_BYTES // max(_bytes_read(case), 1)))
+
+
+def _bytes(case: Case) -> int:
+    return case.n_elements * np.dtype(case.dtype).itemsize
+
+
+def _bytes_read(case: Case) -> int:
+    return (len(OPS[case.op].inputs) + (case.mode != "forward")) * _bytes(case)
 
 
 def _others(spec: OpSpec, draw_one: Callable[[Input], Array]) -> list[Array | None]:

@@ -13,6 +13,9 @@ from benchmarks.plan.presets import PRESETS
 from benchmarks.record.schema import DTYPES, Case, Policies
 from benchmarks.record.shapes import default_shape
 
+CHECKED_MODES: tuple[Mode, ...] = ("forward", "backward")
+"""Modes of the correctness suite."""
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -58,14 +61,24 @@ def timing_cases(selection: Selection) -> Iterator[Case]:
             yield Case(op, mode, dtype, shape, backend, device, **asdict(policies))
 
 
-def correctness_cases(selection: Selection) -> Iterator[tuple[str, str, str, str]]:
-    """Yield (op, dtype, backend, device): every op and dtype unless the command line names some."""
-    chosen = replace(selection, ops=selection.ops or tuple(OPS), dtypes=selection.dtypes or DTYPES).resolve()
+def in_every_way(selection: Selection, ops: Sequence[str] = tuple(OPS)) -> Selection:
+    """Return a selection of `ops` in every type and mode, unless the command line names some."""
+    return replace(
+        selection,
+        ops=selection.ops or tuple(ops),
+        dtypes=selection.dtypes or DTYPES,
+        modes=selection.modes or CHECKED_MODES,
+    )
+
+
+def correctness_cases(selection: Selection) -> Iterator[tuple[str, str, str, str, str]]:
+    """Yield (op, dtype, backend, device, mode) of what a selection times; see `in_every_way` for more."""
+    chosen = selection.resolve()
+    # Forward and backward in one call are checked one by one.
+    modes = [mode for mode in CHECKED_MODES if any(mode in each.split("+") for each in chosen.modes)]
     places = _places(chosen.backends, chosen.devices)
-    for op in chosen.ops:
-        for dtype in chosen.dtypes:
-            for backend, device in places:
-                yield op, dtype, backend, device
+    for op, dtype, (backend, device), mode in product(chosen.ops, chosen.dtypes, places, modes):
+        yield op, dtype, backend, device, mode
 
 
 def places(selection: Selection) -> list[tuple[str, str]]:

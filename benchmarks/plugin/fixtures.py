@@ -63,18 +63,12 @@ def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
 def rule(request: pytest.FixtureRequest) -> Rule:
     """Return when to stop timing, from pytest-benchmark's own options and the time budget."""
     from benchmarks.measure.sampling import Rule
-    from benchmarks.stats.intervals import least_bursts
 
     option = request.config.option
-    confidence = float(option.benchmark_confidence)
-    n_timed = sum(map(suites.is_timed, request.session.items))
-    budget = option.time_budget and option.time_budget / n_timed / option.processes
     return Rule(
         precision=float(option.benchmark_precision),
-        confidence=confidence,
-        # One more than the least, so that a single slow burst does not set the interval's end.
-        min_bursts=max(int(option.benchmark_min_rounds), least_bursts(confidence) + 1),
-        max_s=budget or float(option.benchmark_max_time),
+        confidence=float(option.benchmark_confidence),
+        max_s=suites.rounds_s(option, request.session.items),
     )
 
 

@@ -27,14 +27,22 @@ from benchmarks.machine.bandwidth import Bandwidth
 from benchmarks.quantities import listing
 from benchmarks.record.frames import to_frame
 from benchmarks.record.privacy import without_homes
-from benchmarks.record.run import CURVE_COLUMNS, CURVE_ERROR_COLUMNS, ROUND_COLUMNS, Run, best_samples, burst_frame
-from benchmarks.record.schema import ACCURACY_COLUMNS, COST_COLUMNS, SCHEMA, case_of
+from benchmarks.record.run import (
+    CURVE_COLUMNS,
+    CURVE_ERROR_COLUMNS,
+    ROUND_COLUMNS,
+    Run,
+    best_samples,
+    burst_frame,
+    bursts_of,
+)
+from benchmarks.record.schema import ACCURACY_COLUMNS, COST_COLUMNS, PAIR_COLUMNS, SCHEMA, case_of
 
 JOURNALS = "runs/journals"
 """The folder of journals within the results."""
 Line = dict[str, Any]
 """A line of a journal as it is read, before it becomes part of a Run."""
-_BESIDE = {"burst_medians_s", "every_round", "every_iterations"}
+_BESIDE = {"bursts_s", "burst_medians_s", "every_round", "every_iterations"}
 """What stands beside a case's columns in a line."""
 
 
@@ -115,7 +123,8 @@ def load_run(journal: Path) -> Run:
         curves=_curves(by_type["function"]),
         curve_errors=_curve_errors(by_type["curve"]),
         costs=to_frame(by_type["cost"], COST_COLUMNS),
-        bursts=burst_frame((case, case["burst_medians_s"]) for case in cases if "burst_medians_s" in case),
+        bursts=burst_frame((case, bursts) for case in cases if (bursts := bursts_of(case))),
+        pairs=to_frame((pair for group in by_type["group"] for pair in group.get("pairs", ())), PAIR_COLUMNS),
         rounds=_rounds(cases),
         command=run["command"],
         saved_as=run["saved_as"],
@@ -140,7 +149,7 @@ def _cases(by_type: Mapping[str, Sequence[Line]]) -> list[Line]:
     alone = [dict(case) for case in by_type["case"]]
     by_key = {_key(case): case for case in alone}
     for line in by_type["bursts"]:
-        by_key.get(_key(line), {})["burst_medians_s"] = line["processes"]
+        by_key.get(_key(line), {})["bursts_s"] = line["processes"]
     for line in by_type["rounds"]:
         by_key.get(_key(line), {}).update(every_round=line["processes"], every_iterations=line["iterations"])
     return [*alone, *found]

@@ -24,6 +24,7 @@ from benchmarks.record.schema import (
     Cost,
     Measured,
     Origin,
+    Pair,
     Record,
     Rounds,
     Verdict,
@@ -88,8 +89,13 @@ class Recorder:
         """Write that cases are about to be measured together: what no `group` follows was cut short."""
         self._write("begin", {"cases": list(map(str, cases))})
 
-    def group(self, found: Sequence[Measured], rounds: Sequence[Rounds | None]) -> list[Record]:
-        """Write cases that were measured together, each with what is kept of its rounds; return their records."""
+    def group(
+        self, found: Sequence[Measured], rounds: Sequence[Rounds | None], pairs: Sequence[Pair] = ()
+    ) -> list[Record]:
+        """Write cases that were measured together, each with what is kept of its rounds, and how they compare.
+
+        Returns their records.
+        """
         records = [
             Record(
                 origin=self._origin,
@@ -100,7 +106,7 @@ class Recorder:
             for each in found
         ]
         lines = [row(record) | _kept(record, kept) for record, kept in zip(records, rounds, strict=True)]
-        self._write("group", {"cases": lines})
+        self._write("group", {"cases": lines, "pairs": list(map(row, pairs))})
         self.n_cases += len(records)
         return records
 
@@ -164,6 +170,6 @@ def _kept(record: Record, rounds: Rounds | None) -> dict[str, object]:
     """Return what is kept of the rounds of a case: of one without a result, only what was asked for."""
     if rounds is None:
         return {}
-    medians = {"burst_medians_s": rounds.medians_s} if record.measured.ending.status == "ok" else {}
+    bursts = {"bursts_s": rounds.bursts_s} if record.measured.ending.status == "ok" else {}
     every = {"every_round": rounds.processes, "every_iterations": rounds.iterations} if rounds.processes else {}
-    return {**medians, **every}
+    return {**bursts, **every}

@@ -11,7 +11,15 @@ import pandas as pd
 
 from benchmarks.machine.roofline import BANDWIDTH
 from benchmarks.record.frames import to_frame
-from benchmarks.record.schema import ACCURACY_COLUMNS, CASE_KEYS, COLUMNS, COST_COLUMNS, case_of
+from benchmarks.record.schema import (
+    ACCURACY_COLUMNS,
+    CASE_KEYS,
+    COLUMNS,
+    COST_COLUMNS,
+    PAIR_COLUMNS,
+    Column,
+    case_of,
+)
 
 ROUND_COLUMNS = (*CASE_KEYS, "process", "burst", "round", "iterations", "seconds_per_call")
 BURST_COLUMNS = (*CASE_KEYS, "process", "burst", "seconds_per_call")
@@ -28,13 +36,14 @@ class Run:
     """One run: what was measured, on which machine, by which command.
 
     `machine` is its fingerprint, as the version that made the run recorded it. `records`, `accuracy` and `costs`
-    follow `COLUMNS`, `ACCURACY_COLUMNS` and `COST_COLUMNS`. `bandwidth` holds how fast bytes are copied and
-    read, at each number of them; `curves` the functions and derivatives to draw, `curve_errors` the errors of each
-    backend there; `bursts` the median of each burst of rounds, `rounds` every round, if kept. `warnings` say what
-    makes the numbers doubtful; `seed` is that of the order in which backends took turns, `time_s` what the run
-    spent its time on, in seconds, `elapsed_s` how long it took in all, `reference_s` how long a round of the
-    reference kernel took. `precision` is the goal, half an interval's width over its median, where it is known. A
-    run that was cut short is not `complete`; `regression` says what comparison it failed.
+    follow `COLUMNS`, `ACCURACY_COLUMNS` and `COST_COLUMNS`. `pairs` says how the backends of a group compare
+    (`PAIR_COLUMNS`; none in older runs). `bandwidth` holds how fast bytes are copied and read, at each number of
+    them; `curves` the functions and derivatives to draw, `curve_errors` the errors of each backend there; `bursts`
+    the seconds of each burst of rounds, `rounds` every round, if kept. `warnings` say what makes the numbers
+    doubtful; `seed` is that of the order in which backends took turns, `time_s` what the run spent its time on, in
+    seconds, `elapsed_s` how long it took in all, `reference_s` how long a round of the reference kernel took.
+    `precision` is the goal, half an interval's width over its median, where it is known. A run that was cut short
+    is not `complete`; `regression` says what comparison it failed.
     """
 
     records: pd.DataFrame = field(default_factory=lambda: to_frame([], COLUMNS))
@@ -44,6 +53,7 @@ class Run:
     curves: pd.DataFrame = field(default_factory=lambda: _no_rows(CURVE_COLUMNS))
     curve_errors: pd.DataFrame = field(default_factory=lambda: _no_rows(CURVE_ERROR_COLUMNS))
     costs: pd.DataFrame = field(default_factory=lambda: to_frame([], COST_COLUMNS))
+    pairs: pd.DataFrame = field(default_factory=lambda: to_frame([], PAIR_COLUMNS))
     bursts: pd.DataFrame = field(default_factory=lambda: _no_rows(BURST_COLUMNS))
     rounds: pd.DataFrame = field(default_factory=lambda: _no_rows(ROUND_COLUMNS))
     command: str = ""
@@ -59,8 +69,14 @@ class Run:
     regression: str = ""
 
 
+def bursts_of(case: Mapping[str, Any]) -> Sequence[Sequence[float]]:
+    """Return the seconds of each burst, process by process, of a line that any version wrote of a case."""
+    found: Sequence[Sequence[float]] = case.get("bursts_s", case.get("burst_medians_s", ()))
+    return found
+
+
 def burst_frame(cases: Iterable[tuple[Mapping[str, Any], Sequence[Sequence[float]]]]) -> pd.DataFrame:
-    """Return the bursts of cases (BURST_COLUMNS), each given with its medians, process by process."""
+    """Return the bursts of cases (BURST_COLUMNS), each given with those of its processes."""
     rows = [
         case_of(case) | {"process": i, "burst": j, "seconds_per_call": seconds}
         for case, processes in cases
@@ -90,7 +106,15 @@ def with_certificates(run: Run, certified: pd.DataFrame) -> Run:
 
 def read_accuracy(directory: Path) -> pd.DataFrame:
     """Return the accuracy table of a directory; without rows if there is none."""
-    path = directory / "accuracy.csv"
+    return _read_table(directory / "accuracy.csv", ACCURACY_COLUMNS)
+
+
+def read_pairs(directory: Path) -> pd.DataFrame:
+    """Return the pairs of a directory; without rows if there are none."""
+    return _read_table(directory / "pairs.csv", PAIR_COLUMNS)
+
+
+def _read_table(path: Path, columns: Sequence[Column]) -> pd.DataFrame:
     frame = pd.read_csv(path) if path.exists() else pd.DataFrame()
     rows = [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
-    return to_frame(rows, ACCURACY_COLUMNS)
+    return to_frame(rows, columns)

@@ -13,7 +13,7 @@ import pandas as pd
 from benchmarks.quantities import listing
 from benchmarks.record.frames import to_frame
 from benchmarks.record.journal import JOURNALS, load_run
-from benchmarks.record.run import Run, burst_frame, read_accuracy
+from benchmarks.record.run import Run, burst_frame, bursts_of, read_accuracy, read_pairs
 from benchmarks.record.schema import COLUMNS
 
 
@@ -44,7 +44,10 @@ def load_or_last(name: str | None, results: Path) -> Run:
     latest = results / "latest" / "records.csv"
     if not latest.is_file():
         raise ValueError(f"results: no run has left {latest}; run `pytest benchmarks` first, or name a saved run")
-    return load(str(latest), results)
+    found = load(str(latest), results)
+    journal = results / JOURNALS / f"{found.run_id}.jsonl"
+    # The journal also knows what makes the run doubtful; the report, what earlier searches found of accuracy.
+    return replace(load_run(journal), accuracy=found.accuracy) if journal.is_file() else found
 
 
 def _saved(results: Path) -> Iterator[tuple[Path, str, str]]:
@@ -78,8 +81,9 @@ def _read(path: Path, results: Path) -> Run:
 def _from_table(path: Path) -> Run:
     try:
         rows: list[Any] = pd.read_csv(path).to_dict("records")
-        # A report's records lie beside the accuracy that goes with them.
-        return replace(_from_records(to_frame(rows)), accuracy=read_accuracy(path.parent))
+        # A report's records lie beside the accuracy and the pairs that go with them.
+        found = _from_records(to_frame(rows))
+        return replace(found, accuracy=read_accuracy(path.parent), pairs=read_pairs(path.parent))
     except ValueError as error:  # pandas' own among them
         raise ValueError(f"{path}: is not a report's records.csv: {error}") from error
 
@@ -88,9 +92,7 @@ def _from_extra_info(records: list[dict[str, Any]]) -> Run:
     """Return what pytest-benchmark's file alone says of a run: its good cases, and not what failed."""
     names = [column.name for column in COLUMNS]
     frame = to_frame([{key: record[key] for key in record.keys() & set(names)} for record in records])
-    return replace(
-        _from_records(frame), bursts=burst_frame((record, record.get("burst_medians_s", [])) for record in records)
-    )
+    return replace(_from_records(frame), bursts=burst_frame((record, bursts_of(record)) for record in records))
 
 
 def _from_records(records: pd.DataFrame) -> Run:

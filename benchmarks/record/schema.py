@@ -18,8 +18,9 @@ from backends.interface import Allocation, Mode
 from benchmarks.record.shapes import label_of
 from benchmarks.stats.verdicts import VERDICT_COLUMNS
 
-SCHEMA = 2
-"""The schema's number, in each journal. A journal without one is of schema 1: a line for each case."""
+SCHEMA = 3
+"""The schema's number, in each journal. A journal without one is of schema 1: a line for each case. In schema 2,
+bursts count by their medians, and no pairs are kept."""
 RETIRED = ("variant",)
 """Columns that older versions wrote and that no longer say anything: readers leave them out."""
 DTYPES = ("float32", "float64", "float16", "bfloat16")
@@ -28,6 +29,7 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 
 Cache = Literal["hot", "cold"]
 Timing = Literal["latency", "throughput"]
+Memory = Literal["retained", "released"]
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,11 @@ class Policies:
     allocation: Allocation = column("fresh, reuse or inplace", default="fresh")
     cache: Cache = column("hot or cold", default="hot")
     timing: Timing = column("latency (synchronised each call) or throughput (once at the end)", default="latency")
+    memory: Memory = column(
+        "retained (the process keeps what is freed) or released (as the system's allocator decides)",
+        before="released",
+        default="retained",
+    )
 
 
 DEFAULTS: Mapping[str, str] = {policy.name: str(policy.default) for policy in fields(Policies)}
@@ -170,17 +177,20 @@ class Preparation:
 class Times:
     """What the rounds of a case say."""
 
-    median_s: float = column("median time per call over the rounds", "s")
-    mean_s: float = column("mean time per call", "s")
+    median_s: float = column("median over turns of the time per call of a burst's fastest round", "s")
+    mean_s: float = column("mean of the same", "s")
     min_s: float = column("time per call of the fastest round", "s")
-    iqr_s: float = column("interquartile range of the time per call", "s")
+    iqr_s: float = column("interquartile range of the same", "s")
     ci95_low_s: float = column("lower end of the median's 95 % confidence interval", "s")
     ci95_high_s: float = column("upper end of the median's 95 % confidence interval", "s")
     processes: int = column("number of worker processes that took rounds")
-    bursts: int = column("bursts of rounds, in turn with the other backends'; the interval is over their medians")
+    bursts: int = column("bursts of rounds, in turn with the other backends'; the interval is over them")
     rounds: int = column("number of rounds")
     iterations: int = column("calls per round")
     stop_reason: str = column("why no more rounds were taken")
+    again: int | None = column("bursts taken again, since something else had the processor meanwhile")
+    disturbed: int | None = column("bursts that were disturbed each time that they were taken")
+    page_faults: float | None = column("pages that the system had to find for a call, on average")
     elements_per_s: float | None = column("n_elements / median_s", "1/s")
     gigabytes_per_s: float | None = column("bytes_moved / median_s, in 10⁹ bytes", "GB/s")
     fraction_of_bandwidth: float | None = column(
@@ -253,13 +263,27 @@ class Record:
 class Rounds:
     """What is kept of a case's rounds, process by process.
 
-    `medians_s` holds the median seconds per call of each burst, which a comparison with another run rests on. If
+    `bursts_s` holds the seconds per call of each burst, which a comparison with another run rests on. If
     every round is kept, `processes` holds the seconds of each, and `iterations` how many calls a round has.
     """
 
-    medians_s: tuple[tuple[float, ...], ...]
+    bursts_s: tuple[tuple[float, ...], ...]
     processes: tuple[tuple[tuple[float, ...], ...], ...] = ()
     iterations: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Two backends of one group compared turn by turn: the faster one's case, and the slower `other`."""
+
+    case: Case
+    other: str = column("name of the slower backend")
+    other_device: str = column("its device")
+    ratio: float = column("its time over the faster one's: the median over turns")
+    low: float = column("lower end of the ratio's 95 % confidence interval, all looks together")
+    high: float = column("upper end of it")
+    turns: int = column("turns that both took")
+    verdict: str = column("faster, equal or too close to call, by a margin of 5 %")
 
 
 # --- what is found out beside the cases -----------------------------------------------------------------------
@@ -383,6 +407,7 @@ def case_of(values: Mapping[str, object]) -> dict[str, object]:
 
 
 COLUMNS = columns_of(Record)
+PAIR_COLUMNS = columns_of(Pair)
 COST_COLUMNS = columns_of(Cost)
 ACCURACY_COLUMNS = columns_of(Accuracy)
 SITTING_COLUMNS = tuple(column.name for column in columns_of(Sitting))

@@ -30,8 +30,8 @@ def _row(name: str, run: Callable[[], Any], order: random.Random) -> dict[str, s
     lanes = {tool: kernels.lane(clock) for tool, clock in clocks.items()}
     for lane in lanes.values():
         lane.iterations = lanes["ours"].iterations
-    take_turns(list(lanes.values()), order)
-    found = {tool: combine([lane]) for tool, lane in lanes.items()}
+    take_turns(list(lanes.values()), kernels.RULE, order)
+    found = {tool: combine([lane], kernels.RULE.confidence) for tool, lane in lanes.items()}
     own = found.pop("ours")
     row = {"kernel": name, "ours": quantities.seconds(own.median_s)}
     for tool, other in found.items():
@@ -44,8 +44,8 @@ def _wait_row(seconds: float, order: random.Random) -> dict[str, str]:
     """Return how much time a busy wait of a known length adds to a kernel."""
     run = kernels.kernel("tanh-1000")
     lanes: list[Lane] = [kernels.lane(kernels.ours(call)) for call in (run, kernels.waiting(run, seconds))]
-    take_turns(lanes, order)
-    without, with_it = (combine([lane]) for lane in lanes)
+    take_turns(lanes, kernels.RULE, order)
+    without, with_it = (combine([lane], kernels.RULE.confidence) for lane in lanes)
     added = with_it.median_s - without.median_s
     return {
         "kernel": f"a busy wait of {quantities.seconds(seconds)}",

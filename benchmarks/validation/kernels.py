@@ -17,7 +17,7 @@ from benchmarks.measure.prepared import Prepared
 from benchmarks.measure.sampling import Lane, Rule, open_lane, take_turns
 from benchmarks.plan import inputs
 
-RULE = Rule(precision=0.02, confidence=0.95, min_bursts=7, max_s=0.5)
+RULE = Rule(precision=0.02, confidence=0.95, max_s=0.5)
 """As in the timing suite, with twice the time, since the slowest kernel takes 0.1 s a call."""
 
 _SIZES = {
@@ -68,7 +68,7 @@ def lane(clock: Callable[[int], float]) -> Lane:
     def burst(iterations: int, n_rounds: int) -> list[float]:
         return [clock(iterations) for _ in range(n_rounds)]
 
-    return open_lane(burst, RULE)
+    return open_lane(burst)
 
 
 def ours(run: Callable[[], Any]) -> Callable[[int], float]:
@@ -82,7 +82,7 @@ def measure() -> Mapping[str, float]:
 
 
 def per_call(run: Callable[[], Any]) -> list[float]:
-    """Measure one call alone, as the timing suite does; return the seconds per call of each round."""
+    """Measure one call alone, as the timing suite does; return the seconds per call of each burst."""
     alone = lane(ours(run))
-    take_turns([alone], random.Random(0))
-    return [seconds / alone.iterations for burst in alone.bursts for seconds in burst]
+    take_turns([alone], RULE, random.Random(0))
+    return alone.values

@@ -211,8 +211,8 @@ def _row(op: str, mode: Mode, dtype: str, n: int, order: random.Random) -> dict[
     if mode == "forward" and one_liner.scipy:
         runs["SciPy"] = call(one_liner.scipy, op, arrays, g)
     lanes = {name: kernels.lane(kernels.ours(run)) for name, run in runs.items()}
-    take_turns(list(lanes.values()), order)
-    found = {name: combine([lane]) for name, lane in lanes.items()}
+    take_turns(list(lanes.values()), kernels.RULE, order)
+    found = {name: combine([lane], kernels.RULE.confidence) for name, lane in lanes.items()}
     return {
         "op": f"{op}, {mode}",
         "dtype": dtype,

@@ -1,4 +1,4 @@
-"""A picture of a report, as in the README: the head of the page, and the map of who wins where."""
+"""A picture of a report, as in the README: its first screen, with who wins where."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 REPORT = Path("results/published/dev-2core/report.html")
 WIDTH = 1280
 _HEIGHT = 1600
-"""Of the window, in pixels. The map would scroll in a window that is lower than the map."""
+"""Of the window, in pixels."""
 
 
 def save(report: Path, output: Path | None = None, *, width: int = WIDTH, dark: bool = False) -> Path:
@@ -33,9 +33,8 @@ def take(browser: Browser, report: Path, output: Path, *, width: int = WIDTH, da
     page = browser.new_page(viewport={"width": width, "height": _HEIGHT}, color_scheme="dark" if dark else "light")
     try:
         page.goto(report.resolve().as_uri())
-        # Without what lies between the head and the map, which would make the picture three times as high.
-        page.add_style_tag(content="main > :not(#map) { display: none }")
-        area = page.locator("#map").bounding_box() if page.locator("#map table").count() else None
+        first = page.locator("#answer")
+        area = first.bounding_box() if first.locator("table").count() else None
         if area is None:
             raise ValueError(f"REPORT.html: must have a map of who wins where; {str(report)!r} has none")
         output.parent.mkdir(parents=True, exist_ok=True)

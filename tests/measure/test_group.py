@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
+from contextlib import contextmanager
 
 import pytest
 
+from benchmarks.measure.disturbance import Reading
 from benchmarks.measure.group import LEAD, Entry, Group
 from benchmarks.measure.pool import CaseError
 from benchmarks.measure.sampling import Rule
 from benchmarks.measure.stopwatch import Stopwatch
 from benchmarks.record.schema import Case, Preparation, WorkerFacts
+from benchmarks.stats.pairs import LOOKS
 
-RULE = Rule(precision=0.02, confidence=0.95, min_bursts=7, max_s=0.1)
+RULE = Rule(precision=0.02, confidence=0.95, max_s=0.1)
 CALL_S = 1e-4
 
 
@@ -24,7 +27,8 @@ def case(backend):
 class MadeUpPool:
     """Workers that take `CALL_S` a call; `trouble` maps (backend, method) to what happens at its n-th request."""
 
-    def __init__(self, trouble=None, late=None):
+    def __init__(self, trouble=None, late=None, calls_s=None):
+        self.calls_s = calls_s or {}
         self.trouble = trouble or {}
         self.late = defaultdict(tuple, late or {})
         self.requests = []
@@ -42,7 +46,7 @@ class MadeUpPool:
             "prepare": lambda *_: Preparation(
                 first_call_s=0.1, host_to_device_s=None, bytes_moved=8_000_000, bytes_written=4_000_000
             ),
-            "rounds": lambda iterations, n_rounds: [iterations * CALL_S] * n_rounds,
+            "rounds": lambda iterations, n_rounds: [iterations * self.calls_s.get(backend, CALL_S)] * n_rounds,
             "arrival_seconds": lambda iterations: (1e-4, 1e-3, 1e-4 + (1 if n in self.late[backend] else 0)),
             "device_seconds": lambda iterations: None,
             "peak_bytes": lambda *_: 4_000_000,
@@ -53,6 +57,14 @@ class MadeUpPool:
 
     def rounds(self, backend, device, process=0):
         return lambda *counts: self.call(backend, device, "rounds", *counts, process=process)
+
+    @contextmanager
+    def alone(self):
+        yield True
+
+    def turn(self, backend, device, iterations, n_rounds, process=0):
+        rounds = self.call(backend, device, "rounds", iterations, n_rounds, process=process)
+        return Reading(tuple(rounds), 0.0, 0.0)
 
     def release(self, backend, device, process=0):
         self.requests.append((backend, "release", process))
@@ -70,7 +82,7 @@ class SteadyPulse:
         return self.left.pop(0) if self.left else 0.0
 
 
-def measured(pool, *backends, n_processes=1, pulse=None):
+def group_of(pool, *backends, n_processes=1, pulse=None):
     group = Group([Entry(case(b)) for b in backends], pool, n_processes, Stopwatch())
     group.prepare()
     group.require_waiting()
@@ -78,6 +90,11 @@ def measured(pool, *backends, n_processes=1, pulse=None):
     group.require_waiting()
     group.look_closer()
     group.release()
+    return group
+
+
+def measured(pool, *backends, **options):
+    group = group_of(pool, *backends, **options)
     return {entry.case.backend: entry for entry in group.entries}
 
 
@@ -93,9 +110,10 @@ def test_all_are_measured_in_turn():
     pool = MadeUpPool()
     entries = measured(pool, "a", "b", "c")
     assert all(entry.alive and entry.sampling.median_s == pytest.approx(CALL_S) for entry in entries.values())
-    bursts = [backend for backend, method, _ in pool.requests if method == "rounds"][-21:]
-    assert all(sorted(bursts[i : i + 3]) == ["a", "b", "c"] for i in range(0, 21, 3))
-    assert bursts != ["a", "b", "c"] * 7
+    n = 3 * LOOKS[0]
+    bursts = [backend for backend, method, _ in pool.requests if method == "rounds"][-n:]
+    assert all(sorted(bursts[i : i + 3]) == ["a", "b", "c"] for i in range(0, n, 3))
+    assert bursts != ["a", "b", "c"] * LOOKS[0]
 
 
 @pytest.mark.parametrize("status", ["crashed", "timeout", "out_of_memory", "failed"])
@@ -108,7 +126,7 @@ def test_trouble_costs_one_case_whenever_it_comes(status, method, n_th):
     assert (ending and ending.status) == (status if happened else None)
     assert entries["a"].alive
     assert entries["c"].alive
-    assert entries["a"].sampling.n_bursts >= RULE.min_bursts
+    assert entries["a"].sampling.n_bursts >= LOOKS[0]
 
 
 def test_a_mistake_of_ours_is_kept_for_the_case_s_own_test():
@@ -154,20 +172,15 @@ def test_each_process_is_prepared_checked_measured_and_released():
     assert len(entries["a"].sampling.processes) == 3
 
 
-def test_a_machine_that_changed_its_speed_is_given_a_second_chance():
-    pool = MadeUpPool()
-    entries = measured(pool, "a", pulse=SteadyPulse(0.2, 0.01))
-    assert entries["a"].drift == 0.01
-    assert entries["a"].closer.peak_bytes == 4_000_000
-    assert entries["a"].preparation.first_call_s == 0.1
-    quiet = MadeUpPool()
-    measured(quiet, "a")
-    assert len(pool.requests) == len(quiet.requests) + RULE.min_bursts
+def test_each_pair_of_a_group_is_compared():
+    found = group_of(MadeUpPool(calls_s={"b": 2 * CALL_S, "c": 1.01 * CALL_S}), "a", "b", "c").pairs
+    told = {(pair.case.backend, pair.other): (round(pair.ratio, 2), pair.verdict) for pair in found}
+    assert told == {("a", "b"): (2.0, "faster"), ("a", "c"): (1.01, "equal"), ("c", "b"): (1.98, "faster")}
+    assert all(pair.turns == LOOKS[0] for pair in found)
 
 
-def test_the_attempt_with_the_least_drift_counts():
-    entries = measured(MadeUpPool(), "a", pulse=SteadyPulse(0.2, 0.3))
-    assert entries["a"].drift == 0.2
+def test_the_drift_of_the_machine_is_kept():
+    assert measured(MadeUpPool(), "a", pulse=SteadyPulse(0.2))["a"].drift == 0.2
 
 
 def test_the_reference_kernel_is_timed_once_a_turn():

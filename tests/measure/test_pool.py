@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import statistics
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -10,7 +14,8 @@ import numpy as np
 import psutil
 import pytest
 
-from benchmarks.machine import memory
+import backends
+from benchmarks.machine import memory, signals
 from benchmarks.measure import pool as pool_module
 from benchmarks.measure import rest
 from benchmarks.measure.pool import CaseError, Pool, worker_environment
@@ -107,8 +112,6 @@ def test_thread_counts_are_set_before_any_import():
 @pytest.mark.parametrize("backend", ["numba-parallel", "jax", "torch"])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_the_thread_count_takes_effect(backend, threads):
-    import backends
-
     if reason := backends.missing(backend):
         pytest.skip(reason)
     pool = Pool(threads)
@@ -170,8 +173,6 @@ def test_a_worker_that_the_system_ended_for_memory_ran_out_of_it(pool, monkeypat
 
 @pytest.mark.parametrize("backend", ["numba-parallel", "jax", "torch", "onnxruntime"])
 def test_workers_use_no_processor_after_their_turn(backend):
-    import backends
-
     if reason := backends.missing(backend):
         pytest.skip(reason)
     pool = Pool(2)
@@ -192,3 +193,121 @@ def test_a_turn_that_never_comes_to_rest_ends_all_the_same(monkeypatch):
     started = time.perf_counter()
     rest.come_to_rest()
     assert rest.MOST_REST_S <= time.perf_counter() - started < 10
+
+
+# Turns of a worker alone
+
+
+linux = pytest.mark.skipif(not signals.can_stop(), reason="workers are stopped on Linux alone")
+
+
+def states(pool):
+    return [psutil.Process(worker._process.pid).status() for worker in pool._workers.values()]
+
+
+@linux
+def test_while_one_computes_the_others_are_stopped(pool):
+    for process in range(3):
+        pool.call("numpy", "cpu", "prepare_floor", process=process)
+    with pool.alone() as alone:
+        assert alone
+        assert states(pool) == [psutil.STATUS_STOPPED] * 3
+        reading = pool.turn("numpy", "cpu", 10, 3, process=1)
+        assert len(reading.rounds) == 3
+        assert reading.waited_s is not None
+        assert states(pool) == [psutil.STATUS_STOPPED] * 3
+    assert psutil.STATUS_STOPPED not in states(pool)
+    assert pool.call("numpy", "cpu", "describe", process=2).threads == 1
+
+
+@linux
+def test_a_crash_or_a_hang_of_one_that_computes_alone_costs_that_one(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(WRONG))
+    pool = Pool(1, timeout_s=8)
+    for backend in ("numpy", "crashes", "hangs"):
+        pool.call(backend, "cpu", "prepare_floor")
+    with pool.alone():
+        for backend, status in (("crashes", "crashed"), ("hangs", "timeout")):
+            with pytest.raises(CaseError) as caught:
+                sigmoid(pool, backend)
+            assert caught.value.ending.status == status
+        assert pool.turn("numpy", "cpu", 1, 1).rounds
+    pool.close()
+
+
+@linux
+def test_an_interruption_leaves_nobody_stopped(pool):
+    pool.call("numpy", "cpu", "describe")
+    with pytest.raises(KeyboardInterrupt), pool.alone():
+        raise KeyboardInterrupt
+    assert psutil.STATUS_STOPPED not in states(pool)
+
+
+@linux
+def test_stopped_workers_end_with_the_one_that_stopped_them():
+    code = (
+        "import time\n"
+        "from benchmarks.measure.pool import Pool\n"
+        "pool = Pool(1)\n"
+        "for process in range(2): pool.call('numpy', 'cpu', 'describe', process=process)\n"
+        "with pool.alone():\n"
+        "    print(*[worker._process.pid for worker in pool._workers.values()], flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        workers = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
+        assert len(workers) == 2
+        parent.kill()
+    _, left = psutil.wait_procs(workers, timeout=5)
+    assert not [worker for worker in left if worker.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_in_one_process_nobody_is_stopped(monkeypatch):
+    monkeypatch.setattr(os, "environ", dict(os.environ))  # which such a pool changes for good
+    pool = Pool(1, in_process=True)
+    pool.call("numpy", "cpu", "prepare_floor")
+    with pool.alone() as alone:
+        assert not alone
+        reading = pool.turn("numpy", "cpu", 10, 3)
+    assert len(reading.rounds) == 3
+    assert reading.waited_s is None
+
+
+# Memory
+
+
+LARGE = Case("relu", "forward", "float32", (16_777_216,), "numpy", "cpu")
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"), reason="of glibc's allocator")
+def test_retained_memory_costs_no_page_faults_and_is_given_back_at_the_end(pool):
+    assert_kept(pool, "torch")
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"), reason="of glibc's allocator")
+@pytest.mark.parametrize("backend", ["numpy", "numba-parallel", "jax"])
+def test_every_framework_keeps_its_memory(pool, backend):
+    assert_kept(pool, backend)
+
+
+def assert_kept(pool, backend):
+    if reason := backends.missing(backend):
+        pytest.skip(reason)
+    pool.call(backend, "cpu", "prepare", replace(LARGE, backend=backend))
+    with pool.alone():
+        faults = [pool.turn(backend, "cpu", 1, 1).faults for _ in range(6)]
+    assert statistics.median(faults) < 100
+    process = psutil.Process(pool._workers[backend, "cpu", 0]._process.pid)
+    kept = process.memory_info().rss
+    pool.release(backend, "cpu")
+    assert process.memory_info().rss < kept - 100e6
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"), reason="of glibc's allocator")
+def test_released_memory_is_found_again_at_each_call(pool):
+    released = pool.under("released")
+    released.call("torch", "cpu", "prepare", replace(LARGE, backend="torch", memory="released"))
+    with released.alone():
+        assert released.turn("torch", "cpu", 1, 1).faults > 1000
+    assert pool.under("released") is released
+    assert pool.under("retained") is pool

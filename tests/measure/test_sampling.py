@@ -14,15 +14,16 @@ from hypothesis import strategies as st
 
 from benchmarks.measure import sampling as measure
 from benchmarks.measure.sampling import Lane, Rule
-from benchmarks.stats import intervals
+from benchmarks.stats import intervals, pairs
 
-RULE = Rule(precision=0.02, confidence=0.95, min_bursts=7, max_s=0.5)
+RULE = Rule(precision=0.02, confidence=0.95, max_s=0.5)
+FIRST = pairs.LOOKS[0]
 
 
 def sample(burst, iterations, rule=RULE):
-    lane = Lane(burst, iterations, rule)
-    measure.take_turns([lane], random.Random(1))
-    return measure.combine([lane])
+    lane = Lane(burst, iterations)
+    measure.take_turns([lane], rule, random.Random(1))
+    return measure.combine([lane], rule.confidence)
 
 
 @pytest.mark.parametrize("call_s", [3e-8, 1e-6, 1e-4, 5e-3, 2.0])
@@ -41,7 +42,7 @@ def test_a_slow_first_call_does_not_make_rounds_short():
 def test_rounds_are_long_enough_though_something_disturbed_the_calibration():
     # As when another program takes a processor from a parallel kernel: the first calls take a time slice each.
     calls = itertools.chain([8e-3] * 5, itertools.repeat(2e-6))
-    lane = measure.open_lane(lambda iterations, n: [iterations * next(calls) for _ in range(n)], RULE)
+    lane = measure.open_lane(lambda iterations, n: [iterations * next(calls) for _ in range(n)])
     assert measure.ROUND_S <= lane.iterations * 2e-6 < 3 * measure.ROUND_S
 
 
@@ -108,99 +109,128 @@ def test_interval_holds_the_median(values):
 
 def test_steady_rounds_stop_at_once():
     sampling = sample(lambda iterations, n: [0.001] * n, 10)
-    assert (sampling.stop_reason, sampling.n_bursts) == ("precision reached", 7)
+    assert (sampling.stop_reason, sampling.n_bursts) == ("precision reached", FIRST)
     assert sampling.median_s == pytest.approx(1e-4)
     assert sampling.low_s == sampling.high_s == pytest.approx(1e-4)
 
 
-def test_noise_that_falls_is_followed_until_time_is_up():
-    widths = itertools.count(1)
+def test_one_that_is_alone_goes_on_until_it_is_precise_or_its_time_is_up():
     generator = np.random.default_rng(2)
-    sampling = sample(lambda iterations, n: [0.02 * (1 + generator.normal() / next(widths) ** 0.5)] * n, 1)
+    sampling = sample(lambda iterations, n: [0.02 * (1 + 0.05 * abs(generator.normal()))] * n, 1)
     assert sampling.stop_reason in ("time used up", "precision reached")
-    assert sum(sampling.per_call_s) < 2 * RULE.max_s
+    assert FIRST < sampling.n_bursts <= measure.LEAST_TURNS
 
 
-def test_noise_that_stays_ends_the_rounds_before_time_is_up():
-    generator = np.random.default_rng(2)
-    rule = Rule(precision=0.001, confidence=0.95, min_bursts=7, max_s=10)
-    sampling = sample(lambda iterations, n: [0.01 * generator.choice([0.8, 1.0, 1.2])] * n, 1, rule)
-    assert sampling.stop_reason == "noise plateaued"
-    assert sum(sampling.per_call_s) < 5
+def test_slow_calls_still_get_the_fewest_turns():
+    sampling = sample(lambda iterations, n: [1.0] * n, 1, Rule(precision=1e-9, confidence=0.95, max_s=0.1))
+    assert sampling.n_bursts == FIRST
 
 
-def test_slow_calls_still_get_the_fewest_bursts():
-    seconds = itertools.count(1, 0.1)
-    sampling = sample(lambda iterations, n: [next(seconds) for _ in range(n)], 1)
-    assert sampling.n_bursts == RULE.min_bursts
+def test_a_burst_counts_by_its_fastest_round():
+    late = itertools.cycle([3.0, 1.0, 2.0])
+    sampling = sample(lambda iterations, n: [1e-3 * next(late) for _ in range(n)], 1)
+    assert sampling.median_s == pytest.approx(1e-3)
+    assert sampling.n_rounds == measure.MOST_ROUNDS * sampling.n_bursts
 
 
-def test_rounds_of_one_burst_count_as_one_observation():
-    # Bursts differ by 10 %, the rounds within one not at all: a thousand rounds say no more than twenty bursts.
-    levels = random.Random(3)
-    sampling = sample(lambda iterations, n: [0.001 * levels.uniform(0.9, 1.1)] * n, 1)
-    assert len(sampling.per_call_s) > 100
-    assert (sampling.high_s - sampling.low_s) / sampling.median_s > 0.02
+def noisy(generator, seconds, noise=0.02, background=lambda now: 1.0):
+    clock = itertools.count()
+
+    def burst(iterations, n_rounds):
+        slow = background(next(clock)) * generator.lognormal(0, noise)
+        return (iterations * seconds * slow * generator.lognormal(0, 0.01, n_rounds)).tolist()
+
+    return burst
 
 
-@pytest.mark.parametrize("background", ["steady", "bursts", "drift"])
-def test_two_runs_of_the_same_code_agree(background):
-    """Intervals of two lanes that take turns cover their ratio of 1, though rounds are correlated."""
+BACKGROUNDS = {
+    "steady": lambda now: 1.0,
+    "bursts": lambda now: 1 + 0.5 * (now % 7 < 2),
+    "drift": lambda now: 1 + 0.01 * now,
+}
+
+
+@pytest.mark.parametrize("background", BACKGROUNDS)
+def test_the_same_code_is_not_called_faster_and_a_tenth_is(background):
     generator = np.random.default_rng(4)
-    hits, n = 0, 200
-    for trial in range(n):
-        clock = itertools.count()
-
-        def burst(iterations, n_rounds, clock=clock):
-            now = next(clock)
-            slow = {"steady": 1, "bursts": 1 + 0.5 * (now % 7 < 2), "drift": 1 + 0.01 * now}[background]
-            return (0.005 * slow * generator.lognormal(0, 0.02) * generator.lognormal(0, 0.01, n_rounds)).tolist()
-
-        lanes = [Lane(burst, 1, RULE) for _ in range(2)]
-        measure.take_turns(lanes, random.Random(trial))
-        (low, high), (low_other, high_other) = (lane.interval() for lane in lanes)
-        hits += low / high_other <= 1 <= high / low_other
-    assert hits / n >= 0.94
+    told = {1.0: [], 1.12: []}
+    for ratio, trial in itertools.product(told, range(100)):
+        lanes = [Lane(noisy(generator, 0.005 * r, background=BACKGROUNDS[background]), 1) for r in (ratio, 1.0)]
+        measure.take_turns(lanes, RULE, random.Random(trial))
+        found = measure.between(lanes[:1], lanes[1:], 0.95)
+        told[ratio].append((pairs.verdict(found.low, found.high), found.low <= ratio <= found.high))
+    assert sum(verdict == "faster" for verdict, _ in told[1.0]) == 0
+    assert sum(verdict == "faster" for verdict, _ in told[1.12]) >= 95
+    assert sum(holds for found in told.values() for _, holds in found) >= 0.95 * 200
 
 
 def test_lanes_take_turns_in_an_order_that_the_seed_gives():
     def order(seed):
         seen = []
-        lanes = [Lane(lambda i, n, k=k: seen.append(k) or [0.01] * n, 1, RULE) for k in range(4)]
-        measure.take_turns(lanes, random.Random(seed))
+        lanes = [Lane(lambda i, n, k=k: seen.append(k) or [0.01] * n, 1) for k in range(4)]
+        measure.take_turns(lanes, RULE, random.Random(seed))
         return seen
 
     assert order(1) == order(1) != order(2)
-    assert all(sorted(order(1)[i : i + 4]) == [0, 1, 2, 3] for i in range(0, 28, 4))
+    assert all(sorted(order(1)[i : i + 4]) == [0, 1, 2, 3] for i in range(0, 4 * FIRST, 4))
 
 
-def test_lanes_that_are_compared_see_the_same_stretch_of_time():
+def test_a_clear_loser_leaves_and_its_time_goes_to_the_others():
     generator = np.random.default_rng(6)
-    noisy = Lane(lambda i, n: [0.01 * generator.choice([0.8, 1.0, 1.2])] * n, 1, RULE)
-    steady = Lane(lambda i, n: [0.01] * n, 1, RULE)
-    measure.take_turns([noisy, steady], random.Random(0))
-    assert len(steady.bursts) == len(noisy.bursts) > RULE.min_bursts
-    assert steady.stop_reason == "precision reached"
+    rivals = [Lane(noisy(generator, 0.002, noise=0.1), 1) for _ in range(2)]
+    loser = Lane(noisy(generator, 0.010), 1)
+    measure.take_turns([*rivals, loser], RULE, random.Random(0))
+    assert (loser.stop_reason, len(loser.bursts)) in [("decided", n) for n in pairs.LOOKS[:3]]
+    assert len(rivals[0].bursts) == len(rivals[1].bursts) > FIRST
+
+
+def test_all_bursts_of_a_turn_have_as_many_rounds():
+    seen = {}
+    lanes = [
+        Lane(lambda i, n, s=s: seen.setdefault(s, []).append(n) or [s] * n, 1) for s in (0.0001, 0.001, 0.006)
+    ]
+    measure.take_turns(lanes, RULE, random.Random(0))
+    assert {n for each in seen.values() for n in each[1:]} == {4}
+
+
+def test_a_pair_in_question_has_sixty_turns_though_its_time_is_up():
+    generator = np.random.default_rng(7)
+    lanes = [Lane(noisy(generator, s, noise=0.3), 1) for s in (0.010, 0.0105)]
+    measure.take_turns(lanes, Rule(precision=0.02, confidence=0.95, max_s=0.3), random.Random(0))
+    assert {len(lane.bursts) for lane in lanes} == {measure.LEAST_TURNS}
+    assert {lane.stop_reason for lane in lanes} == {"time used up"}
 
 
 def test_a_lane_that_fails_stops_and_the_others_go_on():
-    left = iter([[0.01], [0.01]])
-    failing = Lane(lambda i, n: next(left, []), 1, RULE)
-    steady = Lane(lambda i, n: [0.01] * n, 1, RULE)
-    measure.take_turns([failing, steady], random.Random(0))
+    left = iter([[0.01]] * 3)
+    failing = Lane(lambda i, n: next(left, []), 1)
+    steady = Lane(lambda i, n: [0.01] * n, 1)
+    measure.take_turns([failing, steady], RULE, random.Random(0))
     assert (failing.stop_reason, len(failing.bursts)) == ("failed", 2)
     assert steady.stop_reason == "precision reached"
 
 
 def test_several_processes_widen_the_interval_to_their_differences():
-    lanes = [Lane(lambda i, n, s=s: [s] * n, 1, RULE) for s in (0.010, 0.011, 0.012)]
-    measure.take_turns(lanes, random.Random(0))
-    alone, together = measure.combine(lanes[:1]), measure.combine(lanes)
+    lanes = [Lane(lambda i, n, s=s: [s] * n, 1, heat) for heat, s in enumerate((0.010, 0.011, 0.012))]
+    measure.take_turns(lanes, RULE, random.Random(0))
+    alone, together = measure.combine(lanes[:1], 0.95), measure.combine(lanes, 0.95)
     assert alone.high_s - alone.low_s < 1e-9
     assert together.low_s < 0.010
     assert together.high_s > 0.012
     assert together.median_s == pytest.approx(0.011)
     assert len(together.processes) == 3
+
+
+def test_processes_of_one_case_do_not_compete():
+    lanes = [Lane(lambda i, n, s=s: [s] * n, 1, heat) for heat, s in enumerate((0.010, 0.020))]
+    measure.take_turns(lanes, RULE, random.Random(0))
+    assert {lane.stop_reason for lane in lanes} == {"precision reached"}
+
+
+def test_cases_are_compared_process_by_process():
+    sides = [[Lane(lambda i, n: [0.01] * n, 1, values=[v * s] * 20) for v in (1, 2)] for s in (1.2, 1.0)]
+    found = measure.between(*sides, 0.95)
+    assert (found.ratio, found.turns) == (pytest.approx(1.2), 40)
 
 
 def test_interval_over_processes_covers_their_mean_as_often_as_promised():

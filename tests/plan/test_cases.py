@@ -92,10 +92,11 @@ def test_backends_get_only_devices_they_declare():
     assert {c.backend for c in found if c.device == "cuda"} == {"jax", "torch"}
 
 
-def test_correctness_covers_every_op_and_dtype_by_default():
-    found = list(selection.correctness_cases(Selection()))
+def test_correctness_covers_every_op_and_dtype_where_it_is_in_every_way():
+    found = list(selection.correctness_cases(selection.in_every_way(Selection())))
     assert {op for op, *_ in found} == set(OPS)
     assert {dtype for _, dtype, *_ in found} == {"float16", "bfloat16", "float32", "float64"}
+    assert {mode for *_, mode in found} == {"forward", "backward"}
 
 
 def test_ten_thousand_cases_can_be_listed():
@@ -185,6 +186,15 @@ def test_timed_inputs_are_never_subnormal(dtype):
 def test_memory_needed_counts_inputs_outputs_and_the_cotangent():
     n_bytes = 4 * 1000
     forward = Case("relu", "forward", "float32", (1000,), "numpy", "cpu")
-    assert inputs.bytes_needed(forward) == 3 * n_bytes
-    assert inputs.bytes_needed(replace(forward, mode="backward")) == 4 * n_bytes
-    assert inputs.bytes_needed(replace(forward, op="mean_squared_error")) == 4 * n_bytes
+    places = inputs.MOST_PLACES
+    assert inputs.bytes_needed(forward) == (2 + places) * n_bytes
+    assert inputs.bytes_needed(replace(forward, mode="backward")) == (2 + 2 * places) * n_bytes
+    assert inputs.bytes_needed(replace(forward, op="mean_squared_error")) == (2 + 2 * places) * n_bytes
+    assert inputs.bytes_needed(replace(forward, allocation="inplace")) == 3 * n_bytes
+
+
+def test_large_inputs_lie_at_one_place():
+    forward = Case("relu", "forward", "float32", (8_388_608,), "numpy", "cpu")
+    assert inputs.n_places(forward) == 2
+    assert inputs.n_places(replace(forward, mode="backward")) == 1
+    assert inputs.n_places(replace(forward, cache="cold")) == 1

@@ -1,0 +1,81 @@
+"""Disturbance: rounds during which something else had the processor are taken again.
+
+That it had is known from the system and not from the time: this process's threads were ready to run, and waited.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+BEYOND_USUAL = 0.05
+"""A burst is disturbed if its threads waited by this share of its time more than they usually do."""
+MOST_AGAIN = 2
+"""A burst is taken again at most twice."""
+LEAST_SEEN = 4
+"""What is usual is known from four bursts on."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One burst: the seconds of its rounds, how long its threads waited for a processor, its page faults per call.
+
+    `waited_s` is the sum over all threads; None where the system does not tell.
+    """
+
+    rounds: tuple[float, ...]
+    waited_s: float | None
+    faults: float
+
+
+Turn = Callable[[int, int], Reading | None]
+"""`turn(iterations, n_rounds)` takes a burst; None when its source has failed."""
+
+
+def rounds_of(turn: Turn) -> Callable[[int, int], Sequence[float]]:
+    """Return a source of rounds (`sampling.Burst`) that takes every burst as it comes."""
+
+    def burst(iterations: int, n_rounds: int) -> Sequence[float]:
+        reading = turn(iterations, n_rounds)
+        return reading.rounds if reading else ()
+
+    return burst
+
+
+@dataclass
+class Undisturbed:
+    """A source of rounds (`sampling.Burst`) that takes disturbed bursts again.
+
+    A framework's own threads may have to wait for each other: that is its cost and stays. So only what exceeds
+    the usual counts: what lies above the quartiles of this source's bursts by more than 1.5 times their distance
+    (Tukey 1977, Exploratory Data Analysis, section 2C).
+    """
+
+    take: Turn
+    n_again: int = 0
+    n_disturbed: int = 0
+    faults: list[float] = field(default_factory=list)
+    _shares: list[float] = field(default_factory=list)
+
+    def __call__(self, iterations: int, n_rounds: int) -> Sequence[float]:
+        """Return the rounds of a burst, undisturbed or the last one tried; none where the source has failed."""
+        for left in range(MOST_AGAIN, -1, -1):
+            if (reading := self.take(iterations, n_rounds)) is None:
+                break
+            share = (reading.waited_s or 0.0) / max(sum(reading.rounds), 1e-9)
+            disturbed = self._is_unusual(share)
+            if disturbed and left:
+                self.n_again += 1
+                continue
+            self._shares.append(share)
+            self.n_disturbed += disturbed
+            self.faults.append(reading.faults)
+            return reading.rounds
+        return ()
+
+    def _is_unusual(self, share: float) -> bool:
+        if len(self._shares) < LEAST_SEEN:
+            return False
+        low, _, high = statistics.quantiles(self._shares, n=4)
+        return share > high + 1.5 * (high - low) + BEYOND_USUAL

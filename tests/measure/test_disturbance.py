@@ -1,0 +1,58 @@
+"""Bursts during which something else had the processor are taken again, and only those."""
+
+from __future__ import annotations
+
+import math
+
+from benchmarks.measure.disturbance import MOST_AGAIN, Reading, Undisturbed
+
+
+def source(waits, faults=0.0):
+    left = iter(waits)
+    return Undisturbed(lambda iterations, n: Reading((0.001,) * n, next(left), faults))
+
+
+def test_what_waits_no_longer_than_usual_is_taken_once():
+    turns = source([0.0, 1e-5, 0.0, 2e-5, 1e-5, 0.0])
+    for _ in range(6):
+        assert turns(1, 3) == (0.001,) * 3
+    assert (turns.n_again, turns.n_disturbed) == (0, 0)
+
+
+def test_a_burst_without_the_processor_is_taken_again():
+    turns = source([0.0] * 6 + [0.004, 0.0])
+    for _ in range(7):
+        turns(1, 1)
+    assert (turns.n_again, turns.n_disturbed) == (1, 0)
+
+
+def test_it_is_taken_again_a_few_times_and_then_counted():
+    turns = source([0.0] * 6 + [0.004] * (1 + MOST_AGAIN) + [0.0])
+    for _ in range(8):
+        assert turns(1, 1)
+    assert (turns.n_again, turns.n_disturbed) == (MOST_AGAIN, 1)
+
+
+def test_threads_that_wait_for_each_other_are_the_framework_s_own_cost():
+    turns = source([0.0005] * 20)
+    for _ in range(20):
+        turns(1, 1)
+    assert (turns.n_again, turns.n_disturbed) == (0, 0)
+
+
+def test_where_the_system_does_not_tell_nothing_is_taken_again():
+    turns = source([None] * 10, math.nan)
+    for _ in range(10):
+        assert turns(1, 2) == (0.001, 0.001)
+    assert turns.n_again == 0
+
+
+def test_a_source_that_has_failed_gives_nothing():
+    assert Undisturbed(lambda iterations, n: None)(1, 1) == ()
+
+
+def test_page_faults_are_kept_for_each_burst():
+    turns = source([0.0] * 3, faults=2.5)
+    for _ in range(3):
+        turns(1, 1)
+    assert turns.faults == [2.5] * 3

@@ -1,0 +1,34 @@
+"""What is made of verdicts on one backend against itself, and against itself made slower."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from benchmarks.measure.sampling import Lane, take_turns
+from benchmarks.record.schema import Case
+from benchmarks.stats.pairs import Comparison
+from benchmarks.validation import same
+
+CASE = Case("relu", "forward", "float32", (1024,), "numpy", "cpu")
+
+
+def test_a_share_more_is_what_the_slower_one_takes():
+    noise = random.Random(0)
+    lanes = [Lane(lambda i, n: [i * 1e-6 * noise.uniform(1, 1.02) for _ in range(n)], 100) for _ in range(2)]
+    same.slow_down(lanes[0], 0.10)
+    take_turns(lanes, same.RULE, noise)
+    found = same.conclude(CASE, *lanes)
+    assert found.verdict == "faster"
+    assert found.comparison.ratio == pytest.approx(1.10, abs=0.02)
+
+
+def test_rows_count_verdicts_and_mistakes():
+    right, alarm = Comparison(1.10, 1.08, 1.12, 20), Comparison(0.80, 0.78, 0.82, 20)
+    found = [same.Found(CASE, right, "faster"), same.Found(CASE, alarm, "faster")]
+    row = same.row("quiet", 0.10, found)
+    assert (row["pairs"], row["faster"], row["equal"]) == (2, "100.0%", "0.0%")
+    assert row["the faster one called slower"] == 1
+    assert row["interval holds the truth"] == "50.0%"
+    assert row["largest"] == "37.5%"
