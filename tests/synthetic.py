@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +18,9 @@ import pandas as pd
 from benchmarks.analysis.study import Study
 from benchmarks.machine.roofline import BANDWIDTH
 from benchmarks.record.frames import to_frame
-from benchmarks.record.run import Run
-from benchmarks.record.schema import ACCURACY_COLUMNS, COST_COLUMNS
+from benchmarks.record.run import Run, burst_frame
+from benchmarks.record.schema import ACCURACY_COLUMNS, CASE_KEYS, COST_COLUMNS, PAIR_COLUMNS
+from benchmarks.stats import pairs
 
 OPS = {
     "step": "elementwise",
@@ -68,6 +72,8 @@ def record(
     if n > 4_000_000:
         median *= 1.3  # beyond the caches
     width = median * rng.uniform(0.004, 0.06)
+    middle = float(str(more.get("median_s", median)))
+    half_width = width / median * middle / 2
     moved = n * 4 * (3 if mode == "backward" else 2)
     reduced = OPS.get(op) == "loss" and mode == "forward"
     written = 4 if reduced else n * 4
@@ -93,6 +99,7 @@ def record(
         "allocation": "fresh",
         "cache": "hot",
         "timing": "latency",
+        "memory": "retained",
         "threads": 1 if backend in ("numpy", "numba") else 2,
         "status": "ok",
         "warning": WARNINGS.get((backend, op, n)) if mode == "forward" else None,
@@ -100,8 +107,8 @@ def record(
         "mean_s": median * 1.02,
         "min_s": median * 0.96,
         "iqr_s": width,
-        "ci95_low_s": median - width / 2,
-        "ci95_high_s": median + width / 2,
+        "ci95_low_s": middle - half_width,
+        "ci95_high_s": middle + half_width,
         "processes": 1,
         "bursts": int(8 + 1e9 * width % 23),
         "rounds": int(rng.integers(20, 400)),
@@ -131,6 +138,50 @@ def failure(backend: str, status: str, reason: str, **more: object) -> dict[str,
     measured = record(backend, **more)  # type: ignore[arg-type]
     coordinates = list(measured)[: list(measured).index("status")]
     return {name: measured[name] for name in coordinates} | {"status": status, "reason": reason}
+
+
+Turns = Mapping[str, Sequence[float]]
+"""The seconds of each turn of the backends of one group, by name; with `on cuda` after it on that device."""
+
+
+def pairs_of(case: Mapping[str, object], turns: Turns) -> list[dict[str, object]]:
+    """Return the pairs of one group: of a record of any of its cases, and what each backend's turns took."""
+    about = {name: case[name] for name in CASE_KEYS if name not in {"backend", "device"}}
+    ranked = sorted(turns, key=lambda name: statistics.median(turns[name]))
+    found = []
+    for faster, slower in itertools.combinations(ranked, 2):
+        compared = pairs.compare(turns[slower], turns[faster])
+        (backend, _, device), (other, _, other_device) = (name.partition(" on ") for name in (faster, slower))
+        found.append(
+            {
+                **about,
+                "backend": backend,
+                "device": device or "cpu",
+                "other": other,
+                "other_device": other_device or "cpu",
+                "verdict": pairs.verdict(compared.low, compared.high),
+                **asdict(compared),
+            }
+        )
+    return found
+
+
+def all_pairs(rows: Sequence[dict[str, object]]) -> list[dict[str, object]]:
+    """Return made-up pairs of all groups of records: noise of 2 % around their medians, over 60 turns."""
+    groups: dict[tuple[object, ...], list[dict[str, object]]] = {}
+    for row in rows:
+        if row["status"] == "ok":
+            group = tuple(row[name] for name in CASE_KEYS if name not in {"backend", "device"})
+            groups.setdefault(group, []).append(row)
+    found = []
+    for group, cases in groups.items():
+        rng = np.random.default_rng(_seed(*map(str, group)))
+        turns = {
+            f"{row['backend']} on {row['device']}": float(str(row["median_s"])) * rng.lognormal(0, 0.02, 60)
+            for row in cases
+        }
+        found += pairs_of(cases[0], turns)
+    return found
 
 
 def copy_bandwidth(n_bytes: float) -> float:
@@ -325,6 +376,30 @@ def single_policy() -> pd.DataFrame:
     """Return the records of the made-up run without those that reuse an output."""
     frame = to_frame(records())
     return frame[frame["allocation"] != "reuse"].reset_index(drop=True)
+
+
+def quick_run() -> Run:
+    """Return the made-up run under one set of policies, as of the quick preset, with pairs and turns."""
+    frame = single_policy()
+    ok = frame["status"] == "ok"
+    rows = [row for row in records() if row["allocation"] == "fresh"]
+    frame["again"], frame["disturbed"] = (frame["bursts"] // part for part in (12, 25))
+    frame["page_faults"] = pd.Series(0.0, frame.index).where(ok)
+    return run(
+        records=frame,
+        pairs=to_frame(all_pairs(rows), PAIR_COLUMNS),
+        bursts=burst_frame(
+            (row | {"shape": str(row["n_elements"])}, [turns_of(row)]) for row in rows if row["status"] == "ok"
+        ),
+        warnings=("Other programs used 31 % of the processors during the run: times are doubtful.",),
+    )
+
+
+def turns_of(row: Mapping[str, object], n: int = 60) -> list[float]:
+    """Return made-up seconds of each turn of a record: noise of 2 % around its median, now and then more."""
+    rng = np.random.default_rng(_seed(row["backend"], row["op"], row["mode"], row["n_elements"]))
+    noise = rng.lognormal(0, 0.02, n) * np.where(rng.random(n) < 0.05, 1.15, 1.0)
+    return [float(each) for each in float(str(row["median_s"])) * noise]
 
 
 def large_run() -> Run:

@@ -11,6 +11,7 @@ import pandas as pd
 from benchmarks.analysis import tables
 from benchmarks.analysis.entries import assembled
 from benchmarks.record import schema
+from benchmarks.stats.pairs import FASTER
 
 
 def break_even(rated: pd.DataFrame) -> pd.DataFrame:
@@ -18,13 +19,14 @@ def break_even(rated: pd.DataFrame) -> pd.DataFrame:
 
     `rated` are rows of `tables.rate` with the baseline on cpu. What a first call took beyond the baseline's
     (`extra_first_call_s`) is divided by what every other call saves (`saved_s`). `break_even_calls` is 0 where the
-    first call is no longer than the baseline's, and infinite where a call saves nothing.
+    first call is no longer than the baseline's, and infinite where a call is not surely faster.
     """
     rows = rated[rated["backend"] != tables.BASELINE].dropna(subset=["first_call_s", "baseline_first_call_s"])
     rows["extra_first_call_s"] = rows["first_call_s"] - rows["baseline_first_call_s"]
     rows["saved_s"] = rows["baseline_median_s"] - rows["median_s"]
-    pairs = zip(rows["extra_first_call_s"], rows["saved_s"], strict=True)
-    rows["break_even_calls"] = pd.Series([_calls(*pair) for pair in pairs], rows.index, dtype="float64")
+    sure = (rows["speedup_verdict"] == FASTER) & (rows["speedup"] > 1)
+    each = zip(rows["extra_first_call_s"], rows["saved_s"].where(sure, 0.0), strict=True)
+    rows["break_even_calls"] = pd.Series([_calls(*facts) for facts in each], rows.index, dtype="float64")
     columns = ["first_call_s", "extra_first_call_s", "saved_s", "break_even_calls"]
     return rows[[*schema.CASE, "backend", *columns]].reset_index(drop=True)
 

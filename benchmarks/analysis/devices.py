@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from benchmarks.analysis.entries import Timed, assembled, grouped
+from benchmarks.analysis.verdicts import UNKNOWN, Verdicts, fastest_first, of_medians
 from benchmarks.record import schema
+from benchmarks.stats.pairs import FASTER
 
 HOST = "cpu"
 KEYS = tuple(key for key in schema.CASE if key != "device")
@@ -18,9 +20,10 @@ KEYS = tuple(key for key in schema.CASE if key != "device")
 class AgainstHost:
     """The fastest backend on another device beside the fastest on the host.
 
-    `ratio` is the host's median over the device's with its 95 % interval: above 1 the device is faster, with the
-    inputs there already and the output left there. `ratio_with_transfers` adds `transfer_s`, the time to bring
-    the inputs and fetch the output, which is measured apart; NaN where it was not measured.
+    `ratio` is the host's time over the device's with its 95 % interval and the verdict of the two: above 1 the
+    device took less, with the inputs there already and the output left there. `ratio_with_transfers` adds
+    `transfer_s`, the time to bring the inputs and fetch the output, which is measured apart, and so its verdict
+    rests on medians; NaN and empty where it was not measured.
     """
 
     device: str
@@ -32,7 +35,9 @@ class AgainstHost:
     ratio: float
     ratio_low: float
     ratio_high: float
+    verdict: str
     ratio_with_transfers: float
+    verdict_with_transfers: str
     doubtful: bool
 
 
@@ -42,20 +47,23 @@ class _Moved(Timed):
     device_to_host_s: float
 
 
-def against_host(rows: pd.DataFrame) -> pd.DataFrame:
+def against_host(rows: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
     """Return `AgainstHost` for each case of measured rows and each device but the host."""
     found = []
     for case, group in grouped(rows, KEYS, _Moved).items():
-        fastest = {row.device: row for row in sorted(group, key=lambda row: row.median_s, reverse=True)}
+        fastest = {row.device: row for row in reversed(fastest_first(group))}
         host = fastest.pop(HOST, None)
         if host is not None:
-            found += [(case, _beside(host, there)) for there in fastest.values()]
+            found += [(case, _beside(host, there, verdicts)) for there in fastest.values()]
     return assembled(KEYS, found, AgainstHost)
 
 
-def _beside(host: _Moved, there: _Moved) -> AgainstHost:
-    low, high = host.over(there)
+def _beside(host: _Moved, there: _Moved, verdicts: Verdicts) -> AgainstHost:
+    against = verdicts.over(host, there)
     moved = there.host_to_device_s + there.device_to_host_s
+    ends = (there.median_s + moved, there.ci95_low_s + moved, there.ci95_high_s + moved)
+    known = not math.isnan(moved)
+    with_transfers = of_medians((host.median_s, host.ci95_low_s, host.ci95_high_s), ends) if known else UNKNOWN
     return AgainstHost(
         device=there.device,
         host_backend=host.backend,
@@ -63,11 +71,13 @@ def _beside(host: _Moved, there: _Moved) -> AgainstHost:
         backend=there.backend,
         median_s=there.median_s,
         transfer_s=moved,
-        ratio=host.median_s / there.median_s,
-        ratio_low=low,
-        ratio_high=high,
-        ratio_with_transfers=host.median_s / (there.median_s + moved),
-        doubtful=bool(host.warning or there.warning),
+        ratio=against.ratio,
+        ratio_low=against.low,
+        ratio_high=against.high,
+        verdict=against.verdict,
+        ratio_with_transfers=with_transfers.ratio,
+        verdict_with_transfers=with_transfers.verdict,
+        doubtful=against.doubtful,
     )
 
 
@@ -75,8 +85,8 @@ def _beside(host: _Moved, there: _Moved) -> AgainstHost:
 class PaysFrom:
     """The least size measured from which on a device is faster at every larger one.
 
-    `elements` leaves transfers out (the whole interval of the ratio lies above 1), `elements_with_transfers` has
-    them. Infinite where the device is not faster at the largest size, NaN where that is not known.
+    `elements` leaves transfers out, `elements_with_transfers` has them. Faster is what has that verdict. Infinite
+    where the device is not faster at the largest size, NaN where that is not known.
     """
 
     elements: float
@@ -92,18 +102,20 @@ def pays_from(beside: pd.DataFrame) -> pd.DataFrame:
         ordered = group.sort_values("n_elements")
         sizes = ordered["n_elements"]
         facts = PaysFrom(
-            elements=_from(sizes, ordered["ratio_low"]),
-            elements_with_transfers=_from(sizes, ordered["ratio_with_transfers"]),
+            elements=_from(sizes, ordered["ratio"], ordered["verdict"]),
+            elements_with_transfers=_from(
+                sizes, ordered["ratio_with_transfers"], ordered["verdict_with_transfers"]
+            ),
             largest=int(sizes.iloc[-1]),
         )
         found.append((case, facts))
     return assembled(keys, found, PaysFrom)
 
 
-def _from(sizes: pd.Series, ratios: pd.Series) -> float:
-    """Return the least of ascending sizes from which on all ratios are above 1."""
+def _from(sizes: pd.Series, ratios: pd.Series, verdicts: pd.Series) -> float:
+    """Return the least of ascending sizes from which on all ratios are above 1, and surely so."""
     if math.isnan(ratios.iloc[-1]):
         return math.nan
-    slower = (~(ratios > 1)).to_numpy().nonzero()[0]
-    first = int(slower[-1]) + 1 if len(slower) else 0
-    return float(sizes.iloc[first]) if first < len(sizes) else math.inf
+    other = sizes[~((ratios > 1) & (verdicts == FASTER))]
+    larger = sizes[sizes > other.max()] if len(other) else sizes
+    return float(larger.iloc[0]) if len(larger) else math.inf

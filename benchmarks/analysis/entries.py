@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 import pandas as pd
 
 from benchmarks.record.schema import CASE
-from benchmarks.stats.ratios import ratio_interval
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -41,17 +40,6 @@ class Timed:
     ci95_low_s: float
     ci95_high_s: float
     warning: str
-
-    def over(self, faster: Timed) -> tuple[float, float]:
-        """Return the 95 % interval of this median over another's."""
-        return ratio_interval(
-            self.median_s,
-            self.ci95_low_s,
-            self.ci95_high_s,
-            faster.median_s,
-            faster.ci95_low_s,
-            faster.ci95_high_s,
-        )
 
 
 def entries(frame: pd.DataFrame, kind: type[Entry]) -> list[Entry]:

@@ -11,6 +11,7 @@ from typing import TypeVar
 import pandas as pd
 
 from benchmarks.analysis.entries import Key, Timed, assembled, entries, grouped
+from benchmarks.analysis.verdicts import UNKNOWN, Verdicts, fastest_first
 from benchmarks.record import schema
 
 _PLACE = ["op", "mode", "dtype", "backend", "device"]
@@ -49,9 +50,9 @@ def with_errors(rows: pd.DataFrame, accuracy: pd.DataFrame) -> pd.DataFrame:
 
 
 def front(rows: Sequence[SomeErring]) -> list[SomeErring]:
-    """Return those of one case's rows that no other beats in both speed and accuracy, the fastest first.
+    """Return those of one case's rows that no other is below in both its median and its error, by median.
 
-    This is the Pareto front: whoever wants fewer ULP than one of these must wait longer.
+    This is the Pareto front of what was measured; how sure each median is below the next is not asked.
     """
     found: list[SomeErring] = []
     for row in sorted(rows, key=lambda row: (row.median_s, row.error_ulp)):
@@ -64,8 +65,8 @@ def front(rows: Sequence[SomeErring]) -> list[SomeErring]:
 class Price:
     """What accuracy costs in a case whose fastest backend exceeds its budget.
 
-    `accurate` is the fastest backend within it, and `price` its median over the fastest's; empty and NaN where no
-    backend is.
+    `accurate` is the fastest backend within it, and `price` its time over the fastest's, from `low` to `high`,
+    with the `verdict` of the two; empty and NaN where no backend is.
     """
 
     fastest: str
@@ -74,22 +75,31 @@ class Price:
     accurate: str
     accurate_ulp: float
     price: float
+    low: float
+    high: float
+    verdict: str
+    doubtful: bool
 
 
-def prices(rows: pd.DataFrame) -> pd.DataFrame:
+def prices(rows: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
     """Return the `Price` of each case of `with_errors` whose fastest backend exceeds its budget."""
     found: list[tuple[Key, Price]] = []
     for case, group in grouped(rows, schema.CASE, Erring).items():
-        ordered = sorted(group, key=lambda row: row.median_s)
+        ordered = fastest_first(group)
         first, other = ordered[0], next((row for row in ordered if row.accurate), None)
         if other is not first:
+            against = verdicts.over(other, first) if other else UNKNOWN
             price = Price(
                 fastest=first.backend,
                 fastest_ulp=first.error_ulp,
                 budget_ulp=first.budget_ulp,
                 accurate=other.backend if other else "",
                 accurate_ulp=other.error_ulp if other else math.nan,
-                price=other.median_s / first.median_s if other else math.nan,
+                price=against.ratio,
+                low=against.low,
+                high=against.high,
+                verdict=against.verdict,
+                doubtful=against.doubtful,
             )
             found.append((case, price))
     return assembled(schema.CASE, found, Price)

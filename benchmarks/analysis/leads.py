@@ -1,8 +1,8 @@
 """Goals: how far our own kernels are ahead of the fastest accurate other one, from the records of runs.
 
-Ours may reuse an output, so that the kernel is measured without the allocation. The others count with whatever
-policy suits them best, a fresh output or a reused one. A backend that errs by more than the op's budget, anywhere
-that the input is finite and the result normal, is not the one to beat.
+Both sides are measured under the same policies: a reused output against a fresh one would compare allocators. A
+backend that errs by more than the op's budget, anywhere that the input is finite and the result normal, is not the
+one to beat.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import pandas as pd
 
@@ -18,17 +19,20 @@ from benchmarks.analysis.entries import Key, assembled, entries, grouped
 from benchmarks.analysis.errors import Erring
 from benchmarks.analysis.study import Study
 from benchmarks.analysis.tables import geometric_mean
+from benchmarks.analysis.verdicts import Verdicts, fastest_first
 from benchmarks.record.run import Run
+from benchmarks.record.schema import DEFAULTS, POLICIES
 from benchmarks.record.shapes import is_default_shape, parse_shape
+from benchmarks.stats.pairs import CLOSE, EQUAL, FASTER
 
 OURS = ("numba", "numba-parallel")
 """Our kernels: at each size, the faster of them is compared with the others, of which NumPy is one."""
-_KEYS = ("op", "mode", "dtype", "device", "shape", "n_elements")
+_KEYS = ("op", "mode", "dtype", "device", "shape", "n_elements", *POLICIES)
 
 
 @dataclass(frozen=True)
 class Ahead:
-    """The fastest accurate other backend's median over ours, with its 95 % interval.
+    """The fastest accurate other backend's time over ours, with its 95 % interval and the verdict of the two.
 
     `limit` is our share of the bandwidth; `inaccurate` names the backends that would be faster but do not count.
     """
@@ -38,6 +42,7 @@ class Ahead:
     ratio: float
     low: float
     high: float
+    verdict: str
     limit: float
     inaccurate: str
 
@@ -52,6 +57,13 @@ class _Case(Ahead):
     op: str
     shape: str
     n_elements: int
+    held: Annotated[Key, POLICIES]
+
+    @property
+    def policies(self) -> str:
+        """The policies that are not the usual ones; `usual` where all are."""
+        unusual = [value for value, usual in zip(self.held, DEFAULTS.values(), strict=True) if value != usual]
+        return ", ".join(unusual) or "usual"
 
     @property
     def size(self) -> str:
@@ -62,8 +74,8 @@ class _Case(Ahead):
     @property
     def told(self) -> str:
         apart = f", not {self.inaccurate}" if self.inaccurate else ""
-        mark = "" if self.low > 1 or self.high < 1 else " ≈"
-        return f"{quantities.times(self.ratio)}{mark} {self.other}{apart}"
+        doubt = f" ({self.verdict})" if self.verdict != FASTER else ""
+        return f"{quantities.times(self.ratio)} {self.other}{apart}{doubt}"
 
 
 def leads(runs: Mapping[str, Run], ours: Sequence[str] = OURS) -> pd.DataFrame:
@@ -75,46 +87,53 @@ def leads(runs: Mapping[str, Run], ours: Sequence[str] = OURS) -> pd.DataFrame:
     for name, run in runs.items():
         if run.accuracy.empty:  # nobody could tell which backends are accurate
             raise ValueError(f"runs: {name} says nothing of accuracy; give a saved run's name or its records.csv")
-        for case, group in grouped(Study(run).erring, _KEYS, _Contender).items():
-            lead = _lead(group, ours)
+        study = Study(run)
+        for case, group in grouped(study.erring, _KEYS, _Contender).items():
+            lead = _lead(group, ours, study.verdicts)
             found += [(case, lead)] if lead else []
     return assembled(_KEYS, found, Ahead)
 
 
-def _lead(group: Sequence[_Contender], ours: Sequence[str]) -> Ahead | None:
-    ordered = sorted(group, key=lambda row: row.median_s)
+def _lead(group: Sequence[_Contender], ours: Sequence[str], verdicts: Verdicts) -> Ahead | None:
+    ordered = fastest_first(group)
     own = next((row for row in ordered if row.backend in ours), None)
     others = [row for row in ordered if row.backend not in ours]
     other = next((row for row in others if row.accurate), None)
     if own is None or other is None:
         return None
-    low, high = other.over(own)
+    against = verdicts.over(other, own)
     faster = [row.backend for row in others if not row.accurate and row.median_s < other.median_s]
     return Ahead(
         ours_s=own.median_s,
         other=other.backend,
-        ratio=other.median_s / own.median_s,
-        low=low,
-        high=high,
+        ratio=against.ratio,
+        low=against.low,
+        high=against.high,
+        verdict=against.verdict,
         limit=own.fraction_of_bandwidth,
         inaccurate=", ".join(dict.fromkeys(faster)),
     )
 
 
 def means(found: pd.DataFrame) -> pd.DataFrame:
-    """Return the geometric mean lead by mode, dtype and size, and in how many ops ours is ahead, or as fast."""
+    """Return the geometric mean lead by mode, dtype, policies and size, and how often ours has which verdict."""
     rows = []
-    sizes = pd.Series([case.size for case in entries(found, _Case)], found.index)
-    for (mode, dtype, size), group in found.groupby(["mode", "dtype", sizes], sort=False):
+    cases = entries(found, _Case)
+    sizes = pd.Series([case.size for case in cases], found.index)
+    policies = pd.Series([case.policies for case in cases], found.index)
+    for (mode, dtype, policy, size), group in found.groupby(["mode", "dtype", policies, sizes], sort=False):
+        sure = group["verdict"] == FASTER
         rows.append(
             {
                 "mode": mode,
                 "dtype": dtype,
+                "policies": policy,
                 "elements": size,
                 "ops": len(group),
-                "ahead": int((group["low"] > 1).sum()),
-                "level": int(((group["low"] <= 1) & (group["high"] >= 1)).sum()),
-                "behind": int((group["high"] < 1).sum()),
+                FASTER: int((sure & (group["ratio"] > 1)).sum()),
+                EQUAL: int((group["verdict"] == EQUAL).sum()),
+                CLOSE: int((group["verdict"] == CLOSE).sum()),
+                "slower": int((sure & (group["ratio"] < 1)).sum()),
                 "geometric mean": quantities.times(geometric_mean(group["ratio"])),
             }
         )
@@ -122,17 +141,17 @@ def means(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def table(runs: Mapping[str, Run]) -> pd.DataFrame:
-    """Return a line per op, mode and dtype: the lead at each size, over which backend, and our share of the limit.
+    """Return a line per op, mode, dtype and policies: the lead at each size and over which backend.
 
-    The share is that of the largest size, since other things than memory limit calls of few elements. It is left
-    out where the bandwidth moved during the run.
+    Our share of the limit is that of the largest size, since other things than memory limit calls of few elements.
+    It is left out where the bandwidth moved during the run.
     """
     rows = []
-    for (op, mode, dtype), cases in grouped(leads(runs), ("op", "mode", "dtype"), _Case).items():
+    for (op, mode, dtype, *_), cases in grouped(leads(runs), ("op", "mode", "dtype", *POLICIES), _Case).items():
         ordered = sorted(cases, key=lambda case: case.n_elements)
         share = ordered[-1].limit
         rows.append(
-            {"op": op, "mode": mode, "dtype": dtype}
+            {"op": op, "mode": mode, "dtype": dtype, "policies": ordered[0].policies}
             | {case.size: case.told for case in ordered}
             | {"of the limit": "" if math.isnan(share) else quantities.percent(share)}
         )

@@ -21,7 +21,7 @@ LARGE = 1_000_000
 NEAR = 0.9
 """From this share on, an op is as fast as memory allows."""
 FACTS = (
-    *("first", "share", "share_low", "share_high", "ratio", "runner_up", "tie", "doubtful"),
+    *("first", "share", "share_low", "share_high", "ratio", "runner_up", "outcome", "time_doubtful"),
     *("limit_gigabytes_per_s", "ns_per_element"),
 )
 
@@ -30,9 +30,9 @@ def closeness(rows: pd.DataFrame, winners: pd.DataFrame, backends: Sequence[str]
     """Return one row per comparable case of which the limit is known, in the order of the measured `rows`.
 
     The columns are the case's, `FACTS`, then one for each of `backends` with its share of the limit. `first` is
-    the fastest backend and `share` its own, from `share_low` to `share_high` by the 95 % interval of its time;
-    `ratio`, `tie` and `doubtful` are those of `winners`, a table of `tables.best`. Without rows where no bandwidth
-    was measured, or none that held.
+    the leading backend and `share` its own, from `share_low` to `share_high` by the 95 % interval of its time;
+    `ratio`, `outcome` and `time_doubtful` are those of `winners`, a table of `tables.best`. Without rows where no
+    bandwidth was measured, or none that held.
     """
     keys, names = list(CASE), [name for name in backends if name in set(rows["backend"])]
     shares = rows.pivot(  # noqa: PD010 - nothing to aggregate: one row per case and backend

@@ -9,6 +9,7 @@ import pandas as pd
 
 from benchmarks.analysis.entries import Timed, assembled, grouped
 from benchmarks.analysis.tables import geometric_mean, keyed
+from benchmarks.analysis.verdicts import UNKNOWN, Verdicts, fastest_first
 from benchmarks.record.schema import CASE
 
 MARK = "†"
@@ -20,8 +21,9 @@ KEY = f"{MARK}: another library, measured to compare with."
 class AgainstPeer:
     """The fastest backend that is no peer, and the fastest peer.
 
-    `ratio` is the peer's median over the backend's, with its 95 % interval; NaN, and `peer` empty, where no peer
-    is accurate. `inaccurate` names the peers whose results failed the cross-check, which were not timed.
+    `ratio` is the peer's time over the backend's, with its 95 % interval and the verdict of the two; NaN, and
+    `peer` and `verdict` empty, where no peer is accurate. `inaccurate` names the peers whose results failed the
+    cross-check, which were not timed.
     """
 
     backend: str
@@ -31,6 +33,8 @@ class AgainstPeer:
     ratio: float
     ratio_low: float
     ratio_high: float
+    verdict: str
+    doubtful: bool
     inaccurate: str
 
 
@@ -54,7 +58,14 @@ def marked(records: pd.DataFrame) -> pd.DataFrame:
     return records.assign(backend=records["backend"].mask(is_peer(records), records["backend"] + MARK))
 
 
-def against_peers(records: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+def marked_pairs(pairs: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
+    """Return the pairs of a run with `MARK` after the name of every peer among its records."""
+    names = set(records.loc[is_peer(records), "backend"])
+    told = {name: pairs[name].mask(pairs[name].isin(names), pairs[name] + MARK) for name in ("backend", "other")}
+    return pairs.assign(**told)
+
+
+def against_peers(records: pd.DataFrame, rows: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
     """Return `AgainstPeer` for each case that a peer was measured in, or found inaccurate.
 
     `rows` are the measured ones of `records`.
@@ -65,11 +76,11 @@ def against_peers(records: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     }
     found = []
     for case, group in grouped(rows, CASE, _Contender).items():
-        ordered = sorted(group, key=lambda row: row.median_s)
+        ordered = fastest_first(group)
         peer = next((row for row in ordered if row.peer), None)
         ours = next((row for row in ordered if not row.peer), None)
         if ours is not None and (peer is not None or case in inaccurate):
-            found.append((case, _facts(ours, peer, inaccurate.get(case, ""))))
+            found.append((case, _facts(ours, peer, inaccurate.get(case, ""), verdicts)))
     return assembled(CASE, found, AgainstPeer)
 
 
@@ -78,15 +89,17 @@ def mean_lead(table: pd.DataFrame) -> float:
     return geometric_mean(table["ratio"].dropna())
 
 
-def _facts(ours: Timed, peer: Timed | None, inaccurate: str) -> AgainstPeer:
-    low, high = peer.over(ours) if peer else (math.nan, math.nan)
+def _facts(ours: Timed, peer: Timed | None, inaccurate: str, verdicts: Verdicts) -> AgainstPeer:
+    against = verdicts.over(peer, ours) if peer else UNKNOWN
     return AgainstPeer(
         backend=ours.backend,
         median_s=ours.median_s,
         peer=peer.backend if peer else "",
         peer_median_s=peer.median_s if peer else math.nan,
-        ratio=peer.median_s / ours.median_s if peer else math.nan,
-        ratio_low=low,
-        ratio_high=high,
+        ratio=against.ratio,
+        ratio_low=against.low,
+        ratio_high=against.high,
+        verdict=against.verdict,
+        doubtful=against.doubtful,
         inaccurate=inaccurate,
     )

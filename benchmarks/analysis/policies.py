@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
+from benchmarks.analysis.entries import Key, Timed, grouped
+from benchmarks.analysis.verdicts import UNKNOWN, Verdicts
 from benchmarks.record import schema
 from benchmarks.record.schema import DEFAULTS, POLICIES
 
@@ -30,23 +32,36 @@ def combinations(rows: pd.DataFrame, names: Sequence[str]) -> list[str]:
     return [_label(values) for values in found]
 
 
-def side_by_side(rows: pd.DataFrame, names: Sequence[str], labels: Sequence[str]) -> pd.DataFrame:
+def side_by_side(
+    rows: pd.DataFrame, names: Sequence[str], labels: Sequence[str], verdicts: Verdicts
+) -> pd.DataFrame:
     """Return results measured under several policies: a row per case and backend, columns per combination.
 
     With `fresh` and `reuse` these are `fresh_s`, `fresh_warning`, `reuse_s`, `reuse_warning`, and `reuse_ratio`:
-    the default's median over this one, so that above 1 is faster than the default. `names` are the policies that
-    vary, `labels` their combinations.
+    the default's median over this one, so that above 1 is faster than the default, with `reuse_ratio_low`,
+    `reuse_ratio_high` and `reuse_verdict`. `names` are the policies that vary, `labels` their combinations.
     """
     if not labels:
         return pd.DataFrame(columns=list(KEYS))
     combination = pd.Series([_label(values) for values in rows[list(names)].itertuples(index=False)], rows.index)
     table = rows[list(KEYS)].drop_duplicates()
+    usual: Mapping[Key, list[Timed]] = {}
     for label in labels:
-        here = rows[combination == label][[*KEYS, "median_s", "warning"]]
+        here = rows[combination == label]
         names_here = {"median_s": f"{label}_s", "warning": f"{label}_warning"}
-        table = table.merge(here.rename(columns=names_here), on=list(KEYS), how="left")
-        if label != labels[0]:
-            table[f"{label}_ratio"] = table[f"{labels[0]}_s"] / table[f"{label}_s"]
+        facts = here[[*KEYS, *names_here]].rename(columns=names_here)
+        timed = grouped(here, KEYS, Timed)
+        if label == labels[0]:
+            usual = timed
+        else:
+            found = [
+                verdicts.over(usual[key][0], own) if key in usual else UNKNOWN for key, (own,) in timed.items()
+            ]
+            facts[f"{label}_ratio"] = [each.ratio for each in found]
+            facts[f"{label}_ratio_low"] = [each.low for each in found]
+            facts[f"{label}_ratio_high"] = [each.high for each in found]
+            facts[f"{label}_verdict"] = [each.verdict for each in found]
+        table = table.merge(facts, on=list(KEYS), how="left")
     several = table[[f"{label}_s" for label in labels]].notna().sum(axis="columns") > 1
     return table[several].reset_index(drop=True)
 

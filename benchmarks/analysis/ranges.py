@@ -1,25 +1,28 @@
-"""Ranges of sizes: over which neighbouring sizes the same backend, or the same tie of several, is the fastest."""
+"""Ranges of sizes: over which neighbouring sizes the same backend leads, alone or with the same others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import pandas as pd
 
 from benchmarks import quantities
-from benchmarks.analysis.entries import Key, assembled, grouped
+from benchmarks.analysis.entries import Key, Timed, assembled, grouped, parted
 from benchmarks.analysis.tables import CaseLead
+from benchmarks.analysis.verdicts import UNKNOWN, Standing, Verdicts
 from benchmarks.record.schema import POLICIES
 
 GROUP: tuple[str, ...] = ("op", "mode", "dtype", "device", *POLICIES)
 """What the sizes of one op share."""
+NEARLY = 0.9
+"""Sizes of which the smaller one is at least this share of the larger are told as one."""
 
 
 @dataclass(frozen=True)
 class Range:
-    """Neighbouring sizes with the same winners.
+    """Neighbouring sizes with the same leader, outcome and contenders: these are `winners`, the leader first.
 
     `names` are all sizes of the op in words, of which this range has those from `first` to `last`; `cases` are its
     rows of `tables.best`, the smallest size first.
@@ -29,6 +32,11 @@ class Range:
     cases: tuple[CaseLead, ...]
     names: tuple[str, ...]
     first: int
+
+    @property
+    def outcome(self) -> str:
+        """The weakest verdict of the leader against every other, the same at all sizes."""
+        return self.cases[-1].outcome
 
     @property
     def last(self) -> int:
@@ -84,14 +92,27 @@ def contests(winners: pd.DataFrame) -> list[Contest]:
 def _ranges(cases: Sequence[CaseLead]) -> Iterator[Range]:
     ascending = sorted(cases, key=lambda case: case.n_elements)
     names, first = _size_names(ascending), 0
-    for winners, group in groupby(ascending, key=_winners):
-        found = Range(winners, tuple(group), names, first)
+    for _, group in groupby(ascending, key=_standings):
+        of_range = tuple(group)
+        found = Range(tuple(of_range[-1].names), of_range, names, first)
         yield found
         first = found.last + 1
 
 
-def _winners(case: CaseLead) -> tuple[str, ...]:
-    return tuple(sorted(case.names)) if case.tie else (case.fastest,)
+def size_classes(sizes: Iterable[int]) -> dict[int, int]:
+    """Return the size that each stands for: a little larger ones, since ops along an axis take whole rows only."""
+    found: dict[int, int] = {}
+    largest = 0
+    for size in sorted(set(map(int, sizes)), reverse=True):
+        largest = largest if found and size >= NEARLY * largest else size
+        found[size] = largest
+    return found
+
+
+def _standings(case: CaseLead) -> tuple[str, str, str, str]:
+    """Return what the sizes of a range share: the leader, and who is equal or open, in any order."""
+    equal, undecided = (", ".join(sorted(names.split(", "))) for names in (case.equal, case.open))
+    return case.fastest, case.outcome, equal, undecided
 
 
 def _size_names(cases: Sequence[CaseLead]) -> tuple[str, ...]:
@@ -107,10 +128,11 @@ def _bare(name: str) -> str:
 
 @dataclass(frozen=True)
 class Crossover:
-    """A size from which on another backend is clearly the fastest.
+    """A size from which on one backend beats another that was the fastest before.
 
-    `winner` is fastest at `n_elements`, the first of the sizes measured where it is, and `beaten` was at those
-    before. `doubtful` says that the winner there, or its runner-up, has a warning.
+    `winner` is the fastest at `n_elements`, and surely faster than `beaten` there and at every larger size that
+    was measured; `beaten` was the fastest at the last size before where any was. `doubtful` says that something
+    makes one of these comparisons doubtful.
     """
 
     n_elements: int
@@ -119,17 +141,33 @@ class Crossover:
     doubtful: bool
 
 
-def crossovers(winners: pd.DataFrame) -> pd.DataFrame:
-    """Return each `Crossover` of `winners` (rows of `tables.best`).
+def crossovers(winners: pd.DataFrame, rows: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
+    """Return each `Crossover` of `winners` (of `tables.best`), from the measured rows and their verdicts.
 
-    Ties are left out: a lead that is too close to call is no change.
+    Sizes without a fastest backend are left out, and so is a lead that is lost again.
     """
+    measured = grouped(rows, GROUP, Timed)
     found: list[tuple[Key, Crossover]] = []
     for key, cases in grouped(winners, GROUP, CaseLead).items():
-        beaten = ""
-        sizes = {case.n_elements: case for case in reversed(cases) if not case.tie}
-        for n_elements, case in sorted(sizes.items()):
-            if beaten and case.fastest != beaten:
-                found.append((key, Crossover(n_elements, case.fastest, beaten, case.doubtful)))
-            beaten = case.fastest
+        ascending = sorted((case for case in cases if case.sole), key=lambda case: case.n_elements)
+        for before, case in pairwise(ascending):
+            if before.fastest == case.fastest or before.n_elements == case.n_elements:
+                continue
+            larger = [row for row in measured[key] if row.n_elements >= case.n_elements]
+            beside = _beside(larger, case.fastest, before.fastest, verdicts)
+            if beside and all(standing.ahead for standing in beside):
+                doubtful = any(standing.doubtful for standing in beside)
+                found.append((key, Crossover(case.n_elements, case.fastest, before.fastest, doubtful)))
     return assembled(GROUP, found, Crossover)
+
+
+def _beside(rows: Sequence[Timed], winner: str, beaten: str, verdicts: Verdicts) -> list[Standing]:
+    """Return how `beaten` compares with `winner` in each case; where that has no result, this is unknown."""
+    found = []
+    for group in parted(rows, lambda row: row.case).values():
+        by_name = {row.backend: row for row in group}
+        if winner not in by_name:
+            found.append(UNKNOWN)
+        elif beaten in by_name:
+            found.append(verdicts.over(by_name[beaten], by_name[winner]))
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,10 +15,11 @@ from benchmarks.analysis import tables
 from benchmarks.analysis.entries import Key, grouped
 from benchmarks.analysis.errors import Erring
 from benchmarks.analysis.study import Study
+from benchmarks.analysis.verdicts import UNKNOWN, Standing, Verdicts, between, of_medians, together
 from benchmarks.quantities import count, listing, number, plural, seconds
 from benchmarks.record.run import Run
 from benchmarks.record.schema import DEFAULTS, Policies
-from benchmarks.stats.ratios import ratio_interval
+from benchmarks.stats.pairs import CLOSE, EQUAL, FASTER
 
 _FACTS = ("op", "mode", "dtype", "device", "shape", *DEFAULTS)
 
@@ -57,7 +59,8 @@ class Question(Policies):
 class Candidate:
     """A backend on a device, in seconds per call with the 95 % interval; `excluded` says why it cannot win.
 
-    `measured` is false where its time is interpolated between two sizes.
+    `near` is what was measured of it: at the size, or at two sizes between which its time is interpolated.
+    `checked` tells whether its accuracy was; if not, `max_ulp` is the error of the outputs that were timed.
     """
 
     backend: str
@@ -66,18 +69,31 @@ class Candidate:
     low: float
     high: float
     max_ulp: float
+    near: tuple[_Row, ...]
     excluded: str = ""
     doubt: str = ""
-    measured: bool = True
+    checked: bool = True
+
+    @property
+    def measured(self) -> bool:
+        """Whether its time was measured, and not interpolated."""
+        return len(self.near) == 1
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The candidates that are accurate enough, the fastest first, and those that are not, the fastest first."""
+    """The candidates that are accurate enough, the fastest first, and those that are not, the fastest first.
+
+    `behind` says how each other of the ranking stands to the first, `beside` how the first stands to each that was
+    left out. `warnings` are the run's.
+    """
 
     question: Question
     ranking: tuple[Candidate, ...]
     excluded: tuple[Candidate, ...]
+    behind: tuple[Standing, ...]
+    beside: tuple[Standing, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def best(self) -> Candidate:
@@ -85,33 +101,61 @@ class Answer:
         return self.ranking[0]
 
     @property
-    def lead(self) -> tuple[float, float, float]:
-        """The runner-up's time over the best one's, with its 95 % interval; NaN without a runner-up."""
-        return _over(self.ranking[1], self.best) if len(self.ranking) > 1 else (math.nan,) * 3
+    def lead(self) -> Standing:
+        """How the runner-up stands to the best one; unknown without a runner-up."""
+        return self.behind[0] if self.behind else UNKNOWN
 
     @property
-    def tied(self) -> tuple[Candidate, ...]:
-        """The backends too close to the best to call: the interval of the ratio of their times includes 1."""
-        return tuple(other for other in self.ranking[1:] if not _over(other, self.best)[1] > 1)
+    def outcome(self) -> str:
+        """The weakest verdict of the best one against every other."""
+        return together([standing.verdict for standing in self.behind])
+
+    @property
+    def sure(self) -> bool:
+        """Whether the best one is faster than every other, and nothing makes that doubtful."""
+        return bool(self.behind) and self.outcome == FASTER and not any(each.doubtful for each in self.behind)
+
+    @property
+    def unchecked(self) -> str:
+        """That accuracy was not checked, of whom, and how to check it; empty where it was, or does not matter."""
+        missing = [each for each in self.ranking if not each.checked]
+        if not missing or self.question.max_ulp == math.inf:
+            return ""
+        return _unchecked(self, [] if len(missing) == len(self.ranking) and not self.excluded else missing)
+
+    def with_verdict(self, verdict: str) -> list[str]:
+        """Return the names of those that have this verdict against the best one."""
+        others = zip(self.ranking[1:], self.behind, strict=True)
+        return [_named(other, self) for other, standing in others if standing.verdict == verdict]
 
     @property
     def sentence(self) -> str:
         """The answer in one line."""
         return " ".join([f"{_asked(self.question)}: {_told(self)}.", *_left_out(self)])
 
+    @property
+    def lines(self) -> list[str]:
+        """The answer, after what of it was not checked, and before the doubts about the whole run."""
+        return [*filter(None, [self.unchecked]), self.sentence, *(f"Warning: {text}" for text in self.warnings)]
+
     def as_dict(self) -> dict[str, object]:
         """Return the answer as a program reads it: JSON has no NaN, so what is unknown is None."""
-        ratio, low, high = (None if math.isnan(value) else value for value in self.lead)
         return {
+            "warnings": list(self.warnings),
+            "unchecked": self.unchecked or None,
             **_question_dict(self.question),
             **_candidate_dict(self.best),
-            "sure": len(self.ranking) > 1 and not self.tied and not self.best.doubt,
-            "runner_up": self.ranking[1].backend if len(self.ranking) > 1 else None,
-            "runner_up_device": self.ranking[1].device if len(self.ranking) > 1 else None,
-            "ratio": ratio,
-            "ratio_low": low,
-            "ratio_high": high,
-            "tied_with": [_named(other, self) for other in self.tied],
+            "sure": self.sure,
+            "runner_up": self.ranking[1].backend if self.behind else None,
+            "runner_up_device": self.ranking[1].device if self.behind else None,
+            "verdict": self.lead.verdict or None,
+            "ratio": _known(self.lead.ratio),
+            "low": _known(self.lead.low),
+            "high": _known(self.lead.high),
+            "verdict_doubt": "; ".join(dict.fromkeys(filter(None, self.lead.doubts))) or None,
+            "outcome": self.outcome,
+            "equal_to": self.with_verdict(EQUAL),
+            "too_close_to": self.with_verdict(CLOSE),
             "ranking": [_candidate_dict(candidate) for candidate in self.ranking],
             "excluded": [
                 _candidate_dict(candidate) | {"reason": candidate.excluded} for candidate in self.excluded
@@ -122,36 +166,59 @@ class Answer:
 def recommend(run: Run, question: Question) -> Answer:
     """Answer a question from a run.
 
-    Times between two measured sizes are interpolated, both axes logarithmic. Raises ValueError where the run
-    cannot answer, and says what it has.
+    Times between two measured sizes are interpolated, both axes logarithmic, and a verdict is the weaker of those
+    at the two. Raises ValueError where the run cannot answer, and says what it has.
     """
-    rows = _asked_for(Study(run).erring, question)
+    study = Study(run)
+    rows = _asked_for(study.erring, question)
     several = rows.loc[rows["n_elements"] == question.size, "shape"].unique()
     if len(several) > 1:
         raise ValueError(
             f"--shape: must be one of {listing(list(several), 20)}, which all have {count(question.size)} elements"
         )
-    return _answer(_by_place(rows), question)
+    return _answer(_by_place(rows), question, study)
 
 
-def _answer(places: Places, question: Question) -> Answer:
-    found = [
-        _candidate(place, rows, question)
-        for place, rows in places.items()
-        if rows[0].n_elements <= question.size <= rows[-1].n_elements
-    ]
+def _answer(places: Places, question: Question, study: Study) -> Answer:
+    found = [_candidate(place, near, question) for place, near in _nearest(places, question.size).items()]
     if not found:
         sizes = listing([count(n) for n in _sizes(places)], 20)
         raise ValueError(
             f"--size: {count(question.size)} lies outside what was measured of {question.op}: {sizes} elements"
         )
-    found.sort(key=lambda candidate: candidate.seconds)
+    found.sort(key=lambda candidate: (candidate.seconds, candidate.backend, candidate.device))
     ranking = tuple(candidate for candidate in found if not candidate.excluded)
     excluded = tuple(candidate for candidate in found if candidate.excluded)
     if not ranking:
         reasons = listing([f"{c.backend} {c.excluded}" for c in excluded], 12)
         raise ValueError(f"--max-ulp: no backend is accurate enough: {reasons}")
-    return Answer(question, ranking, excluded)
+    best = ranking[0]
+    return Answer(
+        question,
+        ranking,
+        excluded,
+        tuple(_over(other, best, question, study.verdicts) for other in ranking[1:]),
+        tuple(_over(best, other, question, study.verdicts) for other in excluded),
+        study.run.warnings,
+    )
+
+
+def _nearest(places: Places, size: int) -> dict[Key, Sequence[_Row]]:
+    """Return, by place, what was measured at a size, or at the two sizes closest around it.
+
+    Only places that were measured there compete: what one did farther away is no answer to what the others do
+    here, least of all if it failed here.
+    """
+    found: dict[Key, Sequence[_Row]] = {}
+    for place, rows in places.items():
+        sizes = [row.n_elements for row in rows]
+        if sizes[0] <= size <= sizes[-1]:
+            at = bisect_left(sizes, size)
+            found[place] = rows[at : at + 1] if sizes[at] == size else rows[at - 1 : at + 1]
+    if not found:
+        return {}
+    closest = max((near[0].n_elements, -near[-1].n_elements) for near in found.values())
+    return {place: near for place, near in found.items() if (near[0].n_elements, -near[-1].n_elements) == closest}
 
 
 def decision_table(run: Run, *, max_ulp: float | None = None, transfer: bool = False) -> dict[str, object]:
@@ -159,21 +226,28 @@ def decision_table(run: Run, *, max_ulp: float | None = None, transfer: bool = F
 
     `entries` are by op, mode, dtype and policies, on each `device` and on `any`. Each has `choices`, sorted by
     `from_elements`: use the last one whose `from_elements` is at most your size, or the first below all of them.
-    An entry for which no backend is accurate enough has no choices.
+    Each has the verdict against the runner-up at that size. An entry for which no backend is accurate enough has
+    no choices. `warnings` are what makes the run doubtful, and `unchecked` names what it did not check.
     """
-    rows = Study(run).erring
+    study = Study(run)
+    rows = study.erring
     rows = rows[rows["shape"] == _usual_shapes(rows)]
     keys = ["op", "mode", "dtype", *DEFAULTS]
     entries: list[dict[str, object]] = []
+    unchecked: dict[str, None] = {}
     for values, group in rows.groupby(keys, sort=False):
         asked: dict[str, Any] = dict(zip(keys, map(str, values), strict=True))
         places = _by_place(group)
         for device in ("any", *map(str, group["device"].unique())):
             here = {place: rows for place, rows in places.items() if device in ("any", place[1])}
             question = Question(**asked, size=0, max_ulp=max_ulp, transfer=transfer)
-            entries.append({**asked, "device": device, "choices": list(_choices(here, question))})
+            answers = _answers(here, question, study)
+            unchecked |= dict.fromkeys(answer.unchecked for answer in answers if answer.unchecked)
+            entries.append({**asked, "device": device, "choices": list(_choices(answers))})
     return {
-        "format": 1,
+        "format": 2,
+        "warnings": list(run.warnings),
+        "unchecked": list(unchecked),
         "run_id": run.run_id,
         "machine_id": run.machine.get("machine_id"),
         "max_ulp": "the op's budget" if max_ulp is None else max_ulp if math.isfinite(max_ulp) else "any",
@@ -188,18 +262,38 @@ def _usual_shapes(rows: pd.DataFrame) -> pd.Series:
     return rows.groupby(["op", "n_elements"], sort=False)["shape"].transform("first")
 
 
-def _choices(places: Places, question: Question) -> Iterator[dict[str, object]]:
-    """Yield what to use, with the size from which on it applies."""
-    before: tuple[object, ...] = ()
+_SAME = (
+    "backend",
+    "device",
+    "runner_up",
+    "runner_up_device",
+    "verdict",
+    "outcome",
+    "equal_to",
+    "too_close_to",
+    "sure",
+)
+"""What a choice says that holds for all of its sizes."""
+_CHOICE = (*_SAME, "seconds", "max_ulp", "ratio", "low", "high", "verdict_doubt")
+
+
+def _answers(places: Places, question: Question, study: Study) -> list[Answer]:
+    """Return the answer for each size that has one."""
+    found = []
     for size in _sizes(places):
-        try:
-            answer = _answer(places, replace(question, size=size)).as_dict()
-        except ValueError:  # no backend is accurate enough
-            continue
-        now = (answer["backend"], answer["device"])
+        with suppress(ValueError):  # no backend is accurate enough
+            found.append(_answer(places, replace(question, size=size), study))
+    return found
+
+
+def _choices(answers: Sequence[Answer]) -> Iterator[dict[str, object]]:
+    """Yield what to use, with the size from which on it applies: wherever anything of it changes."""
+    before: list[object] = []
+    for answer in answers:
+        told = answer.as_dict()
+        now = [told[name] for name in _SAME]
         if now != before:
-            facts = ("backend", "device", "seconds", "max_ulp", "ratio", "runner_up", "tied_with", "sure")
-            yield {"from_elements": size} | {name: answer[name] for name in facts}
+            yield {"from_elements": answer.question.size} | {name: told[name] for name in _CHOICE}
         before = now
 
 
@@ -237,10 +331,7 @@ def _by_place(rows: pd.DataFrame) -> Places:
     return grouped(rows, ("backend", "device"), _Row)
 
 
-def _candidate(place: Key, rows: Sequence[_Row], question: Question) -> Candidate:
-    sizes = [row.n_elements for row in rows]
-    at = bisect_left(sizes, question.size)
-    near = rows[at : at + 1] if sizes[at] == question.size else rows[at - 1 : at + 1]
+def _candidate(place: Key, near: Sequence[_Row], question: Question) -> Candidate:
     moved = [row.transfer_s if question.transfer else 0.0 for row in near]
     median, low, high = (
         _at(question.size, near, [value + s for value, s in zip(values, moved, strict=True)])
@@ -257,9 +348,10 @@ def _candidate(place: Key, rows: Sequence[_Row], question: Question) -> Candidat
         low,
         high,
         error,
+        tuple(near),
         excluded=unknown or _inaccurate(error, allowed),
         doubt="; ".join(dict.fromkeys(row.warning for row in near if row.warning)),
-        measured=len(near) == 1,
+        checked=not math.isinf(near[-1].budget_ulp),
     )
 
 
@@ -267,8 +359,7 @@ def _at(size: int, near: Sequence[_Row], seconds: Sequence[float]) -> float:
     """Return a time at a size, on the line between its neighbours, both axes logarithmic."""
     if len(near) == 1:
         return seconds[0]
-    below, above = (math.log(row.n_elements) for row in near)
-    share = (math.log(size) - below) / (above - below)
+    share = _share(size, near)
     if not all(0 < value < math.inf for value in seconds):
         return math.nan
     return math.exp((1 - share) * math.log(seconds[0]) + share * math.log(seconds[1]))
@@ -283,9 +374,38 @@ def _inaccurate(error: float, allowed: float) -> str:
     )
 
 
-def _over(slower: Candidate, faster: Candidate) -> tuple[float, float, float]:
-    times = (slower.seconds, slower.low, slower.high, faster.seconds, faster.low, faster.high)
-    return slower.seconds / faster.seconds, *ratio_interval(*times)
+def _over(one: Candidate, other: Candidate, question: Question, verdicts: Verdicts) -> Standing:
+    """Return how one's time compares with the other's, by the verdicts of the sizes that were measured."""
+    found = [_at_size(*rows, question, verdicts) for rows in zip(one.near, other.near, strict=True)]
+    if len(found) == 1:
+        return found[0]
+    below, above = found
+    return between(below, above, _share(question.size, one.near))
+
+
+def _at_size(one: _Row, other: _Row, question: Question, verdicts: Verdicts) -> Standing:
+    if not question.transfer or one.device == other.device == "cpu":
+        return verdicts.over(one, other)
+    times = [
+        (row.median_s + row.transfer_s, row.ci95_low_s + row.transfer_s, row.ci95_high_s + row.transfer_s)
+        for row in (one, other)
+    ]
+    # Transfers are measured apart from the turns.
+    return replace(of_medians(times[0], times[1]), doubts=(one.warning, other.warning))
+
+
+def _share(size: int, near: Sequence[_Row]) -> float:
+    """Return how far a size is from the one below to the one above, on logarithms."""
+    below, above = (math.log(row.n_elements) for row in near)
+    return (math.log(size) - below) / (above - below)
+
+
+def _unchecked(answer: Answer, missing: Sequence[Candidate]) -> str:
+    """Return that accuracy was not checked, of these or, where there are none, of all."""
+    question = answer.question
+    asked = f" --op {question.op}" + (f" --dtype {question.dtype}" if question.dtype != Question.dtype else "")
+    of = f" of {listing([_named(each, answer) for each in missing], 12)}" if missing else ""
+    return f"Accuracy{of} was not checked in this run: run `pytest benchmarks/test_correctness.py{asked}`."
 
 
 def _asked(question: Question) -> str:
@@ -296,28 +416,34 @@ def _asked(question: Question) -> str:
 
 
 def _told(answer: Answer) -> str:
-    best, (ratio, low, high) = answer.best, answer.lead
-    error = f", {number(best.max_ulp)} ULP at worst" if not math.isnan(best.max_ulp) else ""
+    best, lead = answer.best, answer.lead
+    where = "at worst" if best.checked else "in what was timed"
+    error = f", {number(best.max_ulp)} ULP {where}" if not math.isnan(best.max_ulp) else ""
     about = "" if best.measured else ", interpolated"
     name, facts = _named(best, answer), f"({seconds(best.seconds)}{about}{error}"
     doubt = f"; doubtful: {best.doubt}" if best.doubt else ""
     if len(answer.ranking) == 1:
         return f"{name} {facts}{doubt}), the only backend measured"
-    if answer.tied:
-        others = listing([_named(other, answer) for other in answer.tied])
-        return f"{name} {facts}{doubt}), in a tie with {others}: too close to call"
-    sure = (
-        f"{number(ratio)} times as fast as {_named(answer.ranking[1], answer)} ({number(low)} to {number(high)})"
-    )
-    return f"{name} {facts}{doubt}), {sure}"
+    next_one = _named(answer.ranking[1], answer)
+    sure = f"{number(lead.ratio)} times as fast as {next_one} ({number(lead.low)} to {number(lead.high)})"
+    # A doubt about the time, such as a machine that changed its speed, need be none about who is faster.
+    sure += ", doubtful" * (lead.doubtful and not best.doubt)
+    shared = [
+        f"{verdict} {word} {listing(names)}"
+        for verdict, word in ((EQUAL, "to"), (CLOSE, "with"))
+        if (names := answer.with_verdict(verdict))
+    ]
+    return f"{name} {facts}{doubt}), {sure}{': ' * bool(shared)}{'; '.join(shared)}"
 
 
 def _left_out(answer: Answer) -> Iterator[str]:
-    """Yield which backends would have been faster, and why they do not count."""
-    for other in answer.excluded:
-        if other.seconds < answer.best.seconds:
-            faster = number(answer.best.seconds / other.seconds)
-            yield f"({_named(other, answer)} would be {faster} times as fast but {other.excluded}.)"
+    """Yield which backends would have been the first, and why they do not count."""
+    for other, standing in zip(answer.excluded, answer.beside, strict=True):
+        name = _named(other, answer)
+        if standing.ahead:
+            yield f"({name} would be {number(standing.ratio)} times as fast but {other.excluded}.)"
+        elif other.seconds < answer.best.seconds:
+            yield f"({name} would be first, {standing.verdict}, but {other.excluded}.)"
 
 
 def _named(candidate: Candidate, answer: Answer) -> str:
@@ -346,6 +472,7 @@ def _candidate_dict(candidate: Candidate) -> dict[str, object]:
         "seconds_high": _known(candidate.high),
         "max_ulp": _known(candidate.max_ulp),
         "interpolated": not candidate.measured,
+        "accuracy_checked": candidate.checked,
         "doubt": candidate.doubt or None,
     }
 

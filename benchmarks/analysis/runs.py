@@ -6,6 +6,7 @@ Cases are the same whatever the machine: `KEYS`. Ratios are the first run's medi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,11 @@ from benchmarks.analysis import tables
 from benchmarks.analysis.entries import Key, Timed
 from benchmarks.analysis.study import Study
 from benchmarks.analysis.summary import ENDINGS, first_line
+from benchmarks.analysis.verdicts import UNKNOWN, Standing, of_medians
 from benchmarks.record import schema
 from benchmarks.record.run import Run
 from benchmarks.record.schema import POLICIES
-from benchmarks.stats.ratios import INTERVAL, ratio_interval
+from benchmarks.stats.ratios import INTERVAL
 
 KEYS: tuple[str, ...] = (*schema.CASE, "backend")
 """What two runs' results must share to be compared."""
@@ -30,7 +32,7 @@ MEASURED = "measured"
 CSV_COLUMNS = (
     "run", "run_id", "timestamp", "git_commit", "machine_id", "device_name", *KEYS, "backend_version", "threads",
     "settings", "status", "reason", "warning", "median_s", "ci95_low_s", "ci95_high_s", "ratio", "ratio_low",
-    "ratio_high", "overlap",
+    "ratio_high", "verdict",
 )  # fmt: skip
 
 _LONGEST_LABEL = 40
@@ -57,13 +59,13 @@ class Compared(Timed):
     ratio: float
     ratio_low: float
     ratio_high: float
-    overlap: bool
+    verdict: str
     doubt: str
 
 
 @dataclass(frozen=True)
 class Fastest(Compared):
-    """The fastest result of one of several runs; `contenders` are the backends that tie with it."""
+    """The fastest result of one of several runs; `contenders` are it and who shares its lead."""
 
     contenders: str
     open_case: Annotated[Key, OPEN_KEYS]
@@ -101,8 +103,8 @@ def gather(runs: Sequence[Labelled]) -> pd.DataFrame:
     """Return the measured rows of all runs with their `run` and how they compare with the first run's.
 
     `ratio`, with `ratio_low` and `ratio_high`, its 95 % interval, is NaN where the first run lacks the case.
-    `overlap` says that the two 95 % intervals overlap or are not known, so that it is too close to call;
-    `doubt` says what makes either of the two doubtful.
+    `verdict` is that of the two, from their medians' intervals, and empty for the first run's own; `doubt` says
+    what makes either of the two doubtful.
     """
     rows = pd.concat([each.study.rows.assign(run=each.label) for each in runs])
     return _against_first(tables.ordered(rows, rows), KEYS, runs[0].label)
@@ -111,7 +113,7 @@ def gather(runs: Sequence[Labelled]) -> pd.DataFrame:
 def fastest(runs: Sequence[Labelled]) -> pd.DataFrame:
     """Return the fastest result of each run and case on any backend and device, with the columns of `gather`.
 
-    `contenders` are the backends that tie with it within its run.
+    `contenders` are it and who shares its lead within its run.
     """
     found = [rows for each in runs if len(rows := _fastest_of(each))]
     if not found:
@@ -164,12 +166,9 @@ def gaps(runs: Sequence[Labelled]) -> list[Missing]:
 def flat(runs: Sequence[Labelled], rows: pd.DataFrame) -> pd.DataFrame:
     """Return every case of every run (CSV_COLUMNS), with the comparisons that `gather` found in `rows`."""
     every = pd.concat([each.run.records.assign(run=each.label) for each in runs])
-    compared = [*(key for key in KEYS), "run", "ratio", "ratio_low", "ratio_high", "overlap"]
+    compared = [*(key for key in KEYS), "run", "ratio", "ratio_low", "ratio_high", "verdict"]
     every = tables.keyed(every).fillna({"backend": ""}).drop_duplicates([*KEYS, "run"], keep="last")
     every = every.merge(rows[compared], on=[*KEYS, "run"], how="left")
-    # A result beside itself, or beside nothing, neither overlaps nor stands apart.
-    beside = every["ratio"].notna() & (every["run"] != runs[0].label)
-    every["overlap"] = every["overlap"].where(beside)
     return every[list(CSV_COLUMNS)]
 
 
@@ -196,15 +195,16 @@ def _against_first(rows: pd.DataFrame, keys: Sequence[str], first: str) -> pd.Da
     taken = {name: f"first_{name}" for name in (*INTERVAL, "warning")}
     reference = rows.loc[rows["run"] == first, [*keys, *taken]].rename(columns=taken)
     rows = rows.merge(reference, on=list(keys), how="left")
-    rows["ratio"] = rows["first_median_s"] / rows["median_s"]
-    ends = rows[[*(taken[name] for name in INTERVAL), *INTERVAL]].astype("float64")
-    bounds = [ratio_interval(*values) for values in ends.itertuples(index=False, name=None)]
-    rows["ratio_low"] = pd.Series([low for low, _ in bounds], dtype="float64")
-    rows["ratio_high"] = pd.Series([high for _, high in bounds], dtype="float64")
+    times = rows[[*(taken[name] for name in INTERVAL), *INTERVAL]].astype("float64")
     itself = rows["run"] == first
-    rows.loc[itself, ["ratio_low", "ratio_high"]] = 1.0
-    apart = (rows["ci95_low_s"] > rows["first_ci95_high_s"]) | (rows["ci95_high_s"] < rows["first_ci95_low_s"])
-    rows["overlap"] = ~apart  # an unknown end, NaN, separates nothing
+    found = [
+        Standing(1.0, 1.0, 1.0, "") if own else UNKNOWN if math.isnan(ends[0]) else of_medians(ends[:3], ends[3:])
+        for own, ends in zip(itself, times.itertuples(index=False, name=None), strict=True)
+    ]
+    rows["ratio"] = pd.Series([each.ratio for each in found], dtype="float64")
+    rows["ratio_low"] = pd.Series([each.low for each in found], dtype="float64")
+    rows["ratio_high"] = pd.Series([each.high for each in found], dtype="float64")
+    rows["verdict"] = pd.Series([each.verdict for each in found], dtype="object")
     theirs = rows["first_warning"].fillna("").mask(itself, "")
     rows["doubt"] = tables.either_doubt(rows["warning"], theirs, first)
     return rows

@@ -13,6 +13,7 @@ from benchmarks.analysis.tables import geometric_mean
 from benchmarks.quantities import count, listing, number, plural
 from benchmarks.record.schema import CASE, POLICIES
 from benchmarks.stats.effects import Criteria
+from benchmarks.stats.pairs import CLOSE, EQUAL, FASTER
 
 _LEAST_LEAD = 1 + Criteria.threshold
 """Runs whose means differ by less count as about as fast."""
@@ -70,12 +71,12 @@ def _against_first(rows: pd.DataFrame, first: str, other: str) -> list[str]:
     both = rows[(rows["run"] == other) & rows["ratio"].notna()]
     if both.empty:
         return [f"{other} has no case in common with {first}."]
-    clear = both[~both["overlap"]]
+    clear = both[both["verdict"] == FASTER]
     faster, slower = clear[clear["ratio"] > 1], clear[clear["ratio"] < 1]
-    n_level = len(both) - len(faster) - len(slower)
+    n_equal, n_open = (int((both["verdict"] == verdict).sum()) for verdict in (EQUAL, CLOSE))
     tally = (
         f"{other} against {first}, in {plural(len(both), 'case')}: faster in {count(len(faster))}, slower in "
-        f"{count(len(slower))}; too close to call in {count(n_level)}, where the 95 % intervals overlap."
+        f"{count(len(slower))}; equal in {count(n_equal)}; too close to call in {count(n_open)}."
     )
     return [tally, *_by_backend(both, first, other), *_furthest(faster, slower, rows, first, other)]
 

@@ -12,6 +12,8 @@ from benchmarks.analysis import (
     devices,
     errors,
     limits,
+    memory,
+    noise,
     peers,
     policies,
     ranges,
@@ -21,6 +23,7 @@ from benchmarks.analysis import (
     troubles,
 )
 from benchmarks.analysis.troubles import Trouble
+from benchmarks.analysis.verdicts import Verdicts
 from benchmarks.record.run import Run
 
 
@@ -31,6 +34,11 @@ class Study:
     run: Run
 
     # Which backend is fastest
+
+    @cached_property
+    def verdicts(self) -> Verdicts:
+        """How any two results compare: every statement about which is faster rests on it."""
+        return Verdicts(self.run.pairs)
 
     @cached_property
     def rows(self) -> pd.DataFrame:
@@ -50,7 +58,7 @@ class Study:
     @cached_property
     def rated(self) -> pd.DataFrame:
         """The measured rows with their speed-up over the baseline on cpu."""
-        return tables.rate(self.rows, baseline_device="cpu")
+        return tables.rate(self.rows, self.verdicts, baseline_device="cpu")
 
     @cached_property
     def speedups(self) -> pd.DataFrame:
@@ -64,13 +72,13 @@ class Study:
 
     @cached_property
     def winners(self) -> pd.DataFrame:
-        """The fastest backend of each case."""
-        return tables.best(self.rows)
+        """The leader of each case, and how sure it is."""
+        return tables.best(self.rows, self.verdicts)
 
     @cached_property
     def winners_anywhere(self) -> pd.DataFrame:
-        """The fastest backend of each case, whatever its device."""
-        return tables.best(self.rows, across_devices=True)
+        """The leader of each case, whatever its device."""
+        return tables.best(self.rows, self.verdicts, across_devices=True)
 
     @cached_property
     def overall(self) -> pd.DataFrame:
@@ -85,12 +93,12 @@ class Study:
     @cached_property
     def crossovers(self) -> pd.DataFrame:
         """The sizes at which the lead changes."""
-        return ranges.crossovers(self.winners)
+        return ranges.crossovers(self.winners, self.rows, self.verdicts)
 
     @cached_property
     def surprises(self) -> list[surprises.Surprise]:
         """What is slower than expected."""
-        return surprises.surprises(self.rows, self.run.costs)
+        return surprises.surprises(self.rows, self.run.costs, self.winners, self.verdicts)
 
     # Beside something else: the limit, other libraries, the host, other policies
 
@@ -112,7 +120,7 @@ class Study:
     @cached_property
     def beside_peers(self) -> pd.DataFrame:
         """The fastest backends beside the fastest other libraries."""
-        return peers.against_peers(self.run.records, self.rows)
+        return peers.against_peers(self.run.records, self.rows, self.verdicts)
 
     @cached_property
     def lead_over_peers(self) -> float:
@@ -122,7 +130,7 @@ class Study:
     @cached_property
     def beside_host(self) -> pd.DataFrame:
         """The fastest on each device beside the fastest on the host."""
-        return devices.against_host(self.rows)
+        return devices.against_host(self.rows, self.verdicts)
 
     @cached_property
     def pays_from(self) -> pd.DataFrame:
@@ -142,7 +150,7 @@ class Study:
     @cached_property
     def side_by_side(self) -> pd.DataFrame:
         """Results under several policies, side by side."""
-        return policies.side_by_side(self.rows, self.varied, self.combinations)
+        return policies.side_by_side(self.rows, self.varied, self.combinations, self.verdicts)
 
     # Accuracy and costs
 
@@ -154,7 +162,7 @@ class Study:
     @cached_property
     def prices(self) -> pd.DataFrame:
         """What accuracy costs where the fastest backend is not accurate."""
-        return errors.prices(self.erring)
+        return errors.prices(self.erring, self.verdicts)
 
     @cached_property
     def break_even(self) -> pd.DataFrame:
@@ -170,6 +178,11 @@ class Study:
     def peaks(self) -> pd.DataFrame:
         """Peak memory of calls."""
         return costs.peaks(self.rows)
+
+    @cached_property
+    def memory_prices(self) -> pd.DataFrame:
+        """What the system's default of memory costs, by backend."""
+        return memory.prices(self.rows, self.verdicts)
 
     # What is missing, what is doubtful, and all of it in words
 
@@ -189,15 +202,29 @@ class Study:
         return troubles.doubts(self.rows)
 
     @cached_property
+    def noise(self) -> noise.Noise:
+        """How noisy the run was, and what to do about it."""
+        return noise.noise(self.run, self.rows, self.winners)
+
+    @cached_property
     def tally(self) -> list[str]:
         """How often each backend wins, in words."""
         return summary.tally_sentences(self.winners, self.varied)
 
     @cached_property
+    def leaders(self) -> str:
+        """Which backend is fastest most often at which sizes, in a sentence."""
+        return summary.leaders_sentence(self.winners)
+
+    @cached_property
     def summary(self) -> summary.Summary:
         """The findings in words."""
         return summary.Summary(
-            headline=tuple(summary.headline_sentences(self.run.records, self.winners, self.overall, self.tally)),
+            headline=tuple(
+                summary.headline_sentences(
+                    self.run.records, self.winners, self.overall, self.tally, self.beside_host
+                )
+            ),
             speed=tuple(summary.speed_sentences(self.contests, self.rated, self.varied)),
             accuracy=tuple(summary.accuracy_sentences(self.run.accuracy, self.failed_checks)),
             doubts=tuple(summary.doubt_sentences(self.doubts)),

@@ -1,22 +1,25 @@
-"""What came out, in plain words: one sentence per finding, honest about ties and gaps."""
+"""What came out, in plain words: one sentence per finding, honest about doubts and gaps."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Annotated
 
 import pandas as pd
 
 from benchmarks import quantities
 from benchmarks.analysis import tables
-from benchmarks.analysis.entries import Key, entries
-from benchmarks.analysis.ranges import Contest, Range
+from benchmarks.analysis.entries import Key, entries, parted
+from benchmarks.analysis.ranges import Contest, Range, size_classes
 from benchmarks.analysis.tables import CaseLead, Mean
 from benchmarks.analysis.troubles import Trouble
 from benchmarks.record import schema
 from benchmarks.record.schema import POLICIES
+from benchmarks.stats.pairs import CLOSE, EQUAL, FASTER
 
 ENDINGS = {"timeout": "timed out", "out_of_memory": "out of memory"}
 
@@ -46,14 +49,19 @@ class _Rated:
 
 
 def headline_sentences(
-    records: pd.DataFrame, winners: pd.DataFrame, means: pd.DataFrame, tally: Sequence[str]
+    records: pd.DataFrame,
+    winners: pd.DataFrame,
+    means: pd.DataFrame,
+    tally: Sequence[str],
+    beside_host: pd.DataFrame,
 ) -> list[str]:
     """Say which backend wins most often, and by how much at the smallest and the largest size.
 
-    `winners` and `means` are those of `tables.best` and `tables.overall`, `tally` of `tally_sentences`.
+    `winners` and `means` are those of `tables.best` and `tables.overall`, `tally` of `tally_sentences`,
+    `beside_host` of `devices.against_host`.
     """
     if not winners.empty:
-        return [*tally, *_overall_sentences(means), *_device_sentences(winners)]
+        return [*tally, *_overall_sentences(means), *_device_sentences(beside_host)]
     if records.empty:
         return ["Nothing was measured: the run has no records."]
     return [f"Nothing was measured successfully: all {len(records)} cases ended without a result."]
@@ -68,8 +76,53 @@ def tally_sentences(winners: pd.DataFrame, named: Sequence[str]) -> list[str]:
         return []
     if not named:
         return [_tally(winners, "")]
-    groups = winners.groupby(list(named), sort=False)
+    groups = sorted(winners.groupby(list(named), sort=False), key=lambda found: _unusual(named, found[0]))
     return [_tally(group, f" under {', '.join(map(str, policies))}") for policies, group in groups]
+
+
+def leaders_sentence(winners: pd.DataFrame) -> str:
+    """Say which backend is fastest most often at which sizes, the largest first; nothing without rivals."""
+    contested = winners[winners["runner_up"] != ""]
+    if contested.empty:
+        return ""
+    near = size_classes(contested["n_elements"])
+    by_size = parted(entries(contested, CaseLead), lambda case: near[case.n_elements])
+    largest_first = sorted(by_size.items(), reverse=True)
+    ranges = [
+        (names, list(group)) for names, group in groupby(largest_first, key=lambda each: _most_often(each[1]))
+    ]
+    return f"{'; '.join(_led(i, len(ranges), *each) for i, each in enumerate(ranges))}."
+
+
+def _most_often(cases: Sequence[CaseLead]) -> tuple[str, ...]:
+    """Return the backends that are fastest in the most cases: none, where no case has a fastest."""
+    counts = Counter(case.fastest for case in cases if case.sole)
+    return tuple(sorted(name for name, n in counts.items() if n == max(counts.values())))
+
+
+def _led(i: int, n_ranges: int, names: Sequence[str], sizes: Sequence[tuple[int, list[CaseLead]]]) -> str:
+    """Return a clause on the `i`-th range of sizes, and the backends that are fastest in the most of its cases."""
+    largest, smallest = (quantities.count(sizes[end][0]) for end in (0, -1))
+    cases = [case for _, group in sizes for case in group]
+    where = f"at {largest}" if len(sizes) == 1 else f"from {smallest} to {largest}"
+    if len(sizes) > 1 and i == 0:
+        where = "at every size" if n_ranges == 1 else f"from {smallest}"
+    elif len(sizes) > 1 and i == n_ranges - 1:
+        where = f"up to {largest}"
+    if i == 0:
+        where = where.capitalize() + (" elements" * (where != "at every size") + " on" * where.startswith("from"))
+    if not names:
+        return f"{where} none is the fastest in any of {quantities.plural(len(cases), 'case')}"
+    verb = (" is fastest" if len(names) == 1 else " are fastest") * (i == 0)
+    each = " each" * (len(names) > 1)
+    n_won = sum(case.sole and case.fastest == names[0] for case in cases)
+    of = quantities.plural(len(cases), "case") if i == 0 else quantities.count(len(cases))
+    return f"{where} {quantities.listing(names)}{verb} in {n_won}{each} of {of}"
+
+
+def _unusual(names: Sequence[str], values: Sequence[object]) -> int:
+    """Return how many policies differ from the usual ones, which come first."""
+    return sum(value != schema.DEFAULTS[name] for name, value in zip(names, values, strict=True))
 
 
 def speed_sentences(contests: Iterable[Contest], rated: pd.DataFrame, named: Sequence[str]) -> list[str]:
@@ -99,7 +152,20 @@ def accuracy_sentences(accuracy: pd.DataFrame, problems: Sequence[Trouble]) -> l
     sentences[0] += "."
     known = accuracy[accuracy["status"] == "known_deviation"]
     sentences += [_known_sentence(name, known[known["backend"] == name]) for name in tables.backend_order(known)]
-    return sentences + [f"Accuracy, {sentence}" for sentence in problem_sentences(problems)]
+    sentences += [f"Accuracy, {sentence}" for sentence in problem_sentences(problems)]
+    return [*sentences, *unchecked_sentences(accuracy)]
+
+
+def unchecked_sentences(accuracy: pd.DataFrame) -> list[str]:
+    """Say which types and modes were not checked, and how to have them checked; nothing where none was."""
+    if accuracy.empty:
+        return []
+    missing = [dtype for dtype in schema.DTYPES if dtype not in set(accuracy["dtype"])]
+    missing += [mode for mode in ("forward", "backward") if mode not in set(accuracy["mode"])]
+    if not missing:
+        return []
+    was = "was" if len(missing) == 1 else "were"
+    return [f"{quantities.listing(missing)} {was} not checked: pytest benchmarks --check all."]
 
 
 def doubt_sentences(doubts: Iterable[Trouble]) -> list[str]:
@@ -109,25 +175,6 @@ def doubt_sentences(doubts: Iterable[Trouble]) -> list[str]:
         f"({quantities.listing(each.ops, 4)}), since {first_line(each.reason)}."
         for each in doubts
     ]
-
-
-def unstable_sentences(rows: pd.DataFrame, precision: float) -> list[str]:
-    """Say how many medians are known less precisely than `precision` (a share of them), and which least."""
-    half_width = (rows["ci95_high_s"] - rows["ci95_low_s"]) / 2 / rows["median_s"]
-    # Too few rounds leave an interval without an end, which is as wide as can be; an unknown one says nothing.
-    wide = rows.assign(half_width=half_width)[half_width > precision]
-    wide = wide.sort_values("half_width", ascending=False, kind="stable")
-    if wide.empty:
-        return []
-    worst = wide.iloc[0]
-    by = "too few rounds" if math.isinf(worst["half_width"]) else f"±{quantities.percent(worst['half_width'])}"
-    case = f"{worst['backend']} {worst['op']} {worst['mode']} at {quantities.count(worst['n_elements'])}"
-    n_wide = quantities.count(len(wide))
-    sentence = (
-        f"Unstable: {n_wide} of {quantities.plural(len(rows), 'time')} have a 95 % interval wider than "
-        f"±{quantities.percent(precision)}; the widest: {case} ({by})."
-    )
-    return [sentence]
 
 
 def problem_sentences(problems: Iterable[Trouble]) -> list[str]:
@@ -156,13 +203,12 @@ def first_line(reason: str, width: int = 200) -> str:
 
 
 def _tally(winners: pd.DataFrame, policies: str) -> str:
-    clear = winners[~winners["tie"].astype(bool)]
-    counts = clear["fastest"].value_counts()
+    counts = winners.loc[winners["outcome"] == FASTER, "fastest"].value_counts()
     won = [f"{name}{' is fastest' if i == 0 else ''} in {counts[name]}" for i, name in enumerate(counts.index)]
     parts = [quantities.listing(won, 12)] if won else []
-    n_ties = len(winners) - len(clear)
-    if n_ties:
-        parts.append(f"{n_ties} {'is a tie' if n_ties == 1 else 'are ties'}, too close to call")
+    for outcome, said in ((EQUAL, "the first are equal"), (CLOSE, "it is too close to call")):
+        n_cases = int((winners["outcome"] == outcome).sum())
+        parts += [f"in {n_cases} {said}"] * bool(n_cases)
     ops = quantities.plural(len(winners["op"].unique()), "op")
     cases = f"{quantities.plural(len(winners), 'comparable case')}{policies}"
     return f"Of {cases} ({ops}), {'; '.join(parts)}."
@@ -192,20 +238,16 @@ def _varies(rows: pd.DataFrame, name: str) -> bool:
     return len(rows[name].unique()) > 1
 
 
-def _device_sentences(winners: pd.DataFrame) -> list[str]:
+def _device_sentences(beside_host: pd.DataFrame) -> list[str]:
     """Say how often the other devices beat the host, where both were measured."""
-    here = winners.set_index([key for key in schema.CASE if key != "device"])
-    host = here[here["device"] == "cpu"]["median_s"]
     sentences = []
-    for device in [name for name in here["device"].unique() if name != "cpu"]:
-        ratio = (host / here[here["device"] == device]["median_s"]).dropna()
-        if len(ratio):
-            won = ratio[ratio > 1]
-            by = f", by {quantities.span(list(won))} times" if len(won) else ""
-            sentences.append(
-                f"With inputs already on the device, the best on {device} beats the best on cpu in "
-                f"{len(won)} of {quantities.plural(len(ratio), 'case')}{by}."
-            )
+    for device, group in beside_host.groupby("device", sort=False):
+        won = group.loc[(group["verdict"] == FASTER) & (group["ratio"] > 1), "ratio"]
+        by = f", by {quantities.span(list(won))} times" if len(won) else ""
+        sentences.append(
+            f"With inputs already on the device, the best on {device} beats the best on cpu in "
+            f"{len(won)} of {quantities.plural(len(group), 'case')}{by}."
+        )
     return sentences
 
 
@@ -217,32 +259,44 @@ def _clauses(found: Sequence[Range], ratings: Ratings) -> list[str]:
     """Return a clause for each range of sizes with the same winners."""
     clauses: list[str] = []
     for each in found:
-        winners, where = each.winners, each.where
-        detail = _detail(each.cases, winners, ratings)
-        if any(case.doubtful or ratings[case.case, case.fastest].doubt for case in each.cases):
-            detail += ", doubtful"
-        if clauses:  # later clauses leave out what the first one says
-            verb, where = "" if len(winners) == 1 else " tie", where.replace(" elements", "")
-        else:
-            verb = " is fastest" if len(winners) == 1 else " tie for fastest"
-        clauses.append(f"{quantities.listing(winners)}{verb} {where}{detail}")
+        where = each.where.replace(" elements", "") if clauses else each.where
+        # Later clauses leave out what the first one says.
+        verb = " is fastest" * (not clauses) if each.outcome == FASTER else ""
+        doubtful = any(case.verdict_doubtful or ratings[case.case, case.fastest].doubt for case in each.cases)
+        detail = f" ({'; '.join(told)})" if (told := _detail(each, ratings)) else ""
+        clauses.append(f"{_standing(each.outcome, each.winners)}{verb} {where}{detail}{', doubtful' * doubtful}")
     return clauses
 
 
-def _detail(cases: Sequence[CaseLead], winners: tuple[str, ...], ratings: Ratings) -> str:
-    if tables.BASELINE not in winners:
-        ratios = [ratings[case.case, case.fastest].speedup for case in cases]
+def _standing(outcome: str, names: Sequence[str]) -> str:
+    """Return who leads, and who shares the lead: the leader is the first of `names`, which are all of them."""
+    if outcome == CLOSE:
+        return f"{CLOSE}: {', '.join(names)}"
+    return f"{' = '.join(names)} ({EQUAL})" if outcome == EQUAL else names[0]
+
+
+def _detail(each: Range, ratings: Ratings) -> list[str]:
+    """Say by how much a leader is ahead: of the baseline, or of the runner-up where that shares the lead, too."""
+    cases = [case for case in each.cases if case.runner_up]
+    found = []
+    if cases and all(case.shared for case in cases):
+        ratio = quantities.span([case.ratio for case in cases])
+        bounds = quantities.bounds(min(case.low for case in cases), max(case.high for case in cases))
+        found.append(f"{ratio} times the runner-up{_next(cases)}, 95 % interval {bounds}")
+    if tables.BASELINE not in each.winners:
+        ratios = [ratings[case.case, case.fastest].speedup for case in each.cases]
         known = [ratio for ratio in ratios if not math.isnan(ratio)]
-        if known:
-            return f" ({quantities.span(known)} times {tables.BASELINE})"
-    if len(winners) > 1:
-        return ""
-    behind = [case for case in cases if not math.isnan(case.ratio)]
-    if not behind:
-        return " (the only result)"
-    next_ones = {case.runner_up for case in behind}
-    name = f", {next(iter(next_ones))}" if len(next_ones) == 1 else ""
-    return f" ({quantities.span([case.ratio for case in behind])} times the runner-up{name})"
+        found += [f"{quantities.span(known)} times {tables.BASELINE}"] if known else []
+    if not found and each.outcome == FASTER:
+        told = f"{quantities.span([case.ratio for case in cases])} times the runner-up" if cases else ""
+        found = [f"{told}{_next(cases)}" if told else "the only result"]
+    return found
+
+
+def _next(cases: Sequence[CaseLead]) -> str:
+    """Return the runner-up's name after a comma, where it is the same in all cases."""
+    names = {case.runner_up for case in cases}
+    return f", {next(iter(names))}" if len(names) == 1 else ""
 
 
 def _check(row: pd.Series) -> str:

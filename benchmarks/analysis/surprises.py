@@ -1,6 +1,6 @@
 """Surprises: results that are worth a second look, since they are slower than the rest of the run suggests.
 
-A result surprises where the whole 95 % interval of a ratio lies beyond what these rules allow:
+A result surprises where the whole 95 % interval of a ratio (`verdicts`) lies beyond what these rules allow:
 
 - *Slower than NumPy*: it takes more than `BEHIND_BASELINE` times as long as NumPy does.
 - *Far behind*: it takes more than `BEHIND_BEST` times as long as the fastest backend. If that one has several
@@ -9,9 +9,9 @@ A result surprises where the whole 95 % interval of a ratio lies beyond what the
   also takes longer with the others (their median), that much is allowed too: larger arrays leave the caches.
 
 The first two apply only where call overhead cannot be the reason: the case takes at least `OVERHEAD` times as long
-as the backend's quickest call in that mode, which is more than that overhead. Doubtful results (column `warning`)
-are left out, and so are peers, which are there to compare with. For each op and mode, a backend
-is named once: where it is furthest beyond a rule.
+as the backend's quickest call in that mode, which is more than that overhead. Doubtful comparisons are left out:
+for the third rule, which compares turns with none, all results with a warning. So are peers, which are there to
+compare with. For each op and mode, a backend is named once: where it is furthest beyond a rule.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ import pandas as pd
 from benchmarks.analysis.entries import Key, Timed, entries, parted
 from benchmarks.analysis.peers import is_peer
 from benchmarks.analysis.ranges import GROUP
-from benchmarks.analysis.tables import BASELINE, varying
+from benchmarks.analysis.tables import BASELINE, CaseLead, varying
+from benchmarks.analysis.verdicts import Verdicts, fastest_first
 from benchmarks.quantities import count, seconds, times
 
 BEHIND_BASELINE = 1.25
@@ -56,40 +57,57 @@ class Surprise:
     once: Key
 
 
-def surprises(rows: pd.DataFrame, costs: pd.DataFrame) -> list[Surprise]:
+def surprises(
+    rows: pd.DataFrame, costs: pd.DataFrame, winners: pd.DataFrame, verdicts: Verdicts
+) -> list[Surprise]:
     """Return the surprises among measured rows, the worst first.
 
-    `costs` say what a call on one element takes, if known.
+    `costs` say what a call on one element takes, if known; `winners` are those of `tables.best`.
     """
     ours = rows[~is_peer(rows)]
-    steady = [row for row in entries(ours, _Row) if not row.warning]
+    found_ours = entries(ours, _Row)
     named = varying(ours, [key for key in GROUP if key != "op"])
-    found = [*_slow(steady, _quickest(steady, costs), named), *_costlier(steady, named)]
+    leads = {lead.case: lead for lead in entries(winners, CaseLead)}
+    steady = [row for row in found_ours if not row.warning]
+    found = [
+        *_slow(found_ours, _quickest(found_ours, costs), named, leads, verdicts),
+        *_costlier(steady, named, verdicts),
+    ]
     worst: dict[Key, Surprise] = {}
     for each in sorted(found, key=lambda surprise: -surprise.excess):
         worst.setdefault(each.once, each)
     return list(worst.values())
 
 
-def _slow(rows: Sequence[_Row], quickest: Mapping[Key, float], named: Sequence[str]) -> Iterator[Surprise]:
+def _slow(
+    rows: Sequence[_Row],
+    quickest: Mapping[Key, float],
+    named: Sequence[str],
+    leads: Mapping[Key, CaseLead],
+    verdicts: Verdicts,
+) -> Iterator[Surprise]:
     """Yield what is far behind the baseline, or the fastest."""
-    for group in parted(rows, lambda row: row.case).values():
-        best = min(group, key=lambda row: row.median_s)
+    for case, group in parted(rows, lambda row: row.case).items():
+        best = fastest_first(group)[0]
+        # A peer may be faster, and others as fast.
+        title = ", the fastest" if leads[case].sole and leads[case].fastest == best.backend else ""
         baseline = next((row for row in group if row.backend == BASELINE), None)
         for row in group:
             if row.backend == BASELINE or row.median_s < OVERHEAD * quickest[_place(row)]:
                 continue
             allowed = BEHIND_BEST * max(1.0, _threads(best) / _threads(row))
-            for rival, limit, what in ((baseline, BEHIND_BASELINE, ""), (best, allowed, ", the fastest")):
-                # The lower end of the ratio's interval; NaN, which exceeds nothing, where it is not known.
-                low = row.over(rival)[0] if rival else 0.0
-                if rival and low > limit:
-                    ratio = times(row.median_s / rival.median_s)
-                    told = f"{ratio} the {seconds(rival.median_s)} of {rival.backend}{what}"
-                    yield Surprise(f"{_name(row, named)}: {seconds(row.median_s)}, {told}", low / limit, row.once)
+            for rival, limit, what in ((baseline, BEHIND_BASELINE, ""), (best, allowed, title)):
+                if rival is None or rival is row:
+                    continue
+                # The lower end of the ratio's interval: NaN, which exceeds nothing, where it is not known.
+                against = verdicts.over(row, rival)
+                if against.ahead and against.low > limit and not against.doubtful:
+                    told = f"{times(against.ratio)} the {seconds(rival.median_s)} of {rival.backend}{what}"
+                    sentence = f"{_name(row, named)}: {seconds(row.median_s)}, {told}"
+                    yield Surprise(sentence, against.low / limit, row.once)
 
 
-def _costlier(rows: Sequence[_Row], named: Sequence[str]) -> Iterator[Surprise]:
+def _costlier(rows: Sequence[_Row], named: Sequence[str], verdicts: Verdicts) -> Iterator[Surprise]:
     """Yield what takes longer per element at a larger size, by more than the others do."""
     rises: defaultdict[Key, list[tuple[_Row, float, float]]] = defaultdict(list)
     for line in parted(rows, lambda row: (*row.group, row.backend)).values():
@@ -98,7 +116,7 @@ def _costlier(rows: Sequence[_Row], named: Sequence[str]) -> Iterator[Surprise]:
                 scale = small.n_elements / large.n_elements
                 rise = scale * large.median_s / small.median_s
                 step = (*large.group, small.n_elements, large.n_elements)
-                rises[step].append((large, rise, scale * large.over(small)[0]))
+                rises[step].append((large, rise, scale * verdicts.over(large, small).low))
     for (*_, n_small, _n_large), found in rises.items():
         for row, rise, low in found:
             others = [other for rival, other, _ in found if rival is not row]

@@ -6,28 +6,32 @@ Only rows with status `ok` are ever compared. Where a case was recorded twice, t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.analysis.entries import Key, Timed, assembled, grouped
+from benchmarks.analysis.entries import Key, Timed, assembled, entries, grouped
+from benchmarks.analysis.verdicts import UNKNOWN, Verdicts, fastest_first, together
 from benchmarks.record.schema import CASE, MODES, POLICIES
-from benchmarks.stats.ratios import INTERVAL, ratio_interval
+from benchmarks.stats.pairs import CLOSE, EQUAL, FASTER
 
 BASELINE = "numpy"
 
 
 @dataclass(frozen=True)
 class Lead:
-    """The fastest backend of a case and the runner-up, whose name is empty where there is none.
+    """The leader of a case, whose median is the smallest, and the runner-up, whose name is empty without one.
 
-    `ratio` is the runner-up's median over the fastest's. `contenders` are the fastest and all backends for which
-    the 95 % interval of that ratio includes 1, separated by commas; an unknown interval includes everything. `tie`
-    says that there are several: not always the first two, since a noisy third may tie where a steady second does
-    not. `doubtful` says that the fastest or the runner-up has a warning.
+    `ratio` is the runner-up's time over the leader's, from `low` to `high`, and `verdict` what that says of the
+    two. `equal` and `open` name the backends that are equal to the leader, and those that are too close to call
+    with it, separated by commas; `contenders` all of these after the leader. `outcome` is the weakest verdict of
+    the leader against every other: only where it is `faster`, the leader is the fastest. The runner-up's may be
+    stronger, since a noisy third may be open where a steady second is not. The group is `decided` where none is
+    open. `time_doubtful` says that the leader's time has a warning, `verdict_doubtful` that something makes its
+    comparison with the runner-up doubtful.
     """
 
     fastest: str
@@ -37,14 +41,31 @@ class Lead:
     runner_up_device: str
     runner_up_median_s: float
     ratio: float
-    tie: bool
+    low: float
+    high: float
+    verdict: str
+    outcome: str
+    equal: str
+    open: str
     contenders: str
-    doubtful: bool
+    decided: bool
+    time_doubtful: bool
+    verdict_doubtful: bool
 
     @property
     def names(self) -> list[str]:
         """The contenders, one by one."""
         return self.contenders.split(", ")
+
+    @property
+    def sole(self) -> bool:
+        """Whether the leader is the fastest."""
+        return self.outcome == FASTER
+
+    @property
+    def shared(self) -> bool:
+        """Whether the runner-up has a share in the lead: it is equal, or too close to call."""
+        return bool(self.runner_up) and self.verdict != FASTER
 
 
 @dataclass(frozen=True)
@@ -97,31 +118,35 @@ def medians(rows: pd.DataFrame, backends: Sequence[str]) -> pd.DataFrame:
     return _wide(rows, backends, "median_s")
 
 
-def rate(rows: pd.DataFrame, baseline_device: str | None = None) -> pd.DataFrame:
-    """Return measured rows with `speedup`: the baseline's median over theirs, so that above 1 is faster.
+def rate(rows: pd.DataFrame, verdicts: Verdicts, baseline_device: str | None = None) -> pd.DataFrame:
+    """Return measured rows with `speedup`: the baseline's time over theirs, so that above 1 is faster.
 
-    `speedup_low` and `speedup_high` are its 95 % interval; `doubt` says what makes it doubtful, in either of the
-    two. The baseline is taken on the case's own device or, if given, on `baseline_device`. Where it lacks the
-    case, `speedup` is NaN.
+    `speedup_low` and `speedup_high` are its 95 % interval, `speedup_verdict` the verdict of the two, and `doubt`
+    says what makes it doubtful, in either of them. The baseline is taken on the case's own device or, if given, on
+    `baseline_device`. Where it lacks the case, `speedup` is NaN, and the verdict empty.
     """
     keys = list(CASE)
     reference = rows[rows["backend"] == BASELINE]
     if baseline_device is not None:
         keys.remove("device")
         reference = reference[reference["device"] == baseline_device]
-    taken = {name: f"baseline_{name}" for name in (*INTERVAL, "first_call_s", "warning")}
+    taken = {name: f"baseline_{name}" for name in ("median_s", "first_call_s")}
     rows = rows.merge(reference[[*keys, *taken]].rename(columns=taken), on=keys, how="left")
-    rows["speedup"] = rows["baseline_median_s"] / rows["median_s"]
-    bounds = [ratio_interval(*values) for values in _columns(rows, [*(taken[n] for n in INTERVAL), *INTERVAL])]
-    rows["speedup_low"] = pd.Series([low for low, _ in bounds], dtype="float64")
-    rows["speedup_high"] = pd.Series([high for _, high in bounds], dtype="float64")
-    itself = (rows["backend"] == BASELINE) & (rows["speedup"] == 1)
-    rows.loc[itself, ["speedup_low", "speedup_high"]] = 1.0
-    rows["doubt"] = either_doubt(rows["warning"], rows["baseline_warning"].fillna("").mask(itself, ""), BASELINE)
+    baselines = {case: found[0] for case, found in grouped(reference, keys, Timed).items()}
+    found = []
+    for case, own in zip(rows[keys].itertuples(index=False, name=None), entries(rows, Timed), strict=True):
+        baseline = baselines.get(case)
+        found.append(verdicts.over(baseline, own) if baseline else replace(UNKNOWN, doubts=("", own.warning)))
+    rows["speedup"] = pd.Series([each.ratio for each in found], dtype="float64")
+    rows["speedup_low"] = pd.Series([each.low for each in found], dtype="float64")
+    rows["speedup_high"] = pd.Series([each.high for each in found], dtype="float64")
+    rows["speedup_verdict"] = pd.Series([each.verdict for each in found], dtype="object")
+    theirs, ours = ([each.doubts[i] for each in found] for i in (0, 1))
+    rows["doubt"] = either_doubt(ours, theirs, BASELINE)
     return rows
 
 
-def either_doubt(own: pd.Series, other: pd.Series, name: str) -> list[str]:
+def either_doubt(own: Iterable[str], other: Iterable[str], name: str) -> list[str]:
     """Return what makes a comparison doubtful: a row's own warning, and that of the `other`, called `name`."""
     pairs = zip(own, other, strict=True)
     return ["; ".join([mine] * bool(mine) + [f"{name}: {theirs}"] * bool(theirs)) for mine, theirs in pairs]
@@ -132,14 +157,14 @@ def speedups(rated: pd.DataFrame, backends: Sequence[str]) -> pd.DataFrame:
     return _wide(rated, backends, "speedup")
 
 
-def best(rows: pd.DataFrame, *, across_devices: bool = False) -> pd.DataFrame:
-    """Return the fastest of each comparable case among measured rows: the case's keys and a `Lead`.
+def best(rows: pd.DataFrame, verdicts: Verdicts, *, across_devices: bool = False) -> pd.DataFrame:
+    """Return the leader of each comparable case among measured rows: the case's keys and a `Lead`.
 
     With `across_devices`, backends compete on all devices, and contenders read `torch on cuda`.
     """
     keys = [key for key in CASE if not (across_devices and key == "device")]
     groups = grouped(rows, keys, Timed).items()
-    leads = [(case, _lead(timed, across_devices=across_devices)) for case, timed in groups]
+    leads = [(case, _lead(timed, verdicts, across_devices=across_devices)) for case, timed in groups]
     return assembled(keys, leads, Lead)
 
 
@@ -148,11 +173,16 @@ def label(backend: str, device: str, *, across_devices: bool) -> str:
     return f"{backend} on {device}" if across_devices else backend
 
 
-def _lead(timed: Sequence[Timed], *, across_devices: bool) -> Lead:
-    first, *others = sorted(timed, key=lambda row: row.median_s)
-    # An unknown end, NaN, separates nothing.
-    level = [first, *(row for row in others if not row.over(first)[0] > 1)]
-    second = others[0] if others else None
+def _lead(timed: Sequence[Timed], verdicts: Verdicts, *, across_devices: bool) -> Lead:
+    first, *others = fastest_first(timed)
+    found = [verdicts.over(other, first) for other in others]
+    second, against = (others[0], found[0]) if others else (None, UNKNOWN)
+
+    def named(*said: str) -> list[str]:
+        shares = [row for row, standing in zip(others, found, strict=True) if standing.verdict in said]
+        return [label(row.backend, row.device, across_devices=across_devices) for row in shares]
+
+    leader = label(first.backend, first.device, across_devices=across_devices)
     return Lead(
         fastest=first.backend,
         fastest_device=first.device,
@@ -160,15 +190,18 @@ def _lead(timed: Sequence[Timed], *, across_devices: bool) -> Lead:
         runner_up=second.backend if second else "",
         runner_up_device=second.device if second else "",
         runner_up_median_s=second.median_s if second else math.nan,
-        ratio=second.median_s / first.median_s if second else math.nan,
-        tie=len(level) > 1,
-        contenders=", ".join(label(row.backend, row.device, across_devices=across_devices) for row in level),
-        doubtful=any(row.warning for row in [first, *others][:2]),
+        ratio=against.ratio,
+        low=against.low,
+        high=against.high,
+        verdict=against.verdict,
+        outcome=together([standing.verdict for standing in found]),
+        equal=", ".join(named(EQUAL)),
+        open=", ".join(named(CLOSE)),
+        contenders=", ".join([leader, *named(EQUAL, CLOSE)]),
+        decided=not named(CLOSE),
+        time_doubtful=bool(first.warning),
+        verdict_doubtful=against.doubtful,
     )
-
-
-def _columns(rows: pd.DataFrame, names: Sequence[str]) -> Iterator[tuple[float, ...]]:
-    return zip(*(rows[name].astype("float64").tolist() for name in names), strict=True)
 
 
 @dataclass(frozen=True)

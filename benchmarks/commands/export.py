@@ -60,7 +60,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
     study = Study(replace(measured, records=records))
     if study.rows.empty:
         raise ValueError("export: nothing of what was asked for was measured successfully")
-    marked = Study(replace(measured, records=peers.marked(records)))
+    pairs = peers.marked_pairs(measured.pairs, measured.records)
+    marked = Study(replace(measured, records=peers.marked(records), pairs=pairs))
     output = options.output or options.results / "export"
     for name, files_of in _TABLES.items():
         if name in options.format:

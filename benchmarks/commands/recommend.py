@@ -1,7 +1,8 @@
 """`python -m benchmarks recommend --op gelu --size 1e6`: which backend to use, by how much, and how sure that is.
 
 It names the fastest backend whose largest error is within the function's budget, or within `--max-ulp`; infinite,
-NaN and subnormal values are not counted. The answer comes from the last run (results/latest/), or from `--run`.
+NaN and subnormal values are not counted. Where accuracy was not checked it says so first. The
+answer comes from the last run (results/latest/), or from `--run`.
 `--table` answers for everything that the run measured, as JSON for a program. Exit status: 0 answered, 2 the run
 cannot answer.
 """
@@ -80,7 +81,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
     if options.json:
         print(json.dumps(answer.as_dict(), indent=1, allow_nan=False))
     else:
-        console.print(answer.sentence, highlight=False, markup=False, soft_wrap=True)
+        for line in answer.lines:
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
     return 0
 
 

@@ -48,7 +48,8 @@ def test_a_frame_has_the_schema_s_columns_in_order_even_without_rows() -> None:
 
 def test_what_a_record_lacks_is_empty() -> None:
     frame = to_frame([{"op": "relu", "median_s": None, "n_elements": math.nan}])
-    assert frame.drop(columns="op").isna().all(axis=None)
+    assert frame.drop(columns=["op", "memory"]).isna().all(axis=None)
+    assert frame["memory"].tolist() == ["released"], "as it was before there was such a column"
 
 
 def test_an_unknown_column_is_named_with_the_allowed_ones() -> None:
@@ -75,7 +76,7 @@ def test_numpy_scalars_and_shapes_as_tuples_are_accepted() -> None:
 def on_own_device(frame: pd.DataFrame) -> pd.DataFrame:
     """Return speed-ups over the baseline on each case's own device."""
     found = study(frame)
-    return tables.speedups(tables.rate(found.rows), found.backends)
+    return tables.speedups(tables.rate(found.rows, found.verdicts), found.backends)
 
 
 def test_medians_have_a_row_per_case_and_the_baseline_first() -> None:
@@ -127,7 +128,9 @@ def test_a_speedup_is_a_ratio_of_two_medians(rows: list[dict[str, object]]) -> N
 @given(cases)
 def test_only_successful_rows_win(rows: list[dict[str, object]]) -> None:
     for across_devices in (False, True):
-        for row in tables.best(study(to_frame(rows)).rows, across_devices=across_devices).to_dict("records"):
+        found = study(to_frame(rows))
+        best = tables.best(found.rows, found.verdicts, across_devices=across_devices)
+        for row in best.to_dict("records"):
             good = [r for r in rows if r["status"] == "ok" and r["backend"] == row["fastest"]]
             assert any(r["median_s"] == row["median_s"] for r in good)
             assert not row["ratio"] < 1
@@ -145,34 +148,39 @@ def interval(backend: str, low: float, median: float, high: float) -> dict[str, 
     return record(backend, median_s=median, ci95_low_s=low, ci95_high_s=high)
 
 
-def test_a_ratio_that_may_be_one_is_a_tie_and_another_is_not() -> None:
-    clear = study(to_frame([interval("numpy", 1, 2, 3), interval("jax", 4, 5, 6)])).winners.iloc[0]
-    assert (clear["fastest"], clear["runner_up"], clear["ratio"], clear["tie"]) == ("numpy", "jax", 2.5, False)
+def test_a_lead_is_faster_equal_or_too_close_to_call() -> None:
+    found = study(to_frame([interval("numpy", 1, 2, 3), interval("jax", 4, 5, 6)])).winners.iloc[0]
+    assert (found["fastest"], found["runner_up"], found["ratio"]) == ("numpy", "jax", 2.5)
+    assert (found["verdict"], found["outcome"], found["decided"]) == ("faster", "faster", True)
+    assert found["low"] < 2.5 < found["high"]
     # These intervals overlap, and their medians differ all the same.
-    close = study(to_frame([interval("numpy", 1, 2, 4), interval("jax", 3.9, 5, 6)])).winners.iloc[0]
-    assert not close["tie"]
-    tied = study(to_frame([interval("numpy", 1, 2, 4), interval("jax", 1.9, 3, 6)])).winners.iloc[0]
-    assert tied["tie"]
-    assert tied["contenders"] == "numpy, jax"
+    found = study(to_frame([interval("numpy", 1.9, 2, 2.9), interval("jax", 2.8, 3, 3.1)])).winners.iloc[0]
+    assert found["outcome"] == "too close to call"
+    found = study(to_frame([interval("numpy", 1, 2, 4), interval("jax", 1.9, 3, 6)])).winners.iloc[0]
+    assert (found["outcome"], found["open"], found["decided"]) == ("too close to call", "jax", False)
+    found = study(to_frame([interval("numpy", 1.99, 2, 2.01), interval("jax", 2, 2.01, 2.02)])).winners.iloc[0]
+    assert (found["outcome"], found["equal"], found["decided"]) == ("equal", "jax", True)
+    assert found["contenders"] == "numpy, jax"
 
 
-def test_a_noisy_third_ties_with_the_first_where_a_steady_second_does_not() -> None:
+def test_only_those_that_are_not_beaten_share_a_lead() -> None:
     rows = [interval("numpy", 1, 2, 3), interval("jax", 4, 5, 6), interval("torch", 2, 9, 20)]
     row = study(to_frame(rows)).winners.iloc[0]
-    assert row["tie"]
+    assert (row["verdict"], row["outcome"]) == ("faster", "too close to call")
     assert (row["contenders"], row["runner_up"]) == ("numpy, torch", "jax")
 
 
 def test_intervals_that_are_unknown_decide_nothing() -> None:
     row = study(to_frame([interval("numpy", 1, 2, 3), interval("jax", math.nan, 50, math.nan)])).winners.iloc[0]
-    assert row["tie"]
+    assert row["outcome"] == "too close to call"
 
 
-def test_a_winner_is_doubtful_where_it_or_the_runner_up_has_a_warning() -> None:
+def test_a_verdict_is_doubtful_where_the_first_or_the_runner_up_has_a_warning() -> None:
     rows = [interval("numpy", 1, 1, 1), interval("jax", 2, 2, 2), interval("torch", 3, 3, 3)]
-    for backend, doubtful in (("numpy", True), ("jax", True), ("torch", False)):
+    for backend, timed, verdict in (("numpy", True, True), ("jax", False, True), ("torch", False, False)):
         marked = [row | {"warning": "hot" if row["backend"] == backend else None} for row in rows]
-        assert study(to_frame(marked)).winners["doubtful"].tolist() == [doubtful]
+        winners = study(to_frame(marked)).winners
+        assert winners[["time_doubtful", "verdict_doubtful"]].to_numpy().tolist() == [[timed, verdict]]
 
 
 def test_doubts_that_differ_in_numbers_are_one_told_by_the_typical_of_them() -> None:
@@ -185,11 +193,11 @@ def test_doubts_that_differ_in_numbers_are_one_told_by_the_typical_of_them() -> 
     assert not study(to_frame([])).doubts
 
 
-def test_a_single_result_has_no_runner_up_and_ties_with_nobody() -> None:
+def test_a_single_result_has_no_runner_up_and_shares_with_nobody() -> None:
     row = study(to_frame([record("numpy")])).winners.iloc[0]
     assert row["runner_up"] == ""
     assert math.isnan(row["ratio"])
-    assert not row["tie"]
+    assert (row["verdict"], row["equal"], row["open"]) == ("", "", "")
 
 
 def test_overall_means_cover_only_cases_that_all_have() -> None:
@@ -247,12 +255,17 @@ def test_a_sentence_says_when_one_wins_everywhere() -> None:
     )
 
 
-def test_a_sentence_says_when_nothing_separates_the_first() -> None:
+def test_a_sentence_says_who_is_equal_and_what_is_too_close_to_call() -> None:
     frame = sizes(numpy=(9.0, 9.0), torch=(3.0, 1.0), jax=(3.01, 2.0))
     assert (
-        "jax and torch tie for fastest at 1,024 elements (3.00 times numpy); torch at"
-        in (study(frame).summary.speed[0])
+        "torch = jax (equal) at 1,024 elements (1.00 times the runner-up, jax, 95 % interval 0.989–1.02; "
+        "3.00 times numpy); torch at 4,096" in study(frame).summary.speed[0]
     )
+    close = study(sizes(numpy=(9.0,), torch=(3.0,), jax=(3.15,))).summary.speed[0]
+    assert "too close to call: torch, jax at 1,024 elements, the only size (1.05 times the runner-up, jax" in close
+    assert study(sizes(numpy=(9.0,), torch=(3.0,), jax=(3.15,))).tally == [
+        "Of 1 comparable case (1 op), in 1 it is too close to call."
+    ]
 
 
 def test_a_sentence_without_the_baseline_compares_with_the_runner_up() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.analysis.devices import pays_from
 from benchmarks.analysis.entries import entries
-from benchmarks.analysis.errors import BOTH, Erring, front, prices
+from benchmarks.analysis.errors import BOTH, Erring, front
 from benchmarks.record.frames import to_frame
 from benchmarks.record.schema import ACCURACY_COLUMNS
 from benchmarks.report.pages import charts, frontier, gallery
@@ -41,7 +41,7 @@ def test_the_lead_changes_where_another_is_clearly_faster_and_not_at_ties():
     assert study(to_frame(rows[:4])).crossovers.empty
 
 
-def test_a_lead_may_change_twice_and_each_policy_has_its_own():
+def test_a_lead_that_is_lost_again_is_no_change_and_each_policy_has_its_own():
     rows = [
         timed(backend, n, seconds, allocation=allocation)
         for allocation, backends in (("fresh", ("numpy", "torch")), ("reuse", ("torch", "numpy")))
@@ -49,18 +49,35 @@ def test_a_lead_may_change_twice_and_each_policy_has_its_own():
         for backend, seconds in zip(backends, times, strict=True)
     ]
     found = study(to_frame(rows)).crossovers
-    assert list(found["winner"]) == ["torch", "numpy", "numpy", "torch"]
-    assert list(found["allocation"]) == ["fresh", "fresh", "reuse", "reuse"]
+    assert list(found["winner"]) == ["numpy", "torch"]
+    assert list(found["n_elements"]) == [1000, 1000]
+    assert list(found["allocation"]) == ["fresh", "reuse"]
+
+
+def test_the_lead_changes_only_where_the_new_leader_stays_ahead_at_every_larger_size():
+    sizes = (10, 100, 1000)
+    rows = [timed("numpy", n, s) for n, s in zip(sizes, (1e-6, 3e-6, 3e-6), strict=True)]
+    ahead = [timed("torch", n, s) for n, s in zip(sizes, (2e-6, 2e-6, 2.9e-6), strict=True)]
+    assert study(to_frame([*rows, *ahead])).crossovers.empty, "equal at the largest size"
+    assert study(to_frame([*rows, *ahead[:2]])).crossovers.empty, "not measured at the largest size"
+    third = [timed("jax", n, s) for n, s in zip(sizes, (9e-6, 9e-6, 1e-6), strict=True)]
+    ahead[2] = timed("torch", 1000, 2e-6)
+    found = study(to_frame([*rows, *ahead, *third])).crossovers
+    assert found[["n_elements", "winner", "beaten"]].to_numpy().tolist() == [
+        [100, "torch", "numpy"],
+        [1000, "jax", "torch"],
+    ]
 
 
 def test_a_chart_marks_the_crossover_says_it_and_restates_its_command():
     records = to_frame([timed(b, n, s) for n in (1024, 4096) for b, s in (("numpy", n * 1e-9), ("torch", 2e-6))])
     (board,) = charts.speed_boards(study(records, bandwidth=synthetic.bandwidth()), styles(["numpy", "torch"]))
     (panel,) = board.panels
-    assert panel.note == "From 4,096 elements on, torch beats numpy."
+    beats, time = "From 4,096 elements on, torch beats numpy.", "4,096 elements: torch 2.00 µs, 5.79 GB/s."
+    assert panel.note == f"{beats} {time}"
     (line,) = panel.figure["layout"]["shapes"]
     assert line["x0"] == line["x1"] == 4096 * 4 * 2
-    assert "--op sigmoid --mode forward --dtype float32 --device cpu --size 1024 4096" in panel.command
+    assert "--op sigmoid --mode forward --dtype float32 --device cpu --size 1024 4096" in board.command
 
 
 def test_a_restated_command_selects_the_cases_it_was_made_from():
@@ -129,7 +146,7 @@ def judged(*errors):
          "status": "ok", "max_ulp": error, "budget_ulp": 4.0}
         for name, error in zip(names, errors, strict=True)
     ]  # fmt: skip
-    return study(to_frame(rows), accuracy=to_frame(checks, ACCURACY_COLUMNS)).erring
+    return study(to_frame(rows), accuracy=to_frame(checks, ACCURACY_COLUMNS))
 
 
 @pytest.mark.parametrize(
@@ -137,16 +154,16 @@ def judged(*errors):
     [((3, 2, 1), "abc"), ((1, 2, 3), "a"), ((3, 5, 1), "ac"), ((math.inf, math.inf, 2), "ac"), ((2, 2), "a")],
 )
 def test_the_front_holds_what_none_beats_in_speed_and_accuracy(errors, expected):
-    assert "".join(row.backend for row in front(entries(judged(*errors), Erring))) == expected
+    assert "".join(row.backend for row in front(entries(judged(*errors).erring, Erring))) == expected
 
 
 def test_accuracy_has_a_price_only_where_the_fastest_exceeds_the_budget():
-    (found,) = prices(judged(1e6, 9, 2, 1)).to_dict("records")
+    (found,) = judged(1e6, 9, 2, 1).prices.to_dict("records")
     assert (found["fastest"], found["accurate"], found["price"]) == ("a", "c", pytest.approx(3))
-    assert prices(judged(4, 1)).empty
-    (none,) = prices(judged(9, math.inf)).to_dict("records")
+    assert judged(4, 1).prices.empty
+    (none,) = judged(9, math.inf).prices.to_dict("records")
     assert none["accurate"] == ""
-    assert [cell.text for cell in shown.prices(prices(judged(9, math.inf))).rows[0]][-3] == "none"
+    assert [cell.text for cell in shown.prices(judged(9, math.inf).prices).rows[0]][-3] == "none"
 
 
 def test_errors_of_both_passes_are_those_of_the_worse_and_unchecked_ops_have_those_of_their_outputs():
@@ -173,7 +190,7 @@ def test_what_is_wrong_at_infinities_alone_does_not_count():
 
 
 def test_the_front_is_drawn_with_open_dots_beyond_the_budget_and_endless_errors_at_the_edge():
-    rows = judged(math.inf, 0.0)
+    rows = judged(math.inf, 0.0).erring
     (board,) = frontier.boards(rows, styles(["a", "b"]))
     line, wrong, right = board.panels[0].figure["data"]
     assert line["y"] == [frontier.MOST_ULP, frontier.LEAST_ULP]
@@ -181,7 +198,7 @@ def test_the_front_is_drawn_with_open_dots_beyond_the_budget_and_endless_errors_
     assert not right["marker"]["symbol"].endswith("-open")
     assert "beyond its budget of 4" in wrong["customdata"][0][3]
     assert frontier.legend([board])
-    assert board.panels[0].note == "From the fastest to the most accurate: a and b."
+    assert board.panels[0].note == "From the smallest time to the smallest error: a and b."
     assert not frontier.boards(rows.iloc[:0], {})
 
 
@@ -206,8 +223,8 @@ def test_the_gallery_draws_errors_under_their_functions_and_says_the_largest():
 
 
 def test_without_any_records_there_is_nothing_to_say():
-    empty = study(to_frame([])).erring
-    assert isinstance(empty, pd.DataFrame)
-    assert prices(empty).empty
+    empty = study(to_frame([]))
+    assert isinstance(empty.erring, pd.DataFrame)
+    assert empty.prices.empty
     assert study(to_frame([])).crossovers.empty
     assert study(to_frame([])).beside_host.empty

@@ -45,7 +45,7 @@ def text_of(records):
 def test_the_first_its_share_its_lead_and_the_limit():
     found = shares(frame(row("numpy", 400e-6, 0.25), row("numba", 100e-6, 1.0), row("torch", 125e-6, 0.8)))
     (only,) = found.to_dict("records")
-    assert (only["first"], only["runner_up"], only["tie"]) == ("numba", "torch", False)
+    assert (only["first"], only["runner_up"], only["outcome"]) == ("numba", "torch", "faster")
     assert only["ratio"] == pytest.approx(1.25)
     assert only["limit_gigabytes_per_s"] == pytest.approx(80)
     assert only["ns_per_element"] == pytest.approx(0.1)
@@ -62,10 +62,10 @@ def test_the_share_of_the_first_is_told_with_its_interval():
     assert "| too few rounds |" in text_of(unsure)
 
 
-def test_intervals_that_meet_are_a_tie():
+def test_a_lead_that_is_none_is_told_with_its_verdict():
     records = frame(row("numpy", 100e-6, 0.5), row("torch", 100.5e-6, 0.49))
-    assert shares(records)["tie"].tolist() == [True]
-    assert " tie |" in text_of(records)
+    assert shares(records)["outcome"].tolist() == ["equal"]
+    assert " 1.0×, equal |" in text_of(records)
 
 
 def test_a_limit_that_was_rejected_or_not_measured_is_left_out():
@@ -78,7 +78,8 @@ def test_one_backend_alone_is_first_before_nobody():
     found = shares(records)
     assert found["first"].tolist() == ["numpy"]
     assert found["ratio"].isna().all()
-    assert results.limits(study(records)).rows[0][6].text == ""
+    (lead,) = next(each for each in results.limits(study(records)).columns if "lead" in each.name).cells
+    assert lead.text == ""
 
 
 def test_means_are_over_what_all_have_and_large_cases():

@@ -47,8 +47,9 @@ SIMPLE = a_run(
 def test_the_fastest_that_is_accurate_enough_is_named_and_who_was_left_out():
     answer = recommend(SIMPLE, Question("sigmoid", 1_000))
     assert (answer.best.backend, answer.best.max_ulp) == ("torch", 2.5)
-    assert answer.lead[0] == pytest.approx(2)
-    assert answer.lead[1] < 2 < answer.lead[2]
+    assert answer.lead.ratio == pytest.approx(2)
+    assert answer.lead.low < 2 < answer.lead.high
+    assert answer.lead.verdict == "faster"
     assert answer.sentence == (
         "sigmoid forward, float32, 1,000 elements: torch (2.00 µs, 2.50 ULP at worst), 2.00 times as fast as "
         "numpy (1.97 to 2.03). (jax would be 2.00 times as fast but errs by 1.00×10⁶ ULP, more than 4.00.)"
@@ -61,19 +62,62 @@ def test_more_error_allowed_lets_faster_backends_win(max_ulp, best):
     assert recommend(SIMPLE, Question("sigmoid", 1_000, max_ulp=max_ulp)).best.backend == best
 
 
-def test_what_cannot_be_told_apart_is_a_tie_and_not_sure():
-    run = a_run([timed("numpy", 1.00e-6, width=0.1), timed("torch", 1.02e-6, width=0.1), timed("jax", 2e-6)])
+@pytest.mark.parametrize(("width", "said"), [(0.1, "too close to call with torch"), (0.02, "equal to torch")])
+def test_who_is_as_fast_or_may_be_is_named_and_the_answer_is_not_sure(width, said):
+    run = a_run([timed("numpy", 1.00e-6, width=width), timed("torch", 1.02e-6, width=width), timed("jax", 2e-6)])
     answer = recommend(run, Question("sigmoid", 1_000))
-    assert [other.backend for other in answer.tied] == ["torch"]
-    assert "in a tie with torch" in answer.sentence
-    assert answer.as_dict()["sure"] is False
+    assert answer.sentence.startswith("sigmoid forward, float32, 1,000 elements: numpy (1.00 µs")
+    assert answer.sentence.endswith(f": {said}.")
+    told = answer.as_dict()
+    assert told["verdict"] == said.removesuffix(" with torch").removesuffix(" to torch")
+    assert (told["sure"], told["equal_to"] + told["too_close_to"]) == (False, ["torch"])
+    assert told["low"] < told["ratio"] < told["high"]
+
+
+def test_between_two_sizes_the_verdict_is_the_weaker_one():
+    def verdict(*ratios):
+        rows = [timed("torch", s, n) for n, s in zip(SIZES, (1e-6, 1e-4), strict=True)]
+        rows += [timed("jax", s * r, n) for n, s, r in zip(SIZES, (1e-6, 1e-4), ratios, strict=True)]
+        return recommend(a_run(rows), Question("sigmoid", 10_000)).lead.verdict
+
+    assert verdict(2, 3) == "faster"
+    assert verdict(1.01, 1.01) == "equal"
+    assert verdict(2, 1.01) == "too close to call"
+    assert verdict(4, 0.5) == "too close to call"
+
+
+def test_who_failed_at_a_size_is_not_recommended_there():
+    rows = [timed(b, s, n) for n in (100, 1_000, 10_000) for b, s in (("numpy", 4e-6), ("torch", 1e-6))]
+    failed = synthetic.failure("torch", "invalid", "not waited for", n=1_000)
+    run = a_run([row for row in rows if (row["backend"], row["n_elements"]) != ("torch", 1_000)] + [failed])
+    assert recommend(run, Question("sigmoid", 1_000)).best.backend == "numpy"
+    assert recommend(run, Question("sigmoid", 10_000)).best.backend == "torch"
+
+
+def test_what_was_not_checked_is_said_first_and_the_run_s_doubts_last():
+    rows = [timed("torch", 1e-6, dtype="float64", max_ulp=1e7), timed("numpy", 2e-6, dtype="float64")]
+    run = replace(a_run(rows), warnings=("The machine was busy.",))
+    answer = recommend(run, Question("sigmoid", 1_000, dtype="float64"))
+    first, sentence, last = answer.lines
+    assert first == (
+        "Accuracy was not checked in this run: "
+        "run `pytest benchmarks/test_correctness.py --op sigmoid --dtype float64`."
+    )
+    assert "ULP in what was timed" in sentence
+    assert last == "Warning: The machine was busy."
+    assert answer.as_dict()["unchecked"] == first
+    table = decision_table(run)
+    assert (table["warnings"], table["unchecked"]) == (["The machine was busy."], [first])
+    assert not recommend(run, Question("sigmoid", 1_000, dtype="float64", max_ulp=math.inf)).unchecked
+    some = a_run([timed("torch", 1e-6), timed("numpy", 2e-6)], [checked("numpy", 1.0)])
+    assert recommend(some, Question("sigmoid", 1_000)).lines[0].startswith("Accuracy of torch was not checked")
 
 
 def test_a_doubtful_time_is_not_sure_and_a_lone_backend_is_said_to_be_alone():
     run = a_run([timed("torch", 1e-6) | {"warning": "the machine was 8% slower"}])
     answer = recommend(run, Question("sigmoid", 1_000))
     assert answer.sentence.endswith(
-        "ULP at worst; doubtful: the machine was 8% slower), the only backend measured."
+        "ULP in what was timed; doubtful: the machine was 8% slower), the only backend measured."
     )
     assert answer.as_dict()["sure"] is False
     assert answer.as_dict()["ratio"] is None
@@ -173,7 +217,7 @@ def test_the_command_answers_from_the_last_report_in_words_and_as_json(tmp_path,
     assert main(asked) == 0
     words = capsys.readouterr().out
     assert words.startswith("sigmoid forward, float32, 1,000,000 elements: ")
-    assert words.count("\n") == 1
+    assert words.count("\n") == 1, "nothing is unchecked, and the run has no warnings"
     assert main([*asked, "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert f": {answer['backend']} (" in words
@@ -181,7 +225,7 @@ def test_the_command_answers_from_the_last_report_in_words_and_as_json(tmp_path,
     at = here[here["n_elements"] == 1_048_576]
     assert answer["backend"] == at.loc[at["median_s"].idxmin(), "backend"]
     assert main(["recommend", "--table", "--results", str(tmp_path)]) == 0
-    assert json.loads(capsys.readouterr().out)["format"] == 1
+    assert json.loads(capsys.readouterr().out)["format"] == 2
 
 
 def test_the_command_says_what_is_missing(tmp_path, capsys):

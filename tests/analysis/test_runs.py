@@ -58,14 +58,19 @@ def test_ratios_above_one_are_faster_than_the_first_run():
     assert dict(zip(rows["run"], rows["ratio"], strict=True)) == {"a": 1, "b": 2}
     second = rows[rows["run"] == "b"].iloc[0]
     assert 1.9 < second["ratio_low"] < 2 < second["ratio_high"] < 2.1
-    assert not second["overlap"]
+    assert second["verdict"] == "faster"
 
 
-def test_overlapping_or_unknown_intervals_support_no_claim():
-    for other in (made(1.01e-6), made(0.5e-6, ci95_low_s=None, ci95_high_s=None), made(0.5e-6, ci95_high_s=9.0)):
+def test_small_differences_and_unknown_intervals_support_no_claim():
+    wide, unknown = made(0.5e-6, ci95_high_s=9.0), made(0.5e-6, ci95_low_s=None, ci95_high_s=None)
+    for other, counts, said in (
+        (made(1.01e-6), "equal in 1; too close to call in 0", "0.99×, equal"),
+        (unknown, "equal in 0; too close to call in 1", "2.0×, too close to call"),
+        (wide, "equal in 0; too close to call in 1", "2.0×, too close to call"),
+    ):
         found = runs_page.beside(named(made(1e-6), other))
-        assert "faster in 0, slower in 0; too close to call in 1" in found.sentences[1]
-        assert texts(runs_tables.cases(found.rows, found.labels))[0][-1].startswith("≈ ")
+        assert f"faster in 0, slower in 0; {counts}" in found.sentences[1]
+        assert texts(runs_tables.cases(found.rows, found.labels))[0][-1] == said
 
 
 def test_the_answer_is_a_geometric_mean_over_what_all_runs_have():
@@ -124,7 +129,7 @@ def test_a_tie_within_a_run_is_told_and_counts_as_agreement():
     clear = [tied[0] | {"median_s": 5e-6, "ci95_low_s": 5e-6, "ci95_high_s": 5e-6}, tied[1]]
     found = runs_page.beside(named(Run(records=to_frame(tied)), Run(records=to_frame(clear))))
     ((*_, who, _, other, _, _, agree),) = texts(runs_tables.fastest(found.fastest, found.labels))
-    assert (who, other, agree) == ("numba ≈ 1 other", "torch", "yes")
+    assert (who, other, agree) == ("numba, shared with 1 other", "torch", "yes")
 
 
 def test_doubtful_results_and_their_ratios_are_marked(beside):
@@ -285,7 +290,7 @@ def test_the_csv_has_a_row_per_case_and_run(beside):
     assert len(table) == sum(len(each.run.records) for each in beside.runs)
     slower = table.query("run == 'server' and op == 'relu' and backend == 'numpy' and mode == 'forward'")
     assert slower["ratio"].tolist() == pytest.approx([1 / 1.5] * len(slower))
-    assert table.loc[table["run"] == "desk", "overlap"].isna().all()
+    assert table.loc[table["run"] == "desk", "verdict"].fillna("").eq("").all()
 
 
 def test_markdown_escapes_names_and_shows_every_case():

@@ -35,8 +35,9 @@ SMALL = {
     tables: {"backend_order", "either_doubt", "geometric_mean", "keyed", "label", "varying"},
     errors: {"front"},  # of the rows of one case
     limits: {"shared_by"},
-    peers: {"is_peer", "marked"},
-    summary: {"ending", "first_line", "problem_sentences", "reason"},
+    peers: {"is_peer", "marked", "marked_pairs"},
+    ranges: {"size_classes"},
+    summary: {"ending", "first_line", "problem_sentences", "reason", "unchecked_sentences"},
 }
 """What is no table: names, words, single numbers."""
 SEVERAL = {"tables.best": 2}

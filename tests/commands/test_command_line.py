@@ -15,7 +15,7 @@ from benchmarks.record import saved
 from benchmarks.record.frames import to_frame
 from benchmarks.record.journal import JOURNALS
 from benchmarks.record.run import Run
-from benchmarks.validation import agreement, alarms, coverage, efficiency, naive, picture, power
+from benchmarks.validation import agreement, alarms, efficiency, naive, picture, power, same
 from tests.job import ROOT
 from tests.synthetic import record
 
@@ -76,7 +76,7 @@ def test_leads_of_an_unknown_run_are_an_error(capsys):
     [
         (agreement, ["--seed", "7"], (7,)),
         (alarms, [], ()),
-        (coverage, ["--trials", "3", "--seed", "7"], (3, 2, 7)),
+        (same, ["--trials", "3", "--seed", "7"], (3, 2, 7)),
         (power, ["--same", "0", "--slowed", "4", "--shares", "10%", "0.2"], (0, 4, 2, 0, [0.1, 0.2])),
         (efficiency, ["--repeats", "2"], (2, 3)),
         (naive, ["--op", "relu", "--size", "10"], (["relu"], naive.MODES, naive.DTYPES, [10], 0)),

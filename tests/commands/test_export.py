@@ -137,7 +137,7 @@ def test_latex_tables_are_well_formed(results, tmp_path):
         assert r"scipy\textdagger{}" in text
         body = text[text.index(r"\midrule") : text.index(r"\bottomrule")].splitlines()[1:]
         assert len(body) == 12
-        assert all(line.count(r"\textbf{") == 1 for line in body)
+        assert all(line.count(r"\textbf{") >= 1 for line in body), "who leads, and who shares the lead"
     assert text.count(r"$\sim$") == 1 + 3
 
 
