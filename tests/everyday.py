@@ -44,6 +44,8 @@ FULL: Mapping[str, int] = {
     "test_pytest_benchmark_s_own_options_work": 7,
     "test_a_run_that_timed_nothing_is_not_the_last_to_report": 7,
     "test_a_hang_costs_one_case": 18,
+    "test_a_crash_or_a_hang_of_one_that_computes_alone_costs_that_one": 10,
+    "test_every_framework_keeps_its_memory": 6,
     "test_a_result_that_is_not_computed_is_too_fast_to_be_true": 16,
     "test_a_wrong_reduction_is_found": 14,
     "test_a_device_with_a_queue_is_waited_for": 11,

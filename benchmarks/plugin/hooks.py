@@ -13,8 +13,7 @@ from pytest_benchmark.session import PerformanceRegression
 
 import backends
 from benchmarks.machine import fingerprint
-from benchmarks.plan import arguments
-from benchmarks.plugin import suites
+from benchmarks.plugin import options, suites
 from benchmarks.plugin.fixtures import HARNESS
 from benchmarks.record.schema import DEFAULTS, SCHEMA
 
@@ -32,18 +31,14 @@ def pytest_report_header() -> list[str]:
     return [f"activation-bench: passed over {os.path.relpath(path)}: {reason}" for path, reason in passed_over]
 
 
+def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> list[pytest.Item] | None:
+    """Make no tests of what is not asked for."""
+    return [] if callable(obj) and suites.is_left_out(collector, obj, collector.config) else None
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give each suite the cases that the command line selects."""
-    suites.parametrize(metafunc, arguments.chosen(metafunc.config.option))
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In a run that times, check the ops that it times and no others; the correctness suite alone checks all."""
-    beside = set(suites.checks_of_other_ops(items))
-    if beside:
-        config.hook.pytest_deselected(items=list(beside))
-        items[:] = [item for item in items if item not in beside]
+    suites.parametrize(metafunc, metafunc.config)
 
 
 @pytest.hookimpl(trylast=True)
@@ -80,6 +75,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(config: pytest.Config) -> Iterator[None]:
     """Print the winners and the report's path, also when pytest-benchmark has just raised over a regression."""
+    theirs = config.pluginmanager.getplugin("pytest-benchmark")
+    if HARNESS in config.stash and not options.asks_for_tables(config):
+        theirs.quiet = True  # as its own option does, which would also hide what it compares with and saves
     try:
         yield
     except PerformanceRegression as regression:
@@ -92,7 +90,8 @@ def pytest_terminal_summary(config: pytest.Config) -> Iterator[None]:
 
             print()  # pytest-benchmark's tables end without an empty line
             colour = config.get_terminal_writer().hasmarkup
-            render_summary(*config.stash[REPORT], open_console(colour=colour))
+            planned = {case.group for case in config.stash[HARNESS].planned}
+            render_summary(*config.stash[REPORT], open_console(colour=colour), n_groups=len(planned))
 
 
 def _report(recorder: Recorder, results: Path) -> tuple[Study, Path]:

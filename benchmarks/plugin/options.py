@@ -18,6 +18,9 @@ from benchmarks.plan import arguments
 UNNAMED = True
 """Stands for `--benchmark-save` without a name. Not a string: argparse would parse that as if you had typed it."""
 
+TABLES = ("--benchmark-columns", "--benchmark-sort", "--benchmark-group-by", "--benchmark-name")
+"""Whoever writes one of these wants to see pytest-benchmark's tables."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options."""
@@ -28,6 +31,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=arguments.seconds,
         metavar="TIME",
         help="total time for the timed rounds, such as 90s or 5min, shared equally by the cases and processes",
+    )
+    group.addoption(
+        "--check",
+        choices=("timed", "all"),
+        help="check the types and modes that are timed, or all (timed; all for the correctness suite alone)",
     )
     group.addoption(
         "--processes",
@@ -93,6 +101,14 @@ def _refuse_contradictions(option: argparse.Namespace) -> None:
         )
     if reason := arguments.contradiction(option):
         raise pytest.UsageError(reason)
+
+
+def asks_for_tables(config: pytest.Config) -> bool:
+    """Tell whether pytest-benchmark's tables are to be shown: ours says the same in a few lines."""
+    option = config.option
+    needed = option.benchmark_compare or option.benchmark_histogram or option.benchmark_verbose
+    asked = any(argument.startswith(TABLES) for argument in config.invocation_params.args)
+    return bool(asked or needed or option.verbose > 0)
 
 
 def default_name() -> str:

@@ -1,19 +1,21 @@
 """Progress: what runs now, how far the run is, the time left, and the last results.
 
 A group is the cases that are compared with each other, or what one test function checks of an op. In a terminal
-you see a few lines that are redrawn; in a log file, and in continuous integration, one plain line for each group.
+you see a few lines that are redrawn; in a log file, and in continuous integration, one plain line for each group,
+and one at least every half a minute.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+import threading
 import time
-from collections import Counter, defaultdict, deque
+from collections import defaultdict, deque
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Protocol
+from typing import Protocol, TextIO
 
 import pytest
 from rich.console import Console, Group
@@ -23,12 +25,14 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks import quantities
-from benchmarks.plugin.suites import case_of, params_of
+from benchmarks.plugin import expected
+from benchmarks.plugin.pace import Pace
+from benchmarks.plugin.suites import case_of, is_timed, params_of, rounds_s
 from benchmarks.report.terminal.console import open_console
 from benchmarks.report.terminal.glyphs import spelled
 
-TYPICAL_S = 0.4
-"""Seconds that a test of a suite is expected to take before one has run."""
+QUIET_S = 30.0
+"""A log gets a line at least every 30 s."""
 N_LAST = 3
 """The last 3 results stay in view."""
 BAR_WIDTH = 20
@@ -40,6 +44,9 @@ Status = tuple[str, str, str | tuple[str, Mapping[str, bool]]]
 
 class Display(Protocol):
     """Where progress is shown."""
+
+    def begins(self, line: str) -> None:
+        """Show what is going to be done."""
 
     def now(self, group: str) -> None:
         """Show that a test of `group` begins."""
@@ -65,10 +72,11 @@ class Progress:
         self._config = config
         self._groups = {item.nodeid: _group(item) for item in items}
         self._results = Results()
-        self._pace = Pace(Counter(_suite(item.nodeid) for item in items))
+        self._pace = pace_of(config, items)
         self._display = open_display(config, self._pace)
         # pytest would write the names of the files in between.
         config.pluginmanager.getplugin("terminalreporter").showfspath = False
+        self._display.begins(f"{expected.extent(items)}: {expected.roughly(self._pace.left_s())}")
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Say what runs now, and what came out of the group before."""
@@ -76,6 +84,7 @@ class Progress:
         if self._results.group != group:
             self._flush()
             self._results = Results(group)
+        self._pace.begin(nodeid)
         self._display.now(group)
 
     @pytest.hookimpl(wrapper=True)
@@ -90,8 +99,8 @@ class Progress:
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Count, and learn how long a test of this suite takes."""
-        self._pace.learn(_suite(report.nodeid), report.duration, finished=report.when == "teardown")
+        """Learn how long the steps of this run take."""
+        self._pace.learn(report.nodeid, report.duration, finished=report.when == "teardown")
 
     @pytest.hookimpl(wrapper=True)
     def pytest_report_teststatus(self) -> Generator[None, Status, Status]:
@@ -109,6 +118,14 @@ class Progress:
     def _flush(self) -> None:
         if self._results.told:
             self._display.ended(str(self._results))
+
+
+def pace_of(config: pytest.Config, items: Sequence[pytest.Item]) -> Pace:
+    """Return how long a run is going to take."""
+    option = config.option
+    timed_s = 0.0 if option.benchmark_disable else rounds_s(option, items)
+    steps = expected.steps(items, timed_s, option.processes)
+    return Pace(steps, closing_s=expected.CLOSING_S if any(map(is_timed, items)) else 0.0)
 
 
 def open_display(config: pytest.Config, pace: Pace) -> Display:
@@ -161,22 +178,61 @@ class Results:
 
 
 class PlainLines:
-    """A line for each group. Nothing is redrawn, so that logs stay readable."""
+    """A line for each group, and one where a group takes long. Nothing is redrawn, so that logs stay readable.
+
+    pytest captures output while a test runs. A thread says then, through a handle of its own on the log, that the
+    run goes on: a line in half a minute takes no time from the kernels, which run in other processes.
+    """
 
     def __init__(self, console: Console, pace: Pace) -> None:
-        self._stream, self._encoding, self._pace = console.file, console.encoding, pace
+        self._encoding, self._pace = console.encoding, pace
+        own = _own_handle(console.file)
+        self._stream = own or console.file
+        self._group, self._last = "", time.monotonic()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._go_on, daemon=True) if own else None
+        if self._thread:
+            self._thread.start()
+
+    def begins(self, line: str) -> None:
+        """Print what is going to be done."""
+        self._print(line)
 
     def now(self, group: str) -> None:
         """Print nothing before there is a result."""
+        self._group = group
 
     def ended(self, line: str) -> None:
         """Print what came out."""
         pace = self._pace
-        about = f"{pace.done:{len(str(pace.total))}d}/{pace.total}  {pace.elapsed()}, about {pace.left()} left  "
-        print(spelled(about + line, self._encoding), file=self._stream, flush=True)
+        self._print(f"{100 * pace.done:3.0f} %  {pace.elapsed()}, about {pace.left()} left  {line}")
 
     def stop(self) -> None:
         """Leave the lines as they are."""
+        self._over.set()
+        if self._thread:
+            self._thread.join()
+            self._stream.close()
+
+    def _go_on(self) -> None:
+        """Print, whenever nothing was printed for a while, what runs."""
+        while not self._over.wait(max(0.0, self._last + QUIET_S - time.monotonic())):
+            if time.monotonic() >= self._last + QUIET_S:
+                self.ended(f"{self._group} is under way")
+
+    def _print(self, line: str) -> None:
+        self._last = time.monotonic()
+        print(spelled(line, self._encoding), file=self._stream, flush=True)
+
+
+def _own_handle(stream: object) -> TextIO | None:
+    """Return another handle on the file behind a stream, which pytest does not redirect; None without a file."""
+    try:
+        assert isinstance(stream, io.TextIOWrapper)
+        stream.flush()
+        return os.fdopen(os.dup(stream.fileno()), "w", encoding=stream.encoding, errors="replace")
+    except (AssertionError, OSError):
+        return None
 
 
 class LiveLines:
@@ -192,6 +248,10 @@ class LiveLines:
         self._live = Live(
             console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
         )
+
+    def begins(self, line: str) -> None:
+        """Print what is going to be done."""
+        self._console.print(self._line(line))
 
     def now(self, group: str) -> None:
         """Redraw."""
@@ -210,54 +270,14 @@ class LiveLines:
     def _bar(self) -> Table:
         """Return how far the run is, in figures and as a bar in the room that they leave."""
         pace = self._pace
-        figures = f" {pace.done}/{pace.total}  {pace.elapsed()} elapsed, {pace.left()} left"
+        figures = f" {100 * pace.done:.0f} %  {pace.elapsed()} elapsed, about {pace.left()} left"
         width = max(1, min(BAR_WIDTH, self._console.width - len(figures)))
         line = Table.grid()
-        line.add_row(ProgressBar(pace.total, pace.done, width), self._line(figures))
+        line.add_row(ProgressBar(1.0, pace.done, width), self._line(figures))
         return line
 
     def _line(self, text: str) -> Text:
         return Text(spelled(text, self._console.encoding), no_wrap=True, overflow="crop")
-
-
-class Pace:
-    """How many tests are done, and how long the others will take. Each suite has its own pace.
-
-    `counts` is the number of tests by suite.
-    """
-
-    def __init__(self, counts: Mapping[str, int]) -> None:
-        self._begun = time.monotonic()
-        self._counts = counts
-        self._done: Counter[str] = Counter()
-        self._spent_s: defaultdict[str, float] = defaultdict(float)
-
-    @property
-    def total(self) -> int:
-        """Number of tests."""
-        return sum(self._counts.values())
-
-    @property
-    def done(self) -> int:
-        """Number of tests that are over."""
-        return self._done.total()
-
-    def learn(self, suite: str, seconds: float, *, finished: bool) -> None:
-        """Take note of a phase of a test."""
-        self._spent_s[suite] += seconds
-        self._done[suite] += finished
-
-    def elapsed(self) -> timedelta:
-        """Return the time since the tests were counted."""
-        return timedelta(seconds=round(time.monotonic() - self._begun))
-
-    def left(self) -> timedelta:
-        """Return the time left, if each suite goes on at its pace."""
-        seconds = 0.0
-        for suite, count in self._counts.items():
-            done = self._done[suite]
-            seconds += (count - done) * (self._spent_s[suite] / done if done else TYPICAL_S)
-        return timedelta(seconds=round(seconds))
 
 
 def _group(item: pytest.Item) -> str:
@@ -266,7 +286,3 @@ def _group(item: pytest.Item) -> str:
         return case.group
     function = getattr(item, "originalname", item.name).removeprefix("test_").replace("_", " ")
     return ", ".join(filter(None, [params_of(item).get("op", ""), function]))
-
-
-def _suite(nodeid: str) -> str:
-    return nodeid.partition("::")[0]

@@ -3,28 +3,35 @@
 A test marked `timing` gets the cases to time, one marked `call_cost` the backends with their devices, one marked
 `correctness` those of `COORDINATES` that it takes as arguments. All parameters are strings, so that test ids and
 pytest-benchmark's JSON stay readable.
+
+A run that times checks the ops, types and modes that it times; the correctness suite alone checks all. A test that
+chooses some of these itself says so in its marker, as in `correctness(dtypes=("float64",))`.
 """
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import compress
 from typing import Any
 
 import pytest
 
-from benchmarks.plan import selection
-from benchmarks.plan.selection import Selection
+from benchmarks.plan import arguments, selection
 from benchmarks.record.schema import CASE_KEYS, Case
 from benchmarks.record.shapes import parse_shape
 
-COORDINATES = ("op", "dtype", "backend", "device")
+COORDINATES = ("op", "dtype", "backend", "device", "mode")
 """What a test of the correctness suite may take as arguments, in the order of `selection.correctness_cases`."""
 
+TIMING = "benchmarks/test_timing.py"
+"""The timing suite, from the root of the repository."""
 
-def parametrize(metafunc: pytest.Metafunc, chosen: Selection) -> None:
+
+def parametrize(metafunc: pytest.Metafunc, config: pytest.Config) -> None:
     """Give a test its cases; a test without a marker of ours gets none."""
     marker = metafunc.definition.get_closest_marker
+    chosen = arguments.chosen(config.option)
     if marker("timing"):
         cases = list(selection.timing_cases(chosen))
         # A test asks for the `case` that these make: pytest wants to see each of them asked for.
@@ -32,10 +39,42 @@ def parametrize(metafunc: pytest.Metafunc, chosen: Selection) -> None:
         metafunc.parametrize(CASE_KEYS, [case.key for case in cases], ids=list(map(str, cases)))
     elif marker("call_cost"):
         metafunc.parametrize(("backend", "device"), selection.places(chosen))
-    elif marker("correctness"):
+    elif correctness := marker("correctness"):
         taken = [name in metafunc.fixturenames for name in COORDINATES]
-        found = dict.fromkeys(tuple(compress(row, taken)) for row in selection.correctness_cases(chosen))
+        checks = _checks(correctness, config, certifies=bool(marker("certification")))
+        found = dict.fromkeys(tuple(compress(row, taken)) for row in checks)
         metafunc.parametrize(list(compress(COORDINATES, taken)), list(found))
+
+
+def is_left_out(collector: pytest.Collector, function: object, config: pytest.Config) -> bool:
+    """Tell whether nothing that a correctness test checks is asked for: it need not be made at all."""
+    marks = {mark.name: mark for mark in (*collector.iter_markers(), *getattr(function, "pytestmark", ()))}
+    if "correctness" not in marks:
+        return False
+    certifies = "certification" in marks
+    if certifies and "not certification" in config.option.markexpr:
+        return True  # pytest would leave it out, after making thousands
+    return not any(_checks(marks["correctness"], config, certifies=certifies))
+
+
+def is_timing(config: pytest.Config) -> bool:
+    """Tell whether the paths on the command line lead to the timing suite."""
+    suite = config.rootpath / TIMING
+    given = [config.invocation_params.dir / argument.partition("::")[0] for argument in config.args]
+    return any(suite.is_relative_to(path.resolve()) for path in given)
+
+
+def _checks(correctness: pytest.Mark, config: pytest.Config, *, certifies: bool) -> Iterator[tuple[str, ...]]:
+    """Yield what a test with this marker checks in this run; one that searches does so of everything."""
+    chosen, breadth = arguments.chosen(config.option), config.option.check
+    if breadth == "all" and is_timing(config) and not certifies:
+        chosen = selection.in_every_way(chosen, chosen.resolve().ops)
+    elif breadth == "all" or (breadth is None and (certifies or not is_timing(config))):
+        chosen = selection.in_every_way(chosen)
+    for op, dtype, backend, device, mode in selection.correctness_cases(chosen):
+        where = {"ops": op, "dtypes": dtype, "modes": mode}
+        if all(where[name] in choices for name, choices in correctness.kwargs.items()):
+            yield op, dtype, backend, device, mode
 
 
 def params_of(item: pytest.Item) -> dict[str, Any]:
@@ -61,14 +100,8 @@ def is_timed(item: pytest.Item) -> bool:
     return any(map(item.get_closest_marker, ("timing", "call_cost")))
 
 
-def checks_of_other_ops(items: Sequence[pytest.Item]) -> list[pytest.Item]:
-    """Return, in a run that times, the correctness tests of ops that it does not time."""
-    timed = {case.op for case in timed_cases(items)}
-    checks = [item for item in items if timed and item.get_closest_marker("correctness")]
-    return [item for item in checks if _checked(item) not in {None, *timed}]
-
-
-def _checked(item: pytest.Item) -> str | None:
-    """Return the op that a test checks: the course notes' examples call theirs a loss."""
-    params = params_of(item)
-    return params.get("op") or params.get("loss")
+def rounds_s(option: argparse.Namespace, items: Sequence[pytest.Item]) -> float:
+    """Return how many seconds the rounds of a case may take in each process: its share of the budget, if any."""
+    if not option.time_budget:
+        return float(option.benchmark_max_time)
+    return float(option.time_budget) / max(1, sum(map(is_timed, items))) / int(option.processes)

@@ -3,39 +3,25 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import sys
-from datetime import timedelta
+import time
 from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
+from benchmarks.plugin import progress
+from benchmarks.plugin.pace import Pace
 from benchmarks.plugin.progress import (
     N_LAST,
-    TYPICAL_S,
     LiveLines,
-    Pace,
     PlainLines,
     begin,
     on_ci,
     open_display,
 )
-
-
-def test_each_suite_has_its_own_pace():
-    pace = Pace({"fast": 10, "slow": 4})
-    for _ in range(5):
-        pace.learn("fast", 0.1, finished=True)
-    assert pace.left() == timedelta(seconds=round(0.5 + 4 * TYPICAL_S))
-    pace.learn("slow", 9, finished=False)
-    pace.learn("slow", 1, finished=True)
-    assert pace.left() == timedelta(seconds=round(0.5 + 30))
-    assert (pace.done, pace.total) == (6, 14)
-
-
-def test_nothing_to_do_takes_no_time():
-    assert Pace({}).left() == timedelta(0)
 
 
 class Terminal(io.StringIO):
@@ -44,7 +30,10 @@ class Terminal(io.StringIO):
 
 
 def config(**options):
-    option = {"verbose": 0, "capture": "fd", "usepdb": False, **options}
+    option = {
+        "verbose": 0, "capture": "fd", "usepdb": False, "benchmark_disable": False, "benchmark_max_time": 0.25,
+        "time_budget": None, "processes": 1, **options,
+    }  # fmt: skip
     manager = pytest.PytestPluginManager()
     manager.register(SimpleNamespace(showfspath=True), "terminalreporter")
     return SimpleNamespace(
@@ -66,6 +55,7 @@ def case(backend, device="cpu", median_s=None, size=1000):
         funcargs={"benchmark": benchmark},
         get_closest_marker=lambda name: name == "timing",
         name="test_timing",
+        originalname="test_timing",
     )
 
 
@@ -104,9 +94,10 @@ def test_a_group_is_a_line_with_the_fastest_first(monkeypatch):
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stdout", stream)
     run(config(), measured())
-    first, second = stream.getvalue().splitlines()
+    before, first, second = stream.getvalue().splitlines()
+    assert before == "5 cases in 2 groups: about 10 s"
     told = "torch 1.00 µs, numpy 3.00 µs, 1 failed (torch on cuda), 1 unavailable (jax)"
-    assert first == f"4/5  0:00:00, about 0:00:02 left  relu-forward-float32-1000: {told}"
+    assert re.fullmatch(r"  0 %  0:00:00, about 0:00:\d\d left  relu-forward-float32-1000: (.*)", first)[1] == told
     assert second.endswith("relu-forward-float32-1000000: numpy 2.00 ms")
 
 
@@ -118,7 +109,8 @@ def test_lines_are_redrawn_on_a_terminal_and_gone_in_the_end(monkeypatch):
     run(config(), measured())
     text = stream.getvalue()
     assert "> relu-forward-float32-1000000" in text
-    assert re.search(r" 4/5  0:00:00 elapsed, 0:00:02 left", text)
+    assert "5 cases in 2 groups: about 10 s" in text
+    assert re.search(r" 0 %  0:00:00 elapsed, about 0:00:\d\d left", text)
     assert text.index("\x1b[?25l") < text.rindex("\x1b[?25h"), "the cursor is shown again"
     assert text.endswith("\x1b[2K"), "the last line is erased"
 
@@ -159,7 +151,7 @@ def test_other_tests_keep_pytest_s_own(monkeypatch):
 def test_a_stream_without_the_signs_gets_others():
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     PlainLines(Console(file=stream), Pace({})).ended("relu: numpy 1.20 µs")
-    live = LiveLines(Console(file=stream, force_terminal=True, width=40), Pace({"a": 3}))
+    live = LiveLines(Console(file=stream, force_terminal=True, width=40), Pace({}))
     for i in range(N_LAST + 1):
         live.ended(f"relu {i}: numpy 1.20 µs")
     live.now("tanh")
@@ -169,6 +161,20 @@ def test_a_stream_without_the_signs_gets_others():
     assert "relu: numpy 1.20 us" in text
     assert "relu 1: numpy 1.20 us" in text
     assert "relu 0" not in text, "the last few alone stay in view"
+
+
+def test_a_log_says_within_a_long_group_that_the_run_goes_on(monkeypatch, tmp_path):
+    """Also while pytest captures what the process writes to its standard output."""
+    monkeypatch.setattr(progress, "QUIET_S", 0.05)
+    with (tmp_path / "log").open("w", encoding="utf-8") as log:
+        lines = PlainLines(Console(file=log), Pace({}))
+        lines.now("relu-forward-float32-1000")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), log.fileno())  # what capturing does
+        deadline = time.monotonic() + 20
+        while "under way" not in (tmp_path / "log").read_text() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        lines.stop()
+    assert "relu-forward-float32-1000 is under way\n" in (tmp_path / "log").read_text()
 
 
 def test_continuous_integration_is_told_by_its_variable():

@@ -12,7 +12,7 @@ from tests.job import RIGHT, Job
 def job(tmp_path_factory):
     return Job(
         tmp_path_factory.mktemp("right"), "--op", "relu", "mean_squared_error", "--size", "1000",
-        "--mode", "forward", "--backend", "example", "numpy", pythonpath=RIGHT, check=0,
+        "--backend", "example", "numpy", "--check", "all", pythonpath=RIGHT, check=0,
     )  # fmt: skip
 
 

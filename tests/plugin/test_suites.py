@@ -6,26 +6,54 @@ import os
 from types import SimpleNamespace
 
 import pytest
+from pytest_benchmark import plugin
 
-from benchmarks.plan.selection import Selection
-from benchmarks.plugin import suites
+from backends.catalogue import OPS
+from benchmarks.plugin import options, suites
+from benchmarks.record.schema import DTYPES
 from tests.job import ROOT, SMALL, Job
 
-CHOSEN = Selection(
-    ops=("relu", "tanh"), backends=("numpy",), dtypes=("float32",), sizes=(1000,), modes=("forward",)
-)
+SELECTED = ("--op", "relu", "tanh", "--backend", "numpy", "--size", "1000", "--mode", "forward")
+BOTH, CORRECTNESS = "benchmarks", "benchmarks/test_correctness.py"
 
 
-def given(marker, *arguments):
+def config_of(*given, paths=(BOTH,)):
+    """Return the configuration of a run of `paths` with these options."""
+    parser = pytest.Parser(_ispytest=True)
+    plugin.pytest_addoption(parser)
+    options.pytest_addoption(parser)
+    option = parser.parse(given)
+    option.markexpr = "not certification and not full"
+    return SimpleNamespace(
+        option=option, args=list(paths), rootpath=ROOT, invocation_params=SimpleNamespace(dir=ROOT)
+    )
+
+
+def given(marker, *arguments, config=None, **choices):
     """Return the parameters that a test with a marker and these arguments gets, and their names."""
     found = []
+    mark = pytest.Mark(marker, (), choices, _ispytest=True)
     metafunc = SimpleNamespace(
-        definition=SimpleNamespace(get_closest_marker=lambda name: name == marker),
+        definition=SimpleNamespace(get_closest_marker=lambda name: mark if name == marker else None),
         fixturenames=list(arguments),
         parametrize=lambda names, rows, ids=None: found.append((list(names), [tuple(row) for row in rows])),
     )
-    suites.parametrize(metafunc, CHOSEN)
+    suites.parametrize(metafunc, config or config_of(*SELECTED))
     return found
+
+
+def checked(*given_options, paths=(BOTH,), **choices):
+    """Return what a run checks: its ops, types and modes."""
+    ((_, rows),) = given(
+        "correctness", "op", "dtype", "mode", config=config_of(*given_options, paths=paths), **choices
+    )
+    return tuple(set(values) for values in zip(*rows, strict=True))
+
+
+def left_out(function, *given_options, paths=(BOTH,)):
+    """Tell whether a run makes no tests of a function of the correctness suite."""
+    collector = SimpleNamespace(iter_markers=lambda: [pytest.mark.correctness.mark])
+    return suites.is_left_out(collector, function, config_of(*given_options, paths=paths))
 
 
 @pytest.mark.parametrize("arguments", [("shape",), ("device",), ("op", "rule"), ()])
@@ -34,9 +62,57 @@ def test_a_test_without_a_marker_gets_no_cases(arguments):
 
 
 def test_a_test_that_checks_gets_what_it_takes_as_arguments():
-    ((names, rows),) = given("correctness", "harness", "op", "device", "mode")
+    ((names, rows),) = given("correctness", "harness", "op", "device")
     assert names == ["op", "device"]
     assert rows == [("relu", "cpu"), ("tanh", "cpu")]
+
+
+def test_a_run_that_times_checks_what_it_times():
+    for paths in ((BOTH,), (".",), (f"{suites.TIMING}::test_timing", CORRECTNESS), (str(ROOT),)):
+        assert checked("--op", "relu", paths=paths) == ({"relu"}, {"float32"}, {"forward", "backward"})
+    assert checked("--op", "relu", "--dtype", "float16", "--mode", "forward") == (
+        {"relu"},
+        {"float16"},
+        {"forward"},
+    )
+    assert checked("--op", "relu", "--mode", "forward+backward")[2] == {"forward", "backward"}
+
+
+def test_a_run_that_times_checks_its_ops_in_every_way_on_request():
+    assert checked("--op", "relu", "--check", "all") == ({"relu"}, set(DTYPES), {"forward", "backward"})
+    assert len(checked("--check", "all")[0]) == 6
+
+
+def test_the_correctness_suite_alone_checks_everything_and_less_on_request():
+    assert checked(paths=(CORRECTNESS, "tests")) == (set(OPS), set(DTYPES), {"forward", "backward"})
+    assert checked("--check", "timed", paths=(CORRECTNESS,))[1] == {"float32"}
+
+
+def test_a_test_that_chooses_a_type_itself_is_not_made_where_nobody_asks_for_it():
+    @pytest.mark.correctness(dtypes=("float64",), ops=("relu",))
+    def in_double():
+        pass
+
+    assert left_out(in_double)
+    assert not left_out(in_double, "--dtype", "float64", "--op", "relu")
+    assert left_out(in_double, "--dtype", "float64", "--op", "tanh")
+    assert not left_out(in_double, paths=(CORRECTNESS,))
+    assert checked("--check", "all", dtypes=("float64",))[1] == {"float64"}
+
+
+def test_a_search_is_of_everything_and_made_only_on_request():
+    @pytest.mark.certification
+    def search():
+        pass
+
+    assert left_out(search)
+    config = config_of()
+    config.option.markexpr = "certification"
+    collector = SimpleNamespace(iter_markers=lambda: [pytest.mark.correctness.mark])
+    assert not suites.is_left_out(collector, search, config)
+    assert not left_out(lambda: None)
+    plain = SimpleNamespace(iter_markers=list)
+    assert not suites.is_left_out(plain, search, config_of()), "others' tests are not ours to leave out"
 
 
 def test_a_test_of_what_a_call_costs_gets_backends_and_devices():

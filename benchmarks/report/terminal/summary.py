@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,36 +17,54 @@ from rich.text import Text
 from benchmarks import quantities
 from benchmarks.analysis import troubles
 from benchmarks.analysis.study import Study
-from benchmarks.analysis.summary import problem_sentences, unstable_sentences
+from benchmarks.analysis.summary import problem_sentences, unchecked_sentences
 from benchmarks.record.run import Run
+from benchmarks.record.schema import POLICIES
 from benchmarks.report.sections import winners
 from benchmarks.report.table import Table
 from benchmarks.report.terminal.glyphs import spelled
 from benchmarks.report.terminal.table import grid
 
-MOST_LINES = 39
-"""Most lines of a summary, with the empty line before it 40; more on terminals narrower than 80 columns."""
-MOST_SURPRISES = 5
-_ROOMS = {"surprise": 7, "failure": 6, "doubt": 4, "gap": 4, "warning": 4}
+MOST_LINES = 26
+"""Most lines of a summary; more on terminals narrower than 80 columns, and where much went wrong."""
+LEAST_WINNERS = 18
+"""Lines for the winners whatever went wrong: the quick preset's at one size."""
+_ROOMS = {"failure": 5, "gap": 2, "warning": 4}
 """Most lines for each kind of sentence. The winners get the lines that are left."""
+MOST_WARNINGS = 2
+FAR_BEHIND = 10.0
+"""Of what is slower than expected, the terminal names what is so by ten times more than its rule allows."""
+GOOD, FAIR = 0.9, 0.75
+"""Shares of the groups that are decided in a run to rely on."""
+LONGER_S = 2.5
+"""Seconds for the rounds of a case in a run that is to decide more: ten times the usual ones."""
+OWN = ("numba", "numba-parallel")
+"""Backends that are this project's kernels, which their names do not say."""
+_LOAD = re.compile(r"Other programs used \d+ % of the processors")
+_NAME_WIDTH = 16
+"""Where it is narrow, names of ops and backends may wrap at this width."""
 _NAMED_OPS = 3
 """Ops that a tally names for each backend, where there is room."""
 _UNBOUNDED = 10_000
 
 
-def render_summary(study: Study, report_path: Path | None, console: Console) -> None:
+def render_summary(
+    study: Study, report_path: Path | None, console: Console, *, n_groups: int | None = None
+) -> None:
     """Print the summary of a run on `console`, fitted to its width and to `MOST_LINES`.
 
-    `report_path` is printed relative to the working directory.
+    `report_path` is printed relative to the working directory. `n_groups` is how many groups were to be measured.
     """
     page = _Page(console)
-    notes = [*_notes(study, page), *page.texts(_closing(study))]
-    below = [line for part in (_surprises(study, page), notes) if part for line in (Text(), *part)]
-    room = page.most_lines - 1 - sum(map(page.height, below))
-    for part in [*_winners(study, page, room), *below]:
+    below = [*_overall(study, page), *_notes(study, page), *page.texts(_closing(study, n_groups))]
+    room = page.most_lines - 3 - sum(map(page.height, below))  # an empty line, and the last two
+    above = _winners(study, page, room)
+    for part in [*above, *[Text()] * bool(above), *below]:
         console.print(part)
     if report_path is not None:
         console.print(page.text(f"Report: {os.path.relpath(report_path)}"), soft_wrap=True)  # copied as a whole
+    if question := _question(study):
+        console.print(page.text(question), soft_wrap=True)
 
 
 @dataclass(frozen=True)
@@ -75,6 +94,18 @@ class _Page:
     def table(self, table: Table) -> list[RenderableType]:
         return [self.text(table.title, "bold"), grid(table, wrapped=[winners.TALLY], say=self.text)]
 
+    def squeezed(self, table: Table) -> list[RenderableType]:
+        """Return a table whose names wrap; nothing where it is too wide even so."""
+        names = ("op", winners.FIRST)
+        widths = [max(len(text) for text in (c.heading, *(cell.shown for cell in c.cells))) for c in table.columns]
+        least = [
+            min(width, _NAME_WIDTH) if column.name in names else width
+            for column, width in zip(table.columns, widths, strict=True)
+        ]
+        if sum(least) + 2 * (len(least) - 1) > self.width:
+            return []
+        return [self.text(table.title, "bold"), grid(table, wrapped=names, say=self.text, least_width=_NAME_WIDTH)]
+
     def height(self, part: RenderableType) -> int:
         return len(self._console.render_lines(part, pad=False))
 
@@ -102,8 +133,11 @@ class _Page:
     def listed(self, sentences: Sequence[str], kind: str, style: str) -> list[RenderableType]:
         """Return the first sentences, and how many more are in the report."""
         shown = self.fitted(sentences, kind, style)
-        more = quantities.plural(len(sentences) - len(shown), f"more {kind}")
-        return [*shown, self.text(f"  and {more}: see the report")] if len(shown) < len(sentences) else shown
+        return [*shown, *self.more(len(sentences) - len(shown), kind)]
+
+    def more(self, n: int, kind: str) -> list[RenderableType]:
+        """Say how many more there are in the report."""
+        return [self.text(f"  and {quantities.plural(n, f'more {kind}')}: see the report")] * bool(n)
 
 
 def _winners(study: Study, page: _Page, room: int) -> list[RenderableType]:
@@ -112,35 +146,39 @@ def _winners(study: Study, page: _Page, room: int) -> list[RenderableType]:
         return []  # a run that only checked
     if study.rows.empty:
         return [page.text("No case was measured successfully.", "bold red")]
-    parts: list[RenderableType] = []
+    least = LEAST_WINNERS * page.most_lines // MOST_LINES
     for parts in _answers(study, page):
-        if page.fits(parts, room):
-            break
-    return parts
+        if parts and page.fits(parts, max(room, least)):
+            return parts
+    return next((parts for parts in _counts(study, page) if page.fits(parts, room)), [])
 
 
 def _answers(study: Study, page: _Page) -> Iterator[list[RenderableType]]:
-    """Yield the answer from the most detailed to the shortest."""
+    """Yield the winners of each op, from the most detailed to the shortest."""
     ranges = winners.by_range(study)
     yield page.table(ranges)
-    narrow = tuple(column for column in ranges.columns if column.name not in winners.BESIDE)
-    yield page.table(replace(ranges, columns=narrow))
-    for tally in (
-        winners.tally(study, _NAMED_OPS),
-        winners.tally(study, 0),
-        winners.tally(study, 0, by_size=True),
-    ):
-        yield [*page.table(tally), *page.texts(study.tally)]
-    yield page.texts(study.tally)
+    ranges = replace(ranges, columns=tuple(c for c in ranges.columns if c.name != winners.WIDE))
+    yield page.table(ranges)
+    yield page.squeezed(ranges)
+    if len(study.rows["mode"].unique()) > 1:
+        yield page.table(winners.at_size(study, abreast=True))
+    for shown in (page.table, page.squeezed):
+        yield shown(winners.at_size(study))
 
 
-def _surprises(study: Study, page: _Page) -> list[RenderableType]:
-    found = study.surprises
-    if not found:
+def _counts(study: Study, page: _Page) -> Iterator[list[RenderableType]]:
+    """Yield in how many ops each backend is fastest, from the most detailed to the shortest."""
+    for most, by_size in ((_NAMED_OPS, False), (0, False), (0, True)):
+        yield page.table(winners.tally(study, most, by_size=by_size))
+
+
+def _overall(study: Study, page: _Page) -> list[RenderableType]:
+    """Say in a sentence who is fastest most often, and whose kernels these are."""
+    if study.rows.empty or not study.leaders:
         return []
-    shown = page.fitted([f"  {surprise.sentence}" for surprise in found[:MOST_SURPRISES]], "surprise")
-    which = f", the worst {len(shown)} of {len(found)}" if len(shown) < len(found) else ""
-    return [page.text(f"Slower than expected{which}:", "bold"), *shown]
+    own = [name for name in OWN if name in study.backends]
+    whose = f" ({quantities.listing(own)}: this project's kernels)" if own else ""
+    return page.texts([f"{study.leaders.removesuffix('.')}{whose}."])
 
 
 def _notes(study: Study, page: _Page) -> Iterator[RenderableType]:
@@ -153,20 +191,68 @@ def _notes(study: Study, page: _Page) -> Iterator[RenderableType]:
         f"Accuracy, {sentence}"
         for sentence in problem_sentences(each for each in checks if each.status != "unavailable")
     ]
-    doubts = list(study.summary.doubts)
-    if run.precision:
-        doubts = [*unstable_sentences(study.rows, run.precision), *doubts]
     yield from page.listed(failures, "failure", "red")
-    yield from page.listed(doubts, "doubt", "yellow")
+    yield from page.texts(_far_behind(study))
+    yield from page.texts(*_confidence(study))
+    # Load is told with the confidence; cut short or lost comes first in the list.
+    warnings = [f"Warning: {text}" for text in run.warnings if not _LOAD.match(text)] + list(study.summary.doubts)
+    shown = page.fitted(warnings[:MOST_WARNINGS], "warning", "yellow")
+    yield from [*shown, *page.more(len(warnings) - len(shown), "warning")]
     yield from page.listed(problem_sentences(gaps), "gap", "yellow")
-    yield from page.listed([f"Warning: {warning}" for warning in run.warnings], "warning", "bold yellow")
 
 
-def _closing(study: Study) -> Iterator[str]:
+def _far_behind(study: Study) -> list[str]:
+    """Say what is slower than expected, where it is so by far: the worst."""
+    far = [surprise for surprise in study.surprises if surprise.excess > FAR_BEHIND]
+    more = f"; {len(study.surprises) - 1} more in the report" if len(study.surprises) > 1 else ""
+    return [f"Slower than expected: {far[0].sentence}{more}."] if far else []
+
+
+def _confidence(study: Study) -> tuple[list[str], str]:
+    """Say how far the answers can be relied on, and what to do where they cannot; with a style."""
+    contested = study.winners[study.winners["runner_up"] != ""]
+    if contested.empty:
+        return [], ""
+    n, n_decided = len(contested), int(contested["decided"].sum())
+    load = next((found[0] for text in study.run.warnings if (found := _LOAD.match(text))), "")
+    if n_decided >= GOOD * n and not load:
+        return [f"Confidence: good: {_decided(n_decided, n)}."], ""
+    low = n_decided < FAIR * n or bool(load)
+    only = "only " * (n_decided < FAIR * n)
+    said = f"Confidence: {'LOW' if low else 'fair'}: {only}{_decided(n_decided, n)}"
+    said += f"; {load[0].lower()}{load[1:]}" if load else ""
+    minutes = max(1, round(len(study.rows) * LONGER_S / 60))
+    advice = "Repeat on an idle machine, or with" if load else "For more, repeat it with"
+    return [f"{said}. {advice} --time-budget {minutes}min."], "yellow" if low else ""
+
+
+def _decided(n_decided: int, n: int) -> str:
+    return f"{n_decided} of {quantities.plural(n, 'group')} decided" + " in the time they had" * (n_decided < n)
+
+
+def _question(study: Study) -> str:
+    """Return a command that answers a question about the run."""
+    if study.rows.empty:
+        return ""
+    op = study.rows["op"].iloc[0]
+    size = study.rows.loc[study.rows["op"] == op, "n_elements"].max()
+    return f"Ask:    python -m benchmarks recommend --op {op} --size {size}"
+
+
+def _closing(study: Study, n_groups: int | None) -> Iterator[str]:
     if len(study.run.accuracy):
-        yield _accuracy_sentence(study.run.accuracy["status"])
+        yield " ".join([_accuracy_sentence(study.run.accuracy), *unchecked_sentences(study.run.accuracy)])
     if sentence := _extent(study.run, len(study.rows)):
-        yield f"{sentence}."
+        yield f"{sentence}{_not_reached(study.run, n_groups)}."
+
+
+def _not_reached(run: Run, n_groups: int | None) -> str:
+    """Say how many groups a run that was cut short has not measured."""
+    names = ["op", "mode", "dtype", "shape", *POLICIES]
+    n = len(run.records[names].drop_duplicates())
+    if n_groups is None or n >= n_groups:
+        return ""
+    return f"; {n_groups - n} of {quantities.plural(n_groups, 'group')} not measured"
 
 
 def _extent(run: Run, n_measured: int) -> str:
@@ -179,13 +265,20 @@ def _extent(run: Run, n_measured: int) -> str:
     return " ".join(cases + took + short)
 
 
-def _accuracy_sentence(statuses: pd.Series) -> str:
-    counts = Counter(statuses)
-    n_ok, n_known, n_missing = (counts.pop(status, 0) for status in ("ok", "known_deviation", "unavailable"))
-    parts = [
-        f"{quantities.count(n_ok)} of {quantities.plural(len(statuses), 'check')} within budget",
-        quantities.plural(n_known, "known deviation"),
-        *(f"{n} {status.replace('_', ' ')}" for status, n in counts.items()),
-        f"{n_missing} unavailable",
-    ]
-    return f"Accuracy: {', '.join(parts)}."
+def _accuracy_sentence(checks: pd.DataFrame) -> str:
+    """Say whether everything is as accurate as it should be, and who is not."""
+    counts = Counter(checks["status"])
+    n_ok, n_missing = counts.pop("ok", 0), counts.pop("unavailable", 0)
+    known = checks.loc[checks["status"] == "known_deviation", "backend"].value_counts()
+    counts.pop("known_deviation", None)
+    n_known = int(known.sum())
+    if counts:
+        said = f"{n_ok} of {quantities.plural(len(checks), 'check')} within budget"
+        said += "".join(f", {n} {status.replace('_', ' ')}" for status, n in counts.items())
+        said += f", {quantities.plural(n_known, 'known deviation')}" * bool(n_known)
+    else:
+        n_good = len(checks) - n_missing
+        said = f"{'all ' * (n_good > 1)}{quantities.plural(n_good, 'check')} within budget"
+        whose = [f"{n} of {name}" for name, n in known.items()]
+        said += f", but for {quantities.listing(whose)} (known deviations)" * bool(whose)
+    return f"Accuracy: {said}{f', {n_missing} unavailable' * bool(n_missing)}."

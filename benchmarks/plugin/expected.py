@@ -1,0 +1,117 @@
+"""What a run is going to do, and about how long that takes, before anything has run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+
+import pytest
+
+from benchmarks import quantities
+from benchmarks.plugin.pace import Step
+from benchmarks.plugin.suites import case_of, is_timed, params_of, timed_cases
+from benchmarks.record.schema import Case
+
+# Seconds on two cores; what a run takes corrects them as it goes on.
+CHECK_S = 0.15
+"""A test of the correctness suite."""
+START_S = 3.0
+"""What the first test of a backend takes beside: its worker starts."""
+CALL_COST_S = 4.0
+"""What calls of a backend cost: a start in a new process, and the rounds of two calls."""
+BANDWIDTH_S = 5.0
+"""What the first group takes beside."""
+CASE_S = 0.1
+"""A case beside its rounds: first calls, checks, a warm-up."""
+ROUNDS_SHARE = 0.8
+"""How much of the time that a case's rounds may have they take."""
+ELEMENT_S = 1e-7
+"""As both grow with the size."""
+CLOSING_S = 6.0
+"""The bandwidth again, and the report."""
+
+
+def steps(items: Sequence[pytest.Item], rounds_s: float, processes: int) -> dict[str, Step]:
+    """Return the step that each test is of, by its id, where a case's rounds may take `rounds_s` a process."""
+    groups: dict[str, list[Case]] = {}
+    for case in timed_cases(items):
+        groups.setdefault(case.group, []).append(case)
+    measured = {
+        name: Step(
+            name,
+            "timing",
+            ("timing", size_class(cases[0]), cases[0].policies),
+            sum(_usual_s(case, rounds_s) for case in cases) * processes,
+            BANDWIDTH_S if i == 0 else 0.0,
+        )
+        for i, (name, cases) in enumerate(groups.items())
+    }
+    found, started = {}, set[object]()
+    for item in items:
+        if timed := case_of(item):
+            found[item.nodeid] = measured[timed.group]
+        elif is_timed(item):
+            found[item.nodeid] = Step(item.nodeid, "call cost", "call cost", CALL_COST_S)
+        else:
+            backend = params_of(item).get("backend")
+            once_s = 0.0 if backend in started else START_S
+            started.add(backend)
+            kind = (getattr(item, "originalname", item.name), backend)
+            found[item.nodeid] = Step(item.nodeid, "checks", kind, CHECK_S, once_s)
+    return found
+
+
+def size_class(case: Case) -> int:
+    """Return what sizes have in common that differ less than about fourfold."""
+    return round(math.log(max(case.n_elements, 1), 4))
+
+
+def extent(items: Sequence[pytest.Item]) -> str:
+    """Say how much there is to do: `6 functions x 4 sizes x 2 modes x 5 backends, 150 checks`."""
+    cases = list(timed_cases(items))
+    n_checks = sum(not is_timed(item) for item in items)
+    said = [_cases(cases)] if cases else []
+    said += [quantities.plural(n_checks, "check")] if n_checks else []
+    return ", ".join(said) or quantities.plural(len(items), "test")
+
+
+def roughly(seconds: float) -> str:
+    """Return how long people will have to wait, no more precisely than it is known: `about 2 min`."""
+    if seconds < 55:
+        return f"about {max(10, 10 * round(seconds / 10))} s"
+    minutes = round(seconds / 60)
+    return f"about {quantities.duration(60 * minutes)}".removesuffix(" 0 s")
+
+
+def _usual_s(case: Case, rounds_s: float) -> float:
+    return CASE_S + ROUNDS_SHARE * rounds_s + ELEMENT_S * case.n_elements
+
+
+def _cases(cases: Sequence[Case]) -> str:
+    """Return how many cases there are: as a product, if they are one."""
+    factors = [
+        (_distinct(case.op for case in cases), "function"),
+        (max(_distinct(case.shape for case in cases if case.op == op) for op in _names(cases)), "size"),
+        (_distinct(case.mode for case in cases), "mode"),
+        (_distinct(case.dtype for case in cases), "type"),
+        (_distinct(case.policies for case in cases), "way to call"),
+        (_distinct((case.backend, case.device) for case in cases), "backend"),
+    ]
+    if math.prod(n for n, _ in factors) != len(cases):
+        groups = quantities.plural(_distinct(case.group for case in cases), "group")
+        return f"{quantities.plural(len(cases), 'case')} in {groups}"
+    return " x ".join(_factors(factors))
+
+
+def _factors(factors: Iterable[tuple[int, str]]) -> Iterator[str]:
+    for n, noun in factors:
+        if n > 1 or noun not in ("type", "way to call"):
+            yield quantities.plural(n, noun).replace("way to calls", "ways to call")
+
+
+def _names(cases: Sequence[Case]) -> set[str]:
+    return {case.op for case in cases}
+
+
+def _distinct(values: Iterable[Hashable]) -> int:
+    return len(set(values))
