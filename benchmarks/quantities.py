@@ -31,6 +31,14 @@ def count(value: float) -> str:
     return f"{int(value):,d}"
 
 
+def brief(value: float) -> str:
+    """Return a whole number in as few letters as a phone has room for: `33 k`, `1 M`, `8.4 M`."""
+    factor, unit = next(((f, u) for f, u in ((1e9, "G"), (1e6, "M"), (1e3, "k")) if value >= 0.9995 * f), (1, ""))
+    amount = value / factor
+    digits = f"{amount:.0f}" if amount >= 10 else f"{amount:.1f}".removesuffix(".0")
+    return f"{digits} {unit}".strip()
+
+
 def seconds(value: float) -> str:
     """Return a duration in the unit that suits it: `12.3 µs`."""
     if not math.isfinite(value):

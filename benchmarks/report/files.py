@@ -46,6 +46,7 @@ def write(study: Study, directory: Path) -> dict[str, Path]:
 
 
 _EXTRAS: Mapping[str, tuple[Callable[[Study], pd.DataFrame], Callable[[Study], Table] | None]] = {
+    "pairs": (lambda study: study.run.pairs, None),
     "limits": (lambda study: study.shares, results.limits),
     "peers": (lambda study: study.beside_peers, results.peers),
     "policies": (lambda study: study.side_by_side, results.policies),

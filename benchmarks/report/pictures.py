@@ -27,6 +27,7 @@ from benchmarks.record.schema import POLICIES
 from benchmarks.report.palette import Style
 from benchmarks.report.sections.heatmap import shade
 from benchmarks.report.views import View, by_device, split
+from benchmarks.stats.pairs import CLOSE, EQUAL, FASTER
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -154,13 +155,13 @@ class _Winner:
     op: str
     size: str
     fastest: str
-    tie: bool
+    outcome: str
     times: float
     about: bool
 
 
 def _winners(winners: pd.DataFrame, rated: pd.DataFrame) -> pd.DataFrame:
-    """Return the fastest of each case, and how much faster: than the baseline or, without one, the runner-up."""
+    """Return the first of each case, and how much faster: than the baseline or, without one, the runner-up."""
     keys = [*schema.CASE, "fastest"]
     facts = rated.rename(columns={"backend": "fastest"})[[*keys, "device_name", "speedup", "doubt"]]
     found = winners.merge(facts, on=keys, how="left")
@@ -169,7 +170,7 @@ def _winners(winners: pd.DataFrame, rated: pd.DataFrame) -> pd.DataFrame:
     return found.assign(
         times=found["speedup"] if over_baseline else found["ratio"],
         over=tables.BASELINE if over_baseline else "the runner-up",
-        about=found["doubtful"].astype(bool) | found["doubt"].ne(""),
+        about=found["verdict_doubtful"].astype(bool) | found["doubt"].ne(""),
         by="shape" if shapes else "elements",
         size=found["shape"] if shapes else found["n_elements"].map(quantities.count),
     )
@@ -177,8 +178,9 @@ def _winners(winners: pd.DataFrame, rated: pd.DataFrame) -> pd.DataFrame:
 
 def _winner_page(cells: pd.DataFrame, sizes: Sequence[str], looks: Looks, inches: float) -> Figure:
     ops, modes = list(cells["op"].unique()), list(cells["mode"].unique())
-    notes = [f"Fastest backend, and its speed-up over {cells['over'].iloc[0]}"]
-    notes += ["white: a tie (the 95 % interval of the ratio includes 1)"] * bool(cells["tie"].any())
+    notes = [f"First backend, and its speed-up over {cells['over'].iloc[0]}"]
+    shared = [outcome for outcome in (EQUAL, CLOSE) if (cells["outcome"] == outcome).any()]
+    notes += [f"white: {' or '.join(shared)}: others are as fast, or may be"] * bool(shared)
     figure, panels = _rows(ops, modes, inches, below=0.7 * _LETTER * max(map(len, sizes)))
     for mode, panel in zip(modes, panels, strict=True):
         panel.set(xlim=(-0.5, len(sizes) - 0.5), xticks=range(len(sizes)), xlabel=cells["by"].iloc[0])
@@ -195,7 +197,9 @@ def _winner_cell(panel: Axes, x: int, y: int, winner: _Winner, style: Style) -> 
     from matplotlib.patches import Rectangle
 
     times = winner.times
-    strength = 0.0 if winner.tie else 0.15 if math.isnan(times) else 0.15 + 0.5 * max(0.0, shade(times))
+    strength = (
+        0.0 if winner.outcome != FASTER else 0.15 if math.isnan(times) else 0.15 + 0.5 * max(0.0, shade(times))
+    )
     colour = (style.colour, strength)
     panel.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, edgecolor="#bbbbbb", linewidth=0.3))
     panel.plot(x - 0.32, y, **_mark(winner.fastest, style))

@@ -13,6 +13,7 @@ from benchmarks import quantities
 from benchmarks.analysis import peers, tables
 from benchmarks.record.schema import POLICIES
 from benchmarks.report.views import Facets
+from benchmarks.stats.pairs import FASTER
 
 MAX_ROWS = 1000
 """Rows of the full tables in the page; the files beside it always hold all."""
@@ -24,7 +25,7 @@ class Cell:
     """One text, and the number behind it, by which its column is sorted.
 
     `doubt` says why the number is doubtful, `best` marks the winner of a row, `style` names a look, and `tip` is
-    what the page adds where one points at it.
+    what the page adds where one points at it. `strip` is a path that the page draws in place of a text.
     """
 
     text: str = ""
@@ -33,6 +34,7 @@ class Cell:
     best: bool = False
     style: str = ""
     tip: str = ""
+    strip: str = ""
 
     @property
     def shown(self) -> str:
@@ -143,6 +145,29 @@ def number(
 ) -> Cell:
     """Return a number in its form; empty where it was not measured."""
     return Cell("" if math.isnan(value) else form(value), value, doubt, tip=tip)
+
+
+def ratios(name: str, rows: pd.DataFrame, column: str, verdicts: str, doubts: Iterable[object] = ()) -> Column:
+    """Return a column of ratios of times, those that are not surely above or below 1 with their verdict.
+
+    `verdicts` names the column of verdicts; intervals stand in `{column}_low` and `{column}_high`, if known.
+    """
+    ends = [rows[f"{column}_{end}"] if f"{column}_{end}" in rows else repeat(math.nan) for end in ("low", "high")]
+    reasons = [*doubts] or [""] * len(rows)
+    cells = [
+        ratio(value, low, high, text(verdict), text(doubt))
+        for value, verdict, doubt, low, high in zip(rows[column], rows[verdicts], reasons, *ends, strict=False)
+    ]
+    return Column(name, tuple(cells))
+
+
+def ratio(value: float, low: float, high: float, verdict: str, doubt: str = "") -> Cell:
+    """Return a ratio of times, with its verdict unless that is that one is faster."""
+    if math.isnan(value):
+        return Cell("", value)
+    tip = "" if math.isnan(low) else f"95 % interval {quantities.bounds(low, high)}"
+    said = "" if verdict in ("", FASTER) else f", {verdict}"
+    return Cell(f"{quantities.times(value)}{said}", value, doubt, tip=tip)
 
 
 def cases(

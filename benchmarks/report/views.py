@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from benchmarks.record.schema import POLICIES
+from benchmarks.record.schema import DEFAULTS, POLICIES
 
 Facets = Mapping[str, str]
 """What a view shows, by the name of what a reader may choose: `{"dtype": "float32", "device": "cpu"}`."""
@@ -42,7 +42,7 @@ class View:
 
 
 def split(rows: pd.DataFrame, keys: Sequence[str]) -> list[View]:
-    """Return a view of measured rows for each combination of `keys`, in the rows' order.
+    """Return a view of measured rows for each combination of `keys`, in the rows' order; usual policies first.
 
     The label names the first key always, and the others where they vary.
     """
@@ -52,7 +52,12 @@ def split(rows: pd.DataFrame, keys: Sequence[str]) -> list[View]:
         facets = {key: str(value) for key, value in zip(keys, values, strict=True)}
         names = [facets[key] for key in keys if key in varied and facets[key]]
         views.append(View(", ".join(names), part, facets))
-    return views
+    return sorted(views, key=lambda view: unusual(view.facets))
+
+
+def unusual(facets: Facets) -> int:
+    """Return how many policies differ from the usual ones."""
+    return sum(name in DEFAULTS and value not in (DEFAULTS[name], "") for name, value in facets.items())
 
 
 def by_device(rows: pd.DataFrame, *keys: str) -> list[View]:

@@ -13,8 +13,10 @@ import pytest
 
 from benchmarks import quantities
 from benchmarks.__main__ import main
+from benchmarks.analysis.study import Study
+from benchmarks.report.pages import report as report_page
 from benchmarks.validation import chromium, picture
-from tests import pages
+from tests import pages, synthetic
 from tests.pages import PAGES, QUOTED, WIDE
 from tests.synthetic import HOSTILE
 
@@ -28,6 +30,7 @@ SAID = ("mode", "dtype", "device", "backend", "case")
 MOST_LOAD_S = 20
 UNITS = {"": 1, "×": 1, "%": 0.01, "ns": 1e-9, "µs": 1e-6, "ms": 1e-3, "s": 1}
 NUMBER = re.compile(rf"~?([+−]?)([\d,.]+) ?({'|'.join(UNITS)})")
+OPEN_ALL = "document.querySelectorAll('details.fold').forEach((fold) => { fold.open = true; })"
 NAMED = {"image", "table", "button", "link", "radio", "combobox", "searchbox", "region", "navigation", "heading"}
 
 
@@ -58,6 +61,7 @@ def page(opened):
     page, wrong = opened
     page.set_viewport_size(WIDE)
     page.emulate_media(media="screen", color_scheme="light")
+    page.evaluate(OPEN_ALL)  # each test looks at all of a page
     page.evaluate("scrollTo(0, 0)")
     yield page
     assert not wrong
@@ -330,10 +334,50 @@ def test_names_show_as_they_are(page):
     assert QUOTED in page.locator("body").inner_text()
 
 
-@pytest.mark.parametrize("opened", ["report", "runs"], indirect=True)
-def test_a_run_saved_as_a_script_is_in_the_title(page):
-    assert HOSTILE in page.locator("h1").inner_text()
-    assert HOSTILE in page.title()
+@pytest.mark.parametrize(("opened", "place"), [("report", ".eyebrow"), ("runs", "h1")], indirect=["opened"])
+def test_a_run_saved_as_a_script_is_named(page, place):
+    assert HOSTILE in page.locator(place).inner_text()
+
+
+# The first screen, and how long the rest is
+
+
+@pytest.fixture(scope="module")
+def quick(browser, folder):
+    page, wrong = pages.opened(browser, folder / "quick.html", report_page.render(Study(synthetic.quick_run())))
+    yield page
+    assert not wrong
+    page.context.close()
+
+
+@pytest.mark.parametrize("window", [WIDE, PHONE], ids=["wide", "phone"])
+def test_the_first_screen_has_title_verdict_picture_and_noise(quick, window):
+    quick.set_viewport_size(window)
+    quick.evaluate("scrollTo(0, 0)")
+    for part in ("h1", ".lead", ".who-wins", "#answer .legend", ".noise"):
+        box = quick.locator(part).bounding_box()
+        assert box["y"] + box["height"] <= window["height"]
+        assert box["x"] + box["width"] <= window["width"]
+    assert "Repeat on an idle machine" in quick.locator(".noise").inner_text()
+    assert quick.locator("details.fold[open]").count() == 0
+
+
+def test_a_link_opens_what_is_folded(quick):
+    quick.set_viewport_size(WIDE)
+    quick.locator("nav a[href='#how']").click()
+    assert quick.locator("#how details").get_attribute("open") is not None
+    quick.locator("#how summary").click()
+
+
+def test_opened_the_page_takes_eight_screens_and_nothing_is_cut_off(quick):
+    quick.set_viewport_size(WIDE)
+    quick.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    height, width = quick.evaluate("[document.documentElement.scrollHeight, document.documentElement.scrollWidth]")
+    assert height <= 8 * WIDE["height"]
+    assert width <= WIDE["width"]
+    wider = "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.ariaLabel)"
+    assert quick.locator(".scroll:visible").evaluate_all(wider) == []
+    quick.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = false; })")
 
 
 # A large report

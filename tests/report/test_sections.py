@@ -12,6 +12,7 @@ from benchmarks.record.frames import to_frame
 from benchmarks.report import views
 from benchmarks.report.sections import costs, heatmap, method
 from benchmarks.report.sections import results as shown
+from benchmarks.report.table import Table
 from benchmarks.report.text import markdown
 from tests import synthetic
 from tests.synthetic import record
@@ -42,7 +43,7 @@ def test_the_map_marks_winners_and_explains_what_is_missing() -> None:
     assert found["tanh forward", "8,388,608", "torch"].tip.startswith("timed out: torch-cpu gave no answer")
     assert not any(name == "torch-compile" for *_, name in found)
     winners = synthetic.study(synthetic.single_policy()).winners
-    assert sum(cell.mark == "★" for cell in found.values()) == (~winners["tie"].astype(bool)).sum()
+    assert sum(cell.mark == "★" for cell in found.values()) == (winners["outcome"] == "faster").sum()
 
 
 def test_a_number_with_a_wide_interval_is_marked_as_uncertain() -> None:
@@ -132,7 +133,7 @@ def test_memory_is_told_in_multiples_of_the_input() -> None:
 
 def test_the_method_names_processes_bursts_turns_stops_and_shares_of_time() -> None:
     text = "\n".join(method.sentences(Study(synthetic.run())))
-    covered = "covers the rounds of that process, not the differences between processes (`--processes N` does)"
+    covered = "covers the turns of that process, not the differences between processes (`--processes N` does)"
     assert covered in text
     assert "Bursts of rounds per case: 8 to 30" in text
     assert "in an order drawn from seed 20260321." in text
@@ -142,12 +143,16 @@ def test_the_method_names_processes_bursts_turns_stops_and_shares_of_time() -> N
     assert "measured in 3 processes: its interval covers the differences between them." in several[0]
 
 
-def test_time_on_the_device_and_warnings_have_columns_where_there_are_any() -> None:
-    def headings(*rows: dict[str, object]) -> tuple[str, ...]:
-        return shown.results(synthetic.study(to_frame(rows))).headings
+def test_time_on_the_device_has_a_column_where_there_is_any_and_a_warning_stands_beside_its_time() -> None:
+    def table(*rows: dict[str, object]) -> Table:
+        return shown.results(synthetic.study(to_frame(rows)))
 
-    assert not {"on-device part", "warning"} & set(headings(record("numpy")))
-    assert {"on-device part", "warning"} <= set(headings(record("torch", device_s=1e-6, warning="hot")))
+    assert "on-device part" not in table(record("numpy")).headings
+    found = table(record("torch", device_s=1e-6, warning="hot"))
+    assert "on-device part" in found.headings
+    (median,) = next(column.cells for column in found.columns if column.name == "median")
+    assert median.shown.startswith("~")
+    assert median.note.endswith("doubtful: hot")
 
 
 def test_devices_meet_in_a_view_of_their_own() -> None:

@@ -51,21 +51,24 @@ class Speed(Timed):
 
 @dataclass(frozen=True)
 class Panel:
-    """One small chart and its heading, what it shows in words, and the command that measures it again."""
+    """One small chart and its heading, and what it shows in words."""
 
     title: str
     figure: Figure
     note: str = ""
-    command: str = ""
 
 
 @dataclass(frozen=True)
 class Board:
-    """Panels that share axes and a legend, under a label that says what is shown."""
+    """Panels that share axes and a legend, under a label that says what is shown.
+
+    `command` is the one that measures them again.
+    """
 
     label: str
     panels: tuple[Panel, ...]
     facets: Facets = field(default_factory=dict)
+    command: str = ""
 
 
 def speed_boards(study: Study, styles: Mapping[str, Style]) -> list[Board]:
@@ -85,7 +88,7 @@ def speed_boards(study: Study, styles: Mapping[str, Style]) -> list[Board]:
             for op, group in rows.groupby("op", sort=False)
         ]
         if panels:
-            boards.append(Board(view.label, tuple(panels), view.facets))
+            boards.append(Board(view.label, tuple(panels), view.facets, restated(rows)))
     return boards
 
 
@@ -136,7 +139,16 @@ def _speed_panel(op: str, rows: pd.DataFrame, leads: pd.DataFrame, drawn: Figure
         notes.append(f"From {size} on{where}, {lead.winner} beats {lead.beaten}{about}.")
         shapes += [_upright(float(moved)) for moved in at["bytes_moved"].dropna().unique()[:1]]
     drawn["layout"]["shapes"] = shapes
-    return Panel(op, drawn, " ".join(notes), restated(rows))
+    notes.append(_quickest(rows))
+    return Panel(op, drawn, " ".join(notes))
+
+
+def _quickest(rows: pd.DataFrame) -> str:
+    """Return the smallest time at the largest size, beside its throughput."""
+    largest = entries(rows[rows["n_elements"] == rows["n_elements"].max()], Speed)
+    first = min(largest, key=lambda point: point.median_s)
+    size, time = quantities.plural(first.n_elements, "element"), quantities.seconds(first.median_s)
+    return f"{size}: {first.backend} {time}, {quantities.number(first.gigabytes_per_s)} GB/s."
 
 
 def _upright(x: float) -> Figure:

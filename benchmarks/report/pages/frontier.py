@@ -13,7 +13,6 @@ from benchmarks.analysis.entries import entries
 from benchmarks.analysis.errors import Erring, front
 from benchmarks.record.schema import POLICIES
 from benchmarks.report.pages.charts import LIMIT_COLOUR, MARGIN, Board, Figure, Panel, figure, safe
-from benchmarks.report.pages.command import restated
 from benchmarks.report.palette import Style
 
 LEAST_ULP, MOST_ULP = 0.1, 1e8
@@ -60,11 +59,12 @@ def _panel(op: str, rows: pd.DataFrame, styles: Mapping[str, Style], axes: Figur
     dots = entries(rows, _Dot)
     best = front(dots)
     if len(best) == 1:
-        note = f"{best[0].backend} is the fastest and the most accurate."
+        note = f"{best[0].backend} has the smallest time and the smallest error."
     else:
-        note = f"From the fastest to the most accurate: {quantities.listing([dot.backend for dot in best], 8)}."
+        names = quantities.listing([dot.backend for dot in best], 8)
+        note = f"From the smallest time to the smallest error: {names}."
     traces = [_line(best), *(_dot(dot, styles[dot.backend]) for dot in dots)]
-    return Panel(op, figure(traces, {"margin": {**MARGIN, "l": 58}, **axes}), note, restated(rows))
+    return Panel(op, figure(traces, {"margin": {**MARGIN, "l": 58}, **axes}), note)
 
 
 def _line(best: Sequence[_Dot]) -> Figure:

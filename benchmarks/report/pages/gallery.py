@@ -74,7 +74,7 @@ def _figure(
             "type": "log",
             "range": [-2.1, 4.1],
             "tickvals": [_LEAST, 1, 100, _MOST],
-            "ticktext": ["0", "1", "100", "≥ 10⁴"],
+            "ticktext": ["0", "1", "100", "≥10⁴"],
             "title": {"text": "ULP", "standoff": 4},
         }
     return figure(traces, layout)

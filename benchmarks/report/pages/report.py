@@ -10,15 +10,15 @@ from dataclasses import dataclass
 import pandas as pd
 
 from benchmarks import quantities
-from benchmarks.analysis import tables
+from benchmarks.analysis import memory, noise, tables
 from benchmarks.analysis.study import Study
-from benchmarks.analysis.summary import first_line
 from benchmarks.record.run import Run
 from benchmarks.report.pages import charts, frontier, gallery, shell
 from benchmarks.report.palette import Style, styles
-from benchmarks.report.sections import accuracy, costs, devices, heatmap, machine, method, results
+from benchmarks.report.sections import accuracy, costs, devices, first, heatmap, machine, method, results, spread
 from benchmarks.report.text import csv
 from benchmarks.report.views import by_device
+from benchmarks.stats.pairs import MARGIN
 
 _PLAIN_CSV_BYTES = 1_000_000
 """A larger CSV is embedded compressed, about a tenth of its size."""
@@ -37,14 +37,18 @@ def render(study: Study) -> str:
     run, looks = study.run, looks_of(study.run)
     speed = charts.speed_boards(study, looks)
     fronts = frontier.boards(study.erring, looks)
-    functions = gallery.boards(run.curves, run.curve_errors, looks)
+    curves, curve_errors = (_of_ops(found, run.records) for found in (run.curves, run.curve_errors))
+    functions = gallery.boards(curves, curve_errors, looks)
     measured = set(study.rows["backend"])
     return shell.fill(
         "report.html.j2",
         {"speed": speed, "front": fronts, "curve": functions},
-        title=run.saved_as or "unnamed run",
+        title=first.title(run),
+        saved_as=run.saved_as,
         subtitle=subtitle(run.records),
-        warnings=run.warnings,
+        pictures=first.pictures(study),
+        noise=study.noise,
+        about=first.KNOWN,
         machine_line=machine.line(run.machine),
         summary=study.summary,
         backends=[name for name in study.backends if name in measured],
@@ -54,19 +58,24 @@ def render(study: Study) -> str:
         heatmaps=[heatmap.build(view, study) for view in by_device(study.rows, "mode")],
         full_shade=f"{2**heatmap.FULL_SHADE:.0f}",
         noisy_percent=f"{100 * heatmap.NOISY:.0f}",
+        reach=f"1/{spread.REACH:g} to {spread.REACH:g}",
+        margin_percent=f"{100 * MARGIN:.0f}",
         speed=speed,
         break_even=devices.break_even(study.pays_from).cut(),
         beside_host=devices.beside_host(study.beside_host).cut(),
-        no_device=_no_device(run.records),
         fronts=fronts,
         open_dots=frontier.legend(fronts),
         prices=accuracy.prices(study.prices).cut(),
         accuracy=accuracy.errors(run.accuracy),
         known=accuracy.known_deviations(run.accuracy),
         doubts=results.doubts(study),
+        limit_warnings=noise.of_the_limit(run),
         overheads=costs.overheads(run.costs),
         first_calls=costs.first_calls(study.first_calls),
-        memory=costs.memory(study.peaks),
+        peaks=costs.memory(study.peaks),
+        system_default=costs.system_default(study.memory_prices),
+        has_memory=len(study.peaks) > 0 or len(study.memory_prices) > 0,
+        memory_sentences=[*memory.sentences(study.memory_prices), *memory.not_kept(study.rows)],
         policies=results.policies(study).cut(),
         shares=results.limits(study).cut(),
         share_sentences=study.share_sentences,
@@ -89,11 +98,9 @@ def looks_of(run: Run) -> dict[str, Style]:
     return styles(tables.backend_order(pd.concat([run.records[["backend"]], run.accuracy[["backend"]]])))
 
 
-def _no_device(records: pd.DataFrame) -> str:
-    """Return why there is nothing beside the CPU."""
-    elsewhere = records[records["device"].ne("cpu") & records["status"].ne("ok")]
-    reasons = [first_line(str(reason)) for reason in elsewhere["reason"].dropna().unique()]
-    return quantities.listing(reasons, 3) if reasons else "this run measured the CPU alone"
+def _of_ops(found: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the ops that a run measured; all of them where it only checked."""
+    return found[found["op"].isin(records["op"])] if len(records) else found
 
 
 def download(records: pd.DataFrame, name: str) -> Download:

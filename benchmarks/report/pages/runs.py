@@ -144,7 +144,8 @@ def to_markdown(found: Beside) -> str:
 
 
 _MARKS = (
-    "≈: the 95 % intervals overlap, too close to call. ~: doubtful; see `warning` in runs.csv. –: not measured."
+    "Equal, or too close to call: not surely faster or slower by more than 5 %. ~: doubtful; see `warning` in "
+    "runs.csv. –: not measured."
 )
 
 

@@ -11,7 +11,7 @@ from benchmarks import quantities
 from benchmarks.analysis import tables
 from benchmarks.analysis.entries import entries, parted
 from benchmarks.analysis.summary import ending
-from benchmarks.report.table import Cell, Table, cases, numbers, of_rows, texts
+from benchmarks.report.table import Cell, Table, cases, numbers, of_rows, ratios, texts
 
 KEY = (
     "Largest error in units of the last place, and the mean in brackets. `!` marks a known deviation, after the "
@@ -104,13 +104,15 @@ def known_deviations(rows: pd.DataFrame) -> Table:
 
 def prices(found: pd.DataFrame) -> Table:
     """Return the cases whose fastest backend errs by more than its budget, and the fastest accurate backend."""
+    doubts = ["a result has a warning" * bool(doubtful) for doubtful in found["doubtful"]]
+    prices = found.rename(columns={"low": "price_low", "high": "price_high"})
     columns = (
         *cases(found),
-        texts("fastest", found["fastest"]),
+        texts("first", found["fastest"]),
         numbers("its error", found["fastest_ulp"], unit="ULP"),
         numbers("allowed", found["budget_ulp"], unit="ULP"),
-        texts("fastest within", [name or "none" for name in found["accurate"]]),
+        texts("first within", [name or "none" for name in found["accurate"]]),
         numbers("its error", found["accurate_ulp"], unit="ULP"),
-        numbers("times slower", found["price"], quantities.times),
+        ratios("its time over the first's", prices, "price", "verdict", doubts),
     )
-    return Table(columns, "Where the fastest backend is not accurate everywhere")
+    return Table(columns, "Where the backend of the smallest time is not accurate everywhere")

@@ -10,7 +10,8 @@ import pandas as pd
 
 from benchmarks import quantities
 from benchmarks.analysis import tables
-from benchmarks.analysis.entries import grouped
+from benchmarks.analysis.entries import entries, grouped
+from benchmarks.analysis.memory import Price
 from benchmarks.record.schema import POLICIES
 from benchmarks.report.table import Cell, Column, Table, keys, number, numbers, of_rows, texts
 
@@ -53,6 +54,26 @@ def first_calls(found: pd.DataFrame) -> Table:
             ),
             Column("never in", tuple(Cell(f"{_count(n)} of {_count(of)}" if of else "", n) for n, of in never)),
         )
+    )
+
+
+def system_default(found: pd.DataFrame) -> Table:
+    """Return what the system's default of memory costs each backend with large outputs (`memory.prices`)."""
+    prices = entries(found, Price)
+    verdicts = ("slower", "equal", "too close to call", "faster")
+    counts = [(each.n_slower, each.n_equal, each.n_open, each.n_faster) for each in prices]
+    ranges = [f"{quantities.times(each.least)} to {quantities.times(each.most)}" for each in prices]
+    return Table(
+        (
+            *keys(found, _PLACE),
+            numbers("cases", found["n_cases"], quantities.count),
+            numbers("its time over retained", found["ratio"], quantities.times),
+            texts("range", ranges),
+            *(numbers(name, [own[i] for own in counts], quantities.count) for i, name in enumerate(verdicts)),
+            numbers("page faults a call", found["released_faults"]),
+            numbers("retained", found["retained_faults"]),
+        ),
+        "What the system's default costs with large outputs",
     )
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import pandas as pd
 
 from benchmarks import quantities
 from benchmarks.analysis import tables
 from benchmarks.record.schema import POLICIES
-from benchmarks.report.table import Cell, Column, Table, cases, keys, numbers, texts
+from benchmarks.report.table import Cell, Column, Table, cases, keys, numbers, ratios, texts
 
 
 def break_even(found: pd.DataFrame) -> Table:
@@ -27,7 +26,7 @@ def break_even(found: pd.DataFrame) -> Table:
 
 def beside_host(beside: pd.DataFrame) -> Table:
     """Return the fastest on each device beside the fastest on the CPU, case by case (`devices.against_host`)."""
-    doubts = ["the machine was disturbed" * bool(doubtful) for doubtful in beside["doubtful"]]
+    doubts = ["a result has a warning" * bool(doubtful) for doubtful in beside["doubtful"]]
     columns = (
         *cases(beside, perhaps=("dtype", *POLICIES, "shape"), last=["device"]),
         texts("fastest on the CPU", beside["host_backend"]),
@@ -35,8 +34,8 @@ def beside_host(beside: pd.DataFrame) -> Table:
         texts("fastest there", beside["backend"]),
         numbers("its time", beside["median_s"], quantities.seconds),
         numbers("transfers", beside["transfer_s"], quantities.seconds),
-        numbers("CPU / device", beside["ratio"], quantities.times, doubts=doubts, tips=_intervals(beside)),
-        numbers("with transfers", beside["ratio_with_transfers"], quantities.times),
+        ratios("CPU / device", beside, "ratio", "verdict", doubts),
+        ratios("with transfers", beside, "ratio_with_transfers", "verdict_with_transfers"),
     )
     return Table(columns, "The fastest on each device and on the CPU")
 
@@ -45,8 +44,3 @@ def _from(elements: float) -> Cell:
     if math.isnan(elements):
         return Cell("not measured")
     return Cell("never" if math.isinf(elements) else quantities.count(elements), elements)
-
-
-def _intervals(beside: pd.DataFrame) -> Iterator[str]:
-    for low, high in zip(beside["ratio_low"], beside["ratio_high"], strict=True):
-        yield f"95 % interval {quantities.bounds(low, high)}"

@@ -14,13 +14,15 @@ from benchmarks.analysis import tables, troubles
 from benchmarks.analysis.entries import Key, Timed, entries
 from benchmarks.analysis.study import Study
 from benchmarks.analysis.summary import ending, first_line, reason
+from benchmarks.analysis.tables import Lead
 from benchmarks.report.views import Facets, View
+from benchmarks.stats.pairs import CLOSE, EQUAL
 
 FULL_SHADE = 4.0
 """Doublings at which a cell has its full colour: 16 times faster or slower."""
 
 NOISY = 0.1
-"""Half a 95 % interval's width over the median, from which on a cell says that its number is uncertain."""
+"""Half a 95 % interval's width over its number, from which on a cell says that this is uncertain."""
 
 Place = tuple[str, str, str]
 """Op, size (or shape) in words and contestant."""
@@ -28,7 +30,7 @@ Place = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Tile:
-    """One result. `shade` runs from -1 (slowest) to 1 (fastest); None is no colour. `mark` stars winners.
+    """One result. `shade` runs from -1 (slowest) to 1 (fastest); None is no colour. `mark` stars who leads.
 
     `tip` leaves out what the headings of its row and column say; the page puts that in front.
     """
@@ -63,6 +65,7 @@ class _Rated(Timed):
     speedup: float
     speedup_low: float
     speedup_high: float
+    speedup_verdict: str
     doubt: str
 
 
@@ -78,10 +81,22 @@ class _Failure:
 
 
 @dataclass(frozen=True)
-class _Winner:
+class _Winner(Lead):
     size: Annotated[Key, ("op", "shape", "n_elements")]
-    contenders: str
-    tie: bool
+
+    def mark(self, name: str) -> str:
+        """Return the star of the fastest, or of one that shares the lead."""
+        return "" if name not in self.names else "★" if self.sole else "☆"
+
+    def standing(self, name: str) -> str:
+        """Return, in words, how a starred one stands to the leader; of the leader, how it stands to the others."""
+        if self.sole:
+            return "fastest"
+        if name != self.names[0]:
+            said = f"{EQUAL} to" if name in self.equal.split(", ") else f"{CLOSE} with"
+            return f"{said} {self.names[0]}"
+        shared = [f"{EQUAL} to {self.equal}"] * bool(self.equal) + [f"{CLOSE} with {self.open}"] * bool(self.open)
+        return f"first: {'; '.join(shared)}"
 
 
 def build(view: View, study: Study) -> Heatmap:
@@ -134,22 +149,27 @@ def _measured(view: View, study: Study, *, by_shape: bool) -> Iterator[tuple[Pla
     for row in entries(view.part_of(study.rated), _Rated):
         name = tables.label(row.backend, row.device, across_devices=view.across_devices)
         winner = winners[row.op, row.shape, row.n_elements]
-        mark = "" if name not in winner.contenders.split(", ") else "☆" if winner.tie else "★"
-        yield (row.op, _size(row.shape, row.n_elements, by_shape=by_shape), name), _tile(row, mark)
+        mark = winner.mark(name)
+        standing = f"\n{winner.standing(name)}" if mark else ""
+        yield (row.op, _size(row.shape, row.n_elements, by_shape=by_shape), name), _tile(row, mark, standing)
 
 
-def _tile(row: _Rated, mark: str) -> Tile:
+def _tile(row: _Rated, mark: str, standing: str) -> Tile:
     low, high = row.ci95_low_s, row.ci95_high_s
     tip = f"median {quantities.seconds(row.median_s)}, 95 % interval {quantities.interval(low, high)}"
     if not math.isnan(row.gigabytes_per_s):
         tip += f"\n{quantities.number(row.gigabytes_per_s)} GB/s"
-    standing = {"★": "\nfastest", "☆": "\nnot distinguishable from the fastest"}.get(mark, "")
-    about = "~" if row.doubt or (high - low) / 2 > NOISY * row.median_s else ""
-    doubt = f"\ndoubtful: {row.doubt}" if row.doubt else ""
+    warned = f"\nits time is doubtful: {row.warning}" if row.warning else ""
     if math.isnan(row.speedup) or row.backend == tables.BASELINE:
-        return Tile(about + quantities.seconds(row.median_s), tip + standing + doubt, None, mark)
+        about = "~" if row.warning or (high - low) / 2 > NOISY * row.median_s else ""
+        return Tile(about + quantities.seconds(row.median_s), tip + standing + warned, None, mark)
+    # A machine that changed its speed is a doubt about the time, and need be none about the speed-up.
+    half_width = (row.speedup_high - row.speedup_low) / 2
+    about = "~" if row.doubt or half_width > NOISY * row.speedup else ""
+    doubt = warned if row.doubt == "" else f"\ndoubtful: {row.doubt}"
     bounds = quantities.bounds(row.speedup_low, row.speedup_high)
     tip += f"\n{quantities.number(row.speedup)} times {tables.BASELINE} ({bounds})"
+    tip += f", {row.speedup_verdict}" * (row.speedup_verdict in (EQUAL, CLOSE))
     return Tile(about + quantities.times(row.speedup), tip + standing + doubt, shade(row.speedup), mark)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from benchmarks import quantities
+from benchmarks.analysis import memory
 from benchmarks.analysis.entries import grouped
 from benchmarks.analysis.study import Study
 from benchmarks.record.schema import POLICIES
@@ -21,6 +22,11 @@ def policies(rows: pd.DataFrame) -> list[tuple[str, str]]:
     for name in POLICIES:
         values = [str(value) for value in rows[name].unique() if value]
         found += [(f"{name} = {value}", _MEANINGS.get((name, value), "")) for value in values]
+    if memory.only(rows) == "retained":
+        return [
+            (name, f"{meaning}; {_ONE_MEMORY}" if name == "memory = retained" else meaning)
+            for name, meaning in found
+        ]
     return found
 
 
@@ -33,6 +39,7 @@ def sentences(study: Study) -> list[str]:
         *_threads(rows),
         *_rounds(rows),
         *_stop_reasons(rows),
+        *_again(rows),
         *_precision(rows),
         *_time(run.time_s),
     ]
@@ -43,7 +50,7 @@ def _processes(rows: pd.DataFrame) -> list[str]:
     if not counts:
         return []
     if counts == [1]:
-        covered = "its interval covers the rounds of that process, not the differences between processes"
+        covered = "its interval covers the turns of that process, not the differences between processes"
         return [f"Each case was measured in one process: {covered} (`--processes N` does)."]
     number = quantities.listing([str(n) for n in counts])
     return [f"Each case was measured in {number} processes: its interval covers the differences between them."]
@@ -78,6 +85,16 @@ def _stop_reasons(rows: pd.DataFrame) -> list[str]:
     reasons = rows["stop_reason"].dropna().value_counts()
     each = [f"{reason} in {n}" for reason, n in reasons.items()]
     return [f"Why sampling stopped: {quantities.listing(each)} of {len(rows)} cases."] if each else []
+
+
+def _again(rows: pd.DataFrame) -> list[str]:
+    told = rows[rows["again"].notna()]
+    if told.empty:
+        return []
+    again, disturbed = (quantities.count(told[name].sum()) for name in ("again", "disturbed"))
+    return [
+        f"Bursts taken again, since something else had the processor: {again}; disturbed each time: {disturbed}."
+    ]
 
 
 def _precision(rows: pd.DataFrame) -> list[str]:
@@ -136,12 +153,15 @@ def _cells(level: _Level | None) -> Iterator[Cell]:
     yield Cell(f"{share} rejected".strip() if level.rejected else share, level.moved, style=style)
 
 
+_ONE_MEMORY = "what the system's default costs was not measured (`--memory retained released` does)"
 _MEANINGS = {
     ("allocation", "fresh"): "every call returns a new output, as in users' code",
     ("allocation", "reuse"): "the output is allocated once, so that the kernel itself is timed",
     ("allocation", "inplace"): "the input is overwritten",
     ("cache", "hot"): "the same inputs every call, left in the cache as far as they fit",
     ("cache", "cold"): "inputs rotate through more memory than the last-level cache holds",
+    ("memory", "retained"): "the process keeps what is freed, so that a fresh output costs no new pages",
+    ("memory", "released"): "what is freed goes back to the system as its allocator decides, the default of most",
     ("timing", "latency"): "the device is synchronised after every call",
     ("timing", "throughput"): "calls are queued, and the device is synchronised once at the end of a round",
 }

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
 
 import pandas as pd
 
 from benchmarks import quantities
 from benchmarks.analysis import tables
+from benchmarks.analysis.entries import Key, Timed, entries
 from benchmarks.analysis.limits import LARGE, NEAR, shared_by
 from benchmarks.analysis.study import Study
 from benchmarks.analysis.summary import ending, first_line
+from benchmarks.analysis.tables import CaseLead
+from benchmarks.analysis.verdicts import Standing
 from benchmarks.record import schema
 from benchmarks.record.schema import POLICIES
+from benchmarks.report.sections import spread
 from benchmarks.report.table import (
     Cell,
     Column,
@@ -23,9 +29,11 @@ from benchmarks.report.table import (
     listings,
     numbers,
     of_rows,
+    ratios,
     text,
     texts,
 )
+from benchmarks.stats.pairs import FASTER
 
 _LIMITS_KEY = (
     "Shares of the bandwidth that copies of as many bytes reach in this run, or reading alone for what writes "
@@ -33,8 +41,8 @@ _LIMITS_KEY = (
     "copy measures there is its own loop, too."
 )
 _PEERS_KEY = (
-    "The fastest backend, and the fastest of the other libraries whose result passed the cross-check; above 1 the "
-    "backend is faster. What is inaccurate was not timed."
+    "The first of the backends, and the first of the other libraries whose result passed the cross-check; above 1 "
+    "the backend took less time. What is inaccurate was not timed."
 )
 
 
@@ -81,7 +89,7 @@ def policies(study: Study) -> Table:
     for label in labels:
         columns.append(numbers(label, rows[f"{label}_s"], quantities.seconds, doubts=rows[f"{label}_warning"]))
         if label != labels[0]:
-            columns.append(numbers(f"× {labels[0]}", rows[f"{label}_ratio"], quantities.times))
+            columns.append(ratios(f"× {labels[0]}", rows, f"{label}_ratio", f"{label}_verdict"))
     title = f"Median time per call under {quantities.listing(labels)}"
     title += f", and how many times as fast as under {labels[0]}" if labels else ""
     return explained(Table(tuple(columns), title))
@@ -90,28 +98,23 @@ def policies(study: Study) -> Table:
 def limits(study: Study) -> Table:
     """Return how close each backend comes to the limit."""
     shares = study.shares
-    firsts = zip(shares["first"], shares["doubtful"], strict=True)
+    firsts = zip(shares["first"], shares["time_doubtful"], strict=True)
     sure = zip(shares["share_low"], shares["share_high"], shares["share"], strict=True)
-    leads = zip(shares["tie"], shares["ratio"], strict=True)
     columns = (
         *cases(shares),
         numbers("limit", shares["limit_gigabytes_per_s"], unit="GB/s"),
         Column("first", tuple(Cell(name, doubt="warned" * bool(doubt)) for name, doubt in firsts), numeric=False),
+        numbers("its time", 1e-9 * shares["ns_per_element"] * shares["n_elements"], quantities.seconds),
         Column(
             "its share",
             tuple(Cell(quantities.percents(*ends), share) for *ends, share in sure),
             unit="95 % interval",
         ),
-        Column("lead over runner-up", tuple(_lead(bool(tie), ratio) for tie, ratio in leads)),
-        numbers("ns per element", shares["ns_per_element"]),
+        ratios("lead over runner-up", shares, "ratio", "outcome"),
         *(Column(name, tuple(map(_share, shares[name]))) for name in shared_by(shares)),
     )
     notes = (_LIMITS_KEY, *study.share_sentences, *_mean_shares(study))
     return explained(Table(columns, "How close to the limit", notes))
-
-
-def _lead(tie: bool, ratio: float) -> Cell:  # noqa: FBT001 - a cell's two facts, in this file alone
-    return Cell("tie", 1.0) if tie else Cell("" if math.isnan(ratio) else quantities.times(ratio), ratio)
 
 
 def _share(share: float) -> Cell:
@@ -133,18 +136,19 @@ def peers(study: Study) -> Table:
     """Return the fastest backends beside the fastest peers."""
     found = study.beside_peers
     ends = zip(found["ratio_low"], found["ratio_high"], strict=True)
+    doubts = ["a result has a warning" * bool(doubtful) for doubtful in found["doubtful"]]
     columns = (
         *cases(found),
-        texts("fastest", found["backend"]),
+        texts("first", found["backend"]),
         numbers("its time", found["median_s"], quantities.seconds),
-        texts("fastest peer", found["peer"]),
+        texts("first peer", found["peer"]),
         numbers("peer's time", found["peer_median_s"], quantities.seconds),
-        numbers("peer / fastest", found["ratio"], quantities.times),
+        ratios("peer / first", found, "ratio", "verdict", doubts),
         texts("95 % interval", ["" if pd.isna(low) else quantities.bounds(low, high) for low, high in ends]),
         texts("inaccurate, not timed", found["inaccurate"]),
     )
     mean = study.lead_over_peers
-    said = () if math.isnan(mean) else (f"Geometric mean of peer / fastest: {quantities.times(mean)}.",)
+    said = () if math.isnan(mean) else (f"Geometric mean of peer / first: {quantities.times(mean)}.",)
     return explained(Table(columns, "Against other libraries", (_PEERS_KEY, *said)))
 
 
@@ -156,30 +160,53 @@ def results(study: Study) -> Table:
     shared = [text(records[name].iloc[0]) for name in ("dtype", "device") if name not in varied and len(records)]
     key = [*schema.CASE, "backend"]
     rated = tables.keyed(records)[key].merge(study.rated[[*key, "speedup", "doubt"]], on=key, how="left")
-    spread = zip(ok, records["ci95_low_s"], records["ci95_high_s"], strict=True)
-    ends = zip(records["status"], records["reason"], strict=True)
+    bounds = zip(ok, records["ci95_low_s"], records["ci95_high_s"], strict=True)
+    intervals = [f"95 % interval {quantities.interval(*ends)}" if good else "" for good, *ends in bounds]
     columns = (
         *cases(records, first=("op", "mode", "backend"), perhaps=varied),
-        numbers("median", records["median_s"], quantities.seconds, doubts=records["warning"]),
-        Column(
-            "95 % interval",
-            tuple(Cell(quantities.interval(*e) if good else "", e[1] - e[0]) for good, *e in spread),
-        ),
+        numbers("median", records["median_s"], quantities.seconds, doubts=records["warning"], tips=intervals),
+        Column("turns", tuple(spread.cells(records, study.run.bursts))),
+        Column("verdict", tuple(_verdicts(study)), numeric=False),
         *([_on_device(records)] if records["device_s"].notna().any() else []),
         numbers("GB/s", records["gigabytes_per_s"]),
         numbers("of limit", records["fraction_of_bandwidth"], quantities.percent),
         numbers(f"× {tables.BASELINE}", rated["speedup"].where(ok.to_numpy()), doubts=rated["doubt"]),
         numbers("max ULP", records["max_ulp"]),
-        numbers("rounds", records["rounds"], quantities.count),
-        Column("status", tuple(_status(*end) for end in ends), numeric=False),
-        *([texts("warning", records["warning"])] if records["warning"].notna().any() else []),
     )
     return Table(columns, ", ".join(["Every case", *shared]))
 
 
+@dataclass(frozen=True)
+class _End:
+    case: Annotated[Key, schema.CASE]
+    backend: str
+    status: str
+    reason: str
+
+
+def _verdicts(study: Study) -> Iterator[Cell]:
+    """Yield how each record stands to the leader of its case, or how it ended."""
+    leads = {lead.case: lead for lead in entries(study.winners, CaseLead)}
+    timed = {(row.case, row.backend): row for row in entries(study.rows, Timed)}
+    for end in entries(tables.keyed(study.run.records), _End):
+        lead = leads.get(end.case)
+        if end.status != "ok":
+            yield Cell(ending(end.status), style="bad", tip=first_line(end.reason))
+        elif lead is None or not lead.runner_up or (end.case, end.backend) not in timed:
+            yield Cell()
+        elif end.backend == lead.fastest:
+            yield Cell("fastest" if lead.sole else "first", style="good" * lead.sole)
+        else:
+            yield _behind(study.verdicts.over(timed[end.case, end.backend], timed[end.case, lead.fastest]), lead)
+
+
+def _behind(found: Standing, lead: CaseLead) -> Cell:
+    """Return how a result that does not lead stands to the leader."""
+    bounds = quantities.bounds(found.low, found.high)
+    tip = f"{quantities.number(found.ratio)} times as long as {lead.fastest} ({bounds})"
+    said = f"{quantities.times(found.ratio)} as long" if found.verdict == FASTER else found.verdict
+    return Cell(said, tip=tip)
+
+
 def _on_device(records: pd.DataFrame) -> Column:
     return numbers("on-device part", records["device_s"], quantities.seconds)
-
-
-def _status(status: object, reason: object) -> Cell:
-    return Cell("ok") if text(status) == "ok" else Cell(text(status), style="bad", tip=first_line(text(reason)))

@@ -13,6 +13,7 @@ from benchmarks.analysis.runs import KEYS, MEASURED, OPEN_KEYS, Compared, Fastes
 from benchmarks.record.schema import POLICIES
 from benchmarks.report.sections import machine as fingerprint
 from benchmarks.report.table import Cell, Column, Table, elements, keys, listings, number, numbers, of_rows, text
+from benchmarks.stats.pairs import FASTER
 
 CASES_BY = ("mode", "dtype", "device", *POLICIES, "backend")
 """What a table of cases is chosen by: the rest, op and size, are its rows."""
@@ -21,7 +22,6 @@ FASTEST_BY = ("mode", "dtype", *POLICIES)
 NO_NEWS = ("started (UTC)", "command", "run", "measured cases")
 """What nearly always differs between two runs."""
 _UNKNOWN = "unknown"
-_OVERLAP = "the 95 % intervals overlap: too close to call"
 
 
 def cases(rows: pd.DataFrame, labels: Sequence[str], named: Sequence[str] = ()) -> Table:
@@ -115,9 +115,10 @@ def _ratio(row: Compared | None, first: str) -> Cell:
         return Cell()
     interval = quantities.bounds(row.ratio_low, row.ratio_high)
     tip = [f"{quantities.number(row.ratio)} times as fast as {first} ({interval})"]
-    tip += [_OVERLAP] * row.overlap + [f"doubtful: {row.doubt}"] * bool(row.doubt)
-    said = f"{'≈ ' * row.overlap}{'~' * bool(row.doubt)}{quantities.times(row.ratio)}"
-    style = "" if row.overlap else "good" if row.ratio > 1 else "known"
+    tip += [f"doubtful: {row.doubt}"] * bool(row.doubt)
+    sure = row.verdict == FASTER
+    said = f"{'~' * bool(row.doubt)}{quantities.times(row.ratio)}{'' if sure else f', {row.verdict}'}"
+    style = "" if not sure else "good" if row.ratio > 1 else "known"
     return Cell(said, row.ratio, style=style, tip="; ".join(tip))
 
 
@@ -126,8 +127,8 @@ def _winner(row: Fastest | None, *, across_devices: bool) -> Cell:
         return Cell(quantities.MISSING)
     name = tables.label(row.backend, row.device, across_devices=across_devices)
     n_others = len(row.names) - 1
-    tip = f"tie within this run: {row.contenders}" if n_others else ""
-    return Cell(f"{name} ≈ {quantities.plural(n_others, 'other')}" if n_others else name, tip=tip)
+    tip = f"equal or too close to call within this run: {row.contenders}" if n_others else ""
+    return Cell(f"{name}, shared with {quantities.plural(n_others, 'other')}" if n_others else name, tip=tip)
 
 
 def _agree(results: Collection[Fastest], n_runs: int) -> Cell:

@@ -9,17 +9,20 @@ from typing import Annotated
 
 from benchmarks import quantities
 from benchmarks.analysis import tables
-from benchmarks.analysis.entries import Key, entries, grouped, parted
-from benchmarks.analysis.ranges import GROUP, Contest, Range
+from benchmarks.analysis.entries import Key, Timed, entries, grouped, parted
+from benchmarks.analysis.ranges import GROUP, Contest, Range, size_classes
 from benchmarks.analysis.study import Study
 from benchmarks.analysis.tables import CaseLead
+from benchmarks.analysis.verdicts import UNKNOWN, Standing, fastest_first
 from benchmarks.record.schema import CASE, DEFAULTS
 from benchmarks.report.table import Cell, Column, Table, of_rows
+from benchmarks.stats.pairs import CLOSE, EQUAL
 
-BESIDE = ("runner-up", f"over {tables.BASELINE}")
+WIDE = f"over {tables.BASELINE}"
 """What a narrow terminal goes without."""
-TALLY = "fastest, in how many ops"
-_NUMERIC = {"time", "lead", f"over {tables.BASELINE}"}
+FIRST, TALLY = "fastest", "fastest, in how many ops"
+_NUMERIC = {"time", WIDE}
+_MOST_NAMES = 3
 
 
 @dataclass(frozen=True)
@@ -27,36 +30,72 @@ class _Speedup:
     case: Annotated[Key, CASE]
     backend: str
     speedup: float
+    doubt: str
+
+
+class _Field:
+    """Who takes part in each case: for what a leader is ahead of whoever is clearly slower."""
+
+    def __init__(self, study: Study) -> None:
+        self._verdicts = study.verdicts
+        self._rows = grouped(study.rows, CASE, Timed)
+
+    def beaten(self, case: CaseLead) -> tuple[str, Standing]:
+        """Return the first backend that has no share in the lead, and how it compares with the leader."""
+        leader, *others = fastest_first(self._rows[case.case])
+        for row in others:
+            if row.backend not in case.names:
+                return row.backend, self._verdicts.over(row, leader)
+        return "", UNKNOWN
 
 
 def by_range(study: Study) -> Table:
-    """Return a row for each range of sizes with the same winners; its numbers are those of its largest size."""
-    keys = _keys(study)
-    alone = bool((study.winners["runner_up"] == "").all())
-    names = ["elements", "backend", "time"] if alone else ["elements", "fastest", "time", "lead", *BESIDE]
-    speedups = {(row.case, row.backend): row.speedup for row in entries(study.rated, _Speedup)}
+    """Return a row for each range of sizes with the same leaders; its numbers are of its largest size."""
+    keys, field = _keys(study), _Field(study)
+    names = ["elements", *_headings(study)]
+    speedups = {(row.case, row.backend): row for row in entries(study.rated, _Speedup)}
     labels, lines = [], []
     for contest in study.contests:
         for part in _parts(contest):
             labels.append(tuple(contest.keys[key] for key in keys))
-            lines.append(_cells(part, speedups[part.cases[-1].case, part.cases[-1].fastest]))
+            rated = speedups[part.cases[-1].case, part.cases[-1].fastest]
+            speedup = Cell(quantities.times(rated.speedup), rated.speedup, rated.doubt)
+            lines.append({"elements": Cell(part.briefly), **_cells(part.cases, field), WIDE: speedup})
     columns = [
         Column(key, cells, numeric=False)
         for key, cells in zip(keys, zip(*_once(labels), strict=True), strict=True)
     ]
+    names += [] if _is_alone(study) else [WIDE]
     columns += [Column(name, tuple(line[name] for line in lines), numeric=name in _NUMERIC) for name in names]
     several = any(len(part.cases) > 1 for contest in study.contests for part in _parts(contest))
-    doubtful = any(line["time"].doubtful for line in lines)
-    return Table(tuple(columns), _title(_shared(study, keys), alone=alone, several=several, doubtful=doubtful))
+    said = _fastest(study, "", keys)
+    said += " Time and lead are those of the largest size of a row." * several
+    return Table(tuple(columns), f"{said}{_marks(lines)}")
 
 
-def _title(shared: str, *, alone: bool, several: bool, doubtful: bool) -> str:
-    if alone:
-        said = f"Time of a call{shared}."
-    else:
-        at = " (measured at the largest size of the row)" if several else ""
-        said = f"Fastest backend{shared}, its time, and how much faster it is than the next{at}."
-    return f"{said} ~ means: do not rely on it." if doubtful else said
+def at_size(study: Study, *, abreast: bool = False) -> Table:
+    """Return the winners at the largest size that most ops have; the modes side by side if they are `abreast`."""
+    field, keys = _Field(study), _keys(study)
+    size, cases = _at_common_size(study)
+    across = ["mode"] if abreast else []
+    down = [key for key in keys if key not in across]
+    modes = list(dict.fromkeys(about["mode"] for about, _ in cases)) if abreast else [""]
+    found: dict[tuple[str, ...], dict[str, Mapping[str, Cell]]] = {}
+    for about, case in cases:
+        label = (*(about[key] for key in down), case.shape)
+        found.setdefault(label, {})[about["mode"] if abreast else ""] = _cells([case], field)
+    headings = _headings(study)
+    lines = [
+        [cell for mode in modes for cell in (row.get(mode, {}).get(name, Cell()) for name in headings)]
+        for row in found.values()
+    ]
+    labels = _once([label[:-1] for label in found])
+    names = [name if mode == "" else mode if name == headings[0] else name for mode in modes for name in headings]
+    numeric = [*(False for _ in down), *(name in _NUMERIC for name in names)]
+    rows = [(*label, *line) for label, line in zip(labels, lines, strict=True)]
+    at = f" at {size}"
+    marks = _marks([cells for row in found.values() for cells in row.values()])
+    return of_rows((*down, *names), rows, numeric, f"{_fastest(study, at, keys)}{marks}")
 
 
 def _keys(study: Study) -> list[str]:
@@ -64,10 +103,12 @@ def _keys(study: Study) -> list[str]:
 
 
 def _shared(study: Study, keys: Sequence[str]) -> str:
-    """Return what all cases share, in brackets: mode, dtype and device, and policies other than the usual."""
+    """Return what all cases share, in brackets: mode, type, device, threads, and policies other than the usual."""
     first = study.contests[0].keys
-    named = [first[key] for key in GROUP[1:] if key not in keys and first[key] not in (DEFAULTS.get(key), "")]
-    return f" ({', '.join(named)})" if named else ""
+    said = [first[key] for key in GROUP[1:] if key not in keys and first[key] not in (DEFAULTS.get(key), "")]
+    threads = study.run.machine.get("threads")
+    said += [quantities.plural(threads, "thread")] if isinstance(threads, int) else []
+    return f" ({', '.join(said)})" if said else ""
 
 
 def _parts(contest: Contest) -> list[Range]:
@@ -84,26 +125,66 @@ def _once(labels: Sequence[tuple[str, ...]]) -> list[tuple[Cell, ...]]:
     return found
 
 
-def _cells(part: Range, speedup: float) -> Mapping[str, Cell]:
-    case, tie = part.cases[-1], len(part.winners) > 1
-    names = Cell(_names(part.winners, case.fastest))
-    lead = "tie" if tie else f"{quantities.number(case.ratio)}×" if case.runner_up else ""
-    doubt = "a result of this range is doubtful" if any(each.doubtful for each in part.cases) else ""
-    return {
-        "elements": Cell(part.briefly),
-        "fastest": names,
-        "backend": names,
-        "time": Cell(quantities.seconds(case.median_s), case.median_s, doubt),
-        "lead": Cell(lead, case.ratio),
-        "runner-up": Cell("" if tie else case.runner_up),
-        f"over {tables.BASELINE}": Cell(quantities.times(speedup), speedup),
-    }
+def _cells(cases: Sequence[CaseLead], field: _Field) -> Mapping[str, Cell]:
+    """Return who is first, its time and its lead, of the last of cases that have the same leader and rivals."""
+    case = cases[-1]
+    name, standing = field.beaten(case)
+    # A machine that changed its speed is a doubt about times, and need be none about who is faster.
+    timed = "a time of this range is doubtful" * any(each.time_doubtful for each in cases)
+    compared = "a lead of this range is doubtful" * any(field.beaten(each)[1].doubtful for each in cases)
+    lead = Cell(f"{quantities.times(standing.ratio)} {name}", standing.ratio, compared) if name else Cell()
+    time = Cell(quantities.seconds(case.median_s), case.median_s, timed)
+    return {FIRST: Cell(named(case)), "backend": Cell(case.fastest), "time": time, "lead over": lead}
 
 
-def _names(winners: Sequence[str], fastest: str) -> str:
-    """Return the winner or the tied backends, the fastest first: of more than two, how many others."""
-    others = [name for name in winners if name != fastest]
-    return f"{fastest} and {len(others)} more" if len(others) > 1 else ", ".join([fastest, *others])
+def named(case: CaseLead) -> str:
+    """Return who leads: `a = b` are equal, and `a ? b` are too close to call."""
+    said = [case.fastest]
+    said += [f"{sign} {name}" for sign, names in (("=", case.equal), ("?", case.open)) for name in _split(names)]
+    more = len(said) - _MOST_NAMES
+    return " ".join([*said[: _MOST_NAMES - 1], f"and {more + 1} more"] if more > 0 else said)
+
+
+def _split(names: str) -> list[str]:
+    return names.split(", ") if names else []
+
+
+def _headings(study: Study) -> list[str]:
+    return ["backend", "time"] if _is_alone(study) else [FIRST, "time", "lead over"]
+
+
+def _is_alone(study: Study) -> bool:
+    """Tell whether no backend has a rival."""
+    return bool((study.winners["runner_up"] == "").all())
+
+
+def _fastest(study: Study, where: str, keys: Sequence[str]) -> str:
+    return f"{'Time of a call' if _is_alone(study) else 'Fastest'}{where}{_shared(study, keys)}."
+
+
+def _marks(lines: Sequence[Mapping[str, Cell]]) -> str:
+    """Explain the marks that a table has."""
+    cells = [cell for line in lines for cell in line.values()]
+    said = ["= equal"] * any(" = " in cell.text for cell in cells)
+    said += ["? too close"] * any(" ? " in cell.text for cell in cells)
+    said += ["~ do not rely on it"] * any(cell.doubtful for cell in cells)
+    return f" {', '.join(said)}." if said else ""
+
+
+def _at_common_size(study: Study) -> tuple[str, list[tuple[Mapping[str, str], CaseLead]]]:
+    """Return the largest size that most ops have, in words, and the cases of about that size."""
+    near = size_classes(study.winners["n_elements"])
+    n_ops = study.winners.groupby(study.winners["n_elements"].map(near))["op"].nunique()
+    size = max(n_ops.index, key=lambda n: (n_ops[n], n))
+    cases = [
+        (contest.keys, case)
+        for contest in study.contests
+        for part in contest.ranges
+        for case in part.cases
+        if near[case.n_elements] == size
+    ]
+    about = "about " * (len({case.n_elements for _, case in cases}) > 1)
+    return f"{about}{quantities.plural(size, 'element')}", cases
 
 
 def tally(study: Study, most: int, *, by_size: bool = False) -> Table:
@@ -117,8 +198,8 @@ def tally(study: Study, most: int, *, by_size: bool = False) -> Table:
     groups = grouped(study.winners, [*apart, "n_elements"], CaseLead)
     order = list(dict.fromkeys(key[:-1] for key in groups))  # as the records have them, sizes ascending
     for (*label, n_elements), cases in sorted(groups.items(), key=lambda g: (order.index(g[0][:-1]), g[0][-1])):
-        won = parted(cases, lambda case: "tie" if case.tie else case.fastest)
-        names = sorted(won, key=lambda name: (name == "tie", -len(won[name])))
+        won = parted(cases, lambda case: case.fastest if case.sole else case.outcome)
+        names = sorted(won, key=lambda name: (name in (EQUAL, CLOSE), -len(won[name])))
         counts = [f"{name} {len(won[name])}{_named([case.op for case in won[name]], most)}" for name in names]
         lines.append((*map(Cell, label), Cell(quantities.count(n_elements)), Cell("; ".join(counts))))
     headings = (*apart, "elements", TALLY)

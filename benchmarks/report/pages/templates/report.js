@@ -59,7 +59,31 @@
   dark.addEventListener("change", redraw);
   printing.addEventListener("change", redraw);
 
-  if (innerWidth < 600) document.querySelectorAll("details").forEach((details) => { details.open = false; });
+  // Folds: a link to what is folded opens it; on paper, where nothing opens, all are.
+  const folds = [...document.querySelectorAll("details.fold")];
+  const unfold = () => folds.forEach((fold) => { fold.open = true; });
+  const reach = (hash) => {
+    const target = hash.length > 1 && document.getElementById(decodeURIComponent(hash.slice(1)));
+    const fold = target && (target.closest("details") ?? target.querySelector("details"));
+    if (fold) { fold.open = true; target.scrollIntoView(); }
+  };
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.('a[href^="#"]');
+    if (link) reach(link.hash);
+  });
+  addEventListener("hashchange", () => reach(location.hash));
+  reach(location.hash);
+  addEventListener("beforeprint", unfold);
+  printing.addEventListener("change", () => printing.matches && unfold());
+  const all = document.getElementById("unfold");
+  if (all) {
+    all.hidden = false;
+    all.addEventListener("click", () => {
+      const open = folds.some((fold) => !fold.open);
+      folds.forEach((fold) => { fold.open = open; });
+      all.textContent = open ? "Close all" : "Open all";
+    });
+  }
 
   // Views: one of several tables or boards at a time.
   // Of several choices, the one just made holds; where nothing shows all of them, the others give way.

@@ -1,0 +1,57 @@
+"""The spread of a time: a strip with a tick for each of its turns, beside the margin of a verdict."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+import pandas as pd
+
+from benchmarks import quantities
+from benchmarks.record.schema import CASE_KEYS
+from benchmarks.report.table import Cell
+
+WIDTH = 96
+"""Of a strip, in pixels: a turn's place is a whole one, so that a strip takes few bytes."""
+REACH = 1.25
+"""A strip ends at this many times its median, and at as small a part of it; turns beyond are drawn there."""
+HEIGHT = 9
+
+
+def turns(bursts: pd.DataFrame) -> dict[tuple[str, ...], list[float]]:
+    """Return the seconds per call of each turn, by the values of `CASE_KEYS`."""
+    keys = bursts[list(CASE_KEYS)].astype(str).itertuples(index=False, name=None)
+    found: dict[tuple[str, ...], list[float]] = {}
+    for key, seconds in zip(keys, bursts["seconds_per_call"].tolist(), strict=True):
+        found.setdefault(tuple(key), []).append(float(seconds))
+    return found
+
+
+def cells(records: pd.DataFrame, bursts: pd.DataFrame) -> Iterable[Cell]:
+    """Yield the strip of each record, empty where its turns are not known; it sorts by the spread."""
+    known = turns(bursts)
+    for key in records[list(CASE_KEYS)].astype(str).itertuples(index=False, name=None):
+        seconds = [value for value in known.get(tuple(key), ()) if value > 0]
+        yield cell(seconds) if seconds else Cell()
+
+
+def cell(seconds: Sequence[float]) -> Cell:
+    """Return the strip of one time."""
+    low, high = min(seconds), max(seconds)
+    tip = f"{quantities.plural(len(seconds), 'turn')}, {quantities.interval(low, high)}"
+    return Cell(value=high / low - 1, tip=tip, strip=path(seconds))
+
+
+def path(seconds: Sequence[float]) -> str:
+    """Return ticks as the path of an SVG of `WIDTH` by `HEIGHT`; turns within a pixel share one."""
+    middle = statistics.median(seconds)
+    places = sorted({_place(value / middle) for value in seconds})
+    steps = [after - before for before, after in pairwise(places)]
+    return f"M{places[0]} 0v{HEIGHT}" + "".join(f"m{step}-{HEIGHT}v{HEIGHT}" for step in steps)
+
+
+def _place(ratio: float) -> int:
+    share = math.log(ratio) / math.log(REACH)
+    return round(WIDTH / 2 * (1 + max(-1.0, min(1.0, share))))
