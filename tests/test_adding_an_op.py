@@ -76,7 +76,20 @@ def run(tree, *arguments):
 
 def test_an_added_op_is_checked_timed_and_reported_and_missing_elsewhere(tree):
     results = tree / "results"
-    run(tree, "-m", "pytest", "benchmarks", "--op", "third_power", "--size", "1000", "--results", str(results))
+    run(
+        tree,
+        "-m",
+        "pytest",
+        "benchmarks",
+        "--op",
+        "third_power",
+        "--size",
+        "1000",
+        "--check",
+        "all",
+        "--results",
+        str(results),
+    )
     records = pd.read_csv(results / "latest" / "records.csv")
     assert set(records["op"]) == {"cube"}
     assert set(records["mode"]) == {"forward", "backward"}

@@ -136,8 +136,8 @@ def weather(tmp_path_factory):
     shutil.copytree(OLD, tree / "old")
     ours(
         tree, "-m", "pytest", "benchmarks/test_timing.py", "--op", "relu", "--size", "1000", "--mode", "forward",
-        "--backend", "numpy", "torch", "--weather", "sunny", "rainy", "--time-budget", "2s",
-        "--results", "results", "--benchmark-save=new",
+        "--backend", "numpy", "torch", "--weather", "sunny", "rainy", "--memory", "released",
+        "--time-budget", "2s", "--results", "results", "--benchmark-save=new",
     )  # fmt: skip
     return tree
 
@@ -155,10 +155,10 @@ def test_a_policy_is_declared_once_and_found_in_ids_and_records(weather):
     (path,) = (weather / "results").glob("runs/*/*_new.json")
     names = [each["name"] for each in json.loads(path.read_text())["benchmarks"] if "op" in each["params"]]
     assert names == [
-        "test_timing[relu-forward-float32-1000-numpy-cpu]",
-        "test_timing[relu-forward-float32-1000-torch-cpu]",
-        "test_timing[relu-forward-float32-1000-numpy-cpu-rainy]",
-        "test_timing[relu-forward-float32-1000-torch-cpu-rainy]",
+        "test_timing[relu-forward-float32-1000-numpy-cpu-released]",
+        "test_timing[relu-forward-float32-1000-torch-cpu-released]",
+        "test_timing[relu-forward-float32-1000-numpy-cpu-rainy-released]",
+        "test_timing[relu-forward-float32-1000-torch-cpu-rainy-released]",
     ]
     records = pd.read_csv(weather / "results" / "latest" / "records.csv")
     assert records["weather"].tolist() == ["sunny", "sunny", "rainy", "rainy"]
@@ -170,8 +170,10 @@ def test_tables_the_page_and_answers_have_it(weather):
     assert {"sunny_s", "rainy_s", "rainy_ratio"} <= set(policies.columns)
     assert "weather" in pd.read_csv(latest / "medians.csv").columns
     assert "rainy" in (latest / "report.html").read_text(encoding="utf-8")
-    question = ("--op", "relu", "--size", "1000", "--weather", "rainy", "--results", "results", "--run", "new")
-    assert "rainy" in ours(weather, "-m", "benchmarks", "recommend", *question)
+    question = ("--op", "relu", "--size", "1000", "--weather", "rainy", "--memory", "released")
+    assert "rainy" in ours(
+        weather, "-m", "benchmarks", "recommend", *question, "--results", "results", "--run", "new"
+    )
 
 
 def test_older_records_are_compared_as_what_they_were(weather):
