@@ -308,6 +308,6 @@ def test_released_memory_is_found_again_at_each_call(pool):
     released = pool.under("released")
     released.call("torch", "cpu", "prepare", replace(LARGE, backend="torch", memory="released"))
     with released.alone():
-        assert released.turn("torch", "cpu", 1, 1).faults > 1000
+        assert released.turn("torch", "cpu", 1, 1).faults > 20  # of 2 MiB each, where pages are huge
     assert pool.under("released") is released
     assert pool.under("retained") is pool
