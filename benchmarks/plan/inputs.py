@@ -67,8 +67,11 @@ def bytes_needed(case: Case) -> int:
 
 
 def n_places(case: Case) -> int:
-    """Return at how many places in memory a case has its inputs: one, where copies serve another purpose."""
-    if case.device != "cpu" or case.allocation == "inplace" or case.cache == "cold":
+    """Return at how many places in memory a case has its inputs: one, where copies serve another purpose.
+
+    One, too, where calls write into a buffer: a place of its own would keep what its first call has left there.
+    """
+    if case.device != "cpu" or case.allocation != "fresh" or case.cache == "cold":
         return 1
     return max(1, min(MOST_PLACES, PLACES_BYTES // max(_bytes_read(case), 1)))
 

@@ -198,3 +198,9 @@ def test_large_inputs_lie_at_one_place():
     assert inputs.n_places(forward) == 2
     assert inputs.n_places(replace(forward, mode="backward")) == 1
     assert inputs.n_places(replace(forward, cache="cold")) == 1
+
+
+def test_a_buffer_that_is_reused_has_one_place_that_can_be_spoiled_before_it_is_checked():
+    small = Case("relu", "forward", "float32", (1000,), "numpy", "cpu")
+    assert inputs.n_places(small) == inputs.MOST_PLACES
+    assert inputs.n_places(replace(small, allocation="reuse")) == 1
