@@ -149,7 +149,8 @@ class Worker:
         A few calls that are not counted come first, unless a round is long: thread pools that have slept are slow
         to wake. Those of this process have come to rest when it returns, so that others find all processors free.
         """
-        found = self._rounds(iterations, n_rounds)
+        ready = self._awake(iterations)
+        found = [ready.time(iterations) for _ in range(n_rounds)]
         come_to_rest()
         return found
 
@@ -222,10 +223,6 @@ class Worker:
         ready.time(10)
         iterations = max(1, round(0.1 / max(ready.time(10), 1e-6)))
         return statistics.median(ready.time(iterations) for _ in range(7)) / iterations
-
-    def _rounds(self, iterations: int, n_rounds: int) -> list[float]:
-        ready = self._awake(iterations)
-        return [ready.time(iterations) for _ in range(n_rounds)]
 
     def _awake(self, iterations: int) -> Prepared:
         """Return what is prepared after a few calls that wake the threads it computes with."""
