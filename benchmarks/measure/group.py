@@ -35,7 +35,6 @@ from benchmarks.measure.sampling import (
 from benchmarks.measure.stopwatch import Stopwatch
 from benchmarks.quantities import plural, seconds
 from benchmarks.record.schema import Case, Check, Closer, Ending, Pair, Preparation, Verdict, WorkerFacts
-from benchmarks.stats import pairs
 
 FEW_CALLS = 2
 """Two calls show that a backend does not wait, before a whole round of them fills its queue."""
@@ -209,7 +208,7 @@ class Group:
                 low=found.low,
                 high=found.high,
                 turns=found.turns,
-                verdict=pairs.verdict(found.low, found.high),
+                verdict=found.verdict,
             )
 
     def look_closer(self) -> None:

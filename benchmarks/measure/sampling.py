@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from benchmarks.record.schema import Rounds
 from benchmarks.stats import pairs
 from benchmarks.stats.intervals import processes_interval
-from benchmarks.stats.pairs import FASTER, LOOKS, Comparison
+from benchmarks.stats.pairs import CLOSE, FASTER, LOOKS, Comparison
 
 ROUND_S = 5e-4
 """Calls are repeated until a round takes this long: reading the clock (under 0.2 µs) is 0.04 % of it."""
@@ -253,8 +253,7 @@ def _judge(running: Sequence[Lane], lanes: Sequence[Lane], rule: Rule, turn: int
     rivals = [lane for lane in running if lane is not leader]
     found = {id(lane): pairs.compare(lane.values, leader.values) for lane in rivals}
     for lane in rivals:
-        beaten = pairs.verdict(found[id(lane)].low, found[id(lane)].high) == FASTER
-        if beaten and (found[id(lane)].known or turn >= ENOUGH):
+        if found[id(lane)].verdict == FASTER and (found[id(lane)].known or turn >= ENOUGH):
             lane.stop_reason = DECIDED
     compete = any(lane.heat == leader.heat and lane is not leader for lane in lanes)
     open_ = [lane for lane in rivals if not lane.stop_reason and _in_question(found[id(lane)])]
@@ -264,8 +263,7 @@ def _judge(running: Sequence[Lane], lanes: Sequence[Lane], rule: Rule, turn: int
 
 
 def _in_question(found: Comparison) -> bool:
-    told = pairs.verdict(found.low, found.high)
-    return told == pairs.CLOSE or (told == FASTER and not found.known)
+    return found.verdict == CLOSE or (found.verdict == FASTER and not found.known)
 
 
 def _is_spent(lanes: Sequence[Lane], time_s: float, turn: int) -> bool:

@@ -37,6 +37,11 @@ class Comparison:
         """Whether the ratio is known to `KNOWN`."""
         return self.high <= self.ratio * (1 + KNOWN) and self.low >= self.ratio / (1 + KNOWN)
 
+    @property
+    def verdict(self) -> str:
+        """What the interval says."""
+        return verdict(self.low, self.high)
+
 
 def verdict(low: float, high: float, margin: float = MARGIN) -> str:
     """Return what the interval of a ratio says of a slower backend's time over a faster one's.

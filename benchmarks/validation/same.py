@@ -81,8 +81,7 @@ def conclude(case: Case, first: Lane, second: Lane) -> Found:
     """Return what the turns of two processes say of the first one's time over the second's."""
     a, b = sorted((first, second), key=lambda lane: statistics.median(lane.values))
     found = pairs.compare(b.values, a.values)
-    verdict = pairs.verdict(found.low, found.high)
-    return Found(case, found if b is first else pairs.inverse(found), verdict)
+    return Found(case, found if b is first else pairs.inverse(found), found.verdict)
 
 
 def slow_down(lane: Lane, share: float) -> None:
