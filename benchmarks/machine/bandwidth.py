@@ -40,6 +40,8 @@ FEWER = 64
 of a level of cache into the next faster one."""
 ROUND_S = 2e-3
 """Seconds of a round: long against the 20 to 50 µs by which threads start apart."""
+LONG_S = 5e-3
+"""What takes this long is far larger than any cache."""
 STREAMING_FROM = 0x4041
 """Bytes of the smallest copy that glibc can be told to stream: it refuses 0x4040 and less (its dl-cacheinfo.h)."""
 READ_ONLY = 0.01
@@ -196,8 +198,13 @@ _PREPARE: dict[Kind, Callable[[Array, int], Repeat]] = {"copy": _copies, "read":
 
 
 def _rounds(pool: ThreadPoolExecutor, repeats: Sequence[Repeat], n_bytes: int) -> list[float]:
-    """Return the seconds of one repetition in each of some rounds, after one that brings the caches up to date."""
+    """Return the seconds of one repetition in each of some rounds, after one that brings the caches up to date.
+
+    What takes long by itself is done once: it leaves nothing in the caches, and each pass does it again.
+    """
     first = _round(pool, repeats, max(1, round(_WARM_UP_BYTES / n_bytes)))
+    if first >= LONG_S:
+        return [first]
     times = max(1, round(ROUND_S / first))
     if times > 100:  # 0.3 µs of interpreter in each would show
         times = max(times, _UNLOCKED)
