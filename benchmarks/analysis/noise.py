@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import pandas as pd
@@ -11,11 +12,14 @@ from benchmarks.record.run import Run
 
 OFTEN = 0.05
 """Share of bursts that stayed disturbed from which on a run is noisy."""
-ENOUGH = 0.8
-"""Share of groups that are to be decided."""
+GOOD, FAIR = 0.9, 0.75
+"""Shares of the groups that are decided in a run to rely on."""
+LONGER = 3
+"""A run that is to decide more is proposed three times as long, and `LEAST_BUDGET_MIN` minutes at least."""
 LEAST_BUDGET_MIN = 10
-"""Minutes of rounds that are proposed where too little is decided, at least."""
 _OF_THE_LIMIT = "bandwidth of"
+_OF_THE_BUDGET = "The time budget"
+_LOAD = re.compile(r"Other programs used \d+ % of the processors")
 
 
 @dataclass(frozen=True)
@@ -35,19 +39,34 @@ class Noise:
     budget_min: int
 
     @property
+    def load(self) -> str:
+        """That other programs used the processors, and how far; empty where they did not."""
+        return next((found[0] for text in self.warnings if (found := _LOAD.match(text))), "")
+
+    @property
     def disturbed(self) -> bool:
         """Whether something else had the processor so often that an idle machine would tell more."""
-        return bool(self.warnings) or self.n_disturbed > OFTEN * self.n_bursts
+        return bool(self.load) or self.n_disturbed > OFTEN * self.n_bursts
 
     @property
     def undecided(self) -> bool:
         """Whether more time would tell more."""
-        return self.n_decided < ENOUGH * self.n_groups
+        return self.n_decided < GOOD * self.n_groups
 
     @property
     def level(self) -> str:
         """How far the run can be relied on, in a word."""
-        return ("good", "fair", "low")[self.disturbed + self.undecided]
+        if self.disturbed or self.n_decided < FAIR * self.n_groups:
+            return "low"
+        return "fair" if self.undecided or self.warnings else "good"
+
+    @property
+    def brief(self) -> str:
+        """How many groups are decided, and what disturbed: `only 8 of 16 groups decided in the time they had`."""
+        only = "only " * (self.n_decided < FAIR * self.n_groups)
+        late = " in the time they had" * (self.n_decided < self.n_groups)
+        load = f"; {self.load[0].lower()}{self.load[1:]}" if self.load else ""
+        return f"{only}{self.n_decided} of {quantities.plural(self.n_groups, 'group')} decided{late}{load}"
 
     @property
     def sentences(self) -> list[str]:
@@ -80,16 +99,23 @@ def noise(run: Run, rows: pd.DataFrame, winners: pd.DataFrame) -> Noise:
     """Return how noisy a run was; `rows` are the measured ones, `winners` those of `tables.best`."""
     contested = winners[winners["runner_up"] != ""]
     told = rows[rows["again"].notna()]
-    spent_min = run.time_s.get("rounds", 0.0) / 60
+    spent_min = (run.elapsed_s or 0.0) / 60
     return Noise(
         n_groups=len(contested),
         n_decided=int(contested["decided"].sum()),
         n_bursts=int(told["bursts"].sum()),
         n_again=int(told["again"].sum()),
         n_disturbed=int(told["disturbed"].sum()),
-        warnings=tuple(text for text in run.warnings if _OF_THE_LIMIT not in text),
-        budget_min=max(LEAST_BUDGET_MIN, round(4 * spent_min)),
+        warnings=tuple(
+            text for text in run.warnings if _OF_THE_LIMIT not in text and not text.startswith(_OF_THE_BUDGET)
+        ),
+        budget_min=max(LEAST_BUDGET_MIN, round(LONGER * spent_min)),
     )
+
+
+def of_load(text: str) -> bool:
+    """Tell whether a warning says that other programs used the processors."""
+    return bool(_LOAD.match(text))
 
 
 def of_the_limit(run: Run) -> tuple[str, ...]:

@@ -130,7 +130,7 @@ def test_confidence_says_what_was_decided_and_what_to_do() -> None:
     assert "Confidence: fair: 8 of 9 groups decided in the time they had." in shown(Run(records=one_in_nine))
     assert "Confidence: good: 8 of 8 groups decided.\n" in shown(Run(records=to_frame(apart)))
     half = to_frame([*alike, *apart])
-    assert "Confidence: LOW: only 8 of 16 groups decided in the time they had. For more" in shown(
+    assert "Confidence: LOW: only 8 of 16 groups decided in the time they had. More time" in shown(
         Run(records=half)
     )
     load = "Other programs used 64 % of the processors during the run: times are doubtful."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from rich.text import Text
 
 from benchmarks import quantities
 from benchmarks.analysis import troubles
+from benchmarks.analysis.noise import of_load
 from benchmarks.analysis.study import Study
 from benchmarks.analysis.summary import problem_sentences, unchecked_sentences
 from benchmarks.record.run import Run
@@ -34,13 +34,8 @@ _ROOMS = {"failure": 5, "gap": 2, "warning": 4}
 MOST_WARNINGS = 2
 FAR_BEHIND = 10.0
 """Of what is slower than expected, the terminal names what is so by ten times more than its rule allows."""
-GOOD, FAIR = 0.9, 0.75
-"""Shares of the groups that are decided in a run to rely on."""
-LONGER_S = 2.5
-"""Seconds for the rounds of a case in a run that is to decide more: ten times the usual ones."""
 OWN = ("numba", "numba-parallel")
 """Backends that are this project's kernels, which their names do not say."""
-_LOAD = re.compile(r"Other programs used \d+ % of the processors")
 _NAME_WIDTH = 16
 """Where it is narrow, names of ops and backends may wrap at this width."""
 _NAMED_OPS = 3
@@ -195,7 +190,7 @@ def _notes(study: Study, page: _Page) -> Iterator[RenderableType]:
     yield from page.texts(_far_behind(study))
     yield from page.texts(*_confidence(study))
     # Load is told with the confidence; cut short or lost comes first in the list.
-    warnings = [f"Warning: {text}" for text in run.warnings if not _LOAD.match(text)] + list(study.summary.doubts)
+    warnings = [f"Warning: {text}" for text in run.warnings if not of_load(text)] + list(study.summary.doubts)
     shown = page.fitted(warnings[:MOST_WARNINGS], "warning", "yellow")
     yield from [*shown, *page.more(len(warnings) - len(shown), "warning")]
     yield from page.listed(problem_sentences(gaps), "gap", "yellow")
@@ -210,24 +205,12 @@ def _far_behind(study: Study) -> list[str]:
 
 def _confidence(study: Study) -> tuple[list[str], str]:
     """Say how far the answers can be relied on, and what to do where they cannot; with a style."""
-    contested = study.winners[study.winners["runner_up"] != ""]
-    if contested.empty:
+    noise = study.noise
+    if not noise.n_groups:
         return [], ""
-    n, n_decided = len(contested), int(contested["decided"].sum())
-    load = next((found[0] for text in study.run.warnings if (found := _LOAD.match(text))), "")
-    if n_decided >= GOOD * n and not load:
-        return [f"Confidence: good: {_decided(n_decided, n)}."], ""
-    low = n_decided < FAIR * n or bool(load)
-    only = "only " * (n_decided < FAIR * n)
-    said = f"Confidence: {'LOW' if low else 'fair'}: {only}{_decided(n_decided, n)}"
-    said += f"; {load[0].lower()}{load[1:]}" if load else ""
-    minutes = max(1, round(len(study.rows) * LONGER_S / 60))
-    advice = "Repeat on an idle machine, or with" if load else "For more, repeat it with"
-    return [f"{said}. {advice} --time-budget {minutes}min."], "yellow" if low else ""
-
-
-def _decided(n_decided: int, n: int) -> str:
-    return f"{n_decided} of {quantities.plural(n, 'group')} decided" + " in the time they had" * (n_decided < n)
+    low = noise.level == "low"
+    said = f"Confidence: {noise.level.upper() if low else noise.level}: {noise.brief}."
+    return [" ".join([said, *noise.remedies]).replace("`", "")], "yellow" if low else ""
 
 
 def _question(study: Study) -> str:
