@@ -49,12 +49,12 @@ def seconds(value: float) -> str:
 
 
 def duration(value: float) -> str:
-    """Return how long people wait, to the second: `9 s`, `2 min 51 s`, `1 h 5 min`."""
+    """Return how long people wait, to the second: `9 s`, `2 min 51 s`, `5 min`, `1 h 5 min`."""
     minutes, rest = divmod(round(value), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
         return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    return " ".join([f"{minutes} min"] * bool(minutes) + [f"{rest} s"] * bool(rest or not minutes))
 
 
 def interval(low: float, high: float) -> str:

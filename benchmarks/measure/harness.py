@@ -7,6 +7,7 @@ never timed; what fails anywhere is a record with its reason.
 from __future__ import annotations
 
 import random
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from benchmarks.machine import resources
 from benchmarks.machine.bandwidth import Bandwidth
 from benchmarks.machine.pulse import Pulse
 from benchmarks.measure import call_cost, plausibility
+from benchmarks.measure.budget import Budget
 from benchmarks.measure.group import Entry, Group
 from benchmarks.measure.limits import Limits
 from benchmarks.measure.measured import measured, times_of
@@ -48,7 +50,7 @@ class Harness:
 
     `planned` are all cases of the run: those to be compared with each other are measured together. `required`
     holds the backends and devices that the user asked for by name: for them, being unavailable is a failure and
-    no reason to skip. `seed` is that of the order in which backends take turns.
+    no reason to skip. `seed` is that of the order in which backends take turns, `budget` the time that there is.
     """
 
     pool: Pool
@@ -57,6 +59,7 @@ class Harness:
     required: frozenset[str] = frozenset()
     n_processes: int = 1
     seed: int = 0
+    budget: Budget | None = None
     keep_rounds: bool = False
     watch: Stopwatch = field(default_factory=Stopwatch)
     _pulse: Pulse = field(default_factory=Pulse)
@@ -78,8 +81,7 @@ class Harness:
         # pytest-benchmark has no public way to take rounds measured elsewhere; this marks it used.
         benchmark._mode = "activation-bench"  # noqa: SLF001
         if case not in self._outcomes:
-            for part in self._parts(self._groups.get(case.group, [case])):
-                self._measure(part, rule if benchmark.enabled else None)
+            self._measure_group(case, rule if benchmark.enabled else None)
         outcome = self._outcomes.pop(case)
         if outcome.error:
             raise outcome.error
@@ -107,6 +109,8 @@ class Harness:
 
     def finish(self) -> None:
         """Measure the bandwidth again, where it was measured, and record what the run spent its time on."""
+        if self.budget and self.budget.n_missed:
+            self.recorder.warn(self.budget.shortfall())
         self._limits.measure_again()
         self.recorder.end(self.watch.spent(), self._pulse.usual_s)
 
@@ -118,6 +122,21 @@ class Harness:
             if backend in backends.peer_names():
                 pytest.xfail(f"{ending.status}: {ending.reason}")  # news about another library
             pytest.fail(f"{ending.status}: {ending.reason}", pytrace=False)
+
+    def _measure_group(self, case: Case, usual: Rule | None) -> None:
+        """Measure a case with those that it is compared with; skip the test where the run has no time left."""
+        cases = self._groups.get(case.group, [case])
+        rule = usual
+        if usual and self.budget:
+            rule = self.budget.rule(usual, case.group, len(cases) * self.n_processes)
+            if rule is None:
+                pytest.skip("the time budget is used up")
+        started = time.monotonic()
+        for part in self._parts(cases):
+            self._measure(part, rule)
+        if usual and self.budget:
+            spent_s = sum(each.spent_s for member in cases if (each := self._outcomes[member].sampling))
+            self.budget.took(time.monotonic() - started, spent_s)
 
     def _measure(self, cases: Sequence[Case], rule: Rule | None) -> None:
         """Take cases through all steps and record each; without a rule, only check them."""

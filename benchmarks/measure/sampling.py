@@ -36,10 +36,9 @@ WARM_UP_S = 0.5
 STEADY = 0.97
 """Warming up ends when a burst takes at least this share of the time of the one before."""
 LEAST_TURNS = 60
-"""A pair in question has at least so many turns, unless they take `PATIENCE` times the time that there is."""
+"""A pair in question has at least so many turns, unless they take `Rule.patience` times the time that there is."""
 ENOUGH = 30
 """After so many turns a clear loser leaves, though its ratio is not known to `pairs.KNOWN`."""
-PATIENCE = 8
 
 PRECISE = "precision reached"
 DECIDED = "decided"
@@ -61,14 +60,15 @@ It returns nothing when its source has failed: no more is then asked of it."""
 class Rule:
     """When to stop.
 
-    Backends that compete take turns until no pair is in question, or for `max_s` seconds of rounds each. One that
-    is alone takes them until its interval, at `confidence`, reaches at most the share `precision` of the median to
-    either side, or for as long.
+    Backends that compete take turns until no pair is in question, or for `max_s` seconds of rounds each, and
+    `patience` times as long for the first `LEAST_TURNS`. One that is alone takes them until its interval, at
+    `confidence`, reaches at most the share `precision` of the median to either side, or for as long.
     """
 
     precision: float
     confidence: float
     max_s: float
+    patience: float = 8.0
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,11 @@ class Sampling:
     def n_rounds(self) -> int:
         """Number of rounds in all processes."""
         return sum(len(burst) for bursts in self.processes for burst in bursts)
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds that all rounds took."""
+        return sum(sum(burst) for bursts in self.processes for burst in bursts)
 
     @property
     def bursts_s(self) -> tuple[tuple[float, ...], ...]:
@@ -215,7 +220,6 @@ def take_turns(
     """
     active = [lane for lane in lanes if _first(lane)]
     n_rounds = _n_rounds(active)
-    time_s = rule.max_s * len(active)
     for turn in itertools.count(1):
         between()
         for lane in order.sample(active, len(active)):
@@ -225,7 +229,7 @@ def take_turns(
             for heat in {lane.heat for lane in active}:
                 _judge([lane for lane in active if lane.heat == heat], lanes, rule, turn)
             active = [lane for lane in active if not lane.stop_reason]
-        if not active or turn == LOOKS[-1] or (turn >= LOOKS[0] and _is_spent(lanes, time_s, turn)):
+        if not active or turn == LOOKS[-1] or (turn >= LOOKS[0] and _is_spent(lanes, rule, turn)):
             break
     for lane in active:
         lane.stop_reason = PRECISE if lane.values and lane.is_precise(rule) else SPENT
@@ -266,9 +270,9 @@ def _in_question(found: Comparison) -> bool:
     return found.verdict == CLOSE or (found.verdict == FASTER and not found.known)
 
 
-def _is_spent(lanes: Sequence[Lane], time_s: float, turn: int) -> bool:
+def _is_spent(lanes: Sequence[Lane], rule: Rule, turn: int) -> bool:
     spent = sum(map(sum, itertools.chain.from_iterable(lane.bursts for lane in lanes)))
-    return spent >= time_s * (1 if turn >= LEAST_TURNS else PATIENCE)
+    return spent >= rule.max_s * len(lanes) * (1 if turn >= LEAST_TURNS else rule.patience)
 
 
 def combine(lanes: Sequence[Lane], confidence: float) -> Sampling:

@@ -12,7 +12,10 @@ from benchmarks.record.schema import DTYPES
 
 @dataclass(frozen=True)
 class Preset:
-    """A named selection. `shapes` are whole shapes; without them, `sizes` are numbers of elements."""
+    """A named selection. `shapes` are whole shapes; without them, `sizes` are numbers of elements.
+
+    `budget_s` is the time that a run of all of it has, where that is not asked for.
+    """
 
     summary: str
     ops: tuple[str, ...]
@@ -20,6 +23,7 @@ class Preset:
     dtypes: tuple[str, ...] = ("float32",)
     sizes: tuple[int, ...] = ()
     shapes: Mapping[str, tuple[tuple[int, ...], ...]] | None = None
+    budget_s: float | None = None
 
 
 _COURSE_NOTES = tuple(name for name, spec in OPS.items() if spec.course_notes)
@@ -29,7 +33,12 @@ _MLP = ((1, 14336), (256, 14336))  # one token, and a batch: Llama 3 8B's MLP wi
 _VOCABULARY = ((1, 128256), (64, 128256))  # Llama 3's vocabulary
 
 PRESETS: Mapping[str, Preset] = {
-    "quick": Preset("the course notes' functions", _COURSE_NOTES, sizes=(1_024, 32_768, 1_048_576, 8_388_608)),
+    "quick": Preset(
+        "the course notes' functions",
+        _COURSE_NOTES,
+        sizes=(1_024, 32_768, 1_048_576, 8_388_608),
+        budget_s=300.0,
+    ),
     "standard": Preset(
         "every op, float32",
         tuple(OPS),

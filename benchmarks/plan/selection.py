@@ -42,6 +42,13 @@ class Selection:
             modes=self.modes or preset.modes,
         )
 
+    @property
+    def budget_s(self) -> float | None:
+        """Seconds for a run of the preset as it is; none where anything else was asked for."""
+        asked = (self.ops, self.dtypes, self.sizes, self.whole_shapes, self.modes)
+        as_it_is = not any(asked) and self.policies == (Policies(),)
+        return PRESETS[self.preset].budget_s if as_it_is else None
+
     def shapes(self, op: str) -> tuple[tuple[int, ...], ...]:
         """Return the shapes to time `op` at: those that were asked for, and those of the sizes that were."""
         preset = PRESETS[self.preset]

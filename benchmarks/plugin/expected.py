@@ -79,8 +79,7 @@ def roughly(seconds: float) -> str:
     """Return how long people will have to wait, no more precisely than it is known: `about 2 min`."""
     if seconds < 55:
         return f"about {max(10, 10 * round(seconds / 10))} s"
-    minutes = round(seconds / 60)
-    return f"about {quantities.duration(60 * minutes)}".removesuffix(" 0 s")
+    return f"about {quantities.duration(60 * round(seconds / 60))}"
 
 
 def _usual_s(case: Case, rounds_s: float) -> float:

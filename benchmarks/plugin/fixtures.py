@@ -24,6 +24,7 @@ HARNESS: pytest.StashKey[Harness] = pytest.StashKey()
 def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
     """Open the workers and the journal of this run, and close them at its end."""
     # Late, as in `rule`: what measures takes a second to import, and listing the tests measures nothing.
+    from benchmarks.measure.budget import Budget
     from benchmarks.measure.harness import Harness
     from benchmarks.measure.pool import Pool
     from benchmarks.record.recorder import Recorder
@@ -41,13 +42,16 @@ def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
         precision=float(option.benchmark_precision),
     )
     pool = Pool(threads, timeout_s=option.case_timeout, in_process=option.in_process)
+    planned = list(suites.timed_cases(request.session.items))
+    budget_s, n_groups = suites.budget_s(option), len({case.group for case in planned})
     harness = Harness(
         pool,
         recorder,
-        planned=list(suites.timed_cases(request.session.items)),
+        planned=planned,
         required=frozenset([*(option.backend or ()), *(option.device or ())]),
         n_processes=option.processes,
         seed=seed,
+        budget=Budget(budget_s, n_groups, bounded=not option.time_budget) if budget_s else None,
         keep_rounds=option.keep_rounds,
     )
     config.stash[HARNESS] = harness
@@ -61,14 +65,14 @@ def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
 
 @pytest.fixture(scope="session")
 def rule(request: pytest.FixtureRequest) -> Rule:
-    """Return when to stop timing, from pytest-benchmark's own options and the time budget."""
+    """Return when to stop timing, from pytest-benchmark's own options."""
     from benchmarks.measure.sampling import Rule
 
     option = request.config.option
     return Rule(
         precision=float(option.benchmark_precision),
         confidence=float(option.benchmark_confidence),
-        max_s=suites.rounds_s(option, request.session.items),
+        max_s=float(option.benchmark_max_time),
     )
 
 

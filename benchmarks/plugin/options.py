@@ -30,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--time-budget",
         type=arguments.seconds,
         metavar="TIME",
-        help="total time for the timed rounds, such as 90s or 5min, shared equally by the cases and processes",
+        help="time for the whole run, such as 90s or 10min: more decides more (the plain quick preset has 5min)",
     )
     group.addoption(
         "--check",

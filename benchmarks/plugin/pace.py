@@ -7,6 +7,7 @@ their suite have taken more than usual.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping
@@ -42,18 +43,23 @@ class _Learned:
 
 
 class Pace:
-    """How far a run is. `steps` are given by the ids of their tests; `closing_s` is what follows the last one."""
+    """How far a run is.
+
+    `steps` are given by the ids of their tests; `closing_s` is what follows the last one. The run ends after
+    `most_s` at the latest.
+    """
 
     def __init__(
         self,
         steps: Mapping[str, Step],
         *,
         closing_s: float = 0.0,
+        most_s: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._steps, self._clock = steps, clock
         self._begun = clock()
-        self._closing_s = closing_s
+        self._closing_s, self._most_s = closing_s, most_s
         self._kinds: dict[Hashable, _Learned] = {}
         self._to_come = dict.fromkeys(steps.values())
         for step in self._to_come:
@@ -97,7 +103,8 @@ class Pace:
         """Return about how many seconds the run still takes."""
         rates = self._rates()
         seconds = sum(kind.to_come_s * rates[name] for name, kind in self._kinds.items())
-        return max(0.0, seconds + self._once_s - self._under_way_s(rates)) + self._closing_s
+        left_s = max(0.0, seconds + self._once_s - self._under_way_s(rates)) + self._closing_s
+        return min(left_s, max(0.0, self._begun + self._most_s - self._clock()))
 
     def _under_way_s(self, rates: Mapping[Hashable, float]) -> float:
         """Return how much of the step that runs is over; a step that takes longer than expected might end now."""

@@ -8,6 +8,7 @@ and one at least every half a minute.
 from __future__ import annotations
 
 import io
+import math
 import os
 import sys
 import threading
@@ -27,7 +28,7 @@ from rich.text import Text
 from benchmarks import quantities
 from benchmarks.plugin import expected
 from benchmarks.plugin.pace import Pace
-from benchmarks.plugin.suites import case_of, is_timed, params_of, rounds_s
+from benchmarks.plugin.suites import budget_s, case_of, is_timed, params_of
 from benchmarks.report.terminal.console import open_console
 from benchmarks.report.terminal.glyphs import spelled
 
@@ -123,9 +124,11 @@ class Progress:
 def pace_of(config: pytest.Config, items: Sequence[pytest.Item]) -> Pace:
     """Return how long a run is going to take."""
     option = config.option
-    timed_s = 0.0 if option.benchmark_disable else rounds_s(option, items)
-    steps = expected.steps(items, timed_s, option.processes)
-    return Pace(steps, closing_s=expected.CLOSING_S if any(map(is_timed, items)) else 0.0)
+    timed_s = 0.0 if option.benchmark_disable else float(option.benchmark_max_time)
+    closing_s = expected.CLOSING_S if any(map(is_timed, items)) else 0.0
+    return Pace(
+        expected.steps(items, timed_s, option.processes), closing_s=closing_s, most_s=budget_s(option) or math.inf
+    )
 
 
 def open_display(config: pytest.Config, pace: Pace) -> Display:

@@ -11,7 +11,7 @@ chooses some of these itself says so in its marker, as in `correctness(dtypes=("
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import compress
 from typing import Any
 
@@ -100,8 +100,6 @@ def is_timed(item: pytest.Item) -> bool:
     return any(map(item.get_closest_marker, ("timing", "call_cost")))
 
 
-def rounds_s(option: argparse.Namespace, items: Sequence[pytest.Item]) -> float:
-    """Return how many seconds the rounds of a case may take in each process: its share of the budget, if any."""
-    if not option.time_budget:
-        return float(option.benchmark_max_time)
-    return float(option.time_budget) / max(1, sum(map(is_timed, items))) / int(option.processes)
+def budget_s(option: argparse.Namespace) -> float | None:
+    """Return how many seconds the run may take: as many as were asked for, or as the preset has."""
+    return float(option.time_budget) if option.time_budget else arguments.chosen(option).budget_s

@@ -69,6 +69,15 @@ def test_everything_is_written(numpy_job):
     assert f"Report: {os.path.relpath(latest / 'report.html', ROOT)}\n" in numpy_job.output
 
 
+def test_a_time_budget_ends_the_run_and_says_what_it_did_not_reach(tmp_path):
+    two = ("--op", "relu", "step", "--size", "1000", "--mode", "forward", "--backend", "numpy")
+    job = Job(tmp_path, *two, "-k", "test_timing", "--time-budget", "1s", check=0)
+    told = r"The time budget of 1 s ended the run before 1 of 2 comparisons: `--time-budget \d+min` reaches"
+    assert re.search(told, " ".join(job.output.split()))
+    assert "1 skipped" in job.output
+    assert list(job.records["op"]) == ["relu"]
+
+
 def test_the_run_ends_with_a_summary_and_writes_no_control_characters(numpy_job):
     told = r"^1 function x 1 size x 1 mode x 1 backend, \d checks: about \d+ s$"
     assert re.search(told, numpy_job.output, re.MULTILINE)

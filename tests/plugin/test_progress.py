@@ -32,7 +32,7 @@ class Terminal(io.StringIO):
 def config(**options):
     option = {
         "verbose": 0, "capture": "fd", "usepdb": False, "benchmark_disable": False, "benchmark_max_time": 0.25,
-        "time_budget": None, "processes": 1, **options,
+        "time_budget": 3600.0, "processes": 1, **options,
     }  # fmt: skip
     manager = pytest.PytestPluginManager()
     manager.register(SimpleNamespace(showfspath=True), "terminalreporter")

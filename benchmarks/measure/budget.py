@@ -1,0 +1,75 @@
+"""The time that a run has: what is left of it is shared equally by the groups that are still to come."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from benchmarks.measure.sampling import Rule
+from benchmarks.quantities import duration, plural
+
+ROUNDS_SHARE = 0.3
+"""The part of a run's time that rounds take, before any group has told."""
+EXPERIENCE_S = 20.0
+"""What is expected counts for as much as the first 20 s."""
+CLOSING_S = 8.0
+"""The bandwidth again, and the report."""
+
+
+@dataclass
+class Budget:
+    """`total_s` seconds from now on, for `n_groups` groups of comparable cases.
+
+    A `bounded` one only takes from the time that cases usually have; another one also adds to it.
+    """
+
+    total_s: float
+    n_groups: int
+    bounded: bool = False
+    clock: Callable[[], float] = time.monotonic
+    _n_over: int = 0
+    _missed: set[str] = field(default_factory=set)
+    _measured_s: float = 0.0
+    _rounds_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._begun = self.clock()
+
+    @property
+    def n_missed(self) -> int:
+        """How many groups had no time left."""
+        return len(self._missed)
+
+    def rule(self, usual: Rule, group: str, n_lanes: int) -> Rule | None:
+        """Return when to stop timing the next group, of `n_lanes` sources of rounds; None if no time is left.
+
+        The first group is measured whatever the time, by the fewest turns: a run has something to say.
+        """
+        left_s = max(0.0, self.total_s - CLOSING_S - (self.clock() - self._begun))
+        if self._n_over and not left_s:
+            self._missed.add(group)
+            return None
+        share_s = left_s / max(1, self.n_groups - self._n_over) * self._rounds_share() / n_lanes
+        max_s = min(share_s, usual.max_s) if self.bounded else share_s
+        # With pairs in question too, patience ends where the groups to come need the time.
+        patience = min(max(1.0, share_s / max_s), usual.patience) if max_s else 1.0
+        return replace(usual, max_s=max_s, patience=patience)
+
+    def took(self, seconds: float, rounds_s: float) -> None:
+        """Take note of a group that is over, and of how much of its time its rounds took."""
+        self._n_over += 1
+        self._measured_s += seconds
+        self._rounds_s += rounds_s
+
+    def shortfall(self) -> str:
+        """Say what was not measured, and what time would have been enough."""
+        needed_min = math.ceil((self.clock() - self._begun) / max(1, self._n_over) * self.n_groups / 60)
+        return (
+            f"The time budget of {duration(self.total_s)} ended the run before {self.n_missed} of "
+            f"{plural(self.n_groups, 'comparison')}: `--time-budget {needed_min}min` reaches them all."
+        )
+
+    def _rounds_share(self) -> float:
+        return (self._rounds_s + EXPERIENCE_S * ROUNDS_SHARE) / (self._measured_s + EXPERIENCE_S)

@@ -1,0 +1,84 @@
+"""The time budget of a run: shared by the groups to come, never exceeded, and what it did not reach is said."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.measure.budget import CLOSING_S, Budget
+from benchmarks.measure.sampling import Rule
+from benchmarks.plan.selection import Selection
+from benchmarks.record.schema import Policies
+
+USUAL = Rule(precision=0.02, confidence=0.95, max_s=0.1)
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def measure(budget, clock, n_groups, rounds_share=0.25, overhead_s=0.2):
+    """Take groups of five through, each for as long as it may; return the rules that they had."""
+    rules = []
+    for i in range(n_groups):
+        rule = budget.rule(USUAL, f"group {i}", 5)
+        rules.append(rule)
+        if rule:
+            took_s = overhead_s + 5 * rule.max_s * rule.patience / rounds_share
+            clock.now += took_s
+            budget.took(took_s, 5 * rule.max_s * rule.patience)
+    return rules
+
+
+@given(st.floats(20, 3600), st.integers(1, 100), st.floats(0.05, 0.9), st.booleans())
+def test_a_run_ends_within_its_budget_and_a_group(total_s, n_groups, rounds_share, bounded):
+    clock = Clock()
+    budget = Budget(total_s, n_groups, bounded=bounded, clock=clock)
+    measure(budget, clock, n_groups, rounds_share)
+    # The first group is shared out by what is usual, which may be six times too much.
+    assert clock.now <= total_s - CLOSING_S + 6 * (total_s - CLOSING_S) / n_groups + 0.2
+
+
+def test_without_any_time_the_first_group_is_measured_and_no_other():
+    clock = Clock()
+    first, second = measure(Budget(1, 2, clock=clock), clock, 2)
+    assert (first.max_s, second) == (0.0, None)
+
+
+def test_a_long_budget_is_used_and_a_bounded_one_leaves_what_is_usual():
+    clock = Clock()
+    measure(Budget(600, 40, clock=clock), clock, 40)
+    assert clock.now == pytest.approx(600 - CLOSING_S, rel=0.1)
+    clock = Clock()
+    assert set(measure(Budget(6000, 40, bounded=True, clock=clock), clock, 40)) == {USUAL}
+
+
+def test_a_short_budget_takes_patience_first_and_then_time():
+    clock = Clock()
+    tight, scarce = (Budget(s, 40, bounded=True, clock=clock).rule(USUAL, "a", 5) for s in (200, 40))
+    assert tight.max_s == USUAL.max_s
+    assert 1 < tight.patience < USUAL.patience
+    assert scarce.max_s < USUAL.max_s
+    assert scarce.patience == 1
+
+
+def test_what_is_not_reached_is_counted_once_and_enough_is_named():
+    clock = Clock()
+    budget = Budget(120, 4, clock=clock)
+    clock.now = 100.0
+    budget.took(100.0, 10.0)
+    clock.now = 115.0
+    assert [budget.rule(USUAL, name, 5) for name in ("b", "b", "c", "d")] == [None] * 4
+    assert budget.shortfall() == (
+        "The time budget of 2 min ended the run before 3 of 4 comparisons: `--time-budget 8min` reaches them all."
+    )
+
+
+def test_the_plain_quick_preset_has_a_budget_and_whoever_asks_for_more_has_none():
+    assert Selection().budget_s == 300
+    for asked in ({"ops": ("gelu",)}, {"dtypes": ("float64",)}, {"sizes": (8,)}, {"preset": "standard"}):
+        assert Selection(**asked).budget_s is None
+    assert Selection(policies=(Policies(cache="cold"),)).budget_s is None
+    assert Selection(backends=("numpy",)).budget_s == 300
