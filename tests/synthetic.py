@@ -159,7 +159,7 @@ def pairs_of(case: Mapping[str, object], turns: Turns) -> list[dict[str, object]
                 "device": device or "cpu",
                 "other": other,
                 "other_device": other_device or "cpu",
-                "verdict": pairs.verdict(compared.low, compared.high),
+                "verdict": compared.verdict,
                 **asdict(compared),
             }
         )

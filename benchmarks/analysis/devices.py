@@ -63,7 +63,8 @@ def _beside(host: _Moved, there: _Moved, verdicts: Verdicts) -> AgainstHost:
     moved = there.host_to_device_s + there.device_to_host_s
     ends = (there.median_s + moved, there.ci95_low_s + moved, there.ci95_high_s + moved)
     known = not math.isnan(moved)
-    with_transfers = of_medians((host.median_s, host.ci95_low_s, host.ci95_high_s), ends) if known else UNKNOWN
+    here = (host.median_s, host.ci95_low_s, host.ci95_high_s)
+    with_transfers = of_medians(here, ends, verdicts.margin) if known else UNKNOWN
     return AgainstHost(
         device=there.device,
         host_backend=host.backend,

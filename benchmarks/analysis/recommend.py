@@ -391,7 +391,7 @@ def _at_size(one: _Row, other: _Row, question: Question, verdicts: Verdicts) -> 
         for row in (one, other)
     ]
     # Transfers are measured apart from the turns.
-    return replace(of_medians(times[0], times[1]), doubts=(one.warning, other.warning))
+    return replace(of_medians(times[0], times[1], verdicts.margin), doubts=(one.warning, other.warning))
 
 
 def _share(size: int, near: Sequence[_Row]) -> float:

@@ -19,7 +19,7 @@ import pandas as pd
 from benchmarks.analysis.entries import Key, Timed, entries
 from benchmarks.record.schema import CASE, POLICIES
 from benchmarks.stats import pairs
-from benchmarks.stats.pairs import CLOSE, EQUAL, FASTER
+from benchmarks.stats.pairs import CLOSE, EQUAL, FASTER, MARGIN
 from benchmarks.stats.ratios import ratio_interval
 
 _GROUP = ("op", "mode", "dtype", "shape", *POLICIES)
@@ -86,6 +86,7 @@ class Verdicts:
 
     def __init__(self, found: pd.DataFrame) -> None:
         """Read pairs (`PAIR_COLUMNS`). Of groups that were measured twice, the later counts."""
+        self.margin = float(found["margin"].max()) if len(found) else MARGIN
         self._over_turns: dict[tuple[Key, _Place, _Place], _Ratio] = {}
         for pair in entries(found.fillna(dict.fromkeys(_GROUP, "")), _Pair):
             faster, slower = (pair.backend, pair.device), (pair.other, pair.other_device)
@@ -105,7 +106,7 @@ class Verdicts:
         return Standing(
             *(ratio if first is other else _inverse(ratio)),
             # In the order of the medians: what medians and turns disagree about is not decided.
-            verdict=pairs.verdict(ratio[1], ratio[2]),
+            verdict=pairs.verdict(ratio[1], ratio[2], self.margin),
             doubts=(doubts[0], doubts[1]),
         )
 
@@ -121,12 +122,14 @@ def fastest_first(rows: Sequence[SomeTimed]) -> list[SomeTimed]:
     return sorted(rows, key=lambda row: (row.median_s, row.backend, row.device))
 
 
-def of_medians(one: tuple[float, float, float], other: tuple[float, float, float]) -> Standing:
+def of_medians(
+    one: tuple[float, float, float], other: tuple[float, float, float], margin: float = MARGIN
+) -> Standing:
     """Return how two times compare that no turn has: each a median with the ends of its interval."""
     ratio = one[0] / other[0]
     low, high = ratio_interval(*one, *other)
     ends = (low, high) if ratio >= 1 else _inverse((ratio, low, high))[1:]
-    return Standing(ratio, low, high, pairs.verdict(*ends))
+    return Standing(ratio, low, high, pairs.verdict(*ends, margin))
 
 
 def lasting(warning: str) -> str:

@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             help=f"the Python that measures {side.upper()}, such as old/bin/python (default: this one)",
         )
     arguments.add_options(parser.add_argument)
-    arguments.add_threshold(parser.add_argument)
+    arguments.add_margin(parser.add_argument, "--threshold")
     parser.add_argument(
         "--time-budget",
         type=arguments.seconds,
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
             base,
             head,
             chosen,
-            Criteria(threshold=options.threshold),
+            Criteria(threshold=options.margin),
             threads=threads,
             seed=seed,
             budget_s=options.time_budget,

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     for side in ("base", "head"):
         parser.add_argument(side, metavar=side.upper(), help="a saved name, a number such as 0001, or a file")
-    arguments.add_threshold(parser.add_argument)
+    arguments.add_margin(parser.add_argument, "--threshold")
     parser.add_argument(
         "--across-machines",
         action="store_true",
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     base, head = (saved.load(name, options.results) for name in (options.base, options.head))
     _require_baseline(options.base, base)
     _require_comparable(base, head, across_machines=options.across_machines)
-    criteria = Criteria(threshold=options.threshold)
+    criteria = Criteria(threshold=options.margin)
     cases, notes = compare(base, head, criteria, shares=options.across_machines)
     if options.across_machines:
         notes = [

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--metric", default="median_s", choices=tuple(trend.METRICS), help="what to show (median_s)"
     )
-    arguments.add_threshold(parser.add_argument)
+    arguments.add_margin(parser.add_argument, "--threshold")
     parser.add_argument("--changed", action="store_true", help="show only cases that changed")
     parser.add_argument("--format", default="table", choices=tuple(_FORMATS), help="how to print it (table)")
     add_results(parser)
@@ -45,18 +45,18 @@ def run(options: argparse.Namespace, console: Console) -> int:
     only = arguments.filters(options)
     if options.machine:
         only["machine_id"] = _machines(records, options.machine)
-    found = trend.trends(records, options.metric, threshold=options.threshold, only=only)
+    found = trend.trends(records, options.metric, threshold=options.margin, only=only)
     if not found:
         raise ValueError(f"history: no saved run measured {options.metric} of what you asked for")
     if options.changed:
         found = [series for series in found if series.changes]
     if not found:
-        console.print(f"No case changed by {100 * options.threshold:g} % or more.", highlight=False)
+        console.print(f"No case changed by {100 * options.margin:g} % or more.", highlight=False)
         return 0
     _FORMATS[options.format](found, console)
     output = options.output or options.results / "trend.html"
     output.parent.mkdir(parents=True, exist_ok=True)
-    page = replace(output, trend_page.render(found, options.threshold))
+    page = replace(output, trend_page.render(found, options.margin))
     if options.format == "table":
         console.print(Text(f"Page: {page}"), soft_wrap=True)
     return 0

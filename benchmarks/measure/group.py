@@ -194,12 +194,12 @@ class Group:
             with entry.step():
                 entry.sampling = combine(lanes[id(entry)], rule.confidence)
                 entry.drift, entry.others = drift, others
-        self.pairs = list(self._pairs(lanes, rule.confidence))
+        self.pairs = list(self._pairs(lanes, rule))
 
-    def _pairs(self, lanes: Mapping[int, Sequence[Lane]], confidence: float) -> Iterator[Pair]:
+    def _pairs(self, lanes: Mapping[int, Sequence[Lane]], rule: Rule) -> Iterator[Pair]:
         ranked = sorted(self.alive, key=_by_median)
         for faster, slower in itertools.combinations(ranked, 2):
-            found = sampling.between(lanes[id(slower)], lanes[id(faster)], confidence)
+            found = sampling.between(lanes[id(slower)], lanes[id(faster)], rule)
             yield Pair(
                 case=faster.case,
                 other=slower.case.backend,
@@ -208,6 +208,7 @@ class Group:
                 low=found.low,
                 high=found.high,
                 turns=found.turns,
+                margin=found.margin,
                 verdict=found.verdict,
             )
 

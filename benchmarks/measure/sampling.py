@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from benchmarks.record.schema import Rounds
 from benchmarks.stats import pairs
 from benchmarks.stats.intervals import processes_interval
-from benchmarks.stats.pairs import CLOSE, FASTER, LOOKS, Comparison
+from benchmarks.stats.pairs import CLOSE, FASTER, LOOKS, MARGIN, Comparison
 
 ROUND_S = 5e-4
 """Calls are repeated until a round takes this long: reading the clock (under 0.2 µs) is 0.04 % of it."""
@@ -62,13 +62,15 @@ class Rule:
 
     Backends that compete take turns until no pair is in question, or for `max_s` seconds of rounds each, and
     `patience` times as long for the first `LEAST_TURNS`. One that is alone takes them until its interval, at
-    `confidence`, reaches at most the share `precision` of the median to either side, or for as long.
+    `confidence`, reaches at most the share `precision` of the median to either side, or for as long. `margin` is
+    that of the verdicts.
     """
 
     precision: float
     confidence: float
     max_s: float
     patience: float = 8.0
+    margin: float = MARGIN
 
 
 @dataclass(frozen=True)
@@ -255,7 +257,7 @@ def _judge(running: Sequence[Lane], lanes: Sequence[Lane], rule: Rule, turn: int
     """Say who needs no more turns: all of a heat once nothing is in question, clear losers before."""
     leader = min(running, key=lambda lane: statistics.median(lane.values))
     rivals = [lane for lane in running if lane is not leader]
-    found = {id(lane): pairs.compare(lane.values, leader.values) for lane in rivals}
+    found = {id(lane): pairs.compare(lane.values, leader.values, margin=rule.margin) for lane in rivals}
     for lane in rivals:
         if found[id(lane)].verdict == FASTER and (found[id(lane)].known or turn >= ENOUGH):
             lane.stop_reason = DECIDED
@@ -297,15 +299,16 @@ def combine(lanes: Sequence[Lane], confidence: float) -> Sampling:
     return replace(sampling, low_s=min(low, middle), high_s=max(high, middle))
 
 
-def between(slower: Sequence[Lane], faster: Sequence[Lane], confidence: float) -> Comparison:
+def between(slower: Sequence[Lane], faster: Sequence[Lane], rule: Rule) -> Comparison:
     """Compare two cases, each with a lane a process: over turns, or over processes where there are several."""
-    found = [pairs.compare(a.values, b.values, confidence) for a, b in zip(slower, faster, strict=True)]
+    both = zip(slower, faster, strict=True)
+    found = [pairs.compare(a.values, b.values, rule.confidence, rule.margin) for a, b in both]
     if len(found) == 1:
         return found[0]
     ratios = [each.ratio for each in found]
-    low, high = processes_interval(ratios, confidence)
+    low, high = processes_interval(ratios, rule.confidence)
     ratio = math.exp(statistics.fmean(map(math.log, ratios)))
-    return Comparison(ratio, max(low, 0.0), high, sum(each.turns for each in found))
+    return Comparison(ratio, max(low, 0.0), high, sum(each.turns for each in found), rule.margin)
 
 
 _RANKS = (PRECISE, DECIDED, SPENT, FAILED, "")

@@ -64,10 +64,11 @@ def add_options(add: Callable[..., Any]) -> None:
     )
 
 
-def add_threshold(add: Callable[..., Any]) -> None:
-    """Declare the least change that a comparison speaks of."""
+def add_margin(add: Callable[..., Any], *names: str) -> None:
+    """Declare the least difference that a verdict speaks of; `--margin` goes by other `names` too."""
     add(
-        "--threshold",
+        "--margin",
+        *names,
         type=fraction,
         default=Criteria.threshold,
         metavar="SHARE",

@@ -73,6 +73,7 @@ def rule(request: pytest.FixtureRequest) -> Rule:
         precision=float(option.benchmark_precision),
         confidence=float(option.benchmark_confidence),
         max_s=float(option.benchmark_max_time),
+        margin=option.margin,
     )
 
 

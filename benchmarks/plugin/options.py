@@ -32,6 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="TIME",
         help="time for the whole run, such as 90s or 10min: more decides more (the plain quick preset has 5min)",
     )
+    arguments.add_margin(group.addoption)
     group.addoption(
         "--check",
         choices=("timed", "all"),

@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from backends.interface import Allocation, Mode
 from benchmarks.record.shapes import label_of
+from benchmarks.stats.pairs import MARGIN
 from benchmarks.stats.verdicts import VERDICT_COLUMNS
 
 SCHEMA = 3
@@ -283,7 +284,8 @@ class Pair:
     low: float = column("lower end of the ratio's 95 % confidence interval, all looks together")
     high: float = column("upper end of it")
     turns: int = column("turns that both took")
-    verdict: str = column("faster, equal or too close to call, by a margin of 5 %")
+    margin: float = column("the least difference that the verdict speaks of, as a share", before=str(MARGIN))
+    verdict: str = column("faster, equal or too close to call, by the margin")
 
 
 # --- what is found out beside the cases -----------------------------------------------------------------------

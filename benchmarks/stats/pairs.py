@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 MARGIN = 0.05
-"""A backend is `faster` where it surely leads by more than 5 %, and `equal` where it surely does not."""
+"""Unless another is asked for: a backend is `faster` where it surely leads by more than 5 %, and `equal` where it
+surely does not."""
 FASTER, EQUAL, CLOSE = "faster", "equal", "too close to call"
 VERDICTS = (FASTER, EQUAL, CLOSE)
 KNOWN = 0.10
@@ -31,6 +32,7 @@ class Comparison:
     low: float
     high: float
     turns: int
+    margin: float = MARGIN
 
     @property
     def known(self) -> bool:
@@ -40,7 +42,7 @@ class Comparison:
     @property
     def verdict(self) -> str:
         """What the interval says."""
-        return verdict(self.low, self.high)
+        return verdict(self.low, self.high, self.margin)
 
 
 def verdict(low: float, high: float, margin: float = MARGIN) -> str:
@@ -55,22 +57,24 @@ def verdict(low: float, high: float, margin: float = MARGIN) -> str:
     return EQUAL if low >= 1 / upper and high <= upper else CLOSE
 
 
-def compare(slower: Sequence[float], faster: Sequence[float], confidence: float = CONFIDENCE) -> Comparison:
+def compare(
+    slower: Sequence[float], faster: Sequence[float], confidence: float = CONFIDENCE, margin: float = MARGIN
+) -> Comparison:
     """Compare two backends' times over the turns that both took: the first ones, since who leaves stays away.
 
     The interval holds at `confidence` for all of `LOOKS` together (Bonferroni).
     """
     logs = [math.log(slow / fast) for slow, fast in zip(slower, faster, strict=False)]
     if not logs:
-        return Comparison(math.nan, 0.0, math.inf, 0)
+        return Comparison(math.nan, 0.0, math.inf, 0, margin)
     low, high = median_interval(logs, 1 - (1 - confidence) / len(LOOKS))
-    return Comparison(math.exp(statistics.median(logs)), math.exp(low), math.exp(high), len(logs))
+    return Comparison(math.exp(statistics.median(logs)), math.exp(low), math.exp(high), len(logs), margin)
 
 
 def inverse(found: Comparison) -> Comparison:
     """Return the same comparison the other way round."""
     high = 1 / found.low if found.low > 0 else math.inf
-    return Comparison(1 / found.ratio, 1 / found.high, high, found.turns)
+    return Comparison(1 / found.ratio, 1 / found.high, high, found.turns, found.margin)
 
 
 def median_interval(values: Sequence[float], confidence: float) -> tuple[float, float]:

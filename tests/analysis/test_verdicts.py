@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -68,6 +68,15 @@ def test_a_comparison_reads_the_same_from_either_side() -> None:
     assert [back.ratio, back.low, back.high] == pytest.approx([1 / there.ratio, 1 / there.high, 1 / there.low])
     assert study.rated.set_index("backend").loc["torch", "speedup"] == there.ratio
     assert study.verdicts.over(torch, torch).verdict == "equal"
+
+
+def test_the_margin_is_the_one_that_the_run_was_measured_by() -> None:
+    rows = [timed("numpy", 1.03e-6), timed("torch", 1e-6)]
+    study = paired(rows, {"numpy": turns(1.03e-6), "torch": turns(1e-6, seed=1)})
+    assert study.winners["outcome"].tolist() == ["equal"]
+    narrow = Study(replace(study.run, pairs=study.run.pairs.assign(margin=0.01)))
+    assert narrow.winners["outcome"].tolist() == ["faster"]
+    assert narrow.verdicts.margin == 0.01
 
 
 def test_what_medians_and_turns_disagree_about_is_not_decided() -> None:

@@ -6,6 +6,7 @@ import itertools
 import math
 import random
 import statistics
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -157,7 +158,7 @@ def test_the_same_code_is_not_called_faster_and_a_tenth_is(background):
     for ratio, trial in itertools.product(told, range(100)):
         lanes = [Lane(noisy(generator, 0.005 * r, background=BACKGROUNDS[background]), 1) for r in (ratio, 1.0)]
         measure.take_turns(lanes, RULE, random.Random(trial))
-        found = measure.between(lanes[:1], lanes[1:], 0.95)
+        found = measure.between(lanes[:1], lanes[1:], RULE)
         told[ratio].append((pairs.verdict(found.low, found.high), found.low <= ratio <= found.high))
     assert sum(verdict == "faster" for verdict, _ in told[1.0]) == 0
     assert sum(verdict == "faster" for verdict, _ in told[1.12]) >= 95
@@ -229,7 +230,7 @@ def test_processes_of_one_case_do_not_compete():
 
 def test_cases_are_compared_process_by_process():
     sides = [[Lane(lambda i, n: [0.01] * n, 1, values=[v * s] * 20) for v in (1, 2)] for s in (1.2, 1.0)]
-    found = measure.between(*sides, 0.95)
+    found = measure.between(*sides, RULE)
     assert (found.ratio, found.turns) == (pytest.approx(1.2), 40)
 
 
@@ -253,3 +254,11 @@ def test_rounds_of_processes_with_other_numbers_of_calls_are_compared_per_call()
     sampling = measure.Sampling((((1.0,),), ((3.0,),)), (10, 20), "precision reached", 0.1, 0.15)
     assert sampling.per_call_s == pytest.approx([0.1, 0.15])
     assert sampling.median_s == pytest.approx(statistics.median([0.1, 0.15]))
+
+
+def test_the_margin_of_a_run_is_that_of_its_verdicts():
+    lanes = [Lane(noisy(np.random.default_rng(i), s, noise=0.005), 1) for i, s in enumerate((0.010, 0.0103))]
+    wide, narrow = (replace(RULE, margin=margin) for margin in (0.05, 0.01))
+    measure.take_turns(lanes, wide, random.Random(0))
+    assert measure.between(lanes[1:], lanes[:1], wide).verdict == "equal"
+    assert measure.between(lanes[1:], lanes[:1], narrow).verdict == "faster"

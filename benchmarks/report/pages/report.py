@@ -18,7 +18,6 @@ from benchmarks.report.palette import Style, styles
 from benchmarks.report.sections import accuracy, costs, devices, first, heatmap, machine, method, results, spread
 from benchmarks.report.text import csv
 from benchmarks.report.views import by_device
-from benchmarks.stats.pairs import MARGIN
 
 _PLAIN_CSV_BYTES = 1_000_000
 """A larger CSV is embedded compressed, about a tenth of its size."""
@@ -58,8 +57,9 @@ def render(study: Study) -> str:
         heatmaps=[heatmap.build(view, study) for view in by_device(study.rows, "mode")],
         full_shade=f"{2**heatmap.FULL_SHADE:.0f}",
         noisy_percent=f"{100 * heatmap.NOISY:.0f}",
+        margin_px=spread.half_band(study.verdicts.margin),
         reach=f"1/{spread.REACH:g} to {spread.REACH:g}",
-        margin_percent=f"{100 * MARGIN:.0f}",
+        margin_percent=f"{100 * study.verdicts.margin:g}",
         speed=speed,
         break_even=devices.break_even(study.pays_from).cut(),
         beside_host=devices.beside_host(study.beside_host).cut(),

@@ -44,6 +44,11 @@ def cell(seconds: Sequence[float]) -> Cell:
     return Cell(value=high / low - 1, tip=tip, strip=path(seconds))
 
 
+def half_band(margin: float) -> str:
+    """Return how many pixels of a strip the margin takes to either side of the median."""
+    return f"{WIDTH / 2 * min(1.0, math.log1p(margin) / math.log(REACH)):.1f}"
+
+
 def path(seconds: Sequence[float]) -> str:
     """Return ticks as the path of an SVG of `WIDTH` by `HEIGHT`; turns within a pixel share one."""
     middle = statistics.median(seconds)
