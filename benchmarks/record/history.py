@@ -59,13 +59,14 @@ def read(results: Path) -> pd.DataFrame:
 
 
 def _read_run(path: Path) -> pd.DataFrame:
-    import pyarrow as pa
+    # Late, as a run only writes. Not pandas' reader: that one loads what reads whole folders, for a single file.
+    from pyarrow import ArrowException
+    from pyarrow.parquet import ParquetFile
 
     try:
-        # The open file, not its path: pyarrow would take the partition from that, and guess a type for it.
-        with path.open("rb") as file:
-            written = pd.read_parquet(file, engine="pyarrow")
-    except (pa.ArrowException, OSError) as error:
+        with ParquetFile(path) as file:
+            written = file.read().to_pandas()
+    except (ArrowException, OSError) as error:
         if isinstance(error, PermissionError):
             raise
         raise ValueError(
