@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -28,6 +27,8 @@ def find(name: str) -> OpSpec:
     """Return the op called `name`; raise ValueError with the nearest and all valid names otherwise."""
     if spec := OPS.get(ALIASES.get(name, name)):
         return spec
-    near = difflib.get_close_matches(name, [*OPS, *ALIASES], n=1)
+    from difflib import get_close_matches  # late: names are rarely wrong
+
+    near = get_close_matches(name, [*OPS, *ALIASES], n=1)
     hint = f"; did you mean {near[0]!r}?" if near else "."
     raise ValueError(f"op: unknown name {name!r}{hint} Valid names: {', '.join(OPS)}")

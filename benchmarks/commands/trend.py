@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Print the trends and write their page; return 0."""
-    records = history.read(options.results)
+    records = history.read(options.results, trend.columns(options.metric))
     only = arguments.filters(options)
     if options.machine:
         only["machine_id"] = _machines(records, options.machine)

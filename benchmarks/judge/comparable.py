@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -49,11 +51,11 @@ def _case_differences(base: pd.DataFrame, head: pd.DataFrame) -> Iterator[str]:
 
 
 def _by_place(records: pd.DataFrame, column: str) -> dict[tuple[str, str], tuple[object, ...]]:
-    rows = records[(records["status"] == "ok") & records[column].notna()]
-    return {
-        (str(backend), str(device)): tuple(sorted(group[column].unique()))
-        for (backend, device), group in rows.groupby(["backend", "device"], sort=False)
-    }
+    known = records[(records["status"] == "ok") & records[column].notna()]
+    found: defaultdict[tuple[str, str], set[Any]] = defaultdict(set)
+    for backend, device, value in zip(known["backend"], known["device"], known[column], strict=True):
+        found[str(backend), str(device)].add(value)
+    return {place: tuple(sorted(values)) for place, values in found.items()}
 
 
 def _said(values: Sequence[object]) -> str:

@@ -22,7 +22,7 @@ from benchmarks.stats.shifts import shifts
 SERIES_KEYS = (*CASE_KEYS, "threads", "machine_id")
 """The columns that the points of a series agree in."""
 _MEASURED = ("median_s", "ci95_low_s", "ci95_high_s")
-_ABOUT = ("run_id", "saved_as", "git_commit", "git_dirty", "backend_version", "status", "start")
+_ABOUT = ("run_id", "saved_as", "git_commit", "git_dirty", "backend_version", "status", "timestamp", "device_name")
 
 
 @dataclass(frozen=True)
@@ -194,13 +194,17 @@ def trends(
     rows = rows.drop_duplicates([*SERIES_KEYS, "run_id"], keep="last").sort_values(
         ["start", "run_id"], kind="stable"
     )
-    names = list(dict.fromkeys([*SERIES_KEYS, *_ABOUT, *_MEASURED, metric, "device_name"]))
-    rows = _with_failures(rows[names])
+    rows = _with_failures(rows[[*columns(metric), "start"]])
     series = rows.groupby(list(SERIES_KEYS), sort=True, dropna=False).ngroup()
     groups = grouped(rows.assign(series=series, value=rows[metric]), ["series"], _Row)
     found = [_series(group, METRICS[metric], threshold) for _, group in sorted(groups.items())]
     known = [series for series in found if series is not None]
     return sorted(known, key=lambda series: (not series.changes, -series.worsening()))
+
+
+def columns(metric: str) -> list[str]:
+    """Return the columns of records that the trends of a metric are made from."""
+    return list(dict.fromkeys([*SERIES_KEYS, *_ABOUT, *_MEASURED, metric]))
 
 
 def varying(found: Sequence[Series]) -> list[str]:
@@ -249,6 +253,8 @@ def _with_failures(rows: pd.DataFrame) -> pd.DataFrame:
     """Return `rows` with each failure in every series of its case: what did not run does not know its threads."""
     keys = [key for key in SERIES_KEYS if key != "threads"]
     lost = rows["threads"].isna() & rows["status"].ne("ok")
+    if not lost.any():
+        return rows
     threads = rows.loc[~lost, list(SERIES_KEYS)].drop_duplicates()
     placed = rows[lost].drop(columns="threads").merge(threads, on=keys, how="left")
     return pd.concat([rows[~lost], placed[rows.columns]]).sort_values(["start", "run_id"], kind="stable")

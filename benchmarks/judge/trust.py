@@ -7,12 +7,15 @@ change must be to be found.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from dataclasses import dataclass
 from statistics import NormalDist, fmean
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 
+from benchmarks.analysis.entries import Key, grouped
 from benchmarks.quantities import listing
 from benchmarks.record.run import Run
 from benchmarks.record.schema import CASE_KEYS
@@ -68,32 +71,35 @@ def halves(bursts: pd.DataFrame) -> pd.DataFrame:
     It is divided by √2: halves have half of the bursts, so their difference is √2 times as uncertain as that of
     two whole runs. Columns: CASE_KEYS and `effect`.
     """
-    if bursts.empty:
-        return pd.DataFrame(columns=[*CASE_KEYS, "effect"])
+    first: defaultdict[Key, list[float]] = defaultdict(list)
+    second: defaultdict[Key, list[float]] = defaultdict(list)
     logs = bursts.assign(log=np.log(bursts["seconds_per_call"]))
-    by_process = logs.groupby([*CASE_KEYS, "process"], sort=False)
-    rank, n = by_process.cumcount(), by_process["log"].transform("size")
-    # The middle burst of an odd number belongs to neither half.
-    logs = logs.assign(half=np.select([rank < n // 2, rank >= n - n // 2], ["first", "second"], "middle"))
-    means = logs.pivot_table(index=list(CASE_KEYS), columns="half", values="log", sort=False)
-    effect = (means["second"] - means["first"]) / math.sqrt(2)
-    return effect.rename("effect").reset_index()
+    for process in grouped(logs, [*CASE_KEYS, "process"], _Burst).values():
+        half = len(process) // 2  # the middle burst of an odd number belongs to neither
+        for found, part in ((first, process[:half]), (second, process[len(process) - half :])):
+            for burst in part:
+                found[burst.case].append(burst.log)
+    rows = [(*case, (fmean(second[case]) - fmean(first[case])) / math.sqrt(2)) for case in first]
+    return pd.DataFrame(rows, columns=[*CASE_KEYS, "effect"])
 
 
-def chance_of_alarm(
-    true: float, errors: pd.Series, own: pd.DataFrame, spread: float, criteria: Criteria, n_cases: int
-) -> float:
+@dataclass(frozen=True)
+class _Burst:
+    case: Annotated[Key, CASE_KEYS]
+    log: float
+
+
+def chance_of_alarm(true: float, own: pd.DataFrame, spread: float, criteria: Criteria, n_cases: int) -> float:
     """Return how often a case would be called slower if it alone had changed, to `true` times its time.
 
-    `errors` (indexed by CASE_KEYS) are those of the comparison, `own` the effects of runs against themselves: the
+    `own` holds the effects of runs against themselves, and the `error` of each case in the comparison: the
     chance is taken over what was really seen within the runs, and over a normal difference between them.
     """
     normal = NormalDist()
     z = -normal.inv_cdf(criteria.false_discovery_rate / 2 / n_cases)
     reach = max(z, normal.inv_cdf((1 + criteria.confidence) / 2))
-    error = own.set_index(list(CASE_KEYS))["effect"].index.map(errors.to_dict()).to_numpy(float)
     seen = math.log(true) + own["effect"].to_numpy(float)
-    beyond = seen - criteria.margin - reach * error
+    beyond = seen - criteria.margin - reach * own["error"].to_numpy(float)
     beyond = beyond[np.isfinite(beyond)]
     return fmean(map(normal.cdf, beyond / max(spread, 1e-6))) if len(beyond) else math.nan
 
@@ -103,9 +109,9 @@ def sentence(base: Run, head: Run, measured: pd.DataFrame, spread: Spread, crite
     own = pd.concat([halves(base.bursts), halves(head.bursts)], ignore_index=True)
     if own.empty:
         return "How often this comparison is wrong is not known: runs of older versions hold no bursts."
-    own_error = measured.set_index(list(CASE_KEYS))["error"]
-    errors = pd.Series(np.hypot(own_error.to_numpy(float), spread.error), index=own_error.index)
-    of = (errors, own, spread.error, criteria, len(measured))
+    keys = list(CASE_KEYS)
+    own = own.merge(measured[[*keys, "error"]], on=keys, how="left")
+    of = (own.assign(error=np.hypot(own["error"], spread.error)), spread.error, criteria, len(measured))
     false = chance_of_alarm(1.0, *of) * len(measured)
     found = [f"{chance_of_alarm(1 + share, *of):.0%} of slow-downs by {share:.0%}" for share in (0.1, 0.2, 0.5)]
     return (

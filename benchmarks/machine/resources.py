@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import psutil
-from threadpoolctl import threadpool_info
 
 from benchmarks.machine import environment
 
@@ -52,6 +51,8 @@ def thread_pools() -> list[ThreadPool]:
 
     Those that threadpoolctl knows, and XLA's, which is known by its threads' name. No paths: those name the user.
     """
+    from threadpoolctl import threadpool_info  # late: only a worker, which has such libraries, asks for it
+
     found = [ThreadPool(pool["internal_api"], pool["prefix"], pool["num_threads"]) for pool in threadpool_info()]
     n_xla = pool_threads([XLA_THREADS])
     return [*found, ThreadPool("xla", XLA_THREADS, n_xla)] if n_xla else found

@@ -14,7 +14,6 @@ from typing import Any
 
 import backends
 from backends.catalogue import find
-from benchmarks.machine.resources import cuda_driver_present, default_threads
 from benchmarks.plan.presets import PRESETS
 from benchmarks.plan.selection import Selection
 from benchmarks.record.schema import CASE_KEYS, CHOICES, DEFAULTS, DEVICES, DTYPES, MODES, Policies
@@ -104,6 +103,8 @@ def contradiction(option: argparse.Namespace) -> str | None:
 
 def chosen(option: argparse.Namespace) -> Selection:
     """Return what the command line selects."""
+    from benchmarks.machine.resources import cuda_driver_present  # late: commands that read runs ask no machine
+
     devices = option.device or (["cpu", "cuda"] if cuda_driver_present() else ["cpu"])
     return Selection(
         preset=option.preset,
@@ -132,6 +133,8 @@ def _backends(option: argparse.Namespace) -> tuple[str, ...]:
 
 def threads(option: argparse.Namespace) -> int:
     """Return how many threads a CPU backend may use."""
+    from benchmarks.machine.resources import default_threads  # late, as above
+
     return int(option.threads or default_threads())
 
 

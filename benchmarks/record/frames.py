@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from pandas.api.extensions import ExtensionArray
 
 from benchmarks.record.schema import COLUMNS, RETIRED, Column
 
@@ -23,7 +24,7 @@ def to_frame(records: Iterable[Mapping[str, object]], columns: Sequence[Column] 
     unknown = sorted({name for row in rows for name in row} - {*allowed, *RETIRED})
     if unknown:
         raise ValueError(f"records: unknown columns {', '.join(unknown)}; allowed are {', '.join(allowed)}")
-    return pd.DataFrame({c.name: _series(c, [row.get(c.name, c.before) for row in rows]) for c in columns})
+    return pd.DataFrame({c.name: _values(c, [row.get(c.name, c.before) for row in rows]) for c in columns})
 
 
 def only_with(records: pd.DataFrame, only: Mapping[str, Collection[object]]) -> pd.DataFrame:
@@ -41,7 +42,7 @@ def only_with(records: pd.DataFrame, only: Mapping[str, Collection[object]]) -> 
     return records
 
 
-def _series(column: Column, values: Sequence[object]) -> pd.Series:
+def _values(column: Column, values: Sequence[object]) -> ExtensionArray:
     convert = _CONVERTERS[column.dtype]
     converted: list[object] = []
     for value in values:
@@ -49,7 +50,8 @@ def _series(column: Column, values: Sequence[object]) -> pd.Series:
             converted.append(None if _is_missing(value) else convert(value))
         except (TypeError, ValueError) as error:
             raise ValueError(f"{column.name}: must hold {column.dtype}; got {value!r}") from error
-    return pd.Series(converted, dtype=column.dtype)
+    # No series: a frame would compare the indexes of all its columns, which takes longer than to fill them.
+    return pd.array(converted, dtype=column.dtype)  # type: ignore[call-overload, no-any-return]
 
 
 def _is_missing(value: object) -> bool:

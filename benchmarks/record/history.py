@@ -8,6 +8,7 @@ folder as it is (`pandas.read_parquet("results/history")`).
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -43,11 +44,12 @@ def append(records: pd.DataFrame, results: Path) -> Path:
     return path
 
 
-def read(results: Path) -> pd.DataFrame:
+def read(results: Path, names: Collection[str] | None = None) -> pd.DataFrame:
     """Return the records of all runs in the history, with exactly the columns and dtypes of COLUMNS.
 
-    Columns that an older version did not write are empty; columns that a newer one wrote are left out. Raises
-    ValueError if there is no history, and for a file that cannot be read, with its name.
+    With `names`, only the columns of these names are read. Columns that an older version did not write are empty;
+    columns that a newer one wrote are left out. Raises ValueError if there is no history, and for a file that
+    cannot be read, with its name.
     """
     paths = sorted((results / FOLDER).glob(f"{_PARTITION}*/*.parquet"))
     if not paths:
@@ -55,17 +57,19 @@ def read(results: Path) -> pd.DataFrame:
             f"results: no saved run in {results / FOLDER}; "
             "`pytest benchmarks --benchmark-save=NAME` appends one to the history"
         )
-    return pd.concat([_read_run(path) for path in paths], ignore_index=True)
+    columns = [column for column in COLUMNS if names is None or column.name in names]
+    return pd.concat([_read_run(path, columns) for path in paths], ignore_index=True)
 
 
-def _read_run(path: Path) -> pd.DataFrame:
-    import pyarrow as pa
+def _read_run(path: Path, columns: Sequence[Column]) -> pd.DataFrame:
+    # Late, as a run only writes. Not pandas' reader: that one loads what reads whole folders, for a single file.
+    from pyarrow import ArrowException
+    from pyarrow.parquet import ParquetFile
 
     try:
-        # The open file, not its path: pyarrow would take the partition from that, and guess a type for it.
-        with path.open("rb") as file:
-            written = pd.read_parquet(file, engine="pyarrow")
-    except (pa.ArrowException, OSError) as error:
+        with ParquetFile(path) as file:
+            written = file.read([column.name for column in columns]).to_pandas()
+    except (ArrowException, OSError) as error:
         if isinstance(error, PermissionError):
             raise
         raise ValueError(
@@ -73,7 +77,7 @@ def _read_run(path: Path) -> pd.DataFrame:
         ) from error
     machine = unquote(path.parent.name.removeprefix(_PARTITION))
     written["machine_id"] = machine
-    return pd.DataFrame({column.name: _typed(written, column, path) for column in COLUMNS})
+    return pd.DataFrame({column.name: _typed(written, column, path) for column in columns})
 
 
 def _typed(written: pd.DataFrame, column: Column, path: Path) -> pd.Series:

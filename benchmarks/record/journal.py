@@ -197,9 +197,8 @@ def _curves(lines: Sequence[Line]) -> pd.DataFrame:
 
 
 def _curve_errors(lines: Sequence[Line]) -> pd.DataFrame:
-    names = [name for name in CURVE_ERROR_COLUMNS if name not in {"x", "ulp"}]
     rows = [
-        {name: line[name] for name in names} | {"x": float(x), "ulp": float(ulp)}
+        (line["op"], line["mode"], line["backend"], line["device"], float(x), float(ulp))
         for line in lines
         for x, ulp in zip(line["x"], line["ulp"], strict=True)
     ]

@@ -90,8 +90,8 @@ def best_samples(accuracy: pd.DataFrame) -> pd.DataFrame:
     """Return one row per op, mode, dtype, backend and device: that of the searched sample, where there is one."""
     keys = ["op", "mode", "dtype", "backend", "device"]
     searched = accuracy["sample"].eq("searched").fillna(value=False)
-    best = accuracy.assign(searched=searched).groupby(keys, sort=False, dropna=False)["searched"].transform("max")
-    return accuracy[searched == best].drop_duplicates(keys, keep="last").reset_index(drop=True)
+    best = pd.concat([accuracy[~searched], accuracy[searched]]).drop_duplicates(keys, keep="last")
+    return best.sort_index().reset_index(drop=True)
 
 
 def with_certificates(run: Run, certified: pd.DataFrame) -> Run:

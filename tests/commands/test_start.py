@@ -15,6 +15,8 @@ FRAMEWORKS = {"torch", "jax", "numba", "keras", "onnxruntime", "sklearn"}
 NEVER = FRAMEWORKS | {"mpmath", "gmpy2", "ruptures", "matplotlib", "cpuinfo", "scipy.stats"}
 PAGES = {"plotly", "jinja2"}
 """What only a web page needs."""
+OTHERS = {"scipy", "tabulate", "threadpoolctl", "difflib", "pyarrow.dataset"}
+"""What only Markdown, a worker, an unknown name or another reader of the history needs."""
 CODE = "import atexit, runpy, sys; atexit.register(lambda: print('loaded:', *sys.modules)); sys.argv[:1] = []; "
 COMMAND = CODE + "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
 
@@ -35,12 +37,13 @@ def results(tmp_path_factory):
     ("line", "unneeded"),
     [
         ("benchmarks --help", NEVER | PAGES | {"numpy", "pandas", "pyarrow", "rich", "scipy", "tabulate"}),
-        ("benchmarks recommend --op relu --size 1024 --results {0}", NEVER | PAGES | {"pyarrow.parquet", "scipy"}),
-        ("benchmarks compare {0}/base.csv {0}/head.csv", NEVER | PAGES | {"pyarrow.parquet", "scipy"}),
-        ("benchmarks trend --results {0}", NEVER),
+        ("benchmarks recommend --op relu --size 1024 --results {0}", NEVER | PAGES | OTHERS | {"pyarrow.parquet"}),
+        ("benchmarks compare {0}/base.csv {0}/head.csv", NEVER | PAGES | OTHERS | {"psutil", "pyarrow.parquet"}),
+        # Its page embeds plotly's script, and charts of its own.
+        ("benchmarks trend --results {0}", NEVER | OTHERS | {"psutil", "plotly", "benchmarks.analysis.study"}),
         (
             "pytest benchmarks --collect-only -q --results {0}",
-            NEVER | PAGES | {"pandas", "pyarrow", "scipy", "tabulate"},
+            NEVER | PAGES | {"pandas", "pyarrow", "scipy", "tabulate", "threadpoolctl"},
         ),
     ],
     ids=["help", "recommend", "compare", "trend", "collection"],

@@ -178,18 +178,18 @@ def test_what_the_comparison_says_it_finds_is_what_it_finds():
         base, head = a_run(2 * seed, noise=0.04), a_run(2 * seed + 1, noise=0.04, slower={5: math.log(1.15)})
         found.append(verdicts_of(base, head)[5] == "slower")
         own = pd.concat([trust.halves(base.bursts), trust.halves(head.bursts)])
-        cases = compare(base, head, criteria)[0].set_index(list(CASE_KEYS))
-        errors = np.log(cases["high"] / cases["low"]) / (2 * 1.96)
-        stated.append(trust.chance_of_alarm(1.15, errors, own, 0.005, criteria, len(cases)))
+        cases = compare(base, head, criteria)[0]
+        cases = cases.assign(error=np.log(cases["high"] / cases["low"]) / (2 * 1.96))
+        own = own.merge(cases[[*CASE_KEYS, "error"]], on=list(CASE_KEYS), how="left")
+        stated.append(trust.chance_of_alarm(1.15, own, 0.005, criteria, len(cases)))
     assert np.mean(stated) == pytest.approx(np.mean(found), abs=0.2)
     assert 0.1 < np.mean(found) < 0.9, "or the test shows nothing"
 
 
 def test_larger_slow_downs_are_found_more_often_and_none_hardly_ever():
     base, head = a_run(1), a_run(2)
-    own = trust.halves(base.bursts)
-    errors = pd.Series(0.01, index=pd.MultiIndex.from_frame(own[list(CASE_KEYS)]))
-    chances = [trust.chance_of_alarm(true, errors, own, 0.005, Criteria(), 40) for true in (1, 1.05, 1.1, 1.2)]
+    own = trust.halves(base.bursts).assign(error=0.01)
+    chances = [trust.chance_of_alarm(true, own, 0.005, Criteria(), 40) for true in (1, 1.05, 1.1, 1.2)]
     assert chances == sorted(chances)
     assert chances[0] < 1e-6
     assert chances[-1] > 0.99

@@ -150,6 +150,14 @@ def test_a_damaged_middle_is_an_error_that_names_the_file(tmp_path):
         history.read(tmp_path)
 
 
+def test_only_the_columns_that_are_asked_for_are_read(tmp_path):
+    path = history.append(frame(), tmp_path)
+    pd.read_parquet(path).drop(columns="warning").to_parquet(path)  # as an older version wrote it
+    names = ["op", "shape", "median_s", "warning", "machine_id"]
+    whole = history.read(tmp_path)
+    pd.testing.assert_frame_equal(history.read(tmp_path, names), whole[[c for c in whole if c in names]])
+
+
 def test_no_history_is_an_error_that_says_how_to_get_one(tmp_path):
     with pytest.raises(ValueError, match=r"pytest benchmarks --benchmark-save=NAME"):
         history.read(tmp_path)

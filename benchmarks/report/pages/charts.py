@@ -1,17 +1,11 @@
-"""Charts: throughput against size, as plotly figures; and what all charts are made of.
-
-Figures are plotly's JSON. Its own classes check every value, which takes ten seconds for a large run, so a test
-does it once. Colours of text, axes and backgrounds are left to the page, which follows the reader's scheme.
-"""
+"""Charts: throughput against size, as plotly figures."""
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import repeat
-from typing import Any
 
 import pandas as pd
 
@@ -23,13 +17,10 @@ from benchmarks.analysis.study import Study
 from benchmarks.machine.bandwidth import READ_ONLY
 from benchmarks.record.schema import POLICIES
 from benchmarks.report.pages.command import restated
+from benchmarks.report.pages.figures import LIMIT_COLOUR, Board, Figure, Panel, figure, number, numbers, safe
 from benchmarks.report.palette import Style
-from benchmarks.report.views import Facets, split
+from benchmarks.report.views import split
 
-Figure = dict[str, Any]
-"""What plotly reads: JSON."""
-LIMIT_COLOUR = "#8a8a8a"
-MARGIN = {"l": 44, "r": 10, "t": 8, "b": 38}
 _SPEED_HOVER = (
     "<b>%{customdata[0]}</b><br>%{customdata[1]}, %{customdata[2]} moved<br>%{y:.3s} GB/s<br>"
     "median %{customdata[3]}<br>95 % interval %{customdata[4]}%{customdata[5]}<extra></extra>"
@@ -47,28 +38,6 @@ class Speed(Timed):
     def rate(self, seconds: float) -> float:
         """Return the throughput in GB/s of a call that takes this long."""
         return self.bytes_moved / 1e9 / seconds if seconds else math.inf
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One small chart and its heading, and what it shows in words."""
-
-    title: str
-    figure: Figure
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Board:
-    """Panels that share axes and a legend, under a label that says what is shown.
-
-    `command` is the one that measures them again.
-    """
-
-    label: str
-    panels: tuple[Panel, ...]
-    facets: Facets = field(default_factory=dict)
-    command: str = ""
 
 
 def speed_boards(study: Study, styles: Mapping[str, Style]) -> list[Board]:
@@ -114,12 +83,6 @@ def _speed_figure(
                 name = tables.label(backend, device, across_devices=len(devices) > 1)
                 traces.append(speed_line(lines[backend, device], name, styles[backend], dashed=device != "cpu"))
     return figure(traces, shared)
-
-
-def figure(traces: Sequence[Figure], layout: Figure) -> Figure:
-    """Return a figure with a margin and without plotly's own legend."""
-    usual = {"margin": MARGIN, "hovermode": "closest", "showlegend": False}
-    return {"data": list(traces), "layout": {**usual, **layout}}
 
 
 @dataclass(frozen=True)
@@ -244,18 +207,3 @@ def _hover(point: Speed, name: str) -> list[str]:
         quantities.interval(point.ci95_low_s, point.ci95_high_s),
         f"<br>doubtful: {safe(point.warning)}" if point.warning else "",
     ]
-
-
-def safe(text: str) -> str:
-    """Return text as plotly shows it: it reads tags, and the page escapes nothing inside its figures."""
-    return html.escape(text, quote=False)
-
-
-def numbers(values: pd.Series) -> list[float | None]:
-    """Return what a figure holds of numbers: what is not finite leaves a gap."""
-    return [number(value) for value in values.astype("float64")]
-
-
-def number(value: float) -> float | None:
-    """Return six digits of a number, which is more than a chart shows; what is not finite leaves a gap."""
-    return float(f"{value:.6g}") if math.isfinite(value) else None

@@ -12,7 +12,7 @@ from benchmarks import quantities
 from benchmarks.analysis.entries import entries
 from benchmarks.analysis.errors import Erring, front
 from benchmarks.record.schema import POLICIES
-from benchmarks.report.pages.charts import LIMIT_COLOUR, MARGIN, Board, Figure, Panel, figure, safe
+from benchmarks.report.pages.figures import LIMIT_COLOUR, MARGIN, Board, Figure, Panel, figure, safe
 from benchmarks.report.palette import Style
 
 LEAST_ULP, MOST_ULP = 0.1, 1e8

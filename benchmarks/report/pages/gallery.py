@@ -8,7 +8,7 @@ import pandas as pd
 
 from benchmarks import quantities
 from benchmarks.analysis import tables
-from benchmarks.report.pages.charts import MARGIN, Board, Figure, Panel, figure, numbers, safe
+from benchmarks.report.pages.figures import MARGIN, Board, Figure, Panel, figure, numbers, safe
 from benchmarks.report.palette import Style
 
 _CURVES = (("y", "f(x)", "#0072B2", "solid"), ("derivative", "f′(x)", "#D55E00", "6px,3px"))

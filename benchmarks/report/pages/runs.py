@@ -16,7 +16,7 @@ from benchmarks.record import atomic
 from benchmarks.record.run import Run
 from benchmarks.record.schema import POLICIES
 from benchmarks.report.pages import charts, report, shell
-from benchmarks.report.pages.charts import Board, Figure, Panel
+from benchmarks.report.pages.figures import Board, Figure, Panel, figure
 from benchmarks.report.palette import Style, in_turn
 from benchmarks.report.sections import machine as fingerprint
 from benchmarks.report.sections import runs as runs_tables
@@ -195,4 +195,4 @@ def _figure(points: Sequence[_Point], looks: Mapping[str, Style], shared: Figure
         name = tables.label(run, device, across_devices=several)
         told = [point.told or name for point in line]
         traces.append(charts.speed_line(line, name, looks[run], dashed=device != "cpu", told=told))
-    return charts.figure(traces, shared)
+    return figure(traces, shared)

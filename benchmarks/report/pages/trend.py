@@ -8,8 +8,8 @@ from itertools import groupby
 
 from benchmarks import quantities
 from benchmarks.judge.trend import Change, Metric, Point, Series, varying
-from benchmarks.report.pages import charts, shell
-from benchmarks.report.pages.charts import LIMIT_COLOUR, MARGIN, Board, Figure, Panel, number, safe
+from benchmarks.report.pages import figures, shell
+from benchmarks.report.pages.figures import LIMIT_COLOUR, MARGIN, Board, Figure, Panel, number, safe
 from benchmarks.report.palette import Style, styles
 from benchmarks.report.table import Cell, Table, numbers, of_rows, texts
 from benchmarks.report.text import trend
@@ -73,7 +73,7 @@ def figure(series: Series, style: Style) -> Figure:
         "annotations": [_note(change, at) for change, at in middles],
     }
     traces = [_band(points, style), _levels(series, x), _values(series, style), _gaps(series)]
-    return charts.figure([trace for trace in traces if trace["x"]], layout)
+    return figures.figure([trace for trace in traces if trace["x"]], layout)
 
 
 def _panel(series: Series, names: Sequence[str], looks: dict[str, Style]) -> Panel:

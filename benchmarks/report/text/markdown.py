@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tabulate import tabulate
-
 from benchmarks.report.table import Cell, Table
 
 
@@ -33,6 +31,8 @@ def document(title: str, paragraphs: Iterable[str], tables: Iterable[Table]) -> 
 
 def grid(table: Table) -> str:
     """Return the rows of a table: texts and marks, without tips."""
+    from tabulate import tabulate  # late, as most of what writes Markdown can also write for a terminal
+
     rows = [[_cell(cell) for cell in row] for row in table.rows]
     align = ["right" if numeric else "left" for numeric in table.numeric]
     headings = list(map(escape, table.headings))
