@@ -1,6 +1,7 @@
-"""Verdicts on what is known: one backend against itself in two processes, and against itself made slower.
+"""Verdicts on what is known: one backend against itself in four processes, of which one is made slower.
 
-The slower one's rounds are the real ones, multiplied: so the truth is known, and the noise is real.
+The slower one's rounds are the real ones, multiplied: so the truth is known, and the noise is real. The four take
+turns as four backends of a group would, and leave as those do.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import statistics
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -29,59 +30,67 @@ RULE = Rule(precision=0.02, confidence=0.95, max_s=0.1)
 """As in the timing suite."""
 PLACES = ("numpy", "numba-parallel", "jax", "torch")
 CASES = (("relu", 1_024), ("sigmoid", 32_768), ("tanh", 262_144), ("relu", 1_048_576), ("sigmoid", 8_388_608))
+N_PROCESSES = 4
 SLOWER = 0.10
+"""The first process takes longer by this share."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """What was said of one case against itself: the first process's time over the second's, and the verdict."""
+    """What was said of two processes: the time of the one that truly takes `longer`, over the other's."""
 
     case: Case
+    longer: float
     comparison: Comparison
-    verdict: str
+
+    @property
+    def verdict(self) -> str:
+        """What was said."""
+        return self.comparison.verdict if self.comparison.ratio >= 1 else pairs.inverse(self.comparison).verdict
 
 
 def table(n_trials: int, threads: int, seed: int) -> pd.DataFrame:
     """Return how often each verdict was passed, in `n_trials` of each case and backend, quiet and under load."""
     rows = []
     for name, load in (("quiet", nullcontext), ("bursty load on one core", bursty_load)):
-        for slower in (0.0, SLOWER):
-            found = list(trials(n_trials, threads, seed, slower, load()))
-            rows.append(row(name, slower, found))
+        found = list(trials(n_trials, threads, seed, load()))
+        for longer in (0.0, SLOWER):
+            rows.append(row(name, longer, [each for each in found if each.longer == longer]))
             print(rows[-1], file=sys.stderr, flush=True)
     return pd.DataFrame(rows)
 
 
-def trials(
-    n_trials: int, threads: int, seed: int, slower: float, load: AbstractContextManager[None]
-) -> Iterator[Found]:
-    """Yield what was found, each trial in two new processes; the first takes longer by the share `slower`."""
+def trials(n_trials: int, threads: int, seed: int, load: AbstractContextManager[None]) -> Iterator[Found]:
+    """Yield what was found of each two processes; each trial of a backend has new ones."""
     order = random.Random(seed)
     with load:
         for _, backend in itertools.product(range(n_trials), PLACES):
             pool = Pool(threads)
             try:
                 for op, n in CASES:
-                    yield _trial(pool, Case(op, "forward", "float32", (n,), backend, "cpu"), order, slower)
+                    yield from _trial(pool, Case(op, "forward", "float32", (n,), backend, "cpu"), order)
             finally:
                 pool.close()
 
 
-def _trial(pool: Pool, case: Case, order: random.Random, slower: float) -> Found:
-    group = Group([Entry(case)], pool, 2, Stopwatch())
+def _trial(pool: Pool, case: Case, order: random.Random) -> Iterator[Found]:
+    group = Group([Entry(case)], pool, N_PROCESSES, Stopwatch())
     with group.prepared(), pool.alone():
-        first, second = group.lanes(group.entries[0])
-        second.heat = first.heat  # so that they compete
-        slow_down(first, slower)
-        take_turns([first, second], RULE, order)
-    return conclude(case, first, second)
+        lanes = [replace(lane, heat=0) for lane in group.lanes(group.entries[0])]  # so that they compete
+        slow_down(lanes[0], SLOWER)
+        take_turns(lanes, RULE, order)
+    for first, second in itertools.combinations(lanes, 2):
+        yield Found(case, SLOWER if first is lanes[0] else 0.0, compared(first, second))
 
 
-def conclude(case: Case, first: Lane, second: Lane) -> Found:
-    """Return what the turns of two processes say of the first one's time over the second's."""
-    a, b = sorted((first, second), key=lambda lane: statistics.median(lane.values))
-    found = pairs.compare(b.values, a.values)
-    return Found(case, found if b is first else pairs.inverse(found), found.verdict)
+def compared(first: Lane, second: Lane) -> Comparison:
+    """Return what the turns of two processes say of the first one's time over the second's.
+
+    As in a run, the one with the larger median is taken for the slower one.
+    """
+    faster, slower = sorted((first, second), key=lambda lane: statistics.median(lane.values))
+    found = pairs.compare(slower.values, faster.values)
+    return found if slower is first else pairs.inverse(found)
 
 
 def slow_down(lane: Lane, share: float) -> None:
@@ -90,18 +99,18 @@ def slow_down(lane: Lane, share: float) -> None:
     lane.burst = lambda iterations, n_rounds: [s * (1 + share) for s in take(iterations, n_rounds)]
 
 
-def row(load: str, slower: float, found: Sequence[Found]) -> dict[str, object]:
+def row(load: str, longer: float, found: Sequence[Found]) -> dict[str, object]:
     """Return how often each verdict was passed, and how far the ratios were from the truth."""
-    right = [each for each in found if each.comparison.low <= 1 + slower <= each.comparison.high]
+    right = [each for each in found if each.comparison.low <= 1 + longer <= each.comparison.high]
     wrong = [each for each in found if each.verdict == pairs.FASTER and each.comparison.ratio < 1]
-    off = [abs(math.log(each.comparison.ratio / (1 + slower))) for each in found]
+    off = [abs(math.log(each.comparison.ratio / (1 + longer))) for each in found]
     said = {verdict: f"{sum(each.verdict == verdict for each in found) / len(found):.1%}" for verdict in VERDICTS}
     return {
         "load": load,
-        "one side takes longer by": f"{slower:.0%}",
+        "one takes longer by": f"{longer:.0%}",
         "pairs": len(found),
         **said,
-        "the faster one called slower": len(wrong),
+        "the faster one called slower": len(wrong) if longer else "",
         "interval holds the truth": f"{len(right) / len(found):.1%}",
         "median distance": f"{math.expm1(statistics.median(off)):.1%}",
         "largest": f"{math.expm1(max(off)):.1%}",
