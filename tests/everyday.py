@@ -83,6 +83,8 @@ FULL: Mapping[str, int] = {
     "test_eager_jax_computes_what_jax_does": 8,
     "test_compiled_torch_computes_what_torch_does": 5,
     "test_what_is_bound_is_compiled_once": 5,
+    "test_disable_checks_but_does_not_time": 5,
+    "test_python_example_runs": 6,
     "test_in_process_works_for_debuggers": 8,
     "test_it_is_checked_in_every_mode_and_type": 14,
     "test_pictures_are_written_in_every_format_the_same_bytes_each_time": 5,
