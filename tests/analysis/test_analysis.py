@@ -23,7 +23,7 @@ from tests import synthetic
 from tests.synthetic import record, study
 
 # Frames take milliseconds to build: fewer examples, and no deadline that a busy machine would miss.
-few = settings(max_examples=30, deadline=None)
+few = settings(max_examples=12, deadline=None)
 STATUSES = ("ok", "failed", "invalid", "unavailable", "crashed", "timeout", "out_of_memory")
 cases = st.lists(
     st.builds(

@@ -214,7 +214,7 @@ class Said:
         return [other for size, other in self.rows if size == n and other != name]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(runs())
 def test_no_two_statements_contradict(made: Made) -> None:
     said = Said(made)

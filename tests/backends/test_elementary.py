@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ STRIDE = 4099
 """A prime: sampled bit patterns go through all ends and all exponents."""
 
 
+@cache
 def compiled(name):
     function = getattr(elementary, name)
 
@@ -150,7 +152,7 @@ def test_llvm_vectorises_them():
     for name in BOUNDS:
         evaluate, fill = compiled(name)
         evaluate(np.ones(3, np.float32))
-        ((_, assembly),) = fill.inspect_asm().items()
+        (assembly,) = [text for types, text in fill.inspect_asm().items() if "float32" in str(types)]
         packed = sum(line.split()[0].endswith("ps") for line in assembly.splitlines() if line.startswith("\tv"))
         if "\tv" not in assembly:
             pytest.skip("no AVX here: its instructions have other names")

@@ -7,6 +7,7 @@ import gzip
 import json
 import math
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -84,10 +85,12 @@ def test_all_files_are_written_and_no_others(written: dict[str, Path]) -> None:
     assert {path.name for path in directory.iterdir()} == FILES | EXTRAS
 
 
-def test_what_a_run_has_nothing_to_say_of_does_not_remain_from_an_earlier_one(tmp_path: Path) -> None:
-    write(Study(synthetic.run()), tmp_path)
-    write(synthetic.study(synthetic.single_policy()), tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == FILES | {"break_even.csv", "limits.csv", "limits.md"}
+def test_what_a_run_has_nothing_to_say_of_does_not_remain_from_an_earlier_one(
+    written: dict[str, Path], tmp_path: Path
+) -> None:
+    latest = shutil.copytree(written["report.html"].parent, tmp_path / "latest")
+    write(synthetic.study(synthetic.single_policy()), latest)
+    assert {path.name for path in latest.iterdir()} == FILES | {"break_even.csv", "limits.csv", "limits.md"}
 
 
 def test_writing_again_replaces_the_files_and_a_failure_leaves_them(
@@ -116,14 +119,13 @@ def test_the_csv_holds_the_records(written: dict[str, Path]) -> None:
 
 
 def test_medians_in_the_csv_agree_with_the_records(written: dict[str, Path]) -> None:
-    records = synthetic.run().records
+    records, case = synthetic.run().records, ["op", "mode", "n_elements", "allocation"]
     read = pd.read_csv(written["medians.csv"])
+    medians = read.set_index(case)
+    assert medians.index.is_unique
     for row in records[records["status"] == "ok"].to_dict("records"):
-        match = read.query(
-            f"op == '{row['op']}' and mode == '{row['mode']}' and n_elements == {row['n_elements']} "
-            f"and allocation == '{row['allocation']}'"
-        )
-        assert match[row["backend"]].tolist() == pytest.approx([row["median_s"]], rel=1e-15)
+        found = medians.loc[tuple(row[name] for name in case), row["backend"]]
+        assert found == pytest.approx(row["median_s"], rel=1e-15)
     assert read[list(synthetic.COSTS)].notna().sum().sum() == (records["status"] == "ok").sum()
 
 
@@ -194,13 +196,20 @@ def test_the_title_says_what_was_measured_on_what_and_when() -> None:
     assert first.title(Run()) == "A run without results"
 
 
-def test_the_first_screen_agrees_with_the_verdicts() -> None:
+@pytest.fixture(scope="module")
+def quick() -> tuple[Study, Page]:
+    """Return the study of the quick preset's run, and its page."""
     study = Study(synthetic.quick_run())
+    return study, Page(report.render(study))
+
+
+def test_the_first_screen_agrees_with_the_verdicts(quick: tuple[Study, Page]) -> None:
+    study, page = quick
     (picture,) = first.pictures(study)
     squares = [square for _, row in picture.rows for square in row if square]
     assert len(squares) == len(study.winners) == 48
     assert sum(square.sole for square in squares) == (study.winners["outcome"] == "faster").sum()
-    text = Page(report.render(study)).text
+    text = page.text
     assert study.tally[0] in text
     assert "44 of 48 comparisons decided (92 %)" in text
     assert "Repeat on an idle machine." in text
@@ -219,16 +228,12 @@ def test_usual_policies_come_first() -> None:
     assert first.pictures(study)[0].facets["memory"] == "retained"
 
 
-def test_a_strip_has_a_tick_for_each_turn_and_keeps_outliers_at_its_ends() -> None:
+def test_a_strip_has_a_tick_for_each_turn_and_keeps_outliers_at_its_ends(quick: tuple[Study, Page]) -> None:
     shown = spread.cell([1.0, 1.0, 1.1, 9.0])
     assert shown.tip == "4 turns, 1.00–9.00 s"
     assert spread.path([1.0, 2.0, 1.0]) == f"M{spread.WIDTH // 2} 0v9m{spread.WIDTH // 2}-9v9"
-    assert (
-        Page(report.render(Study(synthetic.quick_run()))).tags.count(
-            ("svg", {"class": "turns", "viewbox": "0 0 96 9", "aria-hidden": "true"})
-        )
-        == 230
-    )
+    strip = ("svg", {"class": "turns", "viewbox": "0 0 96 9", "aria-hidden": "true"})
+    assert quick[1].tags.count(strip) == 230
 
 
 def test_only_functions_of_the_run_are_drawn() -> None:

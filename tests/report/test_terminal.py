@@ -22,14 +22,18 @@ from benchmarks.report.terminal.summary import MOST_LINES, render_summary
 from tests import synthetic
 from tests.synthetic import failure, record
 
+study_of = cache(Study)
+"""The study of a run, whose tables are computed for the first of the widths it is shown in."""
+
 
 def shown(run: Run, width: int = 160, encoding: str = "utf-8") -> str:
     stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="")
-    render_summary(Study(run), Path("results/latest/report.html").absolute(), Console(file=stream, width=width))
+    render_summary(study_of(run), Path("results/latest/report.html").absolute(), Console(file=stream, width=width))
     stream.seek(0)
     return stream.read()
 
 
+@cache
 def few(*ops: str) -> Run:
     """Return the made-up run of a few ops, without troubles of the run as a whole."""
     records = synthetic.single_policy()
@@ -81,16 +85,21 @@ def test_it_fits_its_width_in_signs_that_the_stream_has(width: int, encoding: st
     assert "From 32,768" in text
 
 
-@pytest.mark.parametrize("width", [80, 160])
-def test_it_is_never_a_wall(width: int) -> None:
+@cache
+def loud_run() -> Run:
+    """Return a run with more failures, gaps and warnings than anyone reads."""
     lost = [failure("torch", "failed", f"reason {i} " + 30 * "and more ", op=f"op{i}") for i in range(99)]
     gaps = [failure("jax", "unavailable", f"reason {i} " + 30 * "and more ", op=f"op{i}") for i in range(99)]
     warned = [times("numpy", 1e-6, op=f"op{i}", warning="letters " * i) for i in range(99)]
     hostile = to_frame([*synthetic.records(), *lost, *gaps, *warned])
-    loud = synthetic.run(records=hostile, warnings=("Too much at once. " * 9,) * 9)
+    return synthetic.run(records=hostile, warnings=("Too much at once. " * 9,) * 9)
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_it_is_never_a_wall(width: int) -> None:
     for run in (made_up(), standard_run()):
         assert len(shown(run, width).splitlines()) <= MOST_LINES
-    assert len(shown(loud, width).splitlines()) <= 2 * MOST_LINES
+    assert len(shown(loud_run(), width).splitlines()) <= 2 * MOST_LINES
 
 
 def test_the_quick_preset_is_told_in_about_25_lines_with_a_row_for_each_op_and_mode() -> None:
@@ -248,7 +257,7 @@ def test_no_terminal_makes_it_fail_and_no_color_is_heeded(
     for name, value in {"COLUMNS": columns, "TERM": term, "NO_COLOR": "1"}.items():
         monkeypatch.setenv(name, value)
     stream = Terminal()
-    render_summary(Study(few("relu")), Path("report.html"), open_console(stream))
+    render_summary(study_of(few("relu")), Path("report.html"), open_console(stream))
     assert "report.html" in stream.getvalue()
     assert "\x1b" not in stream.getvalue()
     monkeypatch.delenv("NO_COLOR")

@@ -21,7 +21,31 @@ from benchmarks.report.views import dimensions
 
 def fill(template: str, boards: Mapping[str, Sequence[Board]], **content: object) -> str:
     """Return the page in which `template` lays out `content`; panel j of board i is called `name-i-j`."""
-    # Escaping is on for every name and value; what is trusted is wrapped in Markup, here and in sight.
+    figures: dict[str, Figure] = {
+        f"{name}-{i}-{j}": panel.figure
+        for name, several in boards.items()
+        for i, board in enumerate(several)
+        for j, panel in enumerate(board.panels)
+    }
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            content,
+            figures=_packed(json.dumps(figures, allow_nan=False, separators=(",", ":")).encode()),
+            css=_source("report.css"),
+            script=_source("report.js"),
+            plotly=_packed_plotly(),
+        )
+    )
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    """Return where templates are found and compiled, once for all pages of a process.
+
+    Escaping is on for every name and value; what is trusted is wrapped in Markup, below and in sight.
+    """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("benchmarks.report.pages"),
         autoescape=True,
@@ -35,19 +59,7 @@ def fill(template: str, boards: Mapping[str, Sequence[Board]], **content: object
         "dimensions": dimensions,
         "plainly": _plainly,
     }
-    figures: dict[str, Figure] = {
-        f"{name}-{i}-{j}": panel.figure
-        for name, several in boards.items()
-        for i, board in enumerate(several)
-        for j, panel in enumerate(board.panels)
-    }
-    return environment.get_template(template).render(
-        content,
-        figures=_packed(json.dumps(figures, allow_nan=False, separators=(",", ":")).encode()),
-        css=_source("report.css"),
-        script=_source("report.js"),
-        plotly=_packed_plotly(),
-    )
+    return environment
 
 
 def _breakable(name: str) -> Markup:
