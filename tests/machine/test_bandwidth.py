@@ -218,13 +218,6 @@ def test_fractions_keep_the_records_index_and_judge_each_device_by_its_own():
     assert found.name == "fraction_of_bandwidth"
 
 
-def test_fractions_of_ten_thousand_records_are_quick():
-    known = roofline.settle("cpu", [measurement()])
-    rows = records(bytes_moved=[2**13 + i for i in range(10_000)])
-    roofline.fractions(rows, known)
-    assert perf_counter() - started < 0.5
-
-
 def test_doubts_name_the_device_the_kind_the_size_and_the_change():
     known = roofline.settle("cpu", [measurement(), measurement(scale=1.23)])
     assert roofline.doubts(known) == [
