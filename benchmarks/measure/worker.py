@@ -55,6 +55,7 @@ class Worker:
         self._import_s = perf_counter() - started
         self._prepared: Prepared | None = None
         self._subnormal = 0.0
+        self._waiting = waiting.Waiting()
         _collect()
 
     def describe(self) -> WorkerFacts:
@@ -156,9 +157,9 @@ class Worker:
         """Time rounds where this process is stopped afterwards, and say what disturbed them."""
         self._ready().move()
         ready = self._awake(iterations)
-        waited, faults = waiting.waited_s(), waiting.page_faults()
+        waited, faults = self._waiting.seconds(), waiting.page_faults()
         rounds = tuple(ready.time(iterations) for _ in range(n_rounds))
-        n_faults, now = waiting.page_faults() - faults, waiting.waited_s()
+        n_faults, now = waiting.page_faults() - faults, self._waiting.seconds()
         return Reading(
             rounds=rounds,
             waited_s=None if now is None or waited is None else max(0.0, now - waited),
