@@ -101,6 +101,7 @@ def test_records_agree_with_pytest_benchmark(numpy_job):
         "cache": "hot",
         "timing": "latency",
         "memory": "retained",
+        "team": "usual",
     }
 
 
