@@ -160,7 +160,7 @@ class _Found:
 
     @property
     def is_second(self) -> bool:
-        """Whether one thread more than one is asked about."""
+        """Whether it is about two threads instead of one."""
         return (self.few, self.many) == (1, 2)
 
     @property
@@ -224,16 +224,20 @@ def _where(found: _Found) -> str:
 
 def _by_how_much(found: _Found) -> str:
     """Say what more threads gain at the largest size, on all curves, and what they cost where they cost most."""
-    gained = f"At {plural(found.largest, 'element')} a call is {number(found.mean, 2)} times as fast"
-    said = f"{gained}{' (geometric mean)' * (len(found.curves) > 1)}"
+    mean = " (geometric mean)" * (len(found.curves) > 1)
+    said = f"At {plural(found.largest, 'element')} a call {_told(found.mean)}{mean}"
     slower = [case for case in found.cases if case.verdict == FASTER and case.ratio < 1]
     if slower:
         worst = min(slower, key=lambda case: case.ratio)
         where = f"{worst.op} {worst.mode}, {plural(worst.n_elements, 'element')}"
-        said += f"; at worst it takes {number(1 / worst.ratio, 2)} times as long ({where})"
+        said += f"; at worst it {_told(worst.ratio)} ({where})"
     n_doubtful = sum(case.doubtful for case in found.cases)
     doubt = f"; doubtful: {n_doubtful} of {plural(len(found.cases), 'comparison')}"
     return said + doubt * bool(n_doubtful)
+
+
+def _told(ratio: float) -> str:
+    return f"is {number(ratio, 2)} times as fast" if ratio >= 1 else f"takes {number(1 / ratio, 2)} times as long"
 
 
 def _doubt(found: _Found) -> str:
