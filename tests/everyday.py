@@ -48,6 +48,7 @@ FULL: Mapping[str, int] = {
     "test_missing_packages_are_reported_with_what_to_install": 17,
     "test_a_numpy_run_imports_no_other_framework": 16,
     "test_policies_are_cases_of_their_own": 14,
+    "test_several_numbers_of_threads_are_cases_of_their_own": 12,
     "test_a_killed_run_loses_nothing_it_measured": 13,
     "test_a_cache_that_cannot_be_left_is_a_reason_and_no_number": 10,
     "test_save_without_a_name_takes_the_commit_or_the_date": 9,

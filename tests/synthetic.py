@@ -17,6 +17,7 @@ import pandas as pd
 
 from benchmarks.analysis.study import Study
 from benchmarks.machine.roofline import BANDWIDTH
+from benchmarks.record import teams
 from benchmarks.record.frames import to_frame
 from benchmarks.record.run import Run, burst_frame
 from benchmarks.record.schema import ACCURACY_COLUMNS, CASE_KEYS, COST_COLUMNS, PAIR_COLUMNS
@@ -100,6 +101,7 @@ def record(
         "cache": "hot",
         "timing": "latency",
         "memory": "retained",
+        "team": "usual",
         "threads": 1 if backend in ("numpy", "numba") else 2,
         "status": "ok",
         "warning": WARNINGS.get((backend, op, n)) if mode == "forward" else None,
@@ -393,6 +395,22 @@ def quick_run() -> Run:
         ),
         warnings=("Other programs used 31 % of the processors during the run: times are doubtful.",),
     )
+
+
+def teams_run() -> Run:
+    """Return a run of one op in three sizes with one thread and with two, with which torch alone computes.
+
+    A second thread makes torch take four times as long at the smallest size, and half as long at the others.
+    """
+    rows = []
+    for n, n_threads in itertools.product(SIZES[:3], (1, 2)):
+        factor = 1.0 if n_threads == 1 else 4.0 if n == SIZES[0] else 0.5
+        for backend, seconds, taken in (("numpy", 8e-6, 1), ("torch", 4e-6 * factor, n_threads)):
+            median = seconds * n / SIZES[0]
+            ends = {"median_s": median, "ci95_low_s": 0.99 * median, "ci95_high_s": 1.01 * median}
+            about = {"team": teams.label_of(n_threads), "threads": taken, "warning": None}
+            rows.append(record(backend, n=n, **ends, **about))
+    return Run(records=to_frame(rows), machine=MACHINE)
 
 
 def turns_of(row: Mapping[str, object], n: int = 60) -> list[float]:

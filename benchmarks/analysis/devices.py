@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from benchmarks.analysis.entries import Timed, assembled, grouped
+from benchmarks.analysis.ranges import from_on
 from benchmarks.analysis.verdicts import UNKNOWN, Verdicts, fastest_first, of_medians
 from benchmarks.record import schema
-from benchmarks.stats.pairs import FASTER
 
 HOST = "cpu"
 KEYS = tuple(key for key in schema.CASE if key != "device")
@@ -103,20 +103,11 @@ def pays_from(beside: pd.DataFrame) -> pd.DataFrame:
         ordered = group.sort_values("n_elements")
         sizes = ordered["n_elements"]
         facts = PaysFrom(
-            elements=_from(sizes, ordered["ratio"], ordered["verdict"]),
-            elements_with_transfers=_from(
+            elements=from_on(sizes, ordered["ratio"], ordered["verdict"]),
+            elements_with_transfers=from_on(
                 sizes, ordered["ratio_with_transfers"], ordered["verdict_with_transfers"]
             ),
             largest=int(sizes.iloc[-1]),
         )
         found.append((case, facts))
     return assembled(keys, found, PaysFrom)
-
-
-def _from(sizes: pd.Series, ratios: pd.Series, verdicts: pd.Series) -> float:
-    """Return the least of ascending sizes from which on all ratios are above 1, and surely so."""
-    if math.isnan(ratios.iloc[-1]):
-        return math.nan
-    other = sizes[~((ratios > 1) & (verdicts == FASTER))]
-    larger = sizes[sizes > other.max()] if len(other) else sizes
-    return float(larger.iloc[0]) if len(larger) else math.inf

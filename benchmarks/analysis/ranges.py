@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
@@ -13,6 +14,7 @@ from benchmarks.analysis.entries import Key, Timed, assembled, grouped, parted
 from benchmarks.analysis.tables import CaseLead
 from benchmarks.analysis.verdicts import UNKNOWN, Standing, Verdicts
 from benchmarks.record.schema import POLICIES
+from benchmarks.stats.pairs import FASTER
 
 GROUP: tuple[str, ...] = ("op", "mode", "dtype", "device", *POLICIES)
 """What the sizes of one op share."""
@@ -107,6 +109,18 @@ def size_classes(sizes: Iterable[int]) -> dict[int, int]:
         largest = largest if found and size >= NEARLY * largest else size
         found[size] = largest
     return found
+
+
+def from_on(sizes: pd.Series, ratios: pd.Series, verdicts: pd.Series) -> float:
+    """Return the least of ascending sizes from which on all ratios are above 1, and surely so.
+
+    Infinite where that of the largest is not, NaN where it is not known.
+    """
+    if math.isnan(ratios.iloc[-1]):
+        return math.nan
+    other = sizes[~((ratios > 1) & (verdicts == FASTER))]
+    larger = sizes[sizes > other.max()] if len(other) else sizes
+    return float(larger.iloc[0]) if len(larger) else math.inf
 
 
 def _standings(case: CaseLead) -> tuple[str, str, str, str]:

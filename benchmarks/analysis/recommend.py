@@ -17,8 +17,9 @@ from benchmarks.analysis.errors import Erring
 from benchmarks.analysis.study import Study
 from benchmarks.analysis.verdicts import UNKNOWN, Standing, Verdicts, between, of_medians, together
 from benchmarks.quantities import count, listing, number, plural, seconds
+from benchmarks.record import teams
 from benchmarks.record.run import Run
-from benchmarks.record.schema import DEFAULTS, Policies
+from benchmarks.record.schema import DEFAULTS, OPTIONS, Policies
 from benchmarks.stats.pairs import CLOSE, EQUAL, FASTER
 
 _FACTS = ("op", "mode", "dtype", "device", "shape", *DEFAULTS)
@@ -169,7 +170,7 @@ def recommend(run: Run, question: Question) -> Answer:
     Times between two measured sizes are interpolated, both axes logarithmic, and a verdict is the weaker of those
     at the two. Raises ValueError where the run cannot answer, and says what it has.
     """
-    study = Study(run)
+    study, question = Study(run), _as_measured(question, run)
     rows = _asked_for(study.erring, question)
     several = rows.loc[rows["n_elements"] == question.size, "shape"].unique()
     if len(several) > 1:
@@ -301,6 +302,13 @@ def _sizes(places: Places) -> list[int]:
     return sorted({row.n_elements for rows in places.values() for row in rows})
 
 
+def _as_measured(question: Question, run: Run) -> Question:
+    """Return the question with the usual team, where it asks for the one number of threads that the run had."""
+    n_threads = teams.size_of(question.team)
+    had = run.machine.get("threads") == n_threads and set(run.records["team"]) == {teams.USUAL}
+    return replace(question, team=teams.USUAL) if had else question
+
+
 def _asked_for(rows: pd.DataFrame, question: Question) -> pd.DataFrame:
     """Return the rows that answer; raise ValueError where there is none, with what to run."""
     asked: list[str] = []
@@ -310,11 +318,12 @@ def _asked_for(rows: pd.DataFrame, question: Question) -> pd.DataFrame:
             continue
         there = list(map(str, rows[name].unique()))
         rows = rows[rows[name] == wanted]
-        asked += [f"--{name} {wanted}"] if wanted != DEFAULTS.get(name) else []
+        value = (teams.size_of(wanted) if name == "team" else None) or wanted
+        asked += [f"{OPTIONS[name]} {value}"] if wanted != DEFAULTS.get(name) else []
         if rows.empty:
             known = f"it has {listing(there, 70)}" if there else "it measured nothing"
             raise ValueError(
-                f"--{name}: this run did not measure {name} {wanted}{_of(asked)}; {known}. "
+                f"{OPTIONS[name]}: this run did not measure {name} {wanted}{_of(asked)}; {known}. "
                 f"Run: pytest benchmarks {' '.join(asked)}"
             )
     return rows

@@ -20,6 +20,7 @@ from benchmarks.analysis import (
     summary,
     surprises,
     tables,
+    threads,
     troubles,
 )
 from benchmarks.analysis.troubles import Trouble
@@ -151,6 +152,16 @@ class Study:
     def side_by_side(self) -> pd.DataFrame:
         """Results under several policies, side by side."""
         return policies.side_by_side(self.rows, self.varied, self.combinations, self.verdicts)
+
+    @cached_property
+    def thread_gains(self) -> pd.DataFrame:
+        """What more threads gain, case by case."""
+        return threads.gains(self.rows, self.verdicts)
+
+    @cached_property
+    def thread_payoffs(self) -> pd.DataFrame:
+        """From which size on more threads pay."""
+        return threads.payoffs(self.thread_gains)
 
     # Accuracy and costs
 

@@ -15,6 +15,7 @@ import pandas as pd
 
 from benchmarks.analysis.entries import Key, Timed, assembled, entries, grouped
 from benchmarks.analysis.verdicts import UNKNOWN, Verdicts, fastest_first, together
+from benchmarks.record import teams
 from benchmarks.record.schema import CASE, MODES, POLICIES
 from benchmarks.stats.pairs import CLOSE, EQUAL, FASTER
 
@@ -103,9 +104,10 @@ def ordered(rows: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
     """Return `rows` by op as `records` have them, mode, dtype, device and size."""
     ops = {op: rank for rank, op in enumerate(records["op"].dropna().unique())}
     modes = {mode: rank for rank, mode in enumerate(MODES)}
+    sizes = {team: teams.size_of(team) or 0 for team in rows["team"].unique()}
 
     def rank(column: pd.Series) -> pd.Series:
-        known = {"op": ops, "mode": modes}.get(str(column.name))
+        known = {"op": ops, "mode": modes, "team": sizes}.get(str(column.name))
         return column if known is None else column.map(known).astype("float64")
 
     # Shapes are text, so sizes come first.

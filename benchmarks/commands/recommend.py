@@ -19,7 +19,7 @@ from benchmarks.analysis.recommend import Question, decision_table, recommend
 from benchmarks.commands import add_results
 from benchmarks.plan import arguments
 from benchmarks.record import saved
-from benchmarks.record.schema import CHOICES, DEFAULTS, DEVICES, DTYPES, MODES
+from benchmarks.record.schema import CHOICES, DEFAULTS, DEVICES, DTYPES, MODES, OPTIONS
 from benchmarks.record.shapes import label_of
 
 
@@ -34,6 +34,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         *((policy, choices, DEFAULTS[policy]) for policy, choices in CHOICES.items()),
     ):
         parser.add_argument(f"--{name}", choices=choices, default=usual, help=f"({usual})")
+    parser.add_argument(
+        OPTIONS["team"],
+        dest="team",
+        type=arguments.team,
+        default=Question.team,
+        metavar="N",
+        help="the number of threads, of a run that was given several",
+    )
     parser.add_argument("--device", choices=DEVICES, help="the device (default: the fastest that was measured)")
     parser.add_argument(
         "--max-ulp",

@@ -28,7 +28,7 @@ from benchmarks.report.text.trend import render, to_json, to_markdown
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     arguments.add_filters(parser.add_argument)
-    arguments.add_filter(parser.add_argument, "machine", "only machines whose id begins so; may be repeated")
+    arguments.add_filter(parser.add_argument, "--machine", "only machines whose id begins so; may be repeated")
     parser.add_argument(
         "--metric", default="median_s", choices=tuple(trend.METRICS), help="what to show (median_s)"
     )

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.quantities import listing, plural
+from benchmarks.record import teams
 from benchmarks.record.run import Run
 from benchmarks.record.schema import CASE_KEYS, POLICIES
 
@@ -34,9 +35,11 @@ def nothing_in_common(base: pd.DataFrame, head: pd.DataFrame) -> list[str]:
 
 
 def _machine_differences(base: Run, head: Run) -> Iterator[str]:
+    # Where every case names its own number of threads, the run's is none of theirs.
+    named = all(teams.USUAL not in set(run.records["team"]) for run in (base, head))
     for name in _MACHINE:
         old, new = base.machine.get(name), head.machine.get(name)
-        if old != new:
+        if old != new and not (named and name == "threads"):
             yield f"{name}: {old} in the base, {new} in the head"
 
 
@@ -46,15 +49,18 @@ def _case_differences(base: pd.DataFrame, head: pd.DataFrame) -> Iterator[str]:
         old, new = (_by_place(records, column) for records in (base, head))
         for place in old.keys() & new.keys():
             if old[place] != new[place]:
-                where = " on ".join(place)
+                backend, device, team = place
+                where = f"{backend} on {device}{f' of {team}' * (team != teams.USUAL)}"
                 yield f"{name} of {where}: {_said(old[place])} in the base, {_said(new[place])} in the head"
 
 
-def _by_place(records: pd.DataFrame, column: str) -> dict[tuple[str, str], tuple[object, ...]]:
+def _by_place(records: pd.DataFrame, column: str) -> dict[tuple[str, str, str], tuple[object, ...]]:
+    """Return the values of a column by backend, device and team: several teams are several settings."""
     known = records[(records["status"] == "ok") & records[column].notna()]
-    found: defaultdict[tuple[str, str], set[Any]] = defaultdict(set)
-    for backend, device, value in zip(known["backend"], known["device"], known[column], strict=True):
-        found[str(backend), str(device)].add(value)
+    found: defaultdict[tuple[str, str, str], set[Any]] = defaultdict(set)
+    places = zip(known["backend"], known["device"], known["team"], known[column], strict=True)
+    for backend, device, team, value in places:
+        found[str(backend), str(device), str(team)].add(value)
     return {place: tuple(sorted(values)) for place, values in found.items()}
 
 

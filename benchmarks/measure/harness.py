@@ -142,7 +142,7 @@ class Harness:
         """Take cases through all steps and record each; without a rule, only check them."""
         self.recorder.begin(cases)
         entries = [Entry(case) for case in cases]
-        group = Group(entries, self.pool.under(cases[0].memory), self.n_processes, self.watch)
+        group = Group(entries, self.pool.under(cases[0]), self.n_processes, self.watch)
         self._require_memory(entries)
         limits: dict[str, Bandwidth | None] = {}
         with group.prepared():

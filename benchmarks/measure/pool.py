@@ -24,7 +24,8 @@ from benchmarks.machine import memory, signals
 from benchmarks.measure.disturbance import Reading
 from benchmarks.measure.sampling import Burst
 from benchmarks.measure.worker import Worker, answer
-from benchmarks.record.schema import Ending, Memory, WorkerFacts
+from benchmarks.record import teams
+from benchmarks.record.schema import Ending, Memory, Policies, WorkerFacts
 
 WORKER = (sys.executable, "-P", "-m", "benchmarks.measure.worker")
 """The command that starts a worker process, up to its arguments; the current folder is not on its path."""
@@ -219,7 +220,7 @@ class Pool:
         self.threads = threads
         self._variables = dict(variables or {})
         self._memory = memory_policy
-        self._siblings: dict[str, Pool] = {}
+        self._siblings: dict[tuple[int, Memory], Pool] = {}
         self._command = command
         self._timeout_s = timeout_s
         self._in_process = in_process
@@ -230,19 +231,21 @@ class Pool:
             # Too late for what is imported already; such a worker then says which count it has.
             os.environ.update(worker_environment(threads))
 
-    def under(self, memory_policy: Memory) -> Pool:
-        """Return a pool like this one whose workers keep, or give back, what they free; it ends with this one."""
-        if memory_policy == self._memory or self._in_process:
+    def under(self, policies: Policies) -> Pool:
+        """Return a pool like this one with workers of these policies' team and memory; it ends with this one."""
+        threads = teams.size_of(policies.team) or self.threads
+        key = (threads, policies.memory)
+        if key == (self.threads, self._memory) or self._in_process:
             return self
-        if memory_policy not in self._siblings:
-            self._siblings[memory_policy] = Pool(
-                self.threads,
+        if key not in self._siblings:
+            self._siblings[key] = Pool(
+                threads,
                 timeout_s=self._timeout_s,
                 command=self._command,
                 variables=self._variables,
-                memory_policy=memory_policy,
+                memory_policy=policies.memory,
             )
-        return self._siblings[memory_policy]
+        return self._siblings[key]
 
     def call(self, backend: str, device: str, method: str, *arguments: Any, process: int = 0) -> Any:
         """Ask the worker of `backend` on `device`; one that crashed or hung is replaced at the next call."""

@@ -16,13 +16,14 @@ import backends
 from backends.catalogue import find
 from benchmarks.plan.presets import PRESETS
 from benchmarks.plan.selection import Selection
-from benchmarks.record.schema import CASE_KEYS, CHOICES, DEFAULTS, DEVICES, DTYPES, MODES, Policies
+from benchmarks.record import teams
+from benchmarks.record.schema import CASE_KEYS, CHOICES, DEFAULTS, DEVICES, DTYPES, MODES, OPTIONS, Policies
 from benchmarks.record.shapes import parse_shape
 from benchmarks.stats.effects import Criteria
 
 
-def add_options(add: Callable[..., Any]) -> None:
-    """Declare the options that select cases, and how many threads may compute."""
+def add_options(add: Callable[..., Any], *, several_threads: bool = False) -> None:
+    """Declare the options that select cases, and how many threads may compute: one number, or several."""
     presets = "; ".join(f"{name}: {preset.summary}" for name, preset in PRESETS.items())
     add("--preset", default="quick", choices=tuple(PRESETS), help=f"what to run ({presets})")
     for option, parse, noun in (
@@ -48,18 +49,25 @@ def add_options(add: Callable[..., Any]) -> None:
         action="store_true",
         help="also measure other libraries, to compare with; pip install 'activation-bench[peers]'",
     )
-    add(
-        "--threads",
-        type=positive,
-        metavar="N",
-        help="threads a CPU backend may use (default: physical cores)",
-    )
+    _add_threads(add, several=several_threads)
     add(
         "--case-timeout",
         type=seconds,
         default=120.0,
         metavar="TIME",
         help="give a case up after this (2min)",
+    )
+
+
+def _add_threads(add: Callable[..., Any], *, several: bool) -> None:
+    each = "; of several numbers, each is measured" * several
+    add(
+        "--threads",
+        action="extend" if several else "store",
+        nargs="+" if several else 1,
+        type=positive,
+        metavar="N",
+        help=f"threads a CPU backend may use (default: physical cores){each}",
     )
 
 
@@ -77,13 +85,14 @@ def add_margin(add: Callable[..., Any], *names: str) -> None:
 
 def add_filters(add: Callable[..., Any]) -> None:
     """Declare the options that choose among records: any value that some record has."""
-    for name in CASE_KEYS:
-        add_filter(add, name, f"only these, by {name}; may be repeated")
+    for name, option in OPTIONS.items():
+        kind: Callable[[str], str] = team if name == "team" else str
+        add_filter(add, option, f"only these, by {option[2:]}; may be repeated", dest=name, type=kind)
 
 
-def add_filter(add: Callable[..., Any], name: str, text: str) -> None:
-    """Declare one option that takes any number of values."""
-    add(f"--{name}", action="extend", nargs="+", metavar=name.upper(), help=text)
+def add_filter(add: Callable[..., Any], option: str, text: str, **more: Any) -> None:
+    """Declare one option that takes any number of values; `more` are arguments of argparse."""
+    add(option, action="extend", nargs="+", metavar=option[2:].upper(), help=text, **more)
 
 
 def filters(option: argparse.Namespace) -> dict[str, list[Any]]:
@@ -121,7 +130,8 @@ def chosen(option: argparse.Namespace) -> Selection:
 
 def _policies(option: argparse.Namespace) -> tuple[Policies, ...]:
     """Return every combination of the policies that were asked for, and of the usual ones of the others."""
-    chosen = [_unique(getattr(option, name)) or (usual,) for name, usual in DEFAULTS.items()]
+    asked = {name: _unique(getattr(option, name)) for name in CHOICES} | {"team": _teams(option)}
+    chosen = [asked[name] or (usual,) for name, usual in DEFAULTS.items()]
     return tuple(Policies(**dict(zip(DEFAULTS, values, strict=True))) for values in product(*chosen))
 
 
@@ -132,10 +142,25 @@ def _backends(option: argparse.Namespace) -> tuple[str, ...]:
 
 
 def threads(option: argparse.Namespace) -> int:
-    """Return how many threads a CPU backend may use."""
+    """Return how many threads a CPU backend may use: of several numbers, the largest."""
     from benchmarks.machine.resources import default_threads  # late, as above
 
-    return int(option.threads or default_threads())
+    numbers: list[int] = option.threads or [default_threads()]
+    return max(numbers)
+
+
+def _teams(option: argparse.Namespace) -> tuple[str, ...]:
+    """Return the teams to measure under, in ascending size; none, for the usual one, unless there are several."""
+    sizes = sorted(set(option.threads or ()))
+    return tuple(map(teams.label_of, sizes)) if len(sizes) > 1 else ()
+
+
+def team(text: str) -> str:
+    """Parse a number of threads, as in `--threads 2`, that a case was measured under; return its team."""
+    try:
+        return teams.parse_team(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def positive(text: str) -> int:

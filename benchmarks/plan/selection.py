@@ -60,12 +60,17 @@ class Selection:
 
 
 def timing_cases(selection: Selection) -> Iterator[Case]:
-    """Yield the cases of a selection, those to be compared with each other side by side."""
+    """Yield the cases of a selection, those to be compared with each other side by side.
+
+    Threads of the host make no difference to another device: there, a case is measured under the largest team
+    alone, which is the last, beside the host's best.
+    """
     chosen = selection.resolve()
     places = _places(chosen.backends, chosen.devices)
     for op, mode, dtype in product(chosen.ops, chosen.modes, chosen.dtypes):
         for shape, policies, (backend, device) in product(chosen.shapes(op), chosen.policies, places):
-            yield Case(op, mode, dtype, shape, backend, device, **asdict(policies))
+            if device == "cpu" or policies.team == chosen.policies[-1].team:
+                yield Case(op, mode, dtype, shape, backend, device, **asdict(policies))
 
 
 def in_every_way(selection: Selection, ops: Sequence[str] = tuple(OPS)) -> Selection:

@@ -15,7 +15,7 @@ import backends
 from benchmarks.machine import fingerprint
 from benchmarks.plugin import options, suites
 from benchmarks.plugin.fixtures import HARNESS
-from benchmarks.record.schema import DEFAULTS, SCHEMA
+from benchmarks.record.schema import DEFAULTS, SCHEMA, Policies, columns_of
 
 if TYPE_CHECKING:
     from benchmarks.analysis.study import Study
@@ -53,10 +53,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
     """Keep out of pytest-benchmark's JSON what differs on every run; let it warn where the policies differ.
 
-    Ids leave out the usual policies: where those change, an id means another measurement than before.
+    Ids leave out the usual policies: where those change, an id means another measurement than before. A policy
+    that is by default what always was changes none.
     """
     fingerprint.without_volatile(machine_info)
-    machine_info["activation_bench"] = {"schema": SCHEMA, "policies": dict(DEFAULTS)}
+    usual = {each.name: DEFAULTS[each.name] for each in columns_of(Policies) if each.before != DEFAULTS[each.name]}
+    machine_info["activation_bench"] = {"schema": SCHEMA, "policies": usual}
 
 
 @pytest.hookimpl(trylast=True)

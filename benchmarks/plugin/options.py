@@ -25,7 +25,7 @@ TABLES = ("--benchmark-columns", "--benchmark-sort", "--benchmark-group-by", "--
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options."""
     group = parser.getgroup("activation-bench")
-    arguments.add_options(group.addoption)
+    arguments.add_options(group.addoption, several_threads=True)
     group.addoption(
         "--time-budget",
         type=arguments.seconds,
@@ -96,6 +96,8 @@ def _refuse_contradictions(option: argparse.Namespace) -> None:
     """Raise pytest.UsageError for options that contradict each other, or that cannot work here."""
     if option.in_process and option.processes > 1:
         raise pytest.UsageError(f"--processes: must be 1 with --in-process; got {option.processes}")
+    if option.in_process and len(set(option.threads or ())) > 1:
+        raise pytest.UsageError("--threads: must be one number with --in-process, which has its threads already")
     if option.benchmark_cprofile:
         raise pytest.UsageError(
             "--benchmark-cprofile: kernels run in other processes; use a profiler with --in-process instead"

@@ -15,6 +15,7 @@ from math import prod
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from backends.interface import Allocation, Mode
+from benchmarks.record import teams
 from benchmarks.record.shapes import label_of
 from benchmarks.stats.pairs import MARGIN
 from benchmarks.stats.verdicts import VERDICT_COLUMNS
@@ -57,7 +58,10 @@ def column(meaning: str, unit: str = "", before: str | None = None, default: Any
 
 @dataclass(frozen=True, kw_only=True)
 class Policies:
-    """How a case is measured: each policy's type has its values, and its default is the usual one."""
+    """How a case is measured: each policy's type has its values, and its default is the usual one.
+
+    A team, of any number of threads, is the exception: its values are those of `teams`.
+    """
 
     allocation: Allocation = column("fresh, reuse or inplace", default="fresh")
     cache: Cache = column("hot or cold", default="hot")
@@ -67,17 +71,24 @@ class Policies:
         before="released",
         default="retained",
     )
+    team: str = column(
+        "threads that a CPU backend was given: usual (the run's one number), 1thread, 2threads and so on",
+        before=teams.USUAL,
+        default=teams.USUAL,
+    )
 
 
 DEFAULTS: Mapping[str, str] = {policy.name: str(policy.default) for policy in fields(Policies)}
 """The policies of a measurement, each with its default."""
 POLICIES = tuple(DEFAULTS)
 CHOICES: Mapping[str, tuple[str, ...]] = {
-    name: get_args(values) for name, values in get_type_hints(Policies).items()
+    name: choices for name, values in get_type_hints(Policies).items() if (choices := get_args(values))
 }
-"""The values of each policy."""
+"""The values of each policy that has a few: of all but the team."""
 CASE_KEYS = ("op", "mode", "dtype", "shape", "backend", "device", *POLICIES)
 """The columns that tell cases apart: two runs' rows that agree in them measured the same thing."""
+OPTIONS: Mapping[str, str] = {name: f"--{name}" for name in CASE_KEYS} | {"team": "--threads"}
+"""The option of every command line that chooses among the values of each of CASE_KEYS."""
 CASE = ("op", "mode", "dtype", "device", "shape", "n_elements", *POLICIES)
 """What two results must share to be compared."""
 

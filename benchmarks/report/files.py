@@ -11,7 +11,7 @@ from benchmarks.analysis.study import Study
 from benchmarks.record.atomic import replace
 from benchmarks.record.run import best_samples, read_accuracy
 from benchmarks.report.pages import report
-from benchmarks.report.sections import accuracy, results, wide
+from benchmarks.report.sections import accuracy, results, threads, wide
 from benchmarks.report.table import Table
 from benchmarks.report.text import csv, markdown
 
@@ -50,6 +50,7 @@ _EXTRAS: Mapping[str, tuple[Callable[[Study], pd.DataFrame], Callable[[Study], T
     "limits": (lambda study: study.shares, results.limits),
     "peers": (lambda study: study.beside_peers, results.peers),
     "policies": (lambda study: study.side_by_side, results.policies),
+    "threads": (lambda study: study.thread_gains, lambda study: threads.gains(study.thread_gains)),
     "costs": (lambda study: study.run.costs, None),
     "break_even": (lambda study: study.break_even, None),
     "rounds": (lambda study: study.run.rounds, None),

@@ -235,3 +235,20 @@ def test_the_command_says_what_is_missing(tmp_path, capsys):
     assert "--size: must be given, or --shape" in capsys.readouterr().err
     assert main(["recommend", "--op", "relu", "--size", "1e3", "--results", str(tmp_path)]) == 2
     assert "run `pytest benchmarks` first" in capsys.readouterr().err
+
+
+def test_a_number_of_threads_is_asked_for_as_it_was_given():
+    several = a_run([timed("numpy", 4e-6, team="1thread"), timed("numpy", 2e-6, team="2threads")])
+    answer = recommend(several, Question("sigmoid", 1_000, team="2threads"))
+    assert answer.best.seconds == 2e-6
+    assert answer.sentence.startswith("sigmoid forward, float32, 1,000 elements, 2threads: numpy")
+    with pytest.raises(
+        ValueError, match=r"--threads: this run did not measure team usual.*; it has 1thread and 2th"
+    ):
+        recommend(several, Question("sigmoid", 1_000))
+    with pytest.raises(ValueError, match=r"Run: pytest benchmarks .* --threads 4$"):
+        recommend(several, Question("sigmoid", 1_000, team="4threads"))
+    one = replace(SIMPLE, machine={"threads": 4})
+    assert recommend(one, Question("sigmoid", 1_000, team="4threads")).best.backend == "torch"
+    with pytest.raises(ValueError, match="did not measure team 2threads"):
+        recommend(one, Question("sigmoid", 1_000, team="2threads"))

@@ -21,6 +21,7 @@ from benchmarks.analysis import (
     summary,
     surprises,
     tables,
+    threads,
     troubles,
 )
 from benchmarks.analysis.study import Study
@@ -29,13 +30,14 @@ from benchmarks.report.terminal.summary import render_summary
 from tests import pages, synthetic
 from tests.synthetic import record
 
-MODULES = (costs, devices, errors, limits, peers, policies, ranges, summary, surprises, tables, troubles)
+MODULES = (costs, devices, errors, limits, peers, policies, ranges, summary, surprises, tables, threads, troubles)
 SMALL = {
     tables: {"backend_order", "either_doubt", "geometric_mean", "keyed", "label", "varying"},
     errors: {"front"},  # of the rows of one case
     limits: {"shared_by"},
     peers: {"is_peer", "marked", "marked_pairs"},
-    ranges: {"size_classes"},
+    ranges: {"from_on", "size_classes"},
+    threads: {"brief"},  # where several numbers of threads were measured
     summary: {"ending", "first_line", "problem_sentences", "reason", "unchecked_sentences"},
 }
 """What is no table: names, words, single numbers."""

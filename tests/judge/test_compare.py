@@ -156,6 +156,19 @@ def test_runs_of_other_policies_have_nothing_in_common():
     assert nothing_in_common(fresh.records, reuse.records) == ["allocation: fresh in the base, reuse in the head"]
 
 
+def test_runs_of_several_numbers_of_threads_are_compared_under_the_same_number():
+    base = a_run(team="2threads", threads=2)
+    more = a_run(team="4threads", threads=4).records
+    both = Run(records=pd.concat([base.records, more]), machine=MACHINE | {"threads": 4}, bursts=base.bursts)
+    assert differences(base, both) == []
+    assert nothing_in_common(base.records, both.records) == []
+    assert nothing_in_common(base.records, more) == ["team: 2threads in the base, 4threads in the head"]
+    capped = a_run(team="2threads", threads=1)
+    assert differences(base, capped) == ["threads of numpy on cpu of 2threads: 2 in the base, 1 in the head"]
+    usual = Run(records=a_run().records, machine=MACHINE | {"threads": 4})
+    assert differences(base, usual) == ["threads: 2 in the base, 4 in the head"]
+
+
 def test_across_machines_shares_of_the_bandwidth_are_compared():
     base = a_run()
     faster_machine = Run(

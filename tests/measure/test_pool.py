@@ -20,7 +20,7 @@ from benchmarks.measure import pool as pool_module
 from benchmarks.measure import rest
 from benchmarks.measure.pool import CaseError, Pool, worker_environment
 from benchmarks.plan import inputs
-from benchmarks.record.schema import Case
+from benchmarks.record.schema import Case, Policies
 from tests.job import WRONG
 
 X = (np.linspace(-1, 1, 5),)
@@ -279,6 +279,18 @@ def test_in_one_process_nobody_is_stopped(monkeypatch):
 LARGE = Case("relu", "forward", "float32", (16_777_216,), "numpy", "cpu")
 
 
+def test_a_sibling_has_the_threads_and_memory_of_the_policies(pool):
+    usual, two = pool.under(Policies()), pool.under(Policies(team="2threads"))
+    assert usual is pool is pool.under(Policies(team="1thread")), "the pool has one thread"
+    assert (two.threads, pool.under(Policies(team="2threads")), two.under(Policies())) == (2, two, two)
+    assert pool.under(Policies(team="2threads", memory="released")) is not two
+    two.call("numpy", "cpu", "describe")
+    process = two._workers["numpy", "cpu", 0]._process
+    assert psutil.Process(process.pid).environ()["NUMBA_NUM_THREADS"] == "2"
+    pool.close()
+    assert process.poll() is not None, "it ends with the pool"
+
+
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"), reason="of glibc's allocator")
 def test_retained_memory_costs_no_page_faults_and_is_given_back_at_the_end(pool):
     assert_kept(pool, "torch")
@@ -305,9 +317,9 @@ def assert_kept(pool, backend):
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"), reason="of glibc's allocator")
 def test_released_memory_is_found_again_at_each_call(pool):
-    released = pool.under("released")
+    released = pool.under(Policies(memory="released"))
     released.call("torch", "cpu", "prepare", replace(LARGE, backend="torch", memory="released"))
     with released.alone():
         assert released.turn("torch", "cpu", 1, 1).faults > 20  # of 2 MiB each, where pages are huge
-    assert pool.under("released") is released
-    assert pool.under("retained") is pool
+    assert pool.under(Policies(memory="released")) is released
+    assert pool.under(Policies()) is pool

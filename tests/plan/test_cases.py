@@ -49,6 +49,19 @@ def test_an_id_names_the_policies_that_are_not_the_default():
     assert len({c.group for c in found}) == len(found)
 
 
+def test_each_team_is_a_case_of_its_own_on_the_host_and_the_largest_alone_elsewhere():
+    chosen = Selection(
+        ops=("relu",), sizes=(8,), modes=("forward",), backends=("numba", "torch"), devices=("cpu", "cuda"),
+        policies=(Policies(team="1thread"), Policies(team="2threads")),
+    )  # fmt: skip
+    found = list(selection.timing_cases(chosen))
+    assert [str(c).removeprefix("relu-forward-float32-8-") for c in found] == [
+        "numba-cpu-1thread", "torch-cpu-1thread",
+        "numba-cpu-2threads", "torch-cpu-2threads", "torch-cuda-2threads",
+    ]  # fmt: skip
+    assert len({c.group for c in found}) == 2
+
+
 def test_quick_holds_the_course_notes_functions():
     ops = {case.op for case in selection.timing_cases(Selection())}
     assert ops == {"step", "sigmoid", "tanh", "relu", "mean_squared_error", "categorical_cross_entropy"}

@@ -110,6 +110,7 @@ def test_records_agree_with_pytest_benchmark(numpy_job):
         "cache": "hot",
         "timing": "latency",
         "memory": "retained",
+        "team": "usual",
     }
 
 
@@ -225,6 +226,26 @@ def test_policies_are_cases_of_their_own(tmp_path):
     assert medians.to_dict() == pytest.approx(rows["median_s"].to_dict())
     (journal,) = (tmp_path / "runs" / "journals").glob("*.jsonl")
     assert json.loads(journal.read_text().splitlines()[0])["seed"] == 7
+
+
+def test_several_numbers_of_threads_are_cases_of_their_own(tmp_path):
+    """The answer comes from the run, and a question about it names the number as the run did."""
+    job = Job(
+        tmp_path, "--op", "sigmoid", "--size", "100000", "--mode", "forward", "--backend", "numpy", "torch",
+        "--threads", "2", "1", "--time-budget", "2s", "--benchmark-only", "--benchmark-save=axis", check=0,
+    )  # fmt: skip
+    rows = job.records.set_index(["team", "backend"])
+    assert rows["threads"].to_dict() == {
+        ("1thread", "numpy"): 1, ("1thread", "torch"): 1, ("2threads", "numpy"): 1, ("2threads", "torch"): 2,
+    }  # fmt: skip
+    names = [each["name"] for each in timed(next(tmp_path.glob("runs/*/*_axis.json")))]
+    assert "test_timing[sigmoid-forward-float32-100000-torch-cpu-2threads]" in names
+    (journal,) = (tmp_path / "runs" / "journals").glob("*.jsonl")
+    assert json.loads(journal.read_text().splitlines()[0])["machine"]["threads"] == 2
+    assert "A second thread, at the largest size: torch " in job.output.replace("~", "")
+    question = ("recommend", "--op", "sigmoid", "--size", "100000", "--run", "axis", "--results", str(tmp_path))
+    assert main([*question, "--threads", "1"]) == 0
+    assert main(list(question)) == 2, "which number is asked for"
 
 
 def test_a_cache_that_cannot_be_left_is_a_reason_and_no_number(tmp_path):

@@ -9,6 +9,8 @@ import pytest
 from pytest_benchmark import plugin
 
 from backends.catalogue import OPS
+from benchmarks.machine import resources
+from benchmarks.plan import arguments
 from benchmarks.plugin import options, suites
 from benchmarks.record.schema import DTYPES
 from tests.job import ROOT, SMALL, Job
@@ -65,6 +67,28 @@ def test_a_test_that_checks_gets_what_it_takes_as_arguments():
     ((names, rows),) = given("correctness", "harness", "op", "device")
     assert names == ["op", "device"]
     assert rows == [("relu", "cpu"), ("tanh", "cpu")]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "found"),
+    [((), ["usual"]), (("2",), ["usual"]), (("2", "2"), ["usual"]), (("4", "1", "4"), ["1thread", "4threads"])],
+)
+def test_several_numbers_of_threads_are_teams_and_one_is_that_of_the_run(numbers, found):
+    option = config_of(*["--threads"] * bool(numbers), *numbers).option
+    assert [policies.team for policies in arguments.chosen(option).policies] == found
+    assert arguments.threads(option) == max(map(int, numbers), default=resources.default_threads())
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "1.5", "x", "2threads"])
+def test_a_number_of_threads_that_is_none_is_an_error_that_says_what_is_allowed(number):
+    with pytest.raises(pytest.UsageError, match="--threads: must be a whole number, at least 1; got"):
+        config_of("--threads", "1", number)
+
+
+def test_this_process_cannot_have_several_numbers_of_threads():
+    several = config_of("--threads", "1", "2", "--in-process").option
+    with pytest.raises(pytest.UsageError, match="--threads: must be one number with --in-process"):
+        options._refuse_contradictions(several)
 
 
 def test_a_run_that_times_checks_what_it_times():

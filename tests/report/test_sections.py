@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from benchmarks.analysis.study import Study
 from benchmarks.record.frames import to_frame
-from benchmarks.report import views
-from benchmarks.report.sections import costs, heatmap, method
+from benchmarks.report import files, views
+from benchmarks.report.sections import costs, heatmap, method, threads
 from benchmarks.report.sections import results as shown
 from benchmarks.report.table import Table
 from benchmarks.report.text import markdown
@@ -100,6 +101,31 @@ def test_policies_stand_side_by_side_with_their_ratio() -> None:
     assert [row[-1].text for row in table.rows].count("2.6×") == 6
     assert "~168 µs" in markdown.page(table)
     assert shown.policies(synthetic.study(synthetic.single_policy())).rows == ()
+
+
+def test_threads_are_told_on_the_page_and_in_files(tmp_path: Path) -> None:
+    study = Study(synthetic.teams_run())
+    table = threads.payoffs(study.thread_payoffs)
+    assert table.headings == ("op", "mode", "backend", "threads", "more", "pays from", "largest measured")
+    assert [cell.text for cell in table.rows[0]] == [
+        "sigmoid",
+        "forward",
+        "torch",
+        "1",
+        "2",
+        "32,768",
+        "1,048,576",
+    ]
+    told = [[cell.text for cell in row] for row in threads.gains(study.thread_gains).rows]
+    assert told[0] == ["sigmoid", "forward", "torch", "1,024", "1", "2", "4.00 µs", "16.0 µs", "0.25×"]
+    html = files.write(study, tmp_path)["report.html"].read_text(encoding="utf-8")
+    assert "<h2>Do more threads pay?</h2>" in html
+    assert (
+        "torch: a second thread pays from 32,768 elements on in 1 of 1 op. At 1,048,576 elements a call is" in html
+    )
+    assert (tmp_path / "threads.csv").exists()
+    assert "team = 2threads" in html
+    assert "may compute with 2 threads" in html
 
 
 def test_costs_say_when_a_first_call_is_paid_back() -> None:

@@ -181,6 +181,21 @@ def test_policies_are_kept_apart() -> None:
     assert re.search(r"\n +reuse +", text)
 
 
+def test_several_numbers_of_threads_are_told_apart_and_answered() -> None:
+    text = shown(synthetic.teams_run(), 200)
+    assert "Fastest (forward, float32, cpu)." in text, "no one number of threads holds for all"
+    assert re.search(r"sigmoid +1thread +all sizes +torch", text)
+    assert re.search(r"\n +2threads +1,024 +numpy", text)
+    assert "A second thread, at the largest size: torch 2.0× (pays in 1 of 1 op).\n" in text
+    assert "Ask:    python -m benchmarks recommend --op sigmoid --size 1048576 --threads 2\n" in text
+    assert "second thread" not in shown(few("sigmoid"), 200)
+
+
+def test_a_run_in_which_none_used_more_threads_says_so() -> None:
+    rows = [times("numpy", 1e-5, team=team, threads=1) for team in ("1thread", "2threads")]
+    assert "No backend used more threads where it was given more.\n" in shown(Run(records=to_frame(rows)))
+
+
 def test_many_ops_are_counted_and_named_as_far_as_there_is_room() -> None:
     text = shown(standard_run(), 160)
     assert re.search(r"forward +1 +numba 61 \(step, relu, relu6, ", text), text

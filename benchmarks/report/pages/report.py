@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import pandas as pd
 
 from benchmarks import quantities
-from benchmarks.analysis import memory, noise, tables
+from benchmarks.analysis import memory, noise, tables, threads
 from benchmarks.analysis.study import Study
 from benchmarks.record.run import Run
 from benchmarks.report.pages import charts, frontier, gallery, shell
 from benchmarks.report.palette import Style, styles
 from benchmarks.report.sections import accuracy, costs, devices, first, heatmap, machine, method, results, spread
+from benchmarks.report.sections import threads as threads_tables
 from benchmarks.report.text import csv
 from benchmarks.report.views import by_device
 
@@ -77,6 +78,9 @@ def render(study: Study) -> str:
         has_memory=len(study.peaks) > 0 or len(study.memory_prices) > 0,
         memory_sentences=[*memory.sentences(study.memory_prices), *memory.not_kept(study.rows)],
         policies=results.policies(study).cut(),
+        thread_sentences=threads.sentences(study.thread_gains, study.thread_payoffs),
+        thread_payoffs=threads_tables.payoffs(study.thread_payoffs).cut(),
+        thread_gains=threads_tables.gains(study.thread_gains).cut(),
         shares=results.limits(study).cut(),
         share_sentences=study.share_sentences,
         peers=results.peers(study).cut(),

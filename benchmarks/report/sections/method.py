@@ -12,6 +12,7 @@ from benchmarks import quantities
 from benchmarks.analysis import memory
 from benchmarks.analysis.entries import grouped
 from benchmarks.analysis.study import Study
+from benchmarks.record import teams
 from benchmarks.record.schema import POLICIES
 from benchmarks.report.table import Cell, Table, of_rows
 
@@ -21,7 +22,7 @@ def policies(rows: pd.DataFrame) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for name in POLICIES:
         values = [str(value) for value in rows[name].unique() if value]
-        found += [(f"{name} = {value}", _MEANINGS.get((name, value), "")) for value in values]
+        found += [(f"{name} = {value}", _meaning(name, value)) for value in values]
     if memory.only(rows) == "retained":
         return [
             (name, f"{meaning}; {_ONE_MEMORY}" if name == "memory = retained" else meaning)
@@ -153,6 +154,12 @@ def _cells(level: _Level | None) -> Iterator[Cell]:
     yield Cell(f"{share} rejected".strip() if level.rejected else share, level.moved, style=style)
 
 
+def _meaning(policy: str, value: str) -> str:
+    if policy == "team" and (n := teams.size_of(value)):
+        return f"a backend on the CPU may compute with {quantities.plural(n, 'thread')}"
+    return _MEANINGS.get((policy, value), "")
+
+
 _ONE_MEMORY = "what the system's default costs was not measured (`--memory retained released` does)"
 _MEANINGS = {
     ("allocation", "fresh"): "every call returns a new output, as in users' code",
@@ -162,6 +169,7 @@ _MEANINGS = {
     ("cache", "cold"): "inputs rotate through more memory than the last-level cache holds",
     ("memory", "retained"): "the process keeps what is freed, so that a fresh output costs no new pages",
     ("memory", "released"): "what is freed goes back to the system as its allocator decides, the default of most",
+    ("team", "usual"): "a backend on the CPU may compute with as many threads as the run was given, one number",
     ("timing", "latency"): "the device is synchronised after every call",
     ("timing", "throughput"): "calls are queued, and the device is synchronised once at the end of a round",
 }

@@ -14,6 +14,7 @@ from benchmarks.analysis.ranges import GROUP, Contest, Range, size_classes
 from benchmarks.analysis.study import Study
 from benchmarks.analysis.tables import CaseLead
 from benchmarks.analysis.verdicts import UNKNOWN, Standing, fastest_first
+from benchmarks.record import teams
 from benchmarks.record.schema import CASE, DEFAULTS
 from benchmarks.report.table import Cell, Column, Table, of_rows
 from benchmarks.stats.pairs import CLOSE, EQUAL
@@ -107,7 +108,9 @@ def _shared(study: Study, keys: Sequence[str]) -> str:
     first = study.contests[0].keys
     said = [first[key] for key in GROUP[1:] if key not in keys and first[key] not in (DEFAULTS.get(key), "")]
     threads = study.run.machine.get("threads")
-    said += [quantities.plural(threads, "thread")] if isinstance(threads, int) else []
+    # A team says its number itself.
+    alike = first["team"] == teams.USUAL and "team" not in keys
+    said += [quantities.plural(threads, "thread")] if isinstance(threads, int) and alike else []
     return f" ({', '.join(said)})" if said else ""
 
 

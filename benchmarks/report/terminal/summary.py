@@ -14,12 +14,13 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from benchmarks import quantities
-from benchmarks.analysis import troubles
+from benchmarks.analysis import threads, troubles
 from benchmarks.analysis.noise import of_load
 from benchmarks.analysis.study import Study
 from benchmarks.analysis.summary import problem_sentences, unchecked_sentences
+from benchmarks.record import teams
 from benchmarks.record.run import Run
-from benchmarks.record.schema import POLICIES
+from benchmarks.record.schema import OPTIONS, POLICIES
 from benchmarks.report.sections import winners
 from benchmarks.report.table import Table
 from benchmarks.report.terminal.glyphs import spelled
@@ -51,7 +52,8 @@ def render_summary(
     `report_path` is printed relative to the working directory. `n_groups` is how many groups were to be measured.
     """
     page = _Page(console)
-    below = [*_overall(study, page), *_notes(study, page), *page.texts(_closing(study, n_groups))]
+    answers = [*_overall(study, page), *page.texts(_threads(study))]
+    below = [*answers, *_notes(study, page), *page.texts(_closing(study, n_groups))]
     room = page.most_lines - 3 - sum(map(page.height, below))  # an empty line, and the last two
     above = _winners(study, page, room)
     for part in [*above, *[Text()] * bool(above), *below]:
@@ -176,6 +178,14 @@ def _overall(study: Study, page: _Page) -> list[RenderableType]:
     return page.texts([f"{study.leaders.removesuffix('.')}{whose}."])
 
 
+def _threads(study: Study) -> list[str]:
+    """Say whether more threads pay, where several numbers of them were measured: of two numbers at most."""
+    if "team" not in study.varied:
+        return []
+    lines = threads.brief(study.thread_gains, study.thread_payoffs)
+    return [*lines[:1], *lines[1:][-1:]] or ["No backend used more threads where it was given more."]
+
+
 def _notes(study: Study, page: _Page) -> Iterator[RenderableType]:
     """Yield what is wrong with the results: failures, doubts, gaps, and warnings about the run as a whole."""
     run = study.run
@@ -217,9 +227,10 @@ def _question(study: Study) -> str:
     """Return a command that answers a question about the run."""
     if study.rows.empty:
         return ""
-    op = study.rows["op"].iloc[0]
-    size = study.rows.loc[study.rows["op"] == op, "n_elements"].max()
-    return f"Ask:    python -m benchmarks recommend --op {op} --size {size}"
+    row = study.rows[study.rows["op"] == study.rows["op"].iloc[0]].nlargest(1, "n_elements", keep="last").iloc[0]
+    n_threads = teams.size_of(row["team"])
+    with_threads = f" {OPTIONS['team']} {n_threads}" if n_threads else ""
+    return f"Ask:    python -m benchmarks recommend --op {row['op']} --size {row['n_elements']}{with_threads}"
 
 
 def _closing(study: Study, n_groups: int | None) -> Iterator[str]:
