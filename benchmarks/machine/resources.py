@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +14,9 @@ from benchmarks.machine import environment
 
 XLA_THREADS = "tf_XLAEigen"
 """What XLA calls the threads of its CPU pool."""
+_PROCESSORS = Path("/sys/devices/system/cpu")
+_ALIKE = 0.9
+"""Processors are alike whose capacities, or highest clocks, differ by less than a tenth."""
 
 
 class ThreadPool(NamedTuple):
@@ -27,6 +32,41 @@ def default_threads() -> int:
     allowed = environment.processors_allowed()
     physical = psutil.cpu_count(logical=False) or allowed
     return max(1, min(allowed, physical))
+
+
+def alike_processors() -> list[int]:
+    """Return the fastest processors that this process may use: those that the system gives the same capacity.
+
+    A processor of several kinds has slower ones, which the system would leave to lesser work; all of them count
+    where it does not tell.
+    """
+    allowed = environment.processors()
+    capacities = {processor: _capacity(processor) for processor in allowed}
+    most = max(capacities.values())
+    return [processor for processor in allowed if capacities[processor] >= _ALIKE * most]
+
+
+def _capacity(processor: int) -> float:
+    """Return a processor's capacity, or its highest clock in kHz; 0 where the system tells neither."""
+    for name in ("cpu_capacity", "cpufreq/cpuinfo_max_freq"):
+        with suppress(OSError, ValueError):
+            return float((_PROCESSORS / f"cpu{processor}" / name).read_text(encoding="ascii"))
+    return 0.0
+
+
+@contextmanager
+def on_processor(processor: int | None) -> Iterator[None]:
+    """Keep the calling thread on one processor meanwhile, where one is given and the system lets it choose."""
+    if processor is None or not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {processor})
+    try:
+        yield
+    finally:
+        # Threads that are started later inherit it.
+        os.sched_setaffinity(0, allowed)
 
 
 def cuda_driver_present() -> bool:

@@ -134,7 +134,9 @@ class Duel:
     def _compare(self, n: int, case: Case, pools: Iterable[Pool]) -> Sitting:
         """Take a case through all steps on both sides; return what sitting `n` found."""
         entries = [Entry(case), Entry(case)]
-        base, head = (Group([entry], pool, 1, Stopwatch()) for entry, pool in zip(entries, pools, strict=True))
+        base, head = (
+            Group([entry], pool.under(case), 1, Stopwatch()) for entry, pool in zip(entries, pools, strict=True)
+        )
         effect = None
         with base.prepared(), head.prepared():
             due = expected(entries, self._references)

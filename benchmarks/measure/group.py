@@ -187,7 +187,8 @@ class Group:
                 lanes = {id(entry): self.lanes(entry) for entry in self.alive}
             with self.watch.phase("rounds"):
                 before = doubts.read_moment()
-                take_turns([lane for entry in self.alive for lane in lanes[id(entry)]], rule, order, pulse.beat)
+                every = [lane for entry in self.alive for lane in lanes[id(entry)]]
+                take_turns(every, rule, order, self._between(pulse, order))
                 others = doubts.others_share(before, doubts.read_moment())
         drift = pulse.deviation()
         for entry in self.alive:
@@ -195,6 +196,13 @@ class Group:
                 entry.sampling = combine(lanes[id(entry)], rule.confidence)
                 entry.drift, entry.others = drift, others
         self.pairs = list(self._pairs(lanes, rule))
+
+    def _between(self, pulse: Pulse, order: random.Random) -> Callable[[], None]:
+        def between() -> None:
+            pulse.beat()
+            self.pool.change_processor(order)
+
+        return between
 
     def _pairs(self, lanes: Mapping[int, Sequence[Lane]], rule: Rule) -> Iterator[Pair]:
         ranked = sorted(self.alive, key=_by_median)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from typing import Any, Protocol
 
 import backends
 from backends.interface import BackendUnavailable
-from benchmarks.machine import memory, signals
+from benchmarks.machine import memory, resources, signals
 from benchmarks.measure.disturbance import Reading
 from benchmarks.measure.sampling import Burst
 from benchmarks.measure.worker import Worker, answer
@@ -226,6 +227,8 @@ class Pool:
         self._in_process = in_process
         self._workers: dict[tuple[str, str, int], Remote] = {}
         self._alone = False
+        self._processors = resources.alike_processors()
+        self._processor: int | None = None
         self._unavailable: dict[tuple[str, str], CaseError] = {}
         if in_process:
             # Too late for what is imported already; such a worker then says which count it has.
@@ -279,9 +282,18 @@ class Pool:
                 worker.stop()
             yield True
         finally:
-            self._alone = False
+            self._alone, self._processor = False, None
             for worker in self._workers.values():
                 worker.go_on()
+
+    def change_processor(self, order: random.Random) -> None:
+        """Have whoever is alone compute on one processor, drawn anew, until the next change.
+
+        Two processors differ for seconds by a third of their speed where something else, such as another guest of
+        the host, uses half of a core. Rivals that keep to one each would differ by that in every turn. A thread
+        pool computes on all of them as before: only the thread that calls keeps to one.
+        """
+        self._processor = order.choice(self._processors)
 
     def facts(self, backend: str, device: str, process: int = 0) -> WorkerFacts:
         """Return the version and thread count of a backend; raise CaseError when it is unavailable."""
@@ -290,7 +302,8 @@ class Pool:
     def turn(self, backend: str, device: str, iterations: int, n_rounds: int, process: int = 0) -> Reading:
         """Return a burst of rounds of what the worker has prepared, and what disturbed it."""
         if self._alone:
-            reading: Reading = self.call(backend, device, "turn", iterations, n_rounds, process=process)
+            counts = (iterations, n_rounds, self._processor)
+            reading: Reading = self.call(backend, device, "turn", *counts, process=process)
             return reading
         return Reading(tuple(self.rounds(backend, device, process)(iterations, n_rounds)), None, math.nan)
 

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pandas as pd
 
@@ -78,7 +79,7 @@ def _trial(pool: Pool, case: Case, order: random.Random) -> Iterator[Found]:
     with group.prepared(), pool.alone():
         lanes = [replace(lane, heat=0) for lane in group.lanes(group.entries[0])]  # so that they compete
         slow_down(lanes[0], SLOWER)
-        take_turns(lanes, RULE, order)
+        take_turns(lanes, RULE, order, partial(pool.change_processor, order))
     for first, second in itertools.combinations(lanes, 2):
         yield Found(case, SLOWER if first is lanes[0] else 0.0, compared(first, second))
 

@@ -62,6 +62,9 @@ class MadeUpPool:
     def alone(self):
         yield True
 
+    def change_processor(self, order):
+        pass
+
     def turn(self, backend, device, iterations, n_rounds, process=0):
         rounds = self.call(backend, device, "rounds", iterations, n_rounds, process=process)
         return Reading(tuple(rounds), 0.0, 0.0)
