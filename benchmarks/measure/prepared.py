@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterable, Sequence
 from itertools import cycle, islice, repeat
-from math import ceil, inf, prod
+from math import ceil, prod
 from time import perf_counter, sleep
 from typing import Any
 
@@ -71,7 +71,6 @@ class Prepared:
         self._case = case
         self.result: Any = None
         self.last_round_s = 0.0
-        self._last_call_s = self._fastest_call_s = inf
 
     @property
     def at_most(self) -> int | None:
@@ -138,13 +137,7 @@ class Prepared:
             if gc_was_enabled:
                 gc.enable()
         self.last_round_s = seconds
-        self._last_call_s = seconds / max(iterations, 1)
-        self._fastest_call_s = min(self._fastest_call_s, self._last_call_s)
         return seconds
-
-    def is_slow(self, factor: float) -> bool:
-        """Tell whether the last round took `factor` times the fastest one so far, or more, per call."""
-        return self._last_call_s >= factor * self._fastest_call_s
 
     def _clock(self, calls: Iterable[Callable[[], Any]], *, each_waits: bool) -> tuple[float, Any]:
         synchronize, result = self._backend.synchronize, None

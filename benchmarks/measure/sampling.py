@@ -27,8 +27,10 @@ QUEUED_ROUND_S = 1e-2
 MOST_CALLS = 1_000_000
 """A round never has more calls."""
 TURN_S = 0.03
-"""A turn holds as many rounds of each backend as fit into this, from 1 to `MOST_ROUNDS`."""
+"""A turn holds as many rounds of each backend as fit into this, up to `MOST_ROUNDS`."""
 MOST_ROUNDS = 5
+LEAST_ROUNDS, MOST_TURN_S = 3, 0.15
+"""It holds 3 where that takes at most 150 ms: the first one finds the caches full of what a rival has left."""
 BURST_S = 0.01
 """A burst of the warm-up holds rounds for about this long, and at least one."""
 WARM_UP_S = 0.5
@@ -250,7 +252,10 @@ def _first(lane: Lane) -> bool:
 def _n_rounds(lanes: Sequence[Lane]) -> int:
     """Return how many rounds each burst has: the same for all, since a minimum of more is smaller."""
     turn_s = sum(lane.round_s for lane in lanes)
-    return max(1, min(MOST_ROUNDS, round(TURN_S / turn_s))) if turn_s else 1
+    if not turn_s:
+        return 1
+    least = min(LEAST_ROUNDS, int(MOST_TURN_S / turn_s))
+    return max(1, least, min(MOST_ROUNDS, round(TURN_S / turn_s)))
 
 
 def _judge(running: Sequence[Lane], lanes: Sequence[Lane], rule: Rule, turn: int) -> None:

@@ -33,11 +33,6 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 WAKE_S = 2e-3
 """Calls before each burst, not counted: a thread pool that slept for 20 ms is four times slower at first."""
-MOST_WAKE_S = 0.01
-SLOW = 1.5
-"""They go on, for `MOST_WAKE_S` at most, while rounds take 1.5 times the fastest seen or more: a call that hands
-work to another thread can be three times slower until the scheduler has settled the two, and other processes
-unsettle them again."""
 LONG_S = 5e-3
 """A round as long as this needs no calls before it: waking up is a small part of it."""
 
@@ -235,7 +230,7 @@ class Worker:
     def _awake(self, iterations: int) -> Prepared:
         """Return what is prepared after a few calls that wake the threads it computes with."""
         ready, awake = self._ready(), 0.0
-        while ready.last_round_s < LONG_S and (awake < WAKE_S or (ready.is_slow(SLOW) and awake < MOST_WAKE_S)):
+        while awake < WAKE_S and ready.last_round_s < LONG_S:
             awake += max(ready.time(iterations), 1e-6)
         return ready
 

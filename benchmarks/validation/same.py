@@ -27,7 +27,7 @@ from benchmarks.stats import pairs
 from benchmarks.stats.pairs import VERDICTS, Comparison
 from benchmarks.validation.load import bursty_load
 
-RULE = Rule(precision=0.02, confidence=0.95, max_s=0.1)
+RULE = Rule(precision=0.02, confidence=0.95, max_s=0.2)
 """As in the timing suite."""
 PLACES = ("numpy", "numba-parallel", "jax", "torch")
 CASES = (("relu", 1_024), ("sigmoid", 32_768), ("tanh", 262_144), ("relu", 1_048_576), ("sigmoid", 8_388_608))

@@ -257,7 +257,7 @@ def test_rounds_of_processes_with_other_numbers_of_calls_are_compared_per_call()
 
 
 def test_the_margin_of_a_run_is_that_of_its_verdicts():
-    lanes = [Lane(noisy(np.random.default_rng(i), s, noise=0.005), 1) for i, s in enumerate((0.010, 0.0103))]
+    lanes = [Lane(noisy(np.random.default_rng(i), s, noise=0.002), 1) for i, s in enumerate((0.010, 0.0103))]
     wide, narrow = (replace(RULE, margin=margin) for margin in (0.05, 0.01))
     measure.take_turns(lanes, wide, random.Random(0))
     assert measure.between(lanes[1:], lanes[:1], wide).verdict == "equal"
