@@ -14,6 +14,8 @@ ROUNDS_SHARE = 0.3
 """The part of a run's time that rounds take, before any group has told."""
 EXPERIENCE_S = 20.0
 """What is expected counts for as much as the first 20 s."""
+EARLY = 3
+"""In a bounded run a group may have three times its equal share."""
 CLOSING_S = 8.0
 """The bandwidth again, and the report."""
 
@@ -52,6 +54,8 @@ class Budget:
             self._missed.add(group)
             return None
         share_s = left_s / max(1, self.n_groups - self._n_over) * self._rounds_share() / n_lanes
+        # Most groups are decided early, and leave their time to those that are not.
+        share_s *= EARLY if self.bounded else 1
         max_s = min(share_s, usual.max_s) if self.bounded else share_s
         # With pairs in question too, patience ends where the groups to come need the time.
         patience = min(max(1.0, share_s / max_s), usual.patience) if max_s else 1.0

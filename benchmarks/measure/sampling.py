@@ -40,7 +40,9 @@ STEADY = 0.97
 LEAST_TURNS = 60
 """A pair in question has at least so many turns, unless they take `Rule.patience` times the time that there is."""
 ENOUGH = 30
-"""After so many turns a clear loser leaves, though its ratio is not known to `pairs.KNOWN`."""
+"""After so many turns a loser leaves, though its ratio is not known to `pairs.KNOWN`."""
+HOPELESS = 1.5
+"""One that surely takes 1.5 times as long leaves as soon as that is known: the time goes to those in question."""
 
 PRECISE = "precision reached"
 DECIDED = "decided"
@@ -264,13 +266,17 @@ def _judge(running: Sequence[Lane], lanes: Sequence[Lane], rule: Rule, turn: int
     rivals = [lane for lane in running if lane is not leader]
     found = {id(lane): pairs.compare(lane.values, leader.values, margin=rule.margin) for lane in rivals}
     for lane in rivals:
-        if found[id(lane)].verdict == FASTER and (found[id(lane)].known or turn >= ENOUGH):
+        if found[id(lane)].verdict == FASTER and _is_told(found[id(lane)], turn):
             lane.stop_reason = DECIDED
     compete = any(lane.heat == leader.heat and lane is not leader for lane in lanes)
     open_ = [lane for lane in rivals if not lane.stop_reason and _in_question(found[id(lane)])]
     if not open_ and (compete or leader.is_precise(rule)):
         for lane in running:
             lane.stop_reason = PRECISE if lane.is_precise(rule) else DECIDED
+
+
+def _is_told(found: Comparison, turn: int) -> bool:
+    return found.known or found.low > HOPELESS or turn >= ENOUGH
 
 
 def _in_question(found: Comparison) -> bool:

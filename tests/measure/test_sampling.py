@@ -258,7 +258,16 @@ def test_rounds_of_processes_with_other_numbers_of_calls_are_compared_per_call()
 
 def test_the_margin_of_a_run_is_that_of_its_verdicts():
     lanes = [Lane(noisy(np.random.default_rng(i), s, noise=0.002), 1) for i, s in enumerate((0.010, 0.0103))]
-    wide, narrow = (replace(RULE, margin=margin) for margin in (0.05, 0.01))
+    wide, narrow = (replace(RULE, margin=margin) for margin in (0.05, 0.002))
     measure.take_turns(lanes, wide, random.Random(0))
     assert measure.between(lanes[1:], lanes[:1], wide).verdict == "equal"
     assert measure.between(lanes[1:], lanes[:1], narrow).verdict == "faster"
+
+
+def test_one_without_hope_leaves_at_the_first_look_however_it_scatters():
+    generator = np.random.default_rng(3)
+    lanes = [Lane(noisy(generator, s, noise=0.1), 1) for s in (0.010, 0.0104, 0.050)]
+    measure.take_turns(lanes, RULE, random.Random(0))
+    assert len(lanes[2].bursts) == pairs.LOOKS[0]
+    assert not pairs.compare(lanes[2].values, lanes[0].values).known
+    assert len(lanes[1].bursts) > pairs.LOOKS[0]
