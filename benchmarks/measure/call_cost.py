@@ -16,6 +16,8 @@ from benchmarks.record.schema import Case, Cost
 
 OPS = ("relu", "linear")
 """A call on one element is timed for the first of these that the backend has."""
+ROUNDS_S = 0.1
+"""Seconds of rounds at most for each of the two calls: nothing is decided by a few percent of them."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ def measure(
     pool: Pool, backend: str, device: str, rule: Rule, order: random.Random, pulse: Pulse, watch: Stopwatch
 ) -> CallCost:
     """Measure a backend's costs. Raises CaseError where it cannot be had."""
+    rule = replace(rule, max_s=min(rule.max_s, ROUNDS_S), patience=1.0)
     with watch.phase("starting workers"):
         facts = pool.facts(backend, device)
     floor = _floor(pool, backend, device, rule, order)

@@ -33,8 +33,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 WAKE_S = 2e-3
 """Calls before each burst, not counted: a thread pool that slept for 20 ms is four times slower at first."""
-LONG_S = 5e-3
-"""A round as long as this needs no calls before it: waking up is a small part of it."""
+LONG_S = 2e-3
+"""A round as long as this needs no calls before it: the next one of the same burst finds the threads awake."""
 
 
 class Worker:
