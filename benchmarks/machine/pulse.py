@@ -11,7 +11,7 @@ LIMIT = 0.05
 """Cases during which the machine's speed was this far from usual are measured again, or called doubtful."""
 N_ELEMENTS = 32_768
 """128 KiB of float32: within a second-level cache, so that the processor is timed and not the memory."""
-N_ROUNDS = 5
+N_ROUNDS = 2
 
 
 class Pulse:
