@@ -1,7 +1,8 @@
-"""Verdicts on what is known: one backend against itself in four processes, of which one is made slower.
+"""Verdicts on what is known: one backend against itself in five processes, of which one is made slower.
 
-The slower one's rounds are the real ones, multiplied: so the truth is known, and the noise is real. The four take
-turns as four backends of a group would, and leave as those do.
+The slower one's rounds are the real ones, multiplied: so the truth is known, and the noise is real. The five take
+turns as five backends of a group do, and leave as those do; judged is what a run decides: the fastest of them
+against each other one.
 """
 
 from __future__ import annotations
@@ -31,32 +32,31 @@ RULE = Rule(precision=0.02, confidence=0.95, max_s=0.2)
 """As in the timing suite."""
 PLACES = ("numpy", "numba-parallel", "jax", "torch")
 CASES = (("relu", 1_024), ("sigmoid", 32_768), ("tanh", 262_144), ("relu", 1_048_576), ("sigmoid", 8_388_608))
-N_PROCESSES = 4
+N_PROCESSES = 5
 SLOWER = 0.10
 """The first process takes longer by this share."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """What was said of two processes: the time of the one that truly takes `longer`, over the other's."""
+    """What was said of the fastest process and another one.
+
+    `comparison` is the time of the one that takes `longer` over the other's; where neither does, of the other one.
+    """
 
     case: Case
     longer: float
     comparison: Comparison
-
-    @property
-    def verdict(self) -> str:
-        """What was said."""
-        return self.comparison.verdict if self.comparison.ratio >= 1 else pairs.inverse(self.comparison).verdict
+    verdict: str
 
 
 def table(n_trials: int, threads: int, seed: int) -> pd.DataFrame:
     """Return how often each verdict was passed, in `n_trials` of each case and backend, quiet and under load."""
     rows = []
     for name, load in (("quiet", nullcontext), ("bursty load on one core", bursty_load)):
-        found = list(trials(n_trials, threads, seed, load()))
+        every = list(trials(n_trials, threads, seed, load()))
         for longer in (0.0, SLOWER):
-            rows.append(row(name, longer, [each for each in found if each.longer == longer]))
+            rows.append(row(name, longer, [each for each in every if each.longer == longer]))
             print(rows[-1], file=sys.stderr, flush=True)
     return pd.DataFrame(rows)
 
@@ -80,18 +80,17 @@ def _trial(pool: Pool, case: Case, order: random.Random) -> Iterator[Found]:
         lanes = [replace(lane, heat=0) for lane in group.lanes(group.entries[0])]  # so that they compete
         slow_down(lanes[0], SLOWER)
         take_turns(lanes, RULE, order, partial(pool.change_processor, order))
-    for first, second in itertools.combinations(lanes, 2):
-        yield Found(case, SLOWER if first is lanes[0] else 0.0, compared(first, second))
+    fastest = min(lanes, key=lambda lane: statistics.median(lane.values))
+    for lane in lanes:
+        if lane is not fastest:
+            yield found(case, lane, fastest, lanes[0])
 
 
-def compared(first: Lane, second: Lane) -> Comparison:
-    """Return what the turns of two processes say of the first one's time over the second's.
-
-    As in a run, the one with the larger median is taken for the slower one.
-    """
-    faster, slower = sorted((first, second), key=lambda lane: statistics.median(lane.values))
-    found = pairs.compare(slower.values, faster.values)
-    return found if slower is first else pairs.inverse(found)
+def found(case: Case, lane: Lane, fastest: Lane, slowed: Lane) -> Found:
+    """Return what a run says of the fastest and another one, where `slowed` may be one of them."""
+    compared = pairs.compare(lane.values, fastest.values)
+    truth = SLOWER if slowed in (lane, fastest) else 0.0
+    return Found(case, truth, pairs.inverse(compared) if fastest is slowed else compared, compared.verdict)
 
 
 def slow_down(lane: Lane, share: float) -> None:
@@ -100,19 +99,19 @@ def slow_down(lane: Lane, share: float) -> None:
     lane.burst = lambda iterations, n_rounds: [s * (1 + share) for s in take(iterations, n_rounds)]
 
 
-def row(load: str, longer: float, found: Sequence[Found]) -> dict[str, object]:
+def row(load: str, longer: float, every: Sequence[Found]) -> dict[str, object]:
     """Return how often each verdict was passed, and how far the ratios were from the truth."""
-    right = [each for each in found if each.comparison.low <= 1 + longer <= each.comparison.high]
-    wrong = [each for each in found if each.verdict == pairs.FASTER and each.comparison.ratio < 1]
-    off = [abs(math.log(each.comparison.ratio / (1 + longer))) for each in found]
-    said = {verdict: f"{sum(each.verdict == verdict for each in found) / len(found):.1%}" for verdict in VERDICTS}
+    right = [each for each in every if each.comparison.low <= 1 + longer <= each.comparison.high]
+    wrong = [each for each in every if each.verdict == pairs.FASTER and each.comparison.ratio < 1]
+    off = [abs(math.log(each.comparison.ratio / (1 + longer))) for each in every]
+    said = {verdict: f"{sum(each.verdict == verdict for each in every) / len(every):.1%}" for verdict in VERDICTS}
     return {
         "load": load,
         "one takes longer by": f"{longer:.0%}",
-        "pairs": len(found),
+        "pairs": len(every),
         **said,
         "the faster one called slower": len(wrong) if longer else "",
-        "interval holds the truth": f"{len(right) / len(found):.1%}",
+        "interval holds the truth": f"{len(right) / len(every):.1%}",
         "median distance": f"{math.expm1(statistics.median(off)):.1%}",
         "largest": f"{math.expm1(max(off)):.1%}",
     }

@@ -19,14 +19,17 @@ def test_a_share_more_is_what_the_slower_one_takes():
     lanes = [Lane(lambda i, n: [i * 1e-6 * noise.uniform(1, 1.02) for _ in range(n)], 100) for _ in range(2)]
     same.slow_down(lanes[0], 0.10)
     take_turns(lanes, same.RULE, noise)
-    found = same.compared(*lanes)
-    assert found.verdict == "faster"
-    assert found.ratio == pytest.approx(1.10, abs=0.02)
+    for fastest, other in (lanes[::-1], lanes):
+        found = same.found(CASE, other, fastest, slowed=lanes[0])
+        assert (found.longer, found.comparison.ratio) == (0.10, pytest.approx(1.10, abs=0.02))
+        assert found.verdict == ("faster" if fastest is lanes[1] else "too close to call")
 
 
 def test_rows_count_verdicts_and_mistakes():
     right, alarm = Comparison(1.10, 1.08, 1.12, 20), Comparison(0.80, 0.78, 0.82, 20)
-    row = same.row("quiet", 0.10, [same.Found(CASE, 0.10, right), same.Found(CASE, 0.10, alarm)])
+    row = same.row(
+        "quiet", 0.10, [same.Found(CASE, 0.10, right, "faster"), same.Found(CASE, 0.10, alarm, "faster")]
+    )
     assert (row["pairs"], row["faster"], row["equal"]) == (2, "100.0%", "0.0%")
     assert row["the faster one called slower"] == 1
     assert row["interval holds the truth"] == "50.0%"
