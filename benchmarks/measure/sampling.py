@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from benchmarks.record.schema import Rounds
 from benchmarks.stats import pairs
 from benchmarks.stats.intervals import processes_interval
-from benchmarks.stats.pairs import CLOSE, FASTER, LOOKS, MARGIN, Comparison
+from benchmarks.stats.pairs import EQUAL, FASTER, LOOKS, MARGIN, Comparison
 
 ROUND_S = 5e-4
 """Calls are repeated until a round takes this long: reading the clock (under 0.2 µs) is 0.04 % of it."""
@@ -81,11 +81,13 @@ class Rule:
 class Sampling:
     """Bursts of rounds of `iterations` calls each, in seconds per round, and why there are not more of them.
 
-    `processes` holds the bursts of each worker process. `low_s` and `high_s` bound the median over the bursts.
+    `processes` holds the bursts of each worker process, `pace` what its times are multiplied by (see `Lane.pace`).
+    `low_s` and `high_s` bound the median over the bursts.
     """
 
     processes: tuple[tuple[tuple[float, ...], ...], ...]
     iterations: tuple[int, ...]
+    pace: tuple[float, ...]
     stop_reason: str
     low_s: float
     high_s: float
@@ -117,8 +119,8 @@ class Sampling:
     def bursts_s(self) -> tuple[tuple[float, ...], ...]:
         """Each burst's seconds per call, process by process."""
         return tuple(
-            tuple(value_of(burst) / n for burst in bursts)
-            for bursts, n in zip(self.processes, self.iterations, strict=True)
+            tuple(pace * value_of(burst) / n for burst in bursts)
+            for bursts, n, pace in zip(self.processes, self.iterations, self.pace, strict=True)
         )
 
     @property
@@ -148,11 +150,17 @@ def value_of(burst: Sequence[float]) -> float:
 
 @dataclass
 class Lane:
-    """One source of rounds while it is sampled: one case in one process. Lanes of one `heat` are compared."""
+    """One source of rounds while it is sampled: one case in one process. Lanes of one `heat` are compared.
+
+    One that leaves early was measured when the machine may have been half as fast again as later. `pace` is what
+    the one with most turns took in all of them, over what it took in those that both took: times it, their medians
+    compare as their turns do.
+    """
 
     burst: Burst
     iterations: int
     heat: int = 0
+    pace: float = 1.0
     round_s: float = 0.0
     bursts: list[tuple[float, ...]] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
@@ -167,14 +175,20 @@ class Lane:
         else:
             self.stop_reason = FAILED
 
+    @property
+    def median_s(self) -> float:
+        """Median seconds per call, at the pace of all turns."""
+        return self.pace * statistics.median(self.values)
+
     def interval(self, confidence: float) -> tuple[float, float]:
-        """Return the interval of the median seconds per call."""
-        return pairs.median_interval(self.values, confidence)
+        """Return the interval of it."""
+        low, high = pairs.median_interval(self.values, confidence)
+        return self.pace * low, self.pace * high
 
     def is_precise(self, rule: Rule) -> bool:
         """Tell whether the interval is as narrow as asked for."""
         low, high = self.interval(rule.confidence)
-        return high - low <= 2 * rule.precision * statistics.median(self.values)
+        return high - low <= 2 * rule.precision * self.median_s
 
 
 def calibrate(burst: Burst, at_most: int = MOST_CALLS, round_s: float = ROUND_S, iterations: int = 1) -> int:
@@ -239,6 +253,16 @@ def take_turns(
             break
     for lane in active:
         lane.stop_reason = PRECISE if lane.values and lane.is_precise(rule) else SPENT
+    for heat in {lane.heat for lane in lanes}:
+        _keep_pace([lane for lane in lanes if lane.heat == heat and lane.values])
+
+
+def _keep_pace(lanes: Sequence[Lane]) -> None:
+    longest = max(lanes, key=lambda lane: len(lane.values), default=None)
+    for lane in lanes:
+        if longest and len(lane.values) < len(longest.values):
+            both = longest.values[: len(lane.values)]
+            lane.pace = statistics.median(longest.values) / statistics.median(both)
 
 
 def _first(lane: Lane) -> bool:
@@ -262,25 +286,24 @@ def _n_rounds(lanes: Sequence[Lane]) -> int:
 
 def _judge(running: Sequence[Lane], lanes: Sequence[Lane], rule: Rule, turn: int) -> None:
     """Say who needs no more turns: all of a heat once nothing is in question, clear losers before."""
-    leader = min(running, key=lambda lane: statistics.median(lane.values))
+    leader = min(running, key=lambda lane: lane.median_s)
     rivals = [lane for lane in running if lane is not leader]
     found = {id(lane): pairs.compare(lane.values, leader.values, margin=rule.margin) for lane in rivals}
+    # Whoever may yet turn out to be the fastest must be surely faster too.
+    others = [lane for lane in rivals if found[id(lane)].verdict != FASTER]
     for lane in rivals:
-        if found[id(lane)].verdict == FASTER and _is_told(found[id(lane)], turn):
+        against = [pairs.compare(lane.values, other.values, margin=rule.margin) for other in others]
+        if lane not in others and all(_is_told(each, turn) for each in (found[id(lane)], *against)):
             lane.stop_reason = DECIDED
     compete = any(lane.heat == leader.heat and lane is not leader for lane in lanes)
-    open_ = [lane for lane in rivals if not lane.stop_reason and _in_question(found[id(lane)])]
+    open_ = [lane for lane in rivals if not lane.stop_reason and found[id(lane)].verdict != EQUAL]
     if not open_ and (compete or leader.is_precise(rule)):
         for lane in running:
             lane.stop_reason = PRECISE if lane.is_precise(rule) else DECIDED
 
 
 def _is_told(found: Comparison, turn: int) -> bool:
-    return found.known or found.low > HOPELESS or turn >= ENOUGH
-
-
-def _in_question(found: Comparison) -> bool:
-    return found.verdict == CLOSE or (found.verdict == FASTER and not found.known)
+    return found.verdict == FASTER and (found.known or found.low > HOPELESS or turn >= ENOUGH)
 
 
 def _is_spent(lanes: Sequence[Lane], rule: Rule, turn: int) -> bool:
@@ -297,6 +320,7 @@ def combine(lanes: Sequence[Lane], confidence: float) -> Sampling:
     sampling = Sampling(
         processes=tuple(tuple(lane.bursts) for lane in lanes),
         iterations=tuple(lane.iterations for lane in lanes),
+        pace=tuple(lane.pace for lane in lanes),
         # Of several processes, the one that fell short speaks.
         stop_reason=max((lane.stop_reason for lane in lanes), key=_RANKS.index),
         low_s=low,
@@ -304,7 +328,7 @@ def combine(lanes: Sequence[Lane], confidence: float) -> Sampling:
     )
     if len(lanes) == 1:
         return sampling
-    medians = [statistics.median(lane.values) for lane in lanes]
+    medians = [lane.median_s for lane in lanes]
     low, high = processes_interval(medians, confidence)
     middle = sampling.median_s
     return replace(sampling, low_s=min(low, middle), high_s=max(high, middle))

@@ -246,12 +246,12 @@ def test_one_process_says_nothing_about_others():
 
 
 def test_a_single_round_has_no_range():
-    sampling = measure.Sampling((((0.5,),),), (1,), "time used up", 0.5, 0.5)
+    sampling = measure.Sampling((((0.5,),),), (1,), (1.0,), "time used up", 0.5, 0.5)
     assert sampling.iqr_s == 0
 
 
 def test_rounds_of_processes_with_other_numbers_of_calls_are_compared_per_call():
-    sampling = measure.Sampling((((1.0,),), ((3.0,),)), (10, 20), "precision reached", 0.1, 0.15)
+    sampling = measure.Sampling((((1.0,),), ((3.0,),)), (10, 20), (1.0, 1.0), "precision reached", 0.1, 0.15)
     assert sampling.per_call_s == pytest.approx([0.1, 0.15])
     assert sampling.median_s == pytest.approx(statistics.median([0.1, 0.15]))
 
@@ -271,3 +271,38 @@ def test_one_without_hope_leaves_at_the_first_look_however_it_scatters():
     assert len(lanes[2].bursts) == pairs.LOOKS[0]
     assert not pairs.compare(lanes[2].values, lanes[0].values).known
     assert len(lanes[1].bursts) > pairs.LOOKS[0]
+
+
+def test_one_that_left_before_the_machine_slowed_down_is_not_taken_for_a_faster_one():
+    generator, turn = np.random.default_rng(5), itertools.count()
+    slow = [1.0]
+
+    def background(now):
+        return slow[0]
+
+    def between():
+        slow[0] = 1.0 if next(turn) < 14 else 1.5
+
+    lanes = [Lane(noisy(generator, s, 0.02, background), 1) for s in (0.010, 0.0103, 0.0125)]
+    measure.take_turns(lanes, RULE, random.Random(0), between)
+    first, second, third = lanes
+    assert len(third.values) < len(first.values)
+    assert statistics.median(third.values) < statistics.median(first.values)
+    assert third.median_s / first.median_s == pytest.approx(1.25, abs=0.03)
+    assert first.pace == second.pace == 1.0
+    sampling = measure.combine([third], 0.95)
+    assert sampling.median_s == third.median_s
+    assert sampling.low_s <= sampling.median_s <= sampling.high_s
+
+
+def test_whoever_leaves_is_surely_slower_than_all_that_may_be_the_fastest():
+    generator = np.random.default_rng(9)
+    for seed in range(5):
+        lanes = [Lane(noisy(generator, s, noise=0.05), 1) for s in (0.010, 0.0101, 0.0102, 0.0112)]
+        measure.take_turns(lanes, RULE, random.Random(seed))
+        if len(lanes[3].values) < len(lanes[0].values):
+            assert all(
+                measure.between(lanes[3:], [lane], RULE).verdict == "faster"
+                for lane in lanes[:3]
+                if measure.between([lane], [min(lanes, key=lambda each: each.median_s)], RULE).verdict != "faster"
+            )
