@@ -21,7 +21,6 @@ from benchmarks.judge.trend import Series
 from benchmarks.plan import arguments
 from benchmarks.record import history
 from benchmarks.record.atomic import replace
-from benchmarks.report.pages import trend as trend_page
 from benchmarks.report.text.trend import render, to_json, to_markdown
 
 
@@ -36,11 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--changed", action="store_true", help="show only cases that changed")
     parser.add_argument("--format", default="table", choices=tuple(_FORMATS), help="how to print it (table)")
     add_results(parser)
-    parser.add_argument("--output", type=Path, help="where the web page goes (default: RESULTS/trend.html)")
+    parser.add_argument("--page", action="store_true", help="write a web page too, with a chart for each case")
+    parser.add_argument("--output", type=Path, help="where that page goes (default: RESULTS/trend.html)")
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
-    """Print the trends and write their page; return 0."""
+    """Print the trends, and write their page where it is asked for; return 0."""
     records = history.read(options.results, trend.columns(options.metric))
     only = arguments.filters(options)
     if options.machine:
@@ -54,12 +54,20 @@ def run(options: argparse.Namespace, console: Console) -> int:
         console.print(f"No case changed by {100 * options.margin:g} % or more.", highlight=False)
         return 0
     _FORMATS[options.format](found, console)
-    output = options.output or options.results / "trend.html"
-    output.parent.mkdir(parents=True, exist_ok=True)
-    page = replace(output, trend_page.render(found, options.margin))
-    if options.format == "table":
-        console.print(Text(f"Page: {page}"), soft_wrap=True)
+    if options.page or options.output:
+        page = _write_page(found, options.margin, options.output or options.results / "trend.html")
+        if options.format == "table":
+            console.print(Text(f"Page: {page}"), soft_wrap=True)
     return 0
+
+
+def _write_page(found: list[Series], margin: float, path: Path) -> Path:
+    from benchmarks.report.pages.trend import (
+        render as render_page,
+    )  # late: what a page needs takes a quarter of a second
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return replace(path, render_page(found, margin))
 
 
 def _machines(records: pd.DataFrame, beginnings: list[str]) -> list[Any]:

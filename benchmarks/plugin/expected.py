@@ -12,22 +12,22 @@ from benchmarks.plugin.pace import Step
 from benchmarks.plugin.suites import case_of, is_timed, params_of, timed_cases
 from benchmarks.record.schema import Case
 
-# Seconds on two cores; what a run takes corrects them as it goes on.
+# Seconds on two slow cores of a virtual machine; what a run takes corrects them as it goes on.
 CHECK_S = 0.15
 """A test of the correctness suite."""
 START_S = 3.0
 """What the first test of a backend takes beside: its worker starts."""
-CALL_COST_S = 4.0
+CALL_COST_S = 2.5
 """What calls of a backend cost: a start in a new process, and the rounds of two calls."""
 BANDWIDTH_S = 5.0
 """What the first group takes beside."""
-CASE_S = 0.1
+CASE_S = 0.2
 """A case beside its rounds: first calls, checks, a warm-up."""
-ROUNDS_SHARE = 0.8
-"""How much of the time that a case's rounds may have they take."""
-ELEMENT_S = 1e-7
+ROUNDS_SHARE = 1.2
+"""What the turns of a case take, of the time that its rounds may have."""
+ELEMENT_S = 1.4e-7
 """As both grow with the size."""
-CLOSING_S = 6.0
+CLOSING_S = 8.0
 """The bandwidth again, and the report."""
 
 

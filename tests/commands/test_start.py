@@ -40,7 +40,10 @@ def results(tmp_path_factory):
         ("benchmarks recommend --op relu --size 1024 --results {0}", NEVER | PAGES | OTHERS | {"pyarrow.parquet"}),
         ("benchmarks compare {0}/base.csv {0}/head.csv", NEVER | PAGES | OTHERS | {"psutil", "pyarrow.parquet"}),
         # Its page embeds plotly's script, and charts of its own.
-        ("benchmarks trend --results {0}", NEVER | OTHERS | {"psutil", "plotly", "benchmarks.analysis.study"}),
+        (
+            "benchmarks trend --results {0}",
+            NEVER | OTHERS | {"psutil", "plotly", "jinja2", "benchmarks.analysis.study"},
+        ),
         (
             "pytest benchmarks --collect-only -q --results {0}",
             NEVER | PAGES | {"pandas", "pyarrow", "scipy", "tabulate", "threadpoolctl"},

@@ -302,10 +302,14 @@ def call(results, *arguments):
     return command.run(options, Console(file=file, width=160)), file.getvalue()
 
 
-def test_the_command_prints_the_trends_and_writes_the_page(results, tmp_path):
+def test_the_command_prints_the_trends_and_writes_a_page_on_demand(results, tmp_path):
     status, output = call(results)
     assert status == 0
     assert "torch 2.11.0 -> 2.13.0" in " ".join(output.split())
+    assert not (results / "trend.html").exists()
+    assert "Page: " not in output
+    _, output = call(results, "--page")
+    assert f"Page: {results / 'trend.html'}" in output
     assert (results / "trend.html").exists()
     call(results, "--output", str(tmp_path / "new" / "page.html"))
     assert (tmp_path / "new" / "page.html").exists()
