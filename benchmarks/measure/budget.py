@@ -16,8 +16,8 @@ EXPERIENCE_S = 20.0
 """What is expected counts for as much as the first 20 s."""
 EARLY = 3
 """In a bounded run a group may have three times its equal share."""
-CLOSING_S = 8.0
-"""The bandwidth again, and the report."""
+CLOSING_S, CLOSING_SHARE = 8.0, 0.25
+"""The bandwidth again, and the report; no more than a quarter of the budget is left for them."""
 
 
 @dataclass
@@ -40,6 +40,11 @@ class Budget:
         self._begun = self.clock()
 
     @property
+    def closing_s(self) -> float:
+        """Seconds kept for what follows the last group."""
+        return min(CLOSING_S, CLOSING_SHARE * self.total_s)
+
+    @property
     def n_missed(self) -> int:
         """How many groups had no time left."""
         return len(self._missed)
@@ -49,7 +54,7 @@ class Budget:
 
         The first group is measured whatever the time, by the fewest turns: a run has something to say.
         """
-        left_s = max(0.0, self.total_s - CLOSING_S - (self.clock() - self._begun))
+        left_s = max(0.0, self.total_s - self.closing_s - (self.clock() - self._begun))
         if self._n_over and not left_s:
             self._missed.add(group)
             return None
