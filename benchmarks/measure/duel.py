@@ -92,7 +92,7 @@ class Duel:
         for place in self._order.sample(places, len(places)):
             here = [case for case in due if (case.backend, case.device) == place]
             with self._pools() as pools:
-                self._pin(pools, *place)
+                self._pin(dict.fromkeys(pool.under(case) for pool in pools for case in here), *place)
                 for case in self._order.sample(here, len(here)):
                     if self._is_over():
                         return

@@ -1,0 +1,33 @@
+"""Two sides of a case, each in workers with the policies of the case."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.measure import duel
+from benchmarks.measure.pool import Pool
+from benchmarks.record.schema import Case
+from benchmarks.stats.effects import Criteria
+
+
+@pytest.mark.parametrize("memory", ["retained", "released"])
+def test_a_side_measures_under_the_policies_of_the_case(monkeypatch, tmp_path, memory):
+    seen = []
+
+    def group(entries, pool, *_):
+        seen.append(pool)
+        raise InterruptedError
+
+    monkeypatch.setattr(duel, "Group", group)
+    case = Case(
+        op="relu", mode="forward", dtype="float32", shape=(8,), backend="numpy", device="cpu", memory=memory
+    )
+    side = duel.Side("base", None, Path(), Path())
+    fight = duel.Duel(side, side, [case], Criteria(), 1, 0, 1.0, tmp_path / "journal.jsonl")
+    pools = [Pool(1), Pool(1)]
+    with pytest.raises(InterruptedError):
+        fight._compare(1, case, pools)
+    assert seen == [pools[0].under(case)]
+    assert (seen[0] is pools[0]) == (memory == "retained")
