@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from multiprocessing import Pipe
 from pathlib import Path
 from time import perf_counter
@@ -227,7 +228,6 @@ class Pool:
         self._in_process = in_process
         self._workers: dict[tuple[str, str, int], Remote] = {}
         self._alone = False
-        self._processors = resources.alike_processors()
         self._processor: int | None = None
         self._unavailable: dict[tuple[str, str], CaseError] = {}
         if in_process:
@@ -293,7 +293,7 @@ class Pool:
         the host, uses half of a core. Rivals that keep to one each would differ by that in every turn. A thread
         pool computes on all of them as before: only the thread that calls keeps to one.
         """
-        self._processor = order.choice(self._processors)
+        self._processor = order.choice(_alike_processors())
 
     def facts(self, backend: str, device: str, process: int = 0) -> WorkerFacts:
         """Return the version and thread count of a backend; raise CaseError when it is unavailable."""
@@ -350,6 +350,10 @@ class Pool:
                     self._unavailable[backend, device] = error
                 raise
         return self._workers[key]
+
+
+_alike_processors = cache(resources.alike_processors)
+"""They stay what they are while a process runs; asking costs a file each."""
 
 
 def worker_environment(threads: int) -> dict[str, str]:

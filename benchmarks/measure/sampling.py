@@ -289,11 +289,12 @@ def _judge(running: Sequence[Lane], lanes: Sequence[Lane], rule: Rule, turn: int
     leader = min(running, key=lambda lane: lane.median_s)
     rivals = [lane for lane in running if lane is not leader]
     found = {id(lane): pairs.compare(lane.values, leader.values, margin=rule.margin) for lane in rivals}
-    # Whoever may yet turn out to be the fastest must be surely faster too.
+    beaten = [lane for lane in rivals if found[id(lane)].verdict == FASTER]
     others = [lane for lane in rivals if found[id(lane)].verdict != FASTER]
-    for lane in rivals:
-        against = [pairs.compare(lane.values, other.values, margin=rule.margin) for other in others]
-        if lane not in others and all(_is_told(each, turn) for each in (found[id(lane)], *against)):
+    for lane in beaten:
+        # Whoever may yet turn out to be the fastest must be surely faster too.
+        against = (pairs.compare(lane.values, other.values, margin=rule.margin) for other in others)
+        if _is_told(found[id(lane)], turn) and all(_is_told(each, turn) for each in against):
             lane.stop_reason = DECIDED
     compete = any(lane.heat == leader.heat and lane is not leader for lane in lanes)
     open_ = [lane for lane in rivals if not lane.stop_reason and found[id(lane)].verdict != EQUAL]

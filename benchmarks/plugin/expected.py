@@ -27,8 +27,6 @@ ROUNDS_SHARE = 1.2
 """What the turns of a case take, of the time that its rounds may have."""
 ELEMENT_S = 1.4e-7
 """As both grow with the size."""
-CLOSING_S = 8.0
-"""The bandwidth again, and the report."""
 
 
 def steps(items: Sequence[pytest.Item], rounds_s: float, processes: int) -> dict[str, Step]:

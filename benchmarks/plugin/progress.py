@@ -26,6 +26,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks import quantities
+from benchmarks.measure.budget import CLOSING_S
 from benchmarks.plugin import expected
 from benchmarks.plugin.pace import Pace
 from benchmarks.plugin.suites import budget_s, case_of, is_timed, params_of
@@ -125,7 +126,7 @@ def pace_of(config: pytest.Config, items: Sequence[pytest.Item]) -> Pace:
     """Return how long a run is going to take."""
     option = config.option
     timed_s = 0.0 if option.benchmark_disable else float(option.benchmark_max_time)
-    closing_s = expected.CLOSING_S if any(map(is_timed, items)) else 0.0
+    closing_s = CLOSING_S if any(map(is_timed, items)) else 0.0
     return Pace(
         expected.steps(items, timed_s, option.processes), closing_s=closing_s, most_s=budget_s(option) or math.inf
     )
