@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import settings
 
-from tests.everyday import pytest_collection_modifyitems
 
-__all__ = ["pytest_collection_modifyitems"]
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave out what is not for every day, in `benchmarks/` too, where hooks of this file are not asked."""
+    config.pluginmanager.import_plugin("tests.everyday")
+
 
 # A pytest that a test starts is a run of its own; pytest-benchmark would switch a worker's benchmarks off.
 for _name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:

@@ -10,7 +10,7 @@ what takes longer than it is likely to notice something on a normal day.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import Any
 
 import pytest
@@ -144,28 +144,41 @@ def _is_representative(op: str, dtype: str, backend: str) -> bool:
     return dtype in ROWS_ON_NUMBA.get(op, (dtype,))
 
 
-def is_everyday(item: pytest.Item) -> bool:
-    """Tell whether a test is run every day."""
-    name = getattr(item, "originalname", item.name)
-    params: Params = item.callspec.params if hasattr(item, "callspec") else {}
+def is_everyday(nodeid: str, name: str, params: Params) -> bool:
+    """Tell whether a test is run every day: of the function `name`, for these parameters."""
     if name in FULL:
         return False
-    if name in CORRECTNESS and item.nodeid.startswith("benchmarks/"):
+    if name in CORRECTNESS and nodeid.startswith("benchmarks/"):
         dtype = params.get("dtype", CORRECTNESS[name])
         # A test without a backend has all of them do the same.
         return _is_representative(params["op"], dtype, params.get("backend", "numba"))
-    if "test_browser.py" in item.nodeid:
+    if "test_browser.py" in nodeid:
         return False  # what a page holds is tested without one, too
-    return not item.nodeid.startswith("tests/backends/") or _is_everyday_of_backends(item, name, params)
+    return not nodeid.startswith("tests/backends/") or _is_everyday_of_backends(nodeid, name, params)
 
 
-def _is_everyday_of_backends(item: pytest.Item, name: str, params: Params) -> bool:
+def _is_everyday_of_backends(nodeid: str, name: str, params: Params) -> bool:
     """One op of each kind of loop, in one type where types are compiled; and what is soon compiled."""
     compiles = not set(COMPILES).isdisjoint(map(str, params.values()))
     if op := params.get("op") or params.get("loss"):
         return op in KINDS and not (compiles and params.get("dtype") == "float64")
     # Properties of single ops compile what the correctness suite holds against the oracle anyway.
-    return not compiles or (name not in COMPILED and "test_properties.py" not in item.nodeid)
+    return not compiles or (name not in COMPILED and "test_properties.py" not in nodeid)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> Generator[None]:
+    """Make no tests that are left out anyway: half of 12,000, and ten seconds of each process.
+
+    One is made where all are left out. Without any, pytest would make one that lacks its parameters. Where single
+    tests are named, all are made, so that they are found.
+    """
+    yield
+    config = metafunc.config
+    if "not full" in config.option.markexpr and not any("::" in given for given in config.args):
+        made, of = metafunc._calls, metafunc.definition
+        kept = [call for call in made if is_everyday(of.nodeid, of.name, call.params)]
+        metafunc._calls = kept or made[:1]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -176,6 +189,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     same kernels at the same time; those in `tests/backends` find on disk what the correctness suite has compiled.
     """
     for item in items:
-        if not is_everyday(item):
+        name = getattr(item, "originalname", item.name)
+        params = item.callspec.params if hasattr(item, "callspec") else {}
+        if not is_everyday(item.nodeid, name, params):
             item.add_marker("full")
     items.sort(key=lambda item: item.nodeid.startswith("tests/backends/"))
