@@ -14,6 +14,7 @@ import pandas as pd
 from benchmarks.analysis import runs
 from benchmarks.analysis.study import Study
 from benchmarks.judge import trend
+from benchmarks.machine.caveat import Caveat
 from benchmarks.record.frames import to_frame
 from benchmarks.record.run import Run
 from benchmarks.report.pages import report as page
@@ -44,7 +45,7 @@ def varied() -> Run:
         records=to_frame(rows),
         bandwidth=synthetic.bandwidth("cpu", "cuda"),
         machine=synthetic.MACHINE | {"gpu": [QUOTED]},
-        warnings=("other processes used 31 % of the processors",),
+        warnings=(Caveat("other processes used 31 % of the processors"),),
         saved_as=HOSTILE,
     )
 

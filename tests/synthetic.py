@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.analysis.study import Study
+from benchmarks.machine.caveat import Caveat
 from benchmarks.machine.roofline import BANDWIDTH
 from benchmarks.record import teams
 from benchmarks.record.frames import to_frame
@@ -393,7 +394,9 @@ def quick_run() -> Run:
         bursts=burst_frame(
             (row | {"shape": str(row["n_elements"])}, [turns_of(row)]) for row in rows if row["status"] == "ok"
         ),
-        warnings=("Other programs used 31 % of the processors during the run: times are doubtful.",),
+        warnings=(
+            Caveat("Other programs used 31 % of the processors during the run: times are doubtful.", "load"),
+        ),
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import pandas as pd
 
 from benchmarks import quantities
+from benchmarks.machine.caveat import Caveat
 from benchmarks.record.run import Run
 
 OFTEN = 0.05
@@ -17,9 +17,6 @@ GOOD, FAIR = 0.9, 0.75
 LONGER = 3
 """A run that is to decide more is proposed three times as long, and `LEAST_BUDGET_MIN` minutes at least."""
 LEAST_BUDGET_MIN = 10
-_OF_THE_LIMIT = "bandwidth of"
-_OF_THE_BUDGET = "The time budget"
-_LOAD = re.compile(r"Other programs used \d+ % of the processors")
 
 
 @dataclass(frozen=True)
@@ -35,13 +32,13 @@ class Noise:
     n_bursts: int
     n_again: int
     n_disturbed: int
-    warnings: tuple[str, ...]
+    warnings: tuple[Caveat, ...]
     budget_min: int
 
     @property
     def load(self) -> str:
         """That other programs used the processors, and how far; empty where they did not."""
-        return next((found[0] for text in self.warnings if (found := _LOAD.match(text))), "")
+        return next((str(each).partition(":")[0] for each in self.warnings if each.about == "load"), "")
 
     @property
     def disturbed(self) -> bool:
@@ -106,18 +103,11 @@ def noise(run: Run, rows: pd.DataFrame, winners: pd.DataFrame) -> Noise:
         n_bursts=int(told["bursts"].sum()),
         n_again=int(told["again"].sum()),
         n_disturbed=int(told["disturbed"].sum()),
-        warnings=tuple(
-            text for text in run.warnings if _OF_THE_LIMIT not in text and not text.startswith(_OF_THE_BUDGET)
-        ),
+        warnings=tuple(each for each in run.warnings if each.about in ("times", "load")),
         budget_min=max(LEAST_BUDGET_MIN, round(LONGER * spent_min)),
     )
 
 
-def of_load(text: str) -> bool:
-    """Tell whether a warning says that other programs used the processors."""
-    return bool(_LOAD.match(text))
-
-
-def of_the_limit(run: Run) -> tuple[str, ...]:
+def of_the_limit(run: Run) -> tuple[Caveat, ...]:
     """Return the warnings that make the measured bandwidth doubtful, and no time."""
-    return tuple(text for text in run.warnings if _OF_THE_LIMIT in text)
+    return tuple(each for each in run.warnings if each.about == "limit")

@@ -200,7 +200,7 @@ def _answer(places: Places, question: Question, study: Study) -> Answer:
         excluded,
         tuple(_over(other, best, question, study.verdicts) for other in ranking[1:]),
         tuple(_over(best, other, question, study.verdicts) for other in excluded),
-        study.run.warnings,
+        tuple(map(str, study.run.warnings)),
     )
 
 
@@ -247,7 +247,7 @@ def decision_table(run: Run, *, max_ulp: float | None = None, transfer: bool = F
             entries.append({**asked, "device": device, "choices": list(_choices(answers))})
     return {
         "format": 2,
-        "warnings": list(run.warnings),
+        "warnings": list(map(str, run.warnings)),
         "unchecked": list(unchecked),
         "run_id": run.run_id,
         "machine_id": run.machine.get("machine_id"),

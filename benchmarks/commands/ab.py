@@ -71,7 +71,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         head = stack.enter_context(sides.opened(options.head, options.head_python))
         stack.enter_context(_termination_as_interrupt())
         threads = arguments.threads(options)
-        notes = [*_differences(base, head), *doubts.warnings(doubts.busy_share(), threads=threads)]
+        notes = [*_differences(base, head), *map(str, doubts.warnings(doubts.busy_share(), threads=threads))]
         watch = doubts.Watch()
         console.print(f"{plural(len(chosen), 'case')}, {head.label} against {base.label}", highlight=False)
         duel = Duel(
@@ -87,7 +87,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
             say=lambda text: console.print(text, highlight=False),
         )
         found = duel.run()
-        notes += [*watch.finish(), *reasons_in_common(found), *_left(found)]
+        notes += [*map(str, watch.finish()), *reasons_in_common(found), *_left(found)]
         comparison = Comparison(
             base.label, head.label, found, duel.criteria, "sittings", (*notes, f"Seed of all orders: {seed}.")
         )

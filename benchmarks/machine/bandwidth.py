@@ -143,7 +143,11 @@ def from_seconds(seconds: Sequence[float], ladder: Sequence[int] = LADDER) -> Ba
 
 
 def rates(kind: Kind, ladder: Sequence[int], threads: int) -> list[float]:
-    """Return the median GB/s in this process for each number of bytes of `ladder`, with `threads` threads."""
+    """Return the GB/s in this process for each number of bytes of `ladder`, with `threads` threads.
+
+    It is the median over passes of the fastest round of each, as a case's time is the median over turns of its
+    fastest round: otherwise a disturbed limit would be compared with undisturbed kernels.
+    """
     # Two pages more for each thread: its part begins with a page, and so do both halves of it.
     memory = np.ones(max(ladder) + (2 * threads + 1) * _PAGE, np.uint8)
     memory = memory[-memory.ctypes.data % _PAGE :]
@@ -156,7 +160,7 @@ def rates(kind: Kind, ladder: Sequence[int], threads: int) -> list[float]:
                 # Whole cache lines for each thread: with many threads that can be more than asked for.
                 part = max(n_bytes // threads // (2 * _LINE), 1) * 2 * _LINE
                 repeats = [_PREPARE[kind](share, part) for share in shares]
-                seen += [part * threads / s / 1e9 for s in _rounds(pool, repeats, part)]
+                seen.append(part * threads / min(_rounds(pool, repeats, part)) / 1e9)
     return [statistics.median(seen) for seen in found.values()]
 
 

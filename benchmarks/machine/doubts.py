@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import psutil
 
 from benchmarks.machine import environment
+from benchmarks.machine.caveat import Caveat
 from benchmarks.machine.environment import THROTTLING, Gpu
 from benchmarks.quantities import listing, plural, size
 
@@ -61,24 +62,19 @@ class Watch:
     def __init__(self) -> None:
         self._before = read_moment()
 
-    def finish(self) -> list[str]:
-        """Return, in plain words, what happened meanwhile that makes times doubtful."""
+    def finish(self) -> list[Caveat]:
+        """Return what happened meanwhile that makes times doubtful."""
         found = changes(self._before, read_moment())
         return found + gpu_warnings(environment.gpus() or (), "at the end of the run")
 
 
-def warnings(busy: float, threads: int = 1, state: State | None = None) -> list[str]:
-    """Return, in plain words, what makes times doubtful before the first is measured.
+def warnings(busy: float, threads: int = 1, state: State | None = None) -> list[Caveat]:
+    """Return what makes times doubtful before the first is measured.
 
     `busy` is the share of the processors in use, `threads` what was asked for; `state` is read unless given.
     """
     state = state or read_state()
     found = []
-    if busy > BUSY:
-        found.append(
-            f"Other programs used {100 * busy:.0f} % of the processors when the run began: times are doubtful, "
-            "above all those of backends with several threads."
-        )
     if state.governor not in (None, "performance"):
         found.append(f"The processor's frequency governor is {state.governor!r}: speed may change during the run.")
     if state.cpus_allowed is not None and state.cpus_allowed < threads:
@@ -95,20 +91,16 @@ def warnings(busy: float, threads: int = 1, state: State | None = None) -> list[
         found.append(f"{size(state.swap_used_bytes)} of memory are swapped out: programs may wait for the disk.")
     if state.on_battery:
         found.append("The machine runs on its battery: it may save power at any time.")
-    return found + gpu_warnings(state.gpus or (), "when the run began")
+    load = _load(busy, "when the run began")
+    return [*load, *map(Caveat, found), *gpu_warnings(state.gpus or (), "when the run began")]
 
 
-def changes(before: Moment, after: Moment) -> list[str]:
-    """Return, in plain words, what happened between two moments that makes times doubtful."""
+def changes(before: Moment, after: Moment) -> list[Caveat]:
+    """Return what happened between two moments that makes times doubtful."""
     total = after.total_s - before.total_s
     if total < SHORTEST_S:
         return []
     found = []
-    if (others := others_share(before, after)) > BUSY:
-        found.append(
-            f"Other programs used {100 * others:.0f} % of the processors during the run: times are doubtful, "
-            "above all those of backends with several threads."
-        )
     steal = (after.steal_s - before.steal_s) / total
     if steal > STEAL:
         found.append(
@@ -122,7 +114,17 @@ def changes(before: Moment, after: Moment) -> list[str]:
                 f"The processor's clock went from {before.clock_mhz / 1e3:.2f} to {after.clock_mhz / 1e3:.2f} GHz "
                 "during the run."
             )
-    return found
+    return [*_load(others_share(before, after), "during the run"), *map(Caveat, found)]
+
+
+def _load(others: float, when: str) -> list[Caveat]:
+    if others <= BUSY:
+        return []
+    text = (
+        f"Other programs used {100 * others:.0f} % of the processors {when}: times are doubtful, "
+        "above all those of backends with several threads."
+    )
+    return [Caveat(text, "load")]
 
 
 def others_share(before: Moment, after: Moment) -> float:
@@ -132,8 +134,8 @@ def others_share(before: Moment, after: Moment) -> float:
     return max(0.0, others / total) if total > 0 else 0.0
 
 
-def gpu_warnings(gpus: Iterable[Gpu], when: str) -> list[str]:
-    """Return, in plain words, which GPUs were slowed down or hot; `when` ends the sentence's first half."""
+def gpu_warnings(gpus: Iterable[Gpu], when: str) -> list[Caveat]:
+    """Return which GPUs were slowed down or hot; `when` ends the sentence's first half."""
     found = []
     for gpu in gpus:
         if causes := [reason for reason in gpu.reasons if reason in THROTTLING]:
@@ -141,7 +143,7 @@ def gpu_warnings(gpus: Iterable[Gpu], when: str) -> list[str]:
             found.append(f"{gpu.name} was slowed down{clock} {when} ({listing(causes)}): times are doubtful.")
         if gpu.temperature_c is not None and gpu.temperature_c >= HOT_C:
             found.append(f"{gpu.name} was {gpu.temperature_c:.0f} °C hot {when}: it may slow down.")
-    return found
+    return list(map(Caveat, found))
 
 
 def read_state() -> State:

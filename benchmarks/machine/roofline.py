@@ -13,11 +13,14 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.machine.bandwidth import READ_ONLY, Bandwidth
+from benchmarks.machine.caveat import Caveat
 from benchmarks.quantities import listing, size
 
 BANDWIDTH = ("device", "kind", "n_bytes", "gigabytes_per_s", "stores", "moved", "rejected")
 TOLERANCE = 0.1
 """Two measurements agree that differ by no more than this share of the smaller."""
+SUSPICIOUS = 1.1
+"""From this share of the measured bandwidth on, a result is doubtful."""
 _KINDS = ("copy", "read")
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -62,8 +65,18 @@ def fractions(records: pd.DataFrame, bandwidth: pd.DataFrame) -> pd.Series:
     return pd.Series(records["gigabytes_per_s"] / limits, name="fraction_of_bandwidth")
 
 
-def doubts(bandwidth: pd.DataFrame) -> list[str]:
-    """Return which measurements do not hold, in words, one sentence a device and kind."""
+def suspicious(fractions: pd.Series) -> pd.Series:
+    """Return, for each record, that it moves more bytes than was measured to be possible; empty where it does not.
+
+    Told of the whole run's limit and not of the one that was known when the record was made: what did not hold
+    until the end makes no result doubtful.
+    """
+    told = (100 * fractions).map("{:.0f} % of the measured bandwidth is suspicious".format)
+    return told.astype("string").where(fractions > SUSPICIOUS, "")
+
+
+def doubts(bandwidth: pd.DataFrame) -> list[Caveat]:
+    """Return which measurements do not hold, one sentence a device and kind."""
     found = []
     rejected = bandwidth[bandwidth["rejected"].astype(bool)]
     for _, rows in rejected.groupby(["device", "kind"], sort=False):
@@ -71,8 +84,11 @@ def doubts(bandwidth: pd.DataFrame) -> list[str]:
         at = listing([size(n_bytes) for n_bytes in rows["n_bytes"]])
         much = f"{'up to ' if len(rows) > 1 else ''}{100 * rows['moved'].max():.0f} %"
         found.append(
-            f"The {kind} bandwidth of {device} at {at} moved by {much} during the run: "
-            "fractions of it are left out."
+            Caveat(
+                f"The {kind} bandwidth of {device} at {at} moved by {much} during the run: "
+                "fractions of it are left out.",
+                "limit",
+            )
         )
     return found
 

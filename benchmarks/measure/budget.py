@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from benchmarks.machine.caveat import Caveat
 from benchmarks.measure.sampling import Rule
 from benchmarks.quantities import duration, plural
 
@@ -72,12 +73,13 @@ class Budget:
         self._measured_s += seconds
         self._rounds_s += rounds_s
 
-    def shortfall(self) -> str:
+    def shortfall(self) -> Caveat:
         """Say what was not measured, and what time would have been enough."""
         needed_min = math.ceil((self.clock() - self._begun) / max(1, self._n_over) * self.n_groups / 60)
-        return (
+        return Caveat(
             f"The time budget of {duration(self.total_s)} ended the run before {self.n_missed} of "
-            f"{plural(self.n_groups, 'comparison')}: `--time-budget {needed_min}min` reaches them all."
+            f"{plural(self.n_groups, 'comparison')}: `--time-budget {needed_min}min` reaches them all.",
+            "budget",
         )
 
     def _rounds_share(self) -> float:

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from benchmarks.machine.caveat import Caveat
 from benchmarks.machine.pulse import Pulse
 from benchmarks.measure import sampling
 from benchmarks.measure.group import Entry, Group
@@ -26,7 +27,7 @@ class CallCost:
 
     cost: Cost
     floor: Sampling
-    warnings: tuple[str, ...]
+    warnings: tuple[Caveat, ...]
 
 
 def measure(
@@ -85,11 +86,11 @@ def _one_element(
     return None
 
 
-def _too_many_threads(pool: Pool, backend: str, device: str) -> Iterator[str]:
+def _too_many_threads(pool: Pool, backend: str, device: str) -> Iterator[Caveat]:
     """Yield which libraries would compute with more threads than they were allowed."""
     for found in pool.call(backend, device, "thread_pools"):
         if found.threads > pool.threads:
-            yield (
+            yield Caveat(
                 f"{backend} on {device}: {found.library} uses {found.threads} threads where {pool.threads} were "
                 "asked for."
             )

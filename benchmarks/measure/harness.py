@@ -170,7 +170,7 @@ class Harness:
                 ending, times = Ending(status="invalid", reason=reason), None
                 entry.closer = entry.closer and replace(entry.closer, device_s=None)
             else:
-                warning = plausibility.doubts(times, entry.subnormal, entry.drift, entry.others)
+                warning = plausibility.doubts(entry.subnormal, entry.drift, entry.others)
                 earlier.append((case, times))
         return measured(entry, ending, times, warning)
 

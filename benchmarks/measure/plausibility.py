@@ -11,8 +11,6 @@ from benchmarks.machine.pulse import LIMIT as DRIFT
 from benchmarks.quantities import count, seconds
 from benchmarks.record.schema import Case, Times, Verdict
 
-SUSPICIOUS = 1.1
-"""From this share of the measured bandwidth on, a result is doubtful."""
 IMPOSSIBLE = 1.5
 """A result is refused that is faster by this factor than the next faster cache (`Bandwidth.most`).
 
@@ -72,7 +70,7 @@ def too_flat(case: Case, times: Times, earlier: Iterable[tuple[Case, Times]]) ->
     return None
 
 
-def doubts(times: Times, subnormal_share: float, drift: float, others: float) -> str:
+def doubts(subnormal_share: float, drift: float, others: float) -> str:
     """Return what makes a result doubtful, in words; empty where nothing does."""
     found = []
     if abs(drift) > DRIFT:
@@ -84,7 +82,4 @@ def doubts(times: Times, subnormal_share: float, drift: float, others: float) ->
         found.append(f"other programs used {100 * others:.0f} % of the processors meanwhile")
     if subnormal_share > SUBNORMAL:
         found.append(f"{100 * subnormal_share:.2g} % of the numbers are subnormal, which slows some kernels down")
-    share = times.fraction_of_bandwidth or 0
-    if share > SUSPICIOUS:
-        found.append(f"{100 * share:.0f} % of the measured bandwidth is suspicious")
     return "; ".join(found)

@@ -13,6 +13,7 @@ from pytest_benchmark.session import PerformanceRegression
 
 import backends
 from benchmarks.machine import fingerprint
+from benchmarks.machine.caveat import Caveat
 from benchmarks.plugin import options, suites
 from benchmarks.plugin.fixtures import HARNESS
 from benchmarks.record.schema import DEFAULTS, SCHEMA, Policies, columns_of
@@ -114,7 +115,7 @@ def _report(recorder: Recorder, results: Path) -> tuple[Study, Path]:
         except (OSError, ValueError) as error:
             lost = f"this run is not in the history, so `python -m benchmarks trend` will not show it: {error}"
             # First in the list: nothing else tells of it, and the terminal shows only a few warnings.
-            study = Study(replace(run, warnings=(lost, *run.warnings)))
+            study = Study(replace(run, warnings=(Caveat(lost), *run.warnings)))
     return study, written["report.html"]
 
 

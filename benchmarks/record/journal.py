@@ -24,6 +24,7 @@ import pandas as pd
 
 from benchmarks.machine import roofline
 from benchmarks.machine.bandwidth import Bandwidth
+from benchmarks.machine.caveat import Caveat
 from benchmarks.quantities import listing
 from benchmarks.record.frames import to_frame
 from benchmarks.record.privacy import without_homes
@@ -114,6 +115,8 @@ def load_run(journal: Path) -> Run:
     records = to_frame({name: case.get(name) for name in case.keys() - _BESIDE} for case in cases)
     # By what was measured at both ends of the run; a case's own line knows the beginning alone.
     records["fraction_of_bandwidth"] = roofline.fractions(records, measured)
+    told = records["warning"].fillna("").str.cat(roofline.suspicious(records["fraction_of_bandwidth"]), sep="; ")
+    records["warning"] = told.str.strip("; ")
     cut_short = _cut_short(by_type)
     return Run(
         records=records,
@@ -128,7 +131,7 @@ def load_run(journal: Path) -> Run:
         rounds=_rounds(cases),
         command=run["command"],
         saved_as=run["saved_as"],
-        warnings=(*cut_short, *(line["text"] for line in by_type["warning"]), *roofline.doubts(measured)),
+        warnings=(*cut_short, *map(_caveat, by_type["warning"]), *roofline.doubts(measured)),
         seed=run["seed"],
         time_s=end.get("time_s", {}),
         elapsed_s=end.get("elapsed_s"),
@@ -159,12 +162,18 @@ def _key(case: Line) -> tuple[object, ...]:
     return tuple(case_of(case).values())
 
 
-def _cut_short(by_type: Mapping[str, Sequence[Line]]) -> Iterator[str]:
+def _caveat(line: Line) -> Caveat:
+    """Return a warning; older journals do not tell what it is about."""
+    return Caveat(line["text"], line.get("about", "times"))
+
+
+def _cut_short(by_type: Mapping[str, Sequence[Line]]) -> Iterator[Caveat]:
     """Yield what was being measured when the run ended."""
     begun = [case for line in by_type["begin"] for case in line["cases"]]
     n_missing = len(begun) - sum(len(line["cases"]) for line in by_type["group"])
     if n_missing > 0:
-        yield f"The run ended while it measured {listing(begun[-n_missing:], most=3)}: there is no result of that."
+        missing = listing(begun[-n_missing:], most=3)
+        yield Caveat(f"The run ended while it measured {missing}: there is no result of that.")
 
 
 def _bandwidth(lines: Sequence[Line]) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from pytest_benchmark.utils import get_commit_info
 
 from benchmarks.machine import doubts, fingerprint
 from benchmarks.machine.bandwidth import Bandwidth
+from benchmarks.machine.caveat import Caveat
 from benchmarks.record.journal import JOURNALS, write_journal_line
 from benchmarks.record.schema import (
     DEFAULTS,
@@ -78,7 +79,7 @@ class Recorder:
                 "policies": dict(DEFAULTS),
             },
         )
-        self._warned: set[str] = set()
+        self._warned: set[Caveat] = set()
         self._drawn: set[str] = set()
         for warning in doubts.warnings(doubts.busy_share(), threads=threads):
             self.warn(warning)
@@ -135,11 +136,11 @@ class Recorder:
         """Write what a backend costs before it computes."""
         self._write("cost", row(cost))
 
-    def warn(self, text: str) -> None:
+    def warn(self, caveat: Caveat) -> None:
         """Write, once, what makes the run doubtful."""
-        if text not in self._warned:
-            self._warned.add(text)
-            self._write("warning", {"text": text})
+        if caveat not in self._warned:
+            self._warned.add(caveat)
+            self._write("warning", asdict(caveat))
 
     def regressed(self, reason: str) -> None:
         """Write that the run failed a comparison, and so is no baseline; also after the journal was closed."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks.machine.caveat import Caveat
 from benchmarks.machine.roofline import BANDWIDTH
 from benchmarks.record.frames import to_frame
 from benchmarks.record.schema import (
@@ -66,7 +67,7 @@ class Run:
     rounds: pd.DataFrame = field(default_factory=lambda: _no_rows(ROUND_COLUMNS))
     command: str = ""
     saved_as: str = ""
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Caveat, ...] = ()
     seed: int | None = None
     time_s: Mapping[str, float] = field(default_factory=dict)
     elapsed_s: float | None = None

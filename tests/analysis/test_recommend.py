@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from benchmarks.__main__ import main
 from benchmarks.analysis.recommend import Question, decision_table, recommend
 from benchmarks.analysis.study import Study
+from benchmarks.machine.caveat import Caveat
 from benchmarks.record.frames import to_frame
 from benchmarks.record.run import Run
 from benchmarks.record.schema import ACCURACY_COLUMNS
@@ -96,7 +97,7 @@ def test_who_failed_at_a_size_is_not_recommended_there():
 
 def test_what_was_not_checked_is_said_first_and_the_run_s_doubts_last():
     rows = [timed("torch", 1e-6, dtype="float64", max_ulp=1e7), timed("numpy", 2e-6, dtype="float64")]
-    run = replace(a_run(rows), warnings=("The machine was busy.",))
+    run = replace(a_run(rows), warnings=(Caveat("The machine was busy."),))
     answer = recommend(run, Question("sigmoid", 1_000, dtype="float64"))
     first, sentence, last = answer.lines
     assert first == (

@@ -14,6 +14,7 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.analysis import runs
 from benchmarks.analysis.runs import CSV_COLUMNS, KEYS
+from benchmarks.machine.caveat import Caveat
 from benchmarks.record.frames import to_frame
 from benchmarks.record.journal import JOURNALS, write_journal_line
 from benchmarks.record.run import Run
@@ -258,7 +259,7 @@ def test_names_never_become_markup():
         machine={HOSTILE: HOSTILE, "machine_id": quoted, "cpu": quoted},
         saved_as=HOSTILE,
         command=HOSTILE,
-        warnings=(HOSTILE,),
+        warnings=(Caveat(HOSTILE),),
         regression=HOSTILE,
     )
     found = runs_page.beside(runs.label([("x", run), ("x", replace(run, records=to_frame(rows[:3])))]))

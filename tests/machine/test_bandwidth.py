@@ -218,9 +218,21 @@ def test_fractions_keep_the_records_index_and_judge_each_device_by_its_own():
     assert found.name == "fraction_of_bandwidth"
 
 
+def test_more_than_was_measured_to_be_possible_is_suspicious():
+    told = roofline.suspicious(pd.Series([1.0, 1.2, np.nan], index=[4, 2, 9]))
+    assert told.to_dict() == {4: "", 2: "120 % of the measured bandwidth is suspicious", 9: ""}
+    assert roofline.suspicious(pd.Series([], dtype="float64")).tolist() == []
+
+
+def test_a_disturbed_round_does_not_lower_the_limit(monkeypatch):
+    passes = iter([[2e-3, 1e-3, 3e-3], [1e-3, 1e-3, 1e-3], [4e-3, 4e-3, 4e-3], [5e-3, 1e-3, 1e-3]])
+    monkeypatch.setattr(bandwidth, "_rounds", lambda *_: next(passes))
+    assert bandwidth.rates("copy", [10**6 // 128 * 128], 1) == pytest.approx([0.999936])
+
+
 def test_doubts_name_the_device_the_kind_the_size_and_the_change():
     known = roofline.settle("cpu", [measurement(), measurement(scale=1.23)])
-    assert roofline.doubts(known) == [
+    assert list(map(str, roofline.doubts(known))) == [
         "The copy bandwidth of cpu at 16 KiB moved by 23 % during the run: fractions of it are left out.",
         "The read bandwidth of cpu at 16 KiB moved by 23 % during the run: fractions of it are left out.",
     ]
@@ -229,7 +241,8 @@ def test_doubts_name_the_device_the_kind_the_size_and_the_change():
 def test_doubts_of_several_sizes_are_one_sentence():
     changed = measurement(replace(MEASURED, copy=(800.0, 120.0, 40.0)))
     (sentence,) = roofline.doubts(roofline.settle("cpu", [measurement(), changed]))
-    assert "at 4 KiB and 16 KiB moved by up to 100 %" in sentence
+    assert "at 4 KiB and 16 KiB moved by up to 100 %" in str(sentence)
+    assert sentence.about == "limit"
 
 
 def test_bandwidth_that_holds_leaves_no_doubts():

@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from benchmarks.machine import doubts, environment, fingerprint, resources
+from benchmarks.machine.caveat import Caveat
 from benchmarks.machine.doubts import Moment, State
 from benchmarks.machine.environment import Gpu
 
@@ -92,11 +93,11 @@ def test_what_is_not_known_needs_no_warning():
 )
 def test_each_doubt_is_one_sentence_with_its_numbers(busy, state, words):
     (warning,) = doubts.warnings(busy, 4, state)
-    assert all(word in warning for word in words)
+    assert all(word in str(warning) for word in words)
 
 
 def test_warnings_of_this_machine_can_be_asked_for():
-    assert all(isinstance(warning, str) for warning in doubts.warnings(0.0, threads=1))
+    assert all(isinstance(warning, Caveat) for warning in doubts.warnings(0.0, threads=1))
 
 
 def test_a_quiet_run_needs_no_warning():
@@ -115,7 +116,8 @@ def test_a_quiet_run_needs_no_warning():
 )
 def test_what_happened_during_a_run_is_told_with_its_size(changed, words):
     (warning,) = doubts.changes(START, replace(START, total_s=1200.0, **changed))
-    assert words in warning
+    assert words in str(warning)
+    assert (warning.about == "load") == ("busy_s" in changed)
 
 
 def test_what_this_process_and_its_children_use_is_not_others():
@@ -149,7 +151,7 @@ def test_a_watch_tells_what_the_gpu_did_at_the_end(monkeypatch):
     hot = replace(COOL, reasons=("temperature (hardware)",))
     monkeypatch.setattr(environment, "gpus", lambda: [hot])
     warnings = doubts.Watch().finish()
-    assert any("at the end of the run (temperature (hardware))" in warning for warning in warnings)
+    assert any("at the end of the run (temperature (hardware))" in str(warning) for warning in warnings)
 
 
 def test_default_threads_stay_within_what_is_allowed():

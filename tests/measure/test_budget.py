@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.machine.caveat import Caveat
 from benchmarks.measure.budget import CLOSING_S, EARLY, Budget
 from benchmarks.measure.sampling import Rule
 from benchmarks.plan.selection import Selection
@@ -72,9 +73,8 @@ def test_what_is_not_reached_is_counted_once_and_enough_is_named():
     budget.took(100.0, 10.0)
     clock.now = 115.0
     assert [budget.rule(USUAL, name, 5) for name in ("b", "b", "c", "d")] == [None] * 4
-    assert budget.shortfall() == (
-        "The time budget of 2 min ended the run before 3 of 4 comparisons: `--time-budget 8min` reaches them all."
-    )
+    missed = "The time budget of 2 min ended the run before 3 of 4 comparisons"
+    assert budget.shortfall() == Caveat(f"{missed}: `--time-budget 8min` reaches them all.", "budget")
 
 
 def test_the_plain_quick_preset_has_a_budget_and_whoever_asks_for_more_has_none():

@@ -112,12 +112,11 @@ def test_work_that_goes_on_after_its_round_is_noticed(later_s, at_once_s, call_s
 
 
 def test_doubts_are_said_in_words():
-    assert plausibility.doubts(times(1), 1e-5, 0.01, 0.02) == ""
-    text = plausibility.doubts(times(1, 1.2), 0.01, -0.08, 0.31)
+    assert plausibility.doubts(1e-5, 0.01, 0.02) == ""
+    text = plausibility.doubts(0.01, -0.08, 0.31)
     assert "8 % faster than usual" in text
     assert "31 % of the processors" in text
     assert "1 % of the numbers are subnormal" in text
-    assert "120 % of the measured bandwidth" in text
 
 
 class _Recorded:

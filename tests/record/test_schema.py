@@ -213,4 +213,4 @@ def test_a_group_cut_short_is_known_as_such(tmp_path):
     assert not run.complete
     assert len(run.records) == 1
     (warning,) = run.warnings
-    assert "relu-forward-float32-20-numpy-cpu and relu-forward-float32-20-torch-cpu" in warning
+    assert "relu-forward-float32-20-numpy-cpu and relu-forward-float32-20-torch-cpu" in str(warning)

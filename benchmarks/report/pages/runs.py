@@ -81,7 +81,7 @@ def _warnings(run: Run) -> Iterator[str]:
         yield "The run was cut short."
     if run.regression:
         yield f"It failed a comparison: {run.regression}."
-    yield from run.warnings
+    yield from map(str, run.warnings)
 
 
 def write(found: Beside, directory: Path) -> list[Path]:

@@ -15,7 +15,6 @@ from rich.text import Text
 
 from benchmarks import quantities
 from benchmarks.analysis import threads, troubles
-from benchmarks.analysis.noise import of_load
 from benchmarks.analysis.study import Study
 from benchmarks.analysis.summary import problem_sentences, unchecked_sentences
 from benchmarks.record import teams
@@ -200,7 +199,8 @@ def _notes(study: Study, page: _Page) -> Iterator[RenderableType]:
     yield from page.texts(_far_behind(study))
     yield from page.texts(*_confidence(study))
     # Load is told with the confidence; cut short or lost comes first in the list.
-    warnings = [f"Warning: {text}" for text in run.warnings if not of_load(text)] + list(study.summary.doubts)
+    told = [f"Warning: {each}" for each in run.warnings if each.about != "load"]
+    warnings = told + list(study.summary.doubts)
     shown = page.fitted(warnings[:MOST_WARNINGS], "warning", "yellow")
     yield from [*shown, *page.more(len(warnings) - len(shown), "warning")]
     yield from page.listed(problem_sentences(gaps), "gap", "yellow")
