@@ -128,8 +128,8 @@ FAULTS: tuple[Fault, ...] = (
     fault("backends take turns in one order", "benchmarks/measure/sampling.py",
           "for lane in order.sample(active, len(active)):", "for lane in active:", "tests/measure/test_group.py",
           "tests/measure/test_sampling.py"),
-    fault("an interval of another level", "benchmarks/stats/intervals.py", "(1 - confidence) / 2)",
-          "(1 - confidence) * 4)", "tests/measure/test_sampling.py", "tests/stats"),
+    fault("an interval of another level", "benchmarks/stats/pairs.py", "inv_cdf((1 + confidence) / 2)",
+          "inv_cdf((1 + confidence) / 2 - 0.2)", "tests/stats"),
     fault("impossible results believed", "benchmarks/measure/plausibility.py",
           "if slowest_rate <= IMPOSSIBLE * fastest:", "if slowest_rate <= 100 * fastest:",
           "tests/measure/test_plausibility.py"),
@@ -138,7 +138,7 @@ FAULTS: tuple[Fault, ...] = (
     fault("reading is taken for copying", "benchmarks/machine/bandwidth.py",
           'return "read" if bytes_written < READ_ONLY * n_bytes else "copy"', 'return "copy"',
           "tests/machine/test_bandwidth.py"),
-    fault("a busy machine goes untold", "benchmarks/machine/doubts.py", "if busy > BUSY:", "if busy > 2:",
+    fault("a busy machine goes untold", "benchmarks/machine/doubts.py", "if others <= BUSY:", "if others <= 2:",
           "tests/machine/test_machine.py"),
     # What is kept.
     fault("a group cut short goes unnoticed", "benchmarks/record/journal.py", "if n_missing > 0:", "if n_missing > 9:",
@@ -177,7 +177,7 @@ FAULTS: tuple[Fault, ...] = (
     fault("speed-ups the wrong way round", "benchmarks/analysis/tables.py",
           "verdicts.over(baseline, own)", "verdicts.over(own, baseline)", "tests/analysis/test_analysis.py"),
     fault("a pair is read the wrong way round", "benchmarks/analysis/verdicts.py",
-          "self._over_turns[pair.group, slower, faster] = ratio", "self._over_turns[pair.group, faster, slower] = ratio",
+          "self._over_turns[pair.group, slower, faster] = compared", "self._over_turns[pair.group, faster, slower] = compared",
           "tests/analysis/test_verdicts.py"),
     # Each command.
     fault("ab measures the base twice", "benchmarks/measure/duel.py", "for side in (self.base, self.head)",

@@ -19,7 +19,7 @@ import pandas as pd
 from benchmarks.analysis.entries import Key, Timed, entries
 from benchmarks.record.schema import CASE, POLICIES
 from benchmarks.stats import pairs
-from benchmarks.stats.pairs import CLOSE, EQUAL, FASTER, MARGIN
+from benchmarks.stats.pairs import CLOSE, EQUAL, FASTER, MARGIN, Comparison
 from benchmarks.stats.ratios import ratio_interval
 
 _GROUP = ("op", "mode", "dtype", "shape", *POLICIES)
@@ -75,6 +75,8 @@ class _Pair:
     low: float
     high: float
     turns: float
+    margin: float
+    placement: float
 
 
 _Ratio = tuple[float, float, float]
@@ -87,13 +89,15 @@ class Verdicts:
     def __init__(self, found: pd.DataFrame) -> None:
         """Read pairs (`PAIR_COLUMNS`). Of groups that were measured twice, the later counts."""
         self.margin = float(found["margin"].max()) if len(found) else MARGIN
-        self._over_turns: dict[tuple[Key, _Place, _Place], _Ratio] = {}
+        self._over_turns: dict[tuple[Key, _Place, _Place], Comparison] = {}
         for pair in entries(found.fillna(dict.fromkeys(_GROUP, "")), _Pair):
             faster, slower = (pair.backend, pair.device), (pair.other, pair.other_device)
             if pair.turns > 0:
-                ratio = (pair.ratio, pair.low, pair.high)
-                self._over_turns[pair.group, slower, faster] = ratio
-                self._over_turns[pair.group, faster, slower] = _inverse(ratio)
+                compared = Comparison(
+                    pair.ratio, pair.low, pair.high, int(pair.turns), pair.margin, pair.placement
+                )
+                self._over_turns[pair.group, slower, faster] = compared
+                self._over_turns[pair.group, faster, slower] = pairs.inverse(compared)
 
     def over(self, one: Timed, other: Timed) -> Standing:
         """Return how one's time compares with the other's: a ratio above 1 says that the other took less."""
@@ -101,16 +105,16 @@ class Verdicts:
             return Standing(1.0, 1.0, 1.0, EQUAL)
         first, second = fastest_first([one, other])
         found = self._turns(second, first)
-        ratio = _of_medians(second, first) if found is None else found
+        told = found or _of_medians(second, first, self.margin)
         doubts = tuple(row.warning if found is None else lasting(row.warning) for row in (one, other))
         return Standing(
-            *(ratio if first is other else _inverse(ratio)),
+            *_ends(told if first is other else pairs.inverse(told)),
             # In the order of the medians: what medians and turns disagree about is not decided.
-            verdict=pairs.verdict(ratio[1], ratio[2], self.margin),
+            verdict=told.verdict,
             doubts=(doubts[0], doubts[1]),
         )
 
-    def _turns(self, one: Timed, other: Timed) -> _Ratio | None:
+    def _turns(self, one: Timed, other: Timed) -> Comparison | None:
         groups = [tuple(row.case[i] for i in _IN_CASE) for row in (one, other)]
         if groups[0] != groups[1]:
             return None
@@ -160,9 +164,13 @@ def between(below: Standing, above: Standing, share: float) -> Standing:
     return Standing(ratio, low, high, verdict, (doubts[0], doubts[1]))
 
 
-def _of_medians(slower: Timed, faster: Timed) -> _Ratio:
+def _of_medians(slower: Timed, faster: Timed, margin: float) -> Comparison:
     times = [(row.median_s, row.ci95_low_s, row.ci95_high_s) for row in (slower, faster)]
-    return slower.median_s / faster.median_s, *ratio_interval(*times[0], *times[1])
+    return Comparison(slower.median_s / faster.median_s, *ratio_interval(*times[0], *times[1]), 0, margin)
+
+
+def _ends(found: Comparison) -> _Ratio:
+    return found.ratio, found.low, found.high
 
 
 def _inverse(found: _Ratio) -> _Ratio:

@@ -217,6 +217,7 @@ class Group:
                 high=found.high,
                 turns=found.turns,
                 margin=found.margin,
+                placement=found.placement,
                 verdict=found.verdict,
             )
 

@@ -296,7 +296,8 @@ class Pair:
     high: float = column("upper end of it")
     turns: int = column("turns that both took")
     margin: float = column("the least difference that the verdict speaks of, as a share", before=str(MARGIN))
-    verdict: str = column("faster, equal or too close to call, by the margin")
+    placement: float = column("what two processes of the same code may differ by, as a share", before="0")
+    verdict: str = column("faster, equal or too close to call, by the margin, and by the placement if faster")
 
 
 # --- what is found out beside the cases -----------------------------------------------------------------------

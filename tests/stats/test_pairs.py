@@ -75,6 +75,14 @@ def test_nothing_in_common_is_no_comparison():
     assert pairs.verdict(found.low, found.high) == "too close to call"
 
 
+def test_calls_of_microseconds_lead_by_more_than_two_processes_differ():
+    slow, fast = [4.4e-6 + i * 1e-9 for i in range(20)], [4e-6] * 20
+    assert pairs.compare(slow, fast).verdict == "too close to call"
+    assert pairs.compare([1e3 * s for s in slow], [1e3 * s for s in fast]).verdict == "faster"
+    assert pairs.compare([s + 3e-7 for s in slow], fast).verdict == "faster"
+    assert pairs.inverse(pairs.compare(slow, fast)).placement == pytest.approx(0.075)
+
+
 def test_the_other_way_round():
     assert pairs.inverse(Comparison(2.0, 1.6, 4.0, 20)) == Comparison(0.5, 0.25, 0.625, 20)
 

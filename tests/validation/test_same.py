@@ -16,7 +16,7 @@ CASE = Case("relu", "forward", "float32", (1024,), "numpy", "cpu")
 
 def test_a_share_more_is_what_the_slower_one_takes():
     noise = random.Random(0)
-    lanes = [Lane(lambda i, n: [i * 1e-6 * noise.uniform(1, 1.02) for _ in range(n)], 100) for _ in range(2)]
+    lanes = [Lane(lambda i, n: [i * 1e-4 * noise.uniform(1, 1.02) for _ in range(n)], 100) for _ in range(2)]
     same.slow_down(lanes[0], 0.10)
     take_turns(lanes, same.RULE, noise)
     for fastest, other in (lanes[::-1], lanes):
