@@ -10,8 +10,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from benchmarks.measure import sampling as measure
 from benchmarks.measure.sampling import Lane, Rule
@@ -76,36 +74,6 @@ def test_warming_up_ends_at_last():
     taken = []
     measure.warm_up(lambda iterations, n: taken.append(next(ever_faster)) or [taken[-1]] * n, 1)
     assert sum(taken) <= 2 * measure.WARM_UP_S
-
-
-def test_interval_of_the_median_covers_it_as_often_as_promised():
-    generator = np.random.default_rng(1)
-    hits = 0
-    for _ in range(2000):
-        values = generator.lognormal(0, 1, 25)
-        low, high = intervals.median_interval(values.tolist(), 0.95)
-        hits += low <= 1.0 <= high
-    # At least 95 %, less four standard errors.
-    assert hits / 2000 >= 0.95 - 4 * (0.95 * 0.05 / 2000) ** 0.5
-
-
-@pytest.mark.parametrize("n", range(1, 6))
-def test_too_few_rounds_have_no_interval(n):
-    assert intervals.median_interval([1.0] * n, 0.95) == (float("-inf"), float("inf"))
-
-
-@pytest.mark.parametrize("confidence", [0.8, 0.9, 0.95, 0.99])
-def test_the_least_number_of_bursts_gives_an_interval_and_one_less_does_not(confidence):
-    n = intervals.least_bursts(confidence)
-    assert math.isfinite(intervals.median_interval(range(n), confidence)[0])
-    assert math.isinf(intervals.median_interval(range(n - 1), confidence)[0])
-
-
-@given(st.lists(st.floats(1e-9, 10), min_size=6))
-def test_interval_holds_the_median(values):
-    low, high = intervals.median_interval(values, 0.95)
-    assert low <= np.median(values) <= high
-    assert {low, high} <= set(values)
 
 
 def test_steady_rounds_stop_at_once():

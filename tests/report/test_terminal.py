@@ -13,12 +13,15 @@ from rich.console import Console
 
 from backends.catalogue import OPS
 from benchmarks.analysis.study import Study
+from benchmarks.machine.caveat import Caveat
 from benchmarks.record.frames import to_frame
 from benchmarks.record.run import Run
 from benchmarks.record.schema import ACCURACY_COLUMNS
+from benchmarks.report.table import Table, texts
 from benchmarks.report.terminal.console import open_console
 from benchmarks.report.terminal.glyphs import spelled
 from benchmarks.report.terminal.summary import MOST_LINES, render_summary
+from benchmarks.report.terminal.table import grid
 from tests import synthetic
 from tests.synthetic import failure, record
 
@@ -92,7 +95,7 @@ def loud_run() -> Run:
     gaps = [failure("jax", "unavailable", f"reason {i} " + 30 * "and more ", op=f"op{i}") for i in range(99)]
     warned = [times("numpy", 1e-6, op=f"op{i}", warning="letters " * i) for i in range(99)]
     hostile = to_frame([*synthetic.records(), *lost, *gaps, *warned])
-    return synthetic.run(records=hostile, warnings=("Too much at once. " * 9,) * 9)
+    return synthetic.run(records=hostile, warnings=(Caveat("Too much at once. " * 9),) * 9)
 
 
 @pytest.mark.parametrize("width", [80, 160])
@@ -142,9 +145,9 @@ def test_confidence_says_what_was_decided_and_what_to_do() -> None:
     assert "Confidence: LOW: only 8 of 16 groups decided in the time they had. More time" in shown(
         Run(records=half)
     )
-    load = "Other programs used 64 % of the processors during the run: times are doubtful."
-    text = shown(Run(records=to_frame(apart), warnings=(load, "One.", "Two.", "Three.")))
-    told = "Confidence: LOW: 8 of 8 groups decided; other programs used 64 % of the processors. Repeat on an idle"
+    load = Caveat("Other programs used 64 % of the processors during the run: times are doubtful.", "load")
+    text = shown(Run(records=to_frame(apart), warnings=(load, *map(Caveat, ("One.", "Two.", "Three.")))))
+    told = "LOW: 8 of 8 groups decided; other programs used 64 % of the processors during the run. Repeat on an"
     assert told in text
     assert "Warning: Two.\n  and 1 more warning: see the report\n" in text
     assert "Warning: Other" not in text, "once is enough"
@@ -294,3 +297,11 @@ def test_no_terminal_makes_it_fail_and_no_color_is_heeded(
 )
 def test_signs_are_spelled_where_the_encoding_lacks_them(text: str, encoding: str, expected: str) -> None:
     assert spelled(text, encoding) == expected
+
+
+def test_names_in_narrow_columns_break_after_underscores() -> None:
+    table = Table((texts("op", ["mean_squared_error", "relu"]), texts("fastest", ["numba ? numba-parallel"] * 2)))
+    console = Console(file=io.StringIO(), width=40)
+    console.print(grid(table, wrapped=["op"], least_width=13))
+    first, second, third = (line.split() for line in console.file.getvalue().splitlines()[1:])
+    assert (first[0], second, third[0]) == ("mean_squared_", ["error"], "relu")
