@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import traceback
 from collections.abc import Container, Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
+
+from benchmarks.exits import CannotTell, Exit
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,6 +29,9 @@ COMMANDS: Mapping[str, str] = {
 }
 """Each command, a module in `benchmarks.commands`, and what it does. A module is imported when it is chosen."""
 
+OWN = str(Path(__file__).resolve().parents[1])
+"""The folder of this repository, or of the packages that it was installed into."""
+
 
 class Command(Protocol):
     """What a module in `benchmarks.commands` offers."""
@@ -31,21 +39,27 @@ class Command(Protocol):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the command's arguments."""
 
-    def run(self, options: argparse.Namespace, console: Console) -> int:
-        """Carry the command out; return the exit status. Raises OSError or ValueError if it cannot be done."""
+    def run(self, options: argparse.Namespace, console: Console) -> Exit:
+        """Carry the command out; raise OSError or ValueError if that cannot be done, CannotTell for no answer."""
         ...
 
 
 def load(name: str) -> Command:
     """Import a command."""
+    # A project with a folder `backends/` of its own, where it stands first on the path, would hide ours.
+    sys.path.insert(0, OWN)
     import backends  # noqa: F401 - started in `backends/`, this takes the folder off the path: it has a `numpy/`
 
+    sys.path.remove(OWN)
     return cast("Command", import_module(f"benchmarks.commands.{name}"))
 
 
 def make_parser(chosen: Container[str] = COMMANDS) -> argparse.ArgumentParser:
     """Return the parser of the command line; only the `chosen` commands are imported, for their arguments."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    ends = ", ".join(f"{int(each)} {each.name.lower()}" for each in Exit)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, epilog=f"Exit statuses (docs/ci.md): {ends}."
+    )
     parsers = parser.add_subparsers(dest="command", required=True)
     for name, summary in COMMANDS.items():
         added = parsers.add_parser(name, help=summary)
@@ -56,17 +70,54 @@ def make_parser(chosen: Container[str] = COMMANDS) -> argparse.ArgumentParser:
     return parser
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return the exit status, which is 2 if the command could not do what was asked."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+def main(arguments: Sequence[str] | None = None) -> Exit:
+    """Run one command; return how it ended."""
+    try:
+        try:
+            return _carry_out(sys.argv[1:] if arguments is None else arguments)
+        finally:
+            sys.stdout.flush()  # what cannot be written is found out here, and not when the interpreter ends
+    except BrokenPipeError:
+        _abandon_output()
+        return Exit.UNREAD
+    except Exception as error:
+        _abandon_output()
+        return _ended_by(error)
+
+
+def _ended_by(error: Exception) -> Exit:
+    """Say what went wrong: in a line where it is not our mistake, otherwise with its traceback."""
+    match error:
+        case CannotTell():
+            ended = Exit.UNSURE
+        case OSError() | ValueError():
+            ended = Exit.USAGE
+        case ModuleNotFoundError(name=str(name)) if name.partition(".")[0] not in ("backends", "benchmarks"):
+            error = ModuleNotFoundError(f"the package {name!r} is not installed; see docs/install.md")
+            ended = Exit.USAGE
+        case _:
+            traceback.print_exception(error)
+            return Exit.FAULT
+    print(f"error: {error}", file=sys.stderr)
+    return ended
+
+
+def _carry_out(arguments: Sequence[str]) -> Exit:
+    from benchmarks.report.terminal.glyphs import never_fail
+
+    never_fail(sys.stdout)
     options = make_parser(chosen=arguments[:1]).parse_args(arguments)
     from benchmarks.report.terminal.console import open_console
 
+    return load(options.command).run(options, open_console())
+
+
+def _abandon_output() -> None:
+    """Let what is left of the output go nowhere where it cannot be written: that would change the exit status."""
     try:
-        return load(options.command).run(options, open_console())
-    except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

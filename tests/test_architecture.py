@@ -23,6 +23,7 @@ TELLING = ("benchmarks.analysis", "benchmarks.judge", "benchmarks.report")
 HOUSE = (
     "backends",
     "benchmarks.quantities",
+    "benchmarks.exits",
     "benchmarks.stats",
     "benchmarks.machine",
     "benchmarks.record",

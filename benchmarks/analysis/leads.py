@@ -20,6 +20,7 @@ from benchmarks.analysis.errors import Erring
 from benchmarks.analysis.study import Study
 from benchmarks.analysis.tables import geometric_mean
 from benchmarks.analysis.verdicts import Verdicts, fastest_first
+from benchmarks.exits import CannotTell
 from benchmarks.record.run import Run
 from benchmarks.record.schema import DEFAULTS, POLICIES
 from benchmarks.record.shapes import is_default_shape, parse_shape
@@ -86,7 +87,7 @@ def leads(runs: Mapping[str, Run], ours: Sequence[str] = OURS) -> pd.DataFrame:
     found: list[tuple[Key, Ahead]] = []
     for name, run in runs.items():
         if run.accuracy.empty:  # nobody could tell which backends are accurate
-            raise ValueError(f"runs: {name} says nothing of accuracy; give a saved run's name or its records.csv")
+            raise CannotTell(f"runs: {name} says nothing of accuracy; give a saved run's name or its records.csv")
         study = Study(run)
         for case, group in grouped(study.erring, _KEYS, _Contender).items():
             lead = _lead(group, ours, study.verdicts)

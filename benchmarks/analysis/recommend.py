@@ -16,6 +16,7 @@ from benchmarks.analysis.entries import Key, grouped
 from benchmarks.analysis.errors import Erring
 from benchmarks.analysis.study import Study
 from benchmarks.analysis.verdicts import UNKNOWN, Standing, Verdicts, between, of_medians, together
+from benchmarks.exits import CannotTell
 from benchmarks.quantities import count, listing, number, plural, seconds
 from benchmarks.record import teams
 from benchmarks.record.run import Run
@@ -168,7 +169,7 @@ def recommend(run: Run, question: Question) -> Answer:
     """Answer a question from a run.
 
     Times between two measured sizes are interpolated, both axes logarithmic, and a verdict is the weaker of those
-    at the two. Raises ValueError where the run cannot answer, and says what it has.
+    at the two. Raises CannotTell where the run has no answer, and says what it has.
     """
     study, question = Study(run), _as_measured(question, run)
     rows = _asked_for(study.erring, question)
@@ -184,7 +185,7 @@ def _answer(places: Places, question: Question, study: Study) -> Answer:
     found = [_candidate(place, near, question) for place, near in _nearest(places, question.size).items()]
     if not found:
         sizes = listing([count(n) for n in _sizes(places)], 20)
-        raise ValueError(
+        raise CannotTell(
             f"--size: {count(question.size)} lies outside what was measured of {question.op}: {sizes} elements"
         )
     found.sort(key=lambda candidate: (candidate.seconds, candidate.backend, candidate.device))
@@ -192,7 +193,7 @@ def _answer(places: Places, question: Question, study: Study) -> Answer:
     excluded = tuple(candidate for candidate in found if candidate.excluded)
     if not ranking:
         reasons = listing([f"{c.backend} {c.excluded}" for c in excluded], 12)
-        raise ValueError(f"--max-ulp: no backend is accurate enough: {reasons}")
+        raise CannotTell(f"--max-ulp: no backend is accurate enough: {reasons}")
     best = ranking[0]
     return Answer(
         question,
@@ -282,7 +283,7 @@ def _answers(places: Places, question: Question, study: Study) -> list[Answer]:
     """Return the answer for each size that has one."""
     found = []
     for size in _sizes(places):
-        with suppress(ValueError):  # no backend is accurate enough
+        with suppress(CannotTell):  # no backend is accurate enough
             found.append(_answer(places, replace(question, size=size), study))
     return found
 
@@ -310,7 +311,7 @@ def _as_measured(question: Question, run: Run) -> Question:
 
 
 def _asked_for(rows: pd.DataFrame, question: Question) -> pd.DataFrame:
-    """Return the rows that answer; raise ValueError where there is none, with what to run."""
+    """Return the rows that answer; raise CannotTell where there is none, with what to run."""
     asked: list[str] = []
     for name in _FACTS:
         wanted = getattr(question, name)
@@ -322,7 +323,7 @@ def _asked_for(rows: pd.DataFrame, question: Question) -> pd.DataFrame:
         asked += [f"{OPTIONS[name]} {value}"] if wanted != DEFAULTS.get(name) else []
         if rows.empty:
             known = f"it has {listing(there, 70)}" if there else "it measured nothing"
-            raise ValueError(
+            raise CannotTell(
                 f"{OPTIONS[name]}: this run did not measure {name} {wanted}{_of(asked)}; {known}. "
                 f"Run: pytest benchmarks {' '.join(asked)}"
             )

@@ -1,7 +1,8 @@
 """`python -m benchmarks compare BASE HEAD`: what changed between two saved runs.
 
-BASE and HEAD are saved names (--benchmark-save), numbers such as 0001, or files. Exit status: 0 nothing is
-slower, 1 something is slower or fails now, 2 the runs cannot be compared or nothing could be judged.
+BASE and HEAD are saved names (--benchmark-save), numbers such as 0001, or files. Exit status: 0 nothing got worse,
+1 something is slower or fails now, 2 the runs cannot be compared, 3 nothing could be judged, 4 a result is wrong,
+5 a kernel cheated.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.commands import add_results
+from benchmarks.commands import add_output, add_results
+from benchmarks.exits import Exit
 from benchmarks.judge.comparable import differences, nothing_in_common
 from benchmarks.judge.compare import compare
 from benchmarks.plan import arguments
@@ -24,7 +26,12 @@ from benchmarks.stats.effects import Criteria
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     for side in ("base", "head"):
-        parser.add_argument(side, metavar=side.upper(), help="a saved name, a number such as 0001, or a file")
+        parser.add_argument(
+            side,
+            type=arguments.given,
+            metavar=side.upper(),
+            help="a saved name, a number such as 0001, or a file",
+        )
     arguments.add_margin(parser.add_argument, "--threshold")
     parser.add_argument(
         "--across-machines",
@@ -33,11 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--format", choices=("table", *TEXTS), default="table", help="what to print (table)")
     add_results(parser)
-    parser.add_argument("--output", type=Path, help="a folder for comparison.md and comparison.json")
+    add_output(parser, "a folder for comparison.md and comparison.json")
 
 
-def run(options: argparse.Namespace, console: Console) -> int:
-    """Compare and print; return the exit status."""
+def run(options: argparse.Namespace, console: Console) -> Exit:
+    """Compare and print; return the verdict on the whole."""
     base, head = (saved.load(name, options.results) for name in (options.base, options.head))
     _require_baseline(options.base, base)
     _require_comparable(base, head, across_machines=options.across_machines)

@@ -1,11 +1,12 @@
 """`python -m benchmarks docs`: write the generated tables of the documentation, between their markers.
 
-With --check nothing is written. Exit status: 0, or 2 if a table is out of date or a library is not installed.
+With --check nothing is written. Exit status: 0, 4 if a table is out of date, 2 if a library is not installed.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ import pandas as pd
 import backends
 from backends.catalogue import OPS
 from backends.interface import MODES, Backend, Gap
+from benchmarks.exits import Exit
 from benchmarks.plan.presets import PRESETS
 from benchmarks.record.schema import COLUMNS, DTYPES
 
@@ -29,18 +31,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a table is out of date")
 
 
-def run(options: argparse.Namespace, console: Console) -> int:
-    """Write the files that are out of date and print their paths; return 0."""
+def run(options: argparse.Namespace, console: Console) -> Exit:
+    """Write the files that are out of date and print their paths."""
     if reasons := [reason for name in backends.names() if (reason := backends.missing(name))]:
         raise ValueError("docs: the tables describe every backend; " + "; ".join(reasons))
     outdated = {path: text for path in TABLES if (text := updated(path)) != path.read_text(encoding="utf-8")}
     if options.check and outdated:
         names = ", ".join(map(str, outdated))
-        raise ValueError(f"{names}: a generated table is out of date; run: python -m benchmarks docs")
+        print(f"error: {names}: a generated table is out of date; run: python -m benchmarks docs", file=sys.stderr)
+        return Exit.WRONG
     for path, text in outdated.items():
         path.write_text(text, encoding="utf-8")
         console.out(f"Written: {path}", highlight=False)
-    return 0
+    return Exit.FINE
 
 
 def ops_table() -> str:
@@ -137,6 +140,11 @@ def columns_table() -> str:
     )
 
 
+def exits_table() -> str:
+    """Return the exit statuses of the commands."""
+    return _markdown([{"status": int(each), "meaning": each.__doc__} for each in Exit])
+
+
 TABLES = {
     ROOT / "docs" / "ops.md": {
         "ops": ops_table,
@@ -145,6 +153,7 @@ TABLES = {
         "gaps": gaps_table,
     },
     ROOT / "docs" / "cases.md": {"presets": presets_table},
+    ROOT / "docs" / "ci.md": {"exits": exits_table},
     ROOT / "results" / "README.md": {"columns": columns_table},
 }
 

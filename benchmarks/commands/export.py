@@ -1,8 +1,8 @@
 """`python -m benchmarks export [RUN] --format FORMAT ...`: tables and pictures, for papers and pull requests.
 
 RUN is a saved name (--benchmark-save), a number such as 0001, or a file; by default the last run. Options choose
-among its cases before anything is computed, so speed-ups over NumPy need NumPy among them. Exit status: 0, or 2
-if no case is left, or if you ask for pictures without matplotlib.
+among its cases before anything is computed, so speed-ups over NumPy need NumPy among them. Exit status: 0, 3
+if no case is left, 2 if you ask for pictures without matplotlib.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from rich.console import Console
 
 from benchmarks.analysis import peers
 from benchmarks.analysis.study import Study
-from benchmarks.commands import add_results
+from benchmarks.commands import add_output, add_results
+from benchmarks.exits import CannotTell, Exit
 from benchmarks.plan import arguments
 from benchmarks.record import atomic, saved
 from benchmarks.record.frames import only_with
@@ -38,7 +39,11 @@ _Writer = Callable[[Study, Study], _Files]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument(
-        "run", metavar="RUN", nargs="?", help="a saved name, a number such as 0001, or a file (the last run)"
+        "run",
+        type=arguments.given,
+        metavar="RUN",
+        nargs="?",
+        help="a saved name, a number such as 0001, or a file (the last run)",
     )
     parser.add_argument(
         "--format",
@@ -50,16 +55,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     arguments.add_filters(parser.add_argument)
     add_results(parser)
-    parser.add_argument("--output", type=Path, help="where to write (default: export/ in the results folder)")
+    add_output(parser, "where to write (default: export/ in the results folder)")
 
 
-def run(options: argparse.Namespace, console: Console) -> int:
-    """Write the files and print their paths; return 0."""
+def run(options: argparse.Namespace, console: Console) -> Exit:
+    """Write the files and print their paths."""
     measured = saved.load_or_last(options.run, options.results)
     records = only_with(measured.records, arguments.filters(options))
     study = Study(replace(measured, records=records))
     if study.rows.empty:
-        raise ValueError("export: nothing of what was asked for was measured successfully")
+        raise CannotTell("export: nothing of what was asked for was measured successfully")
     pairs = peers.marked_pairs(measured.pairs, measured.records)
     marked = Study(replace(measured, records=peers.marked(records), pairs=pairs))
     output = options.output or options.results / "export"
@@ -71,7 +76,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         if reason := pictures.missing():
             raise ValueError(f"--format: {', '.join(drawn)}: {reason}")
         _write(pictures.draw(marked, _looks(measured), drawn), output, console)
-    return 0
+    return Exit.FINE
 
 
 def _looks(measured: Run) -> dict[str, Style]:

@@ -8,10 +8,12 @@ are named, but we are not compared with them.
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.analysis import leads
+from benchmarks.commands import add_results
+from benchmarks.exits import CannotTell, Exit
+from benchmarks.plan import arguments
 from benchmarks.record import saved
 
 if TYPE_CHECKING:
@@ -20,14 +22,18 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="saved names, or files such as records.csv")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="the results folder (results/)")
+    parser.add_argument(
+        "runs", nargs="+", type=arguments.given, metavar="RUN", help="saved names, or files such as records.csv"
+    )
+    add_results(parser)
     parser.add_argument("--means", action="store_true", help="only the geometric mean of all functions, by size")
 
 
-def run(options: argparse.Namespace, console: Console) -> int:
-    """Print the table; return 0."""
+def run(options: argparse.Namespace, console: Console) -> Exit:
+    """Print the table."""
     runs = {name: saved.load(name, options.results) for name in options.runs}
     table = leads.means(leads.leads(runs)) if options.means else leads.table(runs)
+    if table.empty:
+        raise CannotTell("leads: no run has a case of one of our Numba kernels and of an accurate alternative")
     console.out(table.to_markdown(index=False, disable_numparse=True), highlight=False)
-    return 0
+    return Exit.FINE

@@ -3,8 +3,8 @@
 It names the fastest backend whose largest error is within the function's budget, or within `--max-ulp`; infinite,
 NaN and subnormal values are not counted. Where accuracy was not checked it says so first. The
 answer comes from the last run (results/latest/), or from `--run`.
-`--table` answers for everything that the run measured, as JSON for a program. Exit status: 0 answered, 2 the run
-cannot answer.
+`--table` answers for everything that the run measured, as JSON for a program. Exit status: 0 answered, 3 what the
+run measured does not answer it, 2 there is no such run.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from rich.console import Console
 
 from benchmarks.analysis.recommend import Question, decision_table, recommend
 from benchmarks.commands import add_results
+from benchmarks.exits import Exit
 from benchmarks.plan import arguments
 from benchmarks.record import saved
 from benchmarks.record.schema import CHOICES, DEFAULTS, DEVICES, DTYPES, MODES, OPTIONS
@@ -55,7 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="excluded",
         help="whether to add the time from the host to the device and back (excluded)",
     )
-    parser.add_argument("--run", metavar="RUN", help="a saved name, a number, or a file (the last run)")
+    parser.add_argument(
+        "--run", type=arguments.given, metavar="RUN", help="a saved name, a number, or a file (the last run)"
+    )
     parser.add_argument("--json", action="store_true", help="print the answer as JSON")
     parser.add_argument(
         "--table", action="store_true", help="print what to use for everything that was measured, as JSON"
@@ -63,15 +66,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_results(parser)
 
 
-def run(options: argparse.Namespace, console: Console) -> int:
-    """Print the answer; return 0."""
+def run(options: argparse.Namespace, console: Console) -> Exit:
+    """Print the answer."""
     transfer = options.transfer == "included"
     if options.table:
         table = decision_table(
             saved.load_or_last(options.run, options.results), max_ulp=options.max_ulp, transfer=transfer
         )
         print(json.dumps(table, indent=1, allow_nan=False))
-        return 0
+        return Exit.FINE
     if options.op is None:
         raise ValueError("--op: must be given, unless --table is")
     question = Question(
@@ -91,7 +94,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     else:
         for line in answer.lines:
             console.print(line, highlight=False, markup=False, soft_wrap=True)
-    return 0
+    return Exit.FINE
 
 
 def _size(size: int | None, shape: tuple[int, ...] | None) -> int:

@@ -16,7 +16,9 @@ from rich.text import Text
 
 from benchmarks.analysis import runs
 from benchmarks.analysis.study import Study
-from benchmarks.commands import add_results
+from benchmarks.commands import add_output, add_results
+from benchmarks.exits import Exit
+from benchmarks.plan import arguments
 from benchmarks.record import saved
 from benchmarks.record.journal import JOURNALS, load_run
 from benchmarks.record.run import Run
@@ -30,27 +32,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "runs",
         nargs="*",
+        type=arguments.given,
         metavar="RUN",
         help="a saved name, a number such as 0001, or a file (default: the newest)",
     )
     add_results(parser)
-    parser.add_argument(
-        "--output",
-        type=Path,
-        help="where to write (default: latest/ in the results folder; for several runs, the results folder)",
+    add_output(
+        parser, "where to write (default: latest/ in the results folder; for several runs, the results folder)"
     )
 
 
-def run(options: argparse.Namespace, console: Console) -> int:
-    """Write the report and print its summary; return 0."""
+def run(options: argparse.Namespace, console: Console) -> Exit:
+    """Write the report and print its summary."""
     found = [saved.load(name, options.results) for name in options.runs]
     if len(found) > 1:
         _write_beside(options.runs, found, options.output or options.results, console)
-        return 0
+        return Exit.FINE
     study = Study(found[0] if found else newest(options.results))
     written = files.write(study, options.output or options.results / "latest")
     render_summary(study, written["report.html"], console)
-    return 0
+    return Exit.FINE
 
 
 def newest(results: Path) -> Run:

@@ -1,7 +1,8 @@
 """`python -m benchmarks trend`: show how a metric of every case changed over the saved runs.
 
 The history holds every run saved with `--benchmark-save`. A change is named with the last commit before and the
-first after it. Exit status: 0 whatever is found (use `compare` or `ab` as gates), 2 if there is nothing to show.
+first after it. Exit status: 0 whatever is found (use `compare` or `ab` as gates), 3 if no saved run
+measured what you ask for, 2 if there is none.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import pandas as pd
 from rich.console import Console
 from rich.text import Text
 
-from benchmarks.commands import add_results
+from benchmarks.commands import add_output, add_results
+from benchmarks.exits import CannotTell, Exit
 from benchmarks.judge import trend
 from benchmarks.judge.trend import Series
 from benchmarks.plan import arguments
@@ -27,7 +29,8 @@ from benchmarks.report.text.trend import render, to_json, to_markdown
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     arguments.add_filters(parser.add_argument)
-    arguments.add_filter(parser.add_argument, "--machine", "only machines whose id begins so; may be repeated")
+    only = "only machines whose id begins so; may be repeated"
+    arguments.add_filter(parser.add_argument, "--machine", only, type=arguments.given)
     parser.add_argument(
         "--metric", default="median_s", choices=tuple(trend.METRICS), help="what to show (median_s)"
     )
@@ -36,29 +39,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", default="table", choices=tuple(_FORMATS), help="how to print it (table)")
     add_results(parser)
     parser.add_argument("--page", action="store_true", help="write a web page too, with a chart for each case")
-    parser.add_argument("--output", type=Path, help="where that page goes (default: RESULTS/trend.html)")
+    add_output(parser, "where that page goes (default: RESULTS/trend.html)")
 
 
-def run(options: argparse.Namespace, console: Console) -> int:
-    """Print the trends, and write their page where it is asked for; return 0."""
+def run(options: argparse.Namespace, console: Console) -> Exit:
+    """Print the trends, and write their page where it is asked for."""
     records = history.read(options.results, trend.columns(options.metric))
     only = arguments.filters(options)
     if options.machine:
         only["machine_id"] = _machines(records, options.machine)
     found = trend.trends(records, options.metric, threshold=options.margin, only=only)
     if not found:
-        raise ValueError(f"history: no saved run measured {options.metric} of what you asked for")
+        raise CannotTell(f"history: no saved run measured {options.metric} of what you asked for")
     if options.changed:
         found = [series for series in found if series.changes]
     if not found:
         console.print(f"No case changed by {100 * options.margin:g} % or more.", highlight=False)
-        return 0
+        return Exit.FINE
     _FORMATS[options.format](found, console)
     if options.page or options.output:
         page = _write_page(found, options.margin, options.output or options.results / "trend.html")
         if options.format == "table":
             console.print(Text(f"Page: {page}"), soft_wrap=True)
-    return 0
+    return Exit.FINE
 
 
 def _write_page(found: list[Series], margin: float, path: Path) -> Path:
@@ -74,7 +77,7 @@ def _machines(records: pd.DataFrame, beginnings: list[str]) -> list[Any]:
     known = list(records["machine_id"].unique())
     for beginning in beginnings:
         if not any(machine.startswith(beginning) for machine in known):
-            raise ValueError(f"--machine: none begins with {beginning!r}; there are {', '.join(known)}")
+            raise CannotTell(f"--machine: none begins with {beginning!r}; there are {', '.join(known)}")
     return [machine for machine in known if machine.startswith(tuple(beginnings))]
 
 

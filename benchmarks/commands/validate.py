@@ -10,8 +10,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.commands import add_output
+from benchmarks.exits import Exit
 from benchmarks.machine.resources import default_threads
-from benchmarks.plan.arguments import fraction, positive, seed
+from benchmarks.plan.arguments import fraction, path, positive, seed
 from benchmarks.validation import agreement, alarms, efficiency, naive, picture, power, same
 
 if TYPE_CHECKING:
@@ -27,13 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         add(commands)
 
 
-def run(options: argparse.Namespace, console: Console) -> int:
-    """Print the table, or the picture's path; return 0."""
+def run(options: argparse.Namespace, console: Console) -> Exit:
+    """Print the table, or the picture's path."""
     found = options.measure(options)
     if not isinstance(found, Path):
         found = found.fillna("").to_markdown(index=False, disable_numparse=True)
     console.out(found, highlight=False)
-    return 0
+    return Exit.FINE
 
 
 def _add_agreement(commands: Commands) -> None:
@@ -100,9 +102,9 @@ def _add_naive(commands: Commands) -> None:
 def _add_picture(commands: Commands) -> None:
     parser = commands.add_parser("picture", help="a picture of a report's head and map, in Chromium; 5 seconds")
     parser.add_argument(
-        "report", metavar="REPORT.html", nargs="?", type=Path, default=picture.REPORT, help=f"({picture.REPORT})"
+        "report", metavar="REPORT.html", nargs="?", type=path, default=picture.REPORT, help=f"({picture.REPORT})"
     )
-    parser.add_argument("--output", metavar="PNG", type=Path, help="where it goes (default: beside the report)")
+    add_output(parser, "where the PNG goes (default: beside the report)")
     parser.add_argument("--width", type=positive, default=picture.WIDTH, help="of the window, in pixels (1280)")
     parser.add_argument("--dark", action="store_true", help="as a reader with a dark theme sees it")
     parser.set_defaults(

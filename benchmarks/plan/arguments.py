@@ -9,7 +9,9 @@ import argparse
 import math
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import backends
@@ -40,7 +42,7 @@ def add_options(add: Callable[..., Any], *, several_threads: bool = False) -> No
             option,
             action="extend",
             nargs="+",
-            type=parse,
+            type=_listed(option, parse),
             metavar=option[2:].upper(),
             help=f"run only these: {noun}; may be repeated",
         )
@@ -65,10 +67,32 @@ def _add_threads(add: Callable[..., Any], *, several: bool) -> None:
         "--threads",
         action="extend" if several else "store",
         nargs="+" if several else 1,
-        type=positive,
+        type=_listed("--threads", positive) if several else positive,
         metavar="N",
         help=f"threads a CPU backend may use (default: physical cores){each}",
     )
+
+
+def _listed(option: str, parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return `parse` for an option that takes a list, and so took a folder that was meant as what comes next."""
+
+    def parsed(text: str) -> Any:
+        try:
+            return parse(text)
+        except argparse.ArgumentTypeError as error:
+            if _exists(text.partition("::")[0]):
+                raise argparse.ArgumentTypeError(
+                    f"{error}; {option} takes all that follows it: write {text} before {option}"
+                ) from None
+            raise
+
+    return parsed
+
+
+def _exists(place: str) -> bool:
+    with suppress(OSError):  # a name too long for a file
+        return Path(place).exists()
+    return False
 
 
 def add_margin(add: Callable[..., Any], *names: str) -> None:
@@ -86,7 +110,7 @@ def add_margin(add: Callable[..., Any], *names: str) -> None:
 def add_filters(add: Callable[..., Any]) -> None:
     """Declare the options that choose among records: any value that some record has."""
     for name, option in OPTIONS.items():
-        kind: Callable[[str], str] = team if name == "team" else str
+        kind: Callable[[str], str] = team if name == "team" else given
         add_filter(add, option, f"only these, by {option[2:]}; may be repeated", dest=name, type=kind)
 
 
@@ -161,6 +185,18 @@ def team(text: str) -> str:
         return teams.parse_team(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def given(text: str) -> str:
+    """Parse the name of a run, a revision or the like: any but an empty one, as an unset variable makes it."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("must not be empty: is a variable unset?")
+    return text
+
+
+def path(text: str) -> Path:
+    """Parse the path of a file or folder, which may not be empty either: that would be the current folder."""
+    return Path(given(text))
 
 
 def positive(text: str) -> int:

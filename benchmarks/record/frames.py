@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.extensions import ExtensionArray
 
+from benchmarks.exits import CannotTell
 from benchmarks.record.schema import COLUMNS, RETIRED, Column
 
 
@@ -30,13 +31,13 @@ def to_frame(records: Iterable[Mapping[str, object]], columns: Sequence[Column] 
 def only_with(records: pd.DataFrame, only: Mapping[str, Collection[object]]) -> pd.DataFrame:
     """Return the records whose columns have one of the values that `only` gives for them.
 
-    Raises ValueError for a value that no record has.
+    Raises CannotTell for a value that no record has.
     """
     for name, values in only.items():
         known = list(records[name].dropna().unique())
         if missing := [str(value) for value in values if value not in known]:
             choices = ", ".join(sorted(map(str, known))) or "none"
-            raise ValueError(f"{name}: no record has {', '.join(missing)}; there are {choices}")
+            raise CannotTell(f"{name}: no record has {', '.join(missing)}; there are {choices}")
     for name, values in only.items():
         records = records[records[name].isin(list(values))]
     return records

@@ -17,14 +17,11 @@ if TYPE_CHECKING:
 
 SLOWER, FASTER, SAME, AMBIGUOUS = "slower", "faster", "same", "ambiguous"
 NEW, MISSING, FAILING, FIXED, BROKEN = "new", "missing", "now failing", "fixed", "failing in both"
-UNAVAILABLE = "unavailable in both"
-VERDICTS = (FAILING, SLOWER, AMBIGUOUS, MISSING, BROKEN, FASTER, FIXED, NEW, SAME, UNAVAILABLE)
+WRONG, CHEATED, UNAVAILABLE = "wrong", "cheated", "unavailable in both"
+VERDICTS = (CHEATED, FAILING, SLOWER, WRONG, AMBIGUOUS, MISSING, BROKEN, FASTER, FIXED, NEW, SAME, UNAVAILABLE)
 """All verdicts, in the order in which a reader wants to see them."""
 REGRESSIONS = (FAILING, SLOWER)
 JUDGED = (FAILING, SLOWER, FASTER, SAME)
-FINE, REGRESSED, NOT_JUDGED = 0, 1, 2
-"""Exit statuses."""
-
 
 VERDICT_COLUMNS = ("base", "head", "ratio", "low", "high", "p", "q", "samples", "verdict", "reason")
 """Each side's value, head's over base's with its interval; the evidence, alone and corrected for the number of
@@ -38,10 +35,14 @@ def without_effect(base_status: str, head_status: str) -> str:
     """
     base_ok, head_ok = base_status == "ok", head_status == "ok"
     absent = ("", "unavailable")
+    if head_status == "cheated":
+        return CHEATED
     if base_ok:
         return MISSING if head_status in absent else FAILING
     if head_ok:
         return NEW if base_status in absent else FIXED
+    if head_status == "invalid":
+        return WRONG
     return UNAVAILABLE if base_status in absent and head_status in absent else BROKEN
 
 
@@ -76,10 +77,3 @@ def in_order(cases: pd.DataFrame) -> pd.DataFrame:
     size = cases["ratio"].map(lambda ratio: -abs(math.log(ratio)) if ratio > 0 else 0.0)
     order = pd.DataFrame({"rank": rank, "size": size}).sort_values(["rank", "size"], kind="stable").index
     return cases.loc[order].reset_index(drop=True)
-
-
-def exit_status(cases: pd.DataFrame) -> int:
-    """Return 1 if anything is slower or now fails, 2 if no case at all could be judged, else 0."""
-    if cases["verdict"].isin(REGRESSIONS).any():
-        return REGRESSED
-    return FINE if cases["verdict"].isin(JUDGED).any() else NOT_JUDGED

@@ -229,6 +229,29 @@ def comparison():
     return Comparison("main", "<script>|branch", cases, Criteria(), "bursts", tuple(notes))
 
 
+@pytest.mark.parametrize(
+    ("found", "status"),
+    [
+        (["same", "faster"], 0),
+        (["same", "ambiguous"], 0),
+        (["same", "slower", "wrong"], 1),
+        (["now failing"], 1),
+        (["ambiguous", "missing"], 3),
+        ([], 3),
+        (["same", "wrong"], 4),
+        (["slower", "cheated"], 5),
+    ],
+)
+def test_the_exit_status_is_that_of_the_worst(found, status):
+    cases = pd.DataFrame({"verdict": found, "backend": ["numpy"] * len(found)}, dtype=object)
+    assert Comparison("base", "head", cases, Criteria(), "bursts").exit_status == status
+
+
+def test_a_library_that_is_only_compared_with_fails_nothing_where_it_is_wrong():
+    cases = pd.DataFrame({"verdict": ["same", "wrong"], "backend": ["numpy", "scipy"]})
+    assert Comparison("base", "head", cases, Criteria(), "bursts").exit_status == 0
+
+
 @pytest.mark.parametrize("width", [60, 100, 200])
 def test_the_terminal_shows_what_changed_and_counts_the_rest(comparison, width):
     console = Console(width=width, no_color=True)

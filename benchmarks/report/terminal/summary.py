@@ -22,7 +22,7 @@ from benchmarks.record.run import Run
 from benchmarks.record.schema import OPTIONS, POLICIES
 from benchmarks.report.sections import winners
 from benchmarks.report.table import Table
-from benchmarks.report.terminal.glyphs import spelled
+from benchmarks.report.terminal.console import text_for
 from benchmarks.report.terminal.table import grid
 
 MOST_LINES = 26
@@ -82,7 +82,7 @@ class _Page:
         self.most_lines = max(MOST_LINES, MOST_LINES * 80 // console.width)
 
     def text(self, sentence: str, style: str = "") -> Text:
-        return Text(spelled(sentence, self._console.encoding), style)
+        return text_for(self._console, sentence, style)
 
     def texts(self, sentences: Iterable[str], style: str = "") -> list[RenderableType]:
         return [Hanging(self.text(sentence, style)) for sentence in sentences]

@@ -33,7 +33,7 @@ def grid(
     found = Grid(box=None, pad_edge=False, header_style="")
     for column in table.columns:
         found.add_column(
-            column.heading,
+            say(column.heading),
             justify="right" if column.numeric else "left",
             no_wrap=column.heading not in wrapped,
             overflow="fold",

@@ -6,17 +6,20 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import pandas as pd
 from rich.console import Console
-from rich.text import Text
 
+from backends import peer_names
 from benchmarks.analysis.entries import Key, entries
+from benchmarks.exits import Exit
 from benchmarks.quantities import number, plural, seconds
 from benchmarks.record.schema import CASE_KEYS, DEFAULTS
 from benchmarks.report.table import Cell, Table, of_rows
+from benchmarks.report.terminal.console import text_for
 from benchmarks.report.terminal.table import grid
 from benchmarks.report.text import markdown
 from benchmarks.report.text.markdown import escape
@@ -26,8 +29,10 @@ from benchmarks.stats.effects import Criteria
 QUIET = (verdicts.SAME, verdicts.UNAVAILABLE)
 """Verdicts that are counted and not listed."""
 _STYLES = {
+    verdicts.CHEATED: "bold red",
     verdicts.FAILING: "bold red",
     verdicts.SLOWER: "bold red",
+    verdicts.WRONG: "bold red",
     verdicts.AMBIGUOUS: "yellow",
     verdicts.BROKEN: "yellow",
     verdicts.MISSING: "yellow",
@@ -35,8 +40,10 @@ _STYLES = {
     verdicts.FIXED: "green",
 }
 _MARKS = {
+    verdicts.CHEATED: "✗",
     verdicts.FAILING: "✗",
     verdicts.SLOWER: "▲",
+    verdicts.WRONG: "✗",
     verdicts.AMBIGUOUS: "?",
     verdicts.BROKEN: "✗",
     verdicts.MISSING: "−",
@@ -63,9 +70,17 @@ class Comparison:
     shares: bool = False
 
     @property
-    def exit_status(self) -> int:
-        """0 for nothing worse, 1 for a regression, 2 where no case could be judged."""
-        return verdicts.exit_status(self.cases)
+    def exit_status(self) -> Exit:
+        """What the verdicts say of the head, by the worst of them; peers that are wrong fail nothing."""
+        own = ~self.cases["backend"].isin(peer_names())
+        found, wrong = set(self.cases["verdict"]), (self.cases["verdict"] == verdicts.WRONG) & own
+        if verdicts.CHEATED in found:
+            return Exit.CHEATED
+        if found & set(verdicts.REGRESSIONS):
+            return Exit.WORSE
+        if wrong.any():
+            return Exit.WRONG
+        return Exit.FINE if found & set(verdicts.JUDGED) else Exit.UNSURE
 
     def headline(self) -> str:
         """Return the answer in one sentence."""
@@ -85,16 +100,15 @@ class Comparison:
 
 def render(comparison: Comparison, console: Console) -> None:
     """Print the comparison on `console`, fitted to its width: what changed, line by line, the rest in numbers."""
-    listed = _listed(comparison)
+    listed, say = _listed(comparison), partial(text_for, console)
     if len(listed):
         styles = [_STYLES.get(verdict, "") for verdict in listed["verdict"]]
-        console.print(grid(_table(comparison, listed), wrapped=("case", "verdict"), styles=styles))
-    console.print(
-        Text(comparison.headline(), style="bold red" if comparison.exit_status == verdicts.REGRESSED else "bold")
-    )
+        console.print(grid(_table(comparison, listed), wrapped=("case", "verdict"), styles=styles, say=say))
+    worse = comparison.exit_status not in (Exit.FINE, Exit.UNSURE)
+    console.print(say(comparison.headline(), "bold red" if worse else "bold"))
     for note in comparison.notes:
-        console.print(Text(f"Note: {note}"))
-    console.print(Text(comparison.terms(), style="dim"))
+        console.print(say(f"Note: {note}"))
+    console.print(say(comparison.terms(), "dim"))
 
 
 def to_markdown(comparison: Comparison) -> str:

@@ -6,14 +6,15 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 
 from rich.console import Console
-from rich.text import Text
 
 from benchmarks import quantities
 from benchmarks.judge.trend import SERIES_KEYS, Change, Point, Series, superseded, values, varying
 from benchmarks.record.journal import plain
 from benchmarks.report.table import Cell, Table, of_rows
+from benchmarks.report.terminal.console import text_for
 from benchmarks.report.terminal.table import grid
 from benchmarks.report.text import markdown
 from benchmarks.report.text.markdown import escape
@@ -31,17 +32,17 @@ _WIDE = 120
 
 def render(found: Sequence[Series], console: Console) -> None:
     """Print a line per series on `console`, with the changes beside it, or below in a narrow terminal."""
-    beside = console.width >= _WIDE
-    console.print(Text(heading(found), style="bold"))
+    beside, say = console.width >= _WIDE, partial(text_for, console)
+    console.print(say(heading(found), "bold"))
     shown, names = table(found, max(8, console.width // 5)), varying(found)
     if not beside:
         shown = replace(shown, columns=shown.columns[:-1])
-    console.print(grid(shown, wrapped=("case", "changes found"), styles=list(map(_colour, found))))
+    console.print(grid(shown, wrapped=("case", "changes found"), styles=list(map(_colour, found)), say=say))
     for series in found if not beside else ():
         for change in series.changes:
-            console.print(Text(f"{label(series, names)}: {words(series, change)}", style=_colour(series)))
+            console.print(say(f"{label(series, names)}: {words(series, change)}", _colour(series)))
     for line in (*notes(found), *_nothing(found)):
-        console.print(Text(line, style="dim"))
+        console.print(say(line, "dim"))
 
 
 def to_markdown(found: Sequence[Series]) -> str:

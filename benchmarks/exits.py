@@ -1,0 +1,49 @@
+"""Exit statuses of `python -m benchmarks COMMAND`, all of them: what a script can rely on.
+
+pytest's own statuses stay pytest's.
+"""
+
+from __future__ import annotations
+
+import signal
+from enum import IntEnum
+from typing import Self
+
+
+class Exit(IntEnum):
+    """How a command ended. Each member's docstring is its line of the table in `docs/ci.md`."""
+
+    def __new__(cls, value: int, meaning: str) -> Self:
+        """Make a member that carries its meaning as its docstring."""
+        member = int.__new__(cls, value)
+        member._value_ = value
+        member.__doc__ = meaning
+        return member
+
+    FINE = 0, "The command did what was asked. `compare` and `ab`: nothing got worse."
+    WORSE = 1, "A verdict of `compare` or `ab`: something is slower, or fails now."
+    USAGE = (
+        2,
+        "A wrong command line, a file that cannot be read or written, or runs that cannot be compared.",
+    )
+    UNSURE = (
+        3,
+        "Could not tell. `compare` and `ab` could judge no case; or the run did not measure what you ask for.",
+    )
+    WRONG = (
+        4,
+        (
+            "Wrong. `compare` and `ab`: a result of the head is wrong, and the base had no right one either; "
+            "`docs --check`: a table is out of date."
+        ),
+    )
+    CHEATED = 5, "`compare` and `ab`: a kernel of the head cheated the clock. This outweighs every other verdict."
+    FAULT = 70, "A mistake of this program, whose traceback is printed. Please report it."
+    UNREAD = (
+        128 + signal.SIGPIPE,
+        "The reader of the output has left, as `head -1` does: what a shell makes of SIGPIPE.",
+    )
+
+
+class CannotTell(ValueError):  # noqa: N818 - it is no error
+    """The question was understood, and what was measured does not answer it: ends a command with `Exit.UNSURE`."""
