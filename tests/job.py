@@ -19,12 +19,12 @@ SMALL = ("--op", "sigmoid", "--size", "1000", "--mode", "forward")
 class Job:
     """A finished run of `pytest benchmarks` and what it left behind."""
 
-    def __init__(self, results, *arguments, pythonpath=None, check=None):
+    def __init__(self, results, *arguments, pythonpath=None, check=None, python=()):
         self.results = results
         environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200"}
         if pythonpath:
             environment["PYTHONPATH"] = str(pythonpath)
-        command = [sys.executable, "-m", "pytest", "benchmarks", "--results", str(results), *arguments]
+        command = [sys.executable, *python, "-m", "pytest", "benchmarks", "--results", str(results), *arguments]
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         self.returncode = done.returncode
         self.output = done.stdout + done.stderr

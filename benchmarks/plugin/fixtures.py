@@ -87,5 +87,6 @@ def places(request: pytest.FixtureRequest) -> list[tuple[str, str]]:
 def case(request: pytest.FixtureRequest) -> Case:
     """Return the case that a test id names."""
     found = suites.case_of(request.node)
-    assert found is not None, "only tests marked `timing` have a case"
+    if found is None:
+        raise LookupError("only tests marked `timing` have a case")
     return found

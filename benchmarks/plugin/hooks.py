@@ -26,10 +26,17 @@ REPORT: pytest.StashKey[tuple[Study, Path]] = pytest.StashKey()
 """The finished run, and its report."""
 
 
-def pytest_report_header() -> list[str]:
-    """Name the modules that look like a backend and are none, so that nobody wonders why one is not measured."""
-    passed_over = backends.passed_over().items()
-    return [f"activation-bench: passed over {os.path.relpath(path)}: {reason}" for path, reason in passed_over]
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Name the modules that look like a backend and are none, so that nobody wonders why one is not measured.
+
+    And say where what is searched for in several processes will not be found.
+    """
+    said = [f"passed over {os.path.relpath(path)}: {reason}" for path, reason in backends.passed_over().items()]
+    if suites.is_distributed(config.option) and suites.selects(
+        config.option.markexpr, "correctness", "certification"
+    ):
+        said.append("several processes write no table of what they find; without -n, it goes to results/accuracy")
+    return [f"activation-bench: {line}" for line in said]
 
 
 def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> list[pytest.Item] | None:
@@ -64,10 +71,10 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the report, also when the run was interrupted."""
+    """Write the report, also when the run was interrupted; none of a part of a run, as a worker of xdist has."""
     config = session.config
     harness = config.stash.get(HARNESS, None)
-    if harness is None or config.option.benchmark_disable:
+    if harness is None or config.option.benchmark_disable or hasattr(config, "workerinput"):
         return
     if harness.recorder.n_cases:
         config.stash[REPORT] = _report(harness.recorder, config.option.results)

@@ -6,6 +6,7 @@ Loaded with `-p` after pytest-benchmark, so that `--benchmark-save` can be given
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,8 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.utils import get_commit_info
 
-from benchmarks.plan import arguments
+from benchmarks.plan import arguments, availability
+from benchmarks.plugin import suites
 
 UNNAMED = True
 """Stands for `--benchmark-save` without a name. Not a string: argparse would parse that as if you had typed it."""
@@ -63,7 +65,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--results",
-        type=Path,
+        type=arguments.path,
         metavar="FOLDER",
         help="where results go (default: results/ beside conftest.py)",
     )
@@ -74,12 +76,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Complete pytest-benchmark's options before it reads them."""
     option = config.option
+    _refuse_contradictions(option)
+    _refuse_distribution(config)
+    if not hasattr(config, "workerinput") and (reason := availability.missing(option)):
+        raise pytest.UsageError(reason)
     if option.results is None:
         option.results = config.rootpath / "results"
     try:
         option.results.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise pytest.UsageError(f"--results: cannot write to {option.results}: {error}") from None
+    _refuse_what_cannot_be_saved(option)
     if option.benchmark_storage == "file://./.benchmarks":
         option.benchmark_storage = f"file://{option.results / 'runs'}"
     if option.benchmark_save is UNNAMED:
@@ -89,7 +96,6 @@ def pytest_configure(config: pytest.Config) -> None:
             f"--benchmark-save: took the folder {option.benchmark_save!r} for a name; "
             "write --benchmark-save=NAME, or put --benchmark-save last"
         )
-    _refuse_contradictions(option)
 
 
 def _refuse_contradictions(option: argparse.Namespace) -> None:
@@ -104,6 +110,44 @@ def _refuse_contradictions(option: argparse.Namespace) -> None:
         )
     if reason := arguments.contradiction(option):
         raise pytest.UsageError(reason)
+
+
+def _refuse_distribution(config: pytest.Config) -> None:
+    """Raise pytest.UsageError where xdist would time in several processes: they would disturb each other.
+
+    Asked in the main process alone. The correctness suite may be distributed; what a worker of it finds is in its
+    journal, and in no table.
+    """
+    option = config.option
+    if not suites.is_distributed(option) or option.benchmark_disable or option.benchmark_skip:
+        return
+    if suites.is_timing(config) and any(suites.selects(option.markexpr, marker) for marker in suites.TIMED):
+        raise pytest.UsageError(
+            "-n: several processes would disturb each other's times; measure without it, or check alone: "
+            "pytest benchmarks/test_correctness.py -n 2"
+        )
+
+
+def _refuse_what_cannot_be_saved(option: argparse.Namespace) -> None:
+    """Raise pytest.UsageError for files that pytest-benchmark could not write in the end."""
+    if (path := option.benchmark_json) and (reason := _unwritable(path)):
+        raise pytest.UsageError(f"--benchmark-json: cannot write {str(path)!r}: {reason}")
+    if isinstance(option.benchmark_save, str):
+        longest = os.pathconf(option.results, "PC_NAME_MAX") - len("0001_.json")
+        if (n := len(os.fsencode(option.benchmark_save))) > longest:
+            raise pytest.UsageError(f"--benchmark-save: a name may have {longest} bytes here; got {n}")
+
+
+def _unwritable(path: Path) -> str:
+    """Return why a file cannot be written; empty if it can."""
+    try:
+        if path.is_dir():
+            return "it is a folder"
+        if not path.parent.is_dir():
+            return f"there is no folder {str(path.parent)!r}"
+        return "" if os.access(path if path.exists() else path.parent, os.W_OK) else "no right to write there"
+    except OSError as error:  # its name is too long
+        return error.strerror or str(error)
 
 
 def asks_for_tables(config: pytest.Config) -> bool:

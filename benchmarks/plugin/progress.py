@@ -231,11 +231,12 @@ class PlainLines:
 
 def _own_handle(stream: object) -> TextIO | None:
     """Return another handle on the file behind a stream, which pytest does not redirect; None without a file."""
+    if not isinstance(stream, io.TextIOWrapper):
+        return None
     try:
-        assert isinstance(stream, io.TextIOWrapper)
         stream.flush()
         return os.fdopen(os.dup(stream.fileno()), "w", encoding=stream.encoding, errors="replace")
-    except (AssertionError, OSError):
+    except OSError:
         return None
 
 

@@ -16,6 +16,7 @@ from itertools import compress
 from typing import Any
 
 import pytest
+from _pytest.mark.expression import Expression
 
 from benchmarks.plan import arguments, selection
 from benchmarks.record.schema import CASE_KEYS, Case
@@ -23,6 +24,9 @@ from benchmarks.record.shapes import parse_shape
 
 COORDINATES = ("op", "dtype", "backend", "device", "mode")
 """What a test of the correctness suite may take as arguments, in the order of `selection.correctness_cases`."""
+
+TIMED = ("timing", "call_cost")
+"""Markers of tests that take times."""
 
 TIMING = "benchmarks/test_timing.py"
 """The timing suite, from the root of the repository."""
@@ -64,6 +68,19 @@ def is_timing(config: pytest.Config) -> bool:
     return any(suite.is_relative_to(path.resolve()) for path in given)
 
 
+def selects(expression: str, *markers: str) -> bool:
+    """Tell whether what `-m` asks for includes tests with these markers; so it does where pytest refuses it."""
+    try:
+        return not expression or Expression.compile(expression).evaluate(lambda name, /, **_: name in markers)
+    except SyntaxError:
+        return True
+
+
+def is_distributed(option: argparse.Namespace) -> bool:
+    """Tell whether xdist runs tests in several processes; asked in the main process."""
+    return getattr(option, "dist", "no") != "no"
+
+
 def _checks(correctness: pytest.Mark, config: pytest.Config, *, certifies: bool) -> Iterator[tuple[str, ...]]:
     """Yield what a test with this marker checks in this run; one that searches does so of everything."""
     chosen, breadth = arguments.chosen(config.option), config.option.check
@@ -97,7 +114,7 @@ def timed_cases(items: Iterable[pytest.Item]) -> Iterator[Case]:
 
 def is_timed(item: pytest.Item) -> bool:
     """Tell whether a test has a share of the time for rounds."""
-    return any(map(item.get_closest_marker, ("timing", "call_cost")))
+    return any(map(item.get_closest_marker, TIMED))
 
 
 def budget_s(option: argparse.Namespace) -> float | None:

@@ -19,6 +19,7 @@ from pytest_benchmark import plugin
 import backends
 from benchmarks import quantities
 from benchmarks.__main__ import main
+from benchmarks.machine import resources
 from benchmarks.plugin import options
 from benchmarks.record.journal import load_run
 from tests.job import ROOT, SMALL, Job, timed
@@ -245,7 +246,7 @@ def test_several_numbers_of_threads_are_cases_of_their_own(tmp_path):
     assert "A second thread, at the largest size: torch " in job.output.replace("~", "")
     question = ("recommend", "--op", "sigmoid", "--size", "100000", "--run", "axis", "--results", str(tmp_path))
     assert main([*question, "--threads", "1"]) == 0
-    assert main(list(question)) == 2, "which number is asked for"
+    assert main(list(question)) == 3, "which number is asked for"
 
 
 def test_a_cache_that_cannot_be_left_is_a_reason_and_no_number(tmp_path):
@@ -319,6 +320,7 @@ def test_missing_packages_are_reported_with_what_to_install(tmp_path):
         ("--order-seed", "-1", "must be a whole number, at least 0"),
         ("--threads", "0", "must be a whole number, at least 1"),
         ("--time-budget", "soon", "must be a time such as 30s, 5min or 1h"),
+        ("--results", "", "must not be empty: is a variable unset?"),
     ],
 )
 def test_unknown_names_are_usage_errors_that_list_the_choices(option, value, message):
@@ -336,6 +338,43 @@ def test_an_unknown_op_is_a_usage_error_that_names_the_one_meant(tmp_path):
 
 def test_a_device_that_a_named_backend_lacks_is_a_usage_error(refusal):
     assert "--device: numpy runs on cpu; got cuda" in refusal("--backend", "numpy", "--device", "cuda")
+
+
+def test_a_device_that_is_not_there_is_known_before_anything_is_collected(tmp_path):
+    if resources.cuda_driver_present():
+        pytest.skip("there is a driver")
+    job = Job(tmp_path / "results", "--device", "cuda", "--backend", "torch", check=4)
+    (line,) = job.output.strip().splitlines()
+    assert line.startswith("ERROR: --device: torch: PyTorch finds no CUDA device ")
+    assert line.endswith("; leave out --device cuda, or see docs/install.md")
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_json_file_that_cannot_be_written_is_a_usage_error(refusal, tmp_path):
+    message = refusal("--benchmark-json", str(tmp_path / "nowhere" / "x.json"))
+    assert (
+        message
+        == f"--benchmark-json: cannot write '{tmp_path}/nowhere/x.json': there is no folder '{tmp_path}/nowhere'"
+    )
+    assert "it is a folder" in refusal("--benchmark-json", str(tmp_path))
+
+
+def test_a_name_too_long_for_a_file_is_a_usage_error(refusal):
+    assert "--benchmark-save: a name may have 245 bytes here; got 246" in refusal(f"--benchmark-save={'x' * 246}")
+
+
+def test_an_optimizing_python_starts_and_checks(tmp_path):
+    """Under `python -O` there are no assertions but pytest's own in tests."""
+    job = Job(tmp_path, *SMALL, *QUICK, "--backend", "numpy", python=("-O",), check=0)
+    assert job.records["status"].tolist() == ["ok"]
+
+
+@pytest.mark.parametrize("option", ["--threads", "--op", "--size"])
+def test_a_folder_after_a_list_is_told_its_place(option):
+    with pytest.raises(
+        pytest.UsageError, match=f"{option} takes all that follows it: write tests before {option}"
+    ):
+        command_line().parse([option, "tests"])
 
 
 def test_several_processes_in_one_are_a_usage_error(refusal):

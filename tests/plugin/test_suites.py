@@ -52,6 +52,36 @@ def checked(*given_options, paths=(BOTH,), **choices):
     return tuple(set(values) for values in zip(*rows, strict=True))
 
 
+@pytest.mark.parametrize(
+    ("paths", "expression", "more", "refused"),
+    [
+        ([BOTH], "not certification and not full", [], True),
+        (["benchmarks/test_timing.py::test_timing"], "", [], True),
+        ([BOTH], "call_cost", [], True),
+        ([BOTH], "certification", [], False),
+        ([BOTH], "not certification", ["--benchmark-disable"], False),
+        ([CORRECTNESS, "tests"], "not certification", [], False),
+    ],
+)
+def test_times_are_not_taken_in_several_processes_at_once(paths, expression, more, refused):
+    config = config_of(*more, paths=paths)
+    config.option.dist, config.option.markexpr = "load", expression
+    if refused:
+        with pytest.raises(
+            pytest.UsageError, match=r"-n: several processes would disturb each other's times; .*alone"
+        ):
+            options._refuse_distribution(config)
+    else:
+        options._refuse_distribution(config)
+
+
+def test_distributed_times_are_refused_before_anything_is_written(tmp_path):
+    job = Job(tmp_path / "results", *SELECTED, "-n", "2", check=4)
+    (line,) = job.output.strip().splitlines()
+    assert line.startswith("ERROR: -n: several processes")
+    assert not (tmp_path / "results").exists()
+
+
 def left_out(function, *given_options, paths=(BOTH,)):
     """Tell whether a run makes no tests of a function of the correctness suite."""
     collector = SimpleNamespace(iter_markers=lambda: [pytest.mark.correctness.mark])
