@@ -201,8 +201,18 @@ def _answer(places: Places, question: Question, study: Study) -> Answer:
         excluded,
         tuple(_over(other, best, question, study.verdicts) for other in ranking[1:]),
         tuple(_over(best, other, question, study.verdicts) for other in excluded),
-        tuple(map(str, study.run.warnings)),
+        _doubts(study),
     )
+
+
+def _doubts(study: Study) -> tuple[str, ...]:
+    """Return what makes the whole run doubtful, as its summary at the terminal says it."""
+    run, noise = study.run, study.noise
+    low = bool(noise.n_groups) and noise.level == "low"
+    found = [" ".join([f"Confidence in this run is low: {noise.brief}.", *noise.remedies])] * low
+    found += ["This run was cut short."] * (not run.complete)
+    found += [f"This run failed a comparison: {run.regression}."] * bool(run.regression)
+    return (*found, *(str(each) for each in run.warnings if not (low and each.about == "load")))
 
 
 def _nearest(places: Places, size: int) -> dict[Key, Sequence[_Row]]:
@@ -248,7 +258,7 @@ def decision_table(run: Run, *, max_ulp: float | None = None, transfer: bool = F
             entries.append({**asked, "device": device, "choices": list(_choices(answers))})
     return {
         "format": 2,
-        "warnings": list(map(str, run.warnings)),
+        "warnings": list(_doubts(study)),
         "unchecked": list(unchecked),
         "run_id": run.run_id,
         "machine_id": run.machine.get("machine_id"),
@@ -412,10 +422,22 @@ def _share(size: int, near: Sequence[_Row]) -> float:
 
 def _unchecked(answer: Answer, missing: Sequence[Candidate]) -> str:
     """Return that accuracy was not checked, of these or, where there are none, of all."""
-    question = answer.question
-    asked = f" --op {question.op}" + (f" --dtype {question.dtype}" if question.dtype != Question.dtype else "")
+    asked = " ".join(f"{OPTIONS[name]} {value}" for name, value in _unusual(answer.question))
     of = f" of {listing([_named(each, answer) for each in missing], 12)}" if missing else ""
-    return f"Accuracy{of} was not checked in this run: run `pytest benchmarks/test_correctness.py{asked}`."
+    return f"Accuracy{of} was not checked in this run. To check and to measure again: `pytest benchmarks {asked}`."
+
+
+def _unusual(question: Question) -> Iterator[tuple[str, str]]:
+    """Yield the op, and what else of a question a run must be asked for to answer it at its usual sizes."""
+    yield "op", question.op
+    always = {"dtype": (Question.dtype,), "mode": ("forward", "backward"), "device": (None, "cpu")}
+    for name, measured in always.items():
+        if getattr(question, name) not in measured:
+            yield name, getattr(question, name)
+    for name, usual in DEFAULTS.items():
+        if getattr(question, name) != usual:
+            value = getattr(question, name)
+            yield name, str(teams.size_of(value)) if name == "team" else value
 
 
 def _asked(question: Question) -> str:

@@ -101,8 +101,8 @@ def test_what_was_not_checked_is_said_first_and_the_run_s_doubts_last():
     answer = recommend(run, Question("sigmoid", 1_000, dtype="float64"))
     first, sentence, last = answer.lines
     assert first == (
-        "Accuracy was not checked in this run: "
-        "run `pytest benchmarks/test_correctness.py --op sigmoid --dtype float64`."
+        "Accuracy was not checked in this run. "
+        "To check and to measure again: `pytest benchmarks --op sigmoid --dtype float64`."
     )
     assert "ULP in what was timed" in sentence
     assert last == "Warning: The machine was busy."
@@ -112,6 +112,27 @@ def test_what_was_not_checked_is_said_first_and_the_run_s_doubts_last():
     assert not recommend(run, Question("sigmoid", 1_000, dtype="float64", max_ulp=math.inf)).unchecked
     some = a_run([timed("torch", 1e-6), timed("numpy", 2e-6)], [checked("numpy", 1.0)])
     assert recommend(some, Question("sigmoid", 1_000)).lines[0].startswith("Accuracy of torch was not checked")
+
+
+def test_what_makes_the_whole_run_doubtful_is_passed_on():
+    rows = [timed("torch", 1.00e-6, width=0.3), timed("numpy", 1.02e-6, width=0.3)]
+    run = replace(
+        a_run(rows), complete=False, warnings=("Other programs used 50 % of the processors.", "Swapped.")
+    )
+    *_, low, cut, last = recommend(run, Question("sigmoid", 1_000)).lines
+    assert low.startswith("Warning: Confidence in this run is low: only 0 of 1 group decided")
+    assert "other programs used 50 % of the processors" in low
+    assert "Repeat on an idle machine." in low
+    assert (cut, last) == ("Warning: This run was cut short.", "Warning: Swapped.")
+    assert decision_table(run)["warnings"] == [line.removeprefix("Warning: ") for line in (low, cut, last)]
+
+
+def test_the_check_that_is_asked_for_is_one_that_answers_the_question():
+    rows = [timed("torch", 1e-6, mode="forward+backward", allocation="reuse", team="2threads")]
+    question = Question("sigmoid", 1_000, mode="forward+backward", allocation="reuse", team="2threads")
+    assert recommend(a_run(rows), question).unchecked.endswith(
+        "`pytest benchmarks --op sigmoid --mode forward+backward --allocation reuse --threads 2`."
+    )
 
 
 def test_a_doubtful_time_is_not_sure_and_a_lone_backend_is_said_to_be_alone():
