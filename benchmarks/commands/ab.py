@@ -1,9 +1,10 @@
 """`python -m benchmarks ab BASE HEAD`: measure two revisions, or two environments, against each other.
 
-BASE and HEAD are git revisions, or folders that contain `backends/`, such as `.` for the files as they are now.
-The two are measured in short alternating bursts. Each sitting starts new processes; a case needs no more of them
-once it is decided. Exit status: 0 nothing is slower, 1 something is slower or fails now, 2 nothing could be
-judged.
+BASE and HEAD are git revisions of the repository that you stand in, or folders that contain `backends/`, such as
+`.` for the files as they are now. In a project of your own, its backends are measured, and no others. The two are
+measured in short alternating bursts. Each sitting starts new processes; a case needs no more of them once it is
+decided. Exit status: 0 nothing got worse, 1 something is slower or fails now, 2 usage, 3 nothing could be judged,
+4 a result is wrong, 5 a kernel cheated.
 """
 
 from __future__ import annotations
@@ -11,34 +12,48 @@ from __future__ import annotations
 import argparse
 import secrets
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
 
-from benchmarks.commands import add_results
+import backends
+from backends.interface import Declaration
+from benchmarks.commands import add_output, add_results
+from benchmarks.exits import Exit
 from benchmarks.machine import doubts, fingerprint
 from benchmarks.measure import sides
 from benchmarks.measure.duel import Duel
 from benchmarks.measure.sides import Side
-from benchmarks.plan import arguments, selection
-from benchmarks.quantities import plural
+from benchmarks.plan import arguments, availability, selection
+from benchmarks.plan.selection import Selection
+from benchmarks.quantities import listing, plural
+from benchmarks.record.schema import Case
+from benchmarks.report.terminal.console import text_for
 from benchmarks.report.text.comparison import Comparison, reasons_in_common, render, write
 from benchmarks.stats import sittings
 from benchmarks.stats.effects import Criteria
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
+    """Declare the command's arguments; the backends of the repository that one stands in are known by name."""
+    if here := sides.root():
+        _know(here)
     for side in ("base", "head"):
-        parser.add_argument(side, metavar=side.upper(), help="a git revision, or a folder that contains backends/")
+        parser.add_argument(
+            side,
+            type=arguments.given,
+            metavar=side.upper(),
+            help="a git revision, or a folder that contains backends/",
+        )
     for side in ("base", "head"):
         parser.add_argument(
             f"--{side}-python",
-            type=Path,
+            type=arguments.path,
             metavar="PYTHON",
             help=f"the Python that measures {side.upper()}, such as old/bin/python (default: this one)",
         )
@@ -55,14 +70,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--order-seed", type=arguments.seed, metavar="SEED", help="seed of all orders (default: a new one)"
     )
     add_results(parser)
-    parser.add_argument("--output", type=Path, help="where to write (default: a new folder in RESULTS/ab)")
+    add_output(parser, "where to write (default: a new folder in RESULTS/ab)")
 
 
-def run(options: argparse.Namespace, console: Console) -> int:
-    """Compare, print and write what was found; return the exit status."""
+def run(options: argparse.Namespace, console: Console) -> Exit:
+    """Compare, print and write what was found; return the verdict on the whole."""
     if reason := arguments.contradiction(options):
         raise ValueError(reason)
-    chosen = list(selection.timing_cases(arguments.chosen(options)))
+    if not (options.base_python or options.head_python) and (reason := availability.missing(options)):
+        raise ValueError(reason)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     output = options.output or options.results / "ab" / stamp
     seed = secrets.randbits(32) if options.order_seed is None else options.order_seed
@@ -70,10 +86,13 @@ def run(options: argparse.Namespace, console: Console) -> int:
         base = stack.enter_context(sides.opened(options.base, options.base_python))
         head = stack.enter_context(sides.opened(options.head, options.head_python))
         stack.enter_context(_termination_as_interrupt())
+        chosen = list(selection.timing_cases(_selection(options, base, head)))
         threads = arguments.threads(options)
-        notes = [*_differences(base, head), *map(str, doubts.warnings(doubts.busy_share(), threads=threads))]
+        notes = list(_differences(base, head, [each.package for each in _declarations(chosen)]))
+        for line in (f"{plural(len(chosen), 'case')}, {head.label} against {base.label}", *notes):
+            console.print(text_for(console, line), soft_wrap=True)
+        notes += map(str, doubts.warnings(doubts.busy_share(), threads=threads))
         watch = doubts.Watch()
-        console.print(f"{plural(len(chosen), 'case')}, {head.label} against {base.label}", highlight=False)
         duel = Duel(
             base,
             head,
@@ -104,10 +123,56 @@ def _left(found: pd.DataFrame) -> Iterator[str]:
         yield f"{plural(n, 'case')} undecided when it ended: a longer --time-budget could decide more."
 
 
-def _differences(base: Side, head: Side) -> Iterator[str]:
-    """Yield how the environments of the two sides differ, and where they should differ but do not."""
-    found = [sides.versions(side.python, fingerprint.PACKAGES) for side in (base, head)]
-    for name in fingerprint.PACKAGES:
+def _know(folder: Path) -> None:
+    """Let the backends of somebody's own in a folder be known by name, wherever in it one stands."""
+    place = folder / "backends"
+    if place.is_dir() and not sides.is_whole(folder) and str(place) not in backends.__path__:
+        backends.__path__.append(str(place))
+
+
+def _selection(options: argparse.Namespace, base: Side, head: Side) -> Selection:
+    """Return what to measure: of sides that hold somebody's own backends, these alone.
+
+    Any other would be this installation's on both sides. Raises ValueError where one was asked for.
+    """
+    chosen = arguments.chosen(options)
+    if base.whole != head.whole:
+        whole, part = (base, head) if base.whole else (head, base)
+        raise ValueError(
+            f"{part.label}: holds backends of its own alone, which {whole.label} replaces: nothing to compare"
+        )
+    if base.whole:
+        return chosen
+    for side in (head, base):
+        _know(side.folder)
+    declared = [side.declared() for side in (head, base)]
+    every = tuple(dict.fromkeys(name for each in declared for name in each.every))
+    usual = tuple(dict.fromkeys(name for each in declared for name in each.usual))
+    if foreign := [name for name in chosen.backends if name not in every]:
+        raise ValueError(
+            f"--backend: {listing(foreign)} would be the same on both sides, since neither holds it; "
+            f"they hold {listing(every) or 'none'}"
+        )
+    if not (chosen.backends or usual):
+        raise ValueError(
+            f"--backend: must be given, since it is on request alone that {listing(every)} is measured"
+        )
+    return replace(chosen, backends=chosen.backends or usual)
+
+
+def _declarations(cases: Iterable[Case]) -> list[Declaration]:
+    """Return what the backends of the cases declare."""
+    found = backends.declarations()
+    return [found[name] for name in dict.fromkeys(case.backend for case in cases)]
+
+
+def _differences(base: Side, head: Side, packages: Sequence[str] = ()) -> Iterator[str]:
+    """Yield what differs between the two sides but their backends, and where something should but does not."""
+    if (base.commit or base.folder, base.python) == (head.commit or head.folder, head.python):
+        yield "Base and head are the same, in the same environment."
+    names = tuple(dict.fromkeys(("python", *fingerprint.PACKAGES, *packages)))
+    found = [sides.versions(side.python, names) for side in (base, head)]
+    for name in names:
         old, new = (versions.get(name, "not installed") for versions in found)
         if old != new:
             yield f"{name}: {old} on the base's side, {new} on the head's."

@@ -1,17 +1,19 @@
 """Sides of a comparison: which `backends/` is measured, and in which Python environment.
 
-A side of a git revision is an export of that revision's `backends/` into a temporary folder: the checkout, its
-index and its list of worktrees stay as they are, whatever happens.
+A side is *whole* where its `backends/` has everything, as this repository's has, and then replaces ours; otherwise
+it holds backends of somebody's own, which are measured under our `backends`. A side of a git revision is an export
+of that revision into a temporary folder: the checkout, its index and its list of worktrees stay as they are,
+whatever happens. Nothing is ever taken from the checkout in its place.
 """
 
 from __future__ import annotations
 
-import io
 import json
+import os
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,27 +22,70 @@ from tempfile import TemporaryDirectory
 OWN = Path(__file__).resolve().parents[2]
 DEPENDENCIES = ("pyproject.toml", "constraints.txt")
 """Files that say what an environment holds: sides that differ in them may need environments of their own."""
+_WHOLE = "backends/interface.py"
+"""What a `backends/` has that needs nothing of ours."""
+_SHORT = 12
+"""Letters of a commit in a sentence."""
+_VERSIONS = """
+import importlib.metadata as metadata, json, platform, sys
+
+def version(name):
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        for owner in metadata.packages_distributions().get(name, ()):
+            return metadata.version(owner)
+
+found = {"python": platform.python_version()} | {name: version(name) for name in sys.argv[1:]}
+print(json.dumps({name: text for name, text in found.items() if text}))
+"""
+"""Prints versions as JSON; which package a module is of takes long to find, and is asked only where it must be."""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """Names of the backends that lie in a side's folder: those measured by default, and all of them."""
+
+    usual: tuple[str, ...] = ()
+    every: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Side:
-    """One side: `name` as given, `commit` if it is a revision, the `folder` with `backends/`, and its Python."""
+    """One side: `name` as given, `commit` if it is a revision, the `folder` with `backends/`, and its Python.
+
+    `state` is the commit of a folder's own checkout, and whether its backends differ from that. `checkout` is the
+    folder that one works in, of which no module is taken where the side has another.
+    """
 
     name: str
     commit: str | None
     folder: Path
     python: Path
+    state: str = ""
+    checkout: Path | None = None
 
     @property
     def label(self) -> str:
         """The side in a sentence: its name, and the commit that this is where it does not say so."""
-        if self.commit is None or self.commit.startswith(self.name):
-            return self.name
-        return f"{self.name} ({self.commit[:12]})"
+        if self.commit is None:
+            return f"{self.name} ({self.state})" if self.state else self.name
+        return self.name if self.commit.startswith(self.name) else f"{self.name} ({self.commit[:_SHORT]})"
 
-    def command(self) -> list[str]:
-        """Return the command that starts a worker of this side, up to the worker's own arguments."""
-        return [str(self.python), str(Path(__file__).with_name("elsewhere.py")), str(self.folder)]
+    @property
+    def whole(self) -> bool:
+        """Whether its `backends/` replaces ours."""
+        return is_whole(self.folder)
+
+    def command(self, module: str = "benchmarks.measure.worker") -> list[str]:
+        """Return the command that runs a module with this side's backends, up to the module's own arguments."""
+        here = Path(__file__).with_name("elsewhere.py")
+        return [str(self.python), str(here), str(self.folder), str(self.checkout or self.folder), module]
+
+    def declared(self) -> Declared:
+        """Return the backends that lie in this side's folder; none are imported."""
+        found = _run([*self.command("benchmarks.measure.declared"), str(self.folder)])
+        return Declared(**{name: tuple(names) for name, names in json.loads(found).items()})
 
     def dependencies(self) -> dict[str, str]:
         """Return the contents of the files that say what the environment holds, where the side has them."""
@@ -52,22 +97,50 @@ class Side:
 
 
 @contextmanager
-def opened(name: str, python: Path | None = None, repository: Path = OWN) -> Iterator[Side]:
-    """Open a side: a folder that holds `backends/` (such as `.`), or a git revision of `repository`.
+def opened(name: str, python: Path | None = None, repository: Path | None = None) -> Iterator[Side]:
+    """Open a side: a folder that holds `backends/` (such as `.`), or a git revision.
 
-    Raises ValueError for a name that is neither, or a Python that does not run.
+    Revisions are those of `repository`, or else of the one that the current folder lies in. Raises ValueError for
+    a name that is neither, for a revision that cannot be exported, or a Python that does not run.
     """
     executable = _checked(python) if python else Path(sys.executable)
+    checkout = repository or root()
     if Path(name).is_dir():
-        if not (Path(name) / "backends" / "__init__.py").is_file():
+        folder = Path(name).resolve()
+        if not _holds_backends(path.relative_to(folder).as_posix() for path in folder.glob("backends/*")):
             raise ValueError(f"{name}: this folder holds no backends/; give a checkout or a git revision")
-        yield Side(name, None, Path(name).resolve(), executable)
+        yield Side(name, None, folder, executable, _state(folder), checkout or Path.cwd())
         return
-    commit = _commit(name, repository)
+    if checkout is None:
+        raise ValueError(f"{name}: there is no such folder, and no git revision as this is no repository")
+    commit = _commit(name, checkout)
     with TemporaryDirectory(prefix="activation-bench-") as temporary:
-        folder = Path(temporary)
-        _export(commit, folder, repository)
-        yield Side(name, commit, folder, executable)
+        folder = Path(temporary).resolve() / "exported"
+        folder.mkdir()
+        _export(commit, folder, checkout)
+        yield Side(name, commit, folder, executable, checkout=checkout)
+
+
+def is_whole(folder: Path) -> bool:
+    """Tell whether a folder's `backends/` needs nothing of ours."""
+    return (folder / _WHOLE).is_file()
+
+
+def root(folder: Path = Path()) -> Path | None:
+    """Return the root of the git repository that a folder lies in; None outside of one, and without git."""
+    try:
+        found = _git(folder, "rev-parse", "--show-toplevel")
+    except ValueError:
+        return None
+    return Path(os.fsdecode(found.stdout).rstrip("\n")) if found.returncode == 0 else None
+
+
+def versions(python: Path, packages: Sequence[str]) -> dict[str, str]:
+    """Return the versions of Python and of those `packages` that an environment has.
+
+    A package goes by its name in the registry, or by the one that it is imported by.
+    """
+    return dict(json.loads(_run([str(python), "-c", _VERSIONS, *packages])))
 
 
 def _checked(python: Path) -> Path:
@@ -75,43 +148,61 @@ def _checked(python: Path) -> Path:
     try:
         subprocess.run([python, "-c", ""], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        raise ValueError(f"{python}: is no Python that runs: {error}") from None
+        raise ValueError(f"{python}: is not a working Python interpreter: {error}") from None
     return python.absolute()
 
 
-def versions(python: Path, packages: tuple[str, ...]) -> dict[str, str]:
-    """Return the versions of those `packages` that an environment has."""
-    code = (
-        "import importlib.metadata as m, json, sys\n"
-        "found = {}\n"
-        "for name in sys.argv[1:]:\n"
-        "    try: found[name] = m.version(name)\n"
-        "    except m.PackageNotFoundError: pass\n"
-        "print(json.dumps(found))"
-    )
-    found = subprocess.run([python, "-c", code, *packages], check=True, capture_output=True, text=True)
-    return dict(json.loads(found.stdout))
+def _run(command: Sequence[str]) -> str:
+    """Return what a command prints; raise ValueError with the last line that it has to say if it fails."""
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise ValueError(f"{command[0]}: {(done.stderr.strip().splitlines() or ['fails'])[-1]}")
+    return done.stdout
+
+
+def _holds_backends(names: Iterator[str]) -> bool:
+    """Tell whether a side with these files in `backends/` holds all of it, or at least one backend."""
+    return any(name == _WHOLE or name.endswith("_backend.py") for name in names)
+
+
+def _state(folder: Path) -> str:
+    """Return the commit that a folder's backends are of, and whether they differ from it; empty if of none."""
+    if root(folder) is None or not _git(folder, "ls-files", "--", "backends").stdout:
+        return ""
+    commit = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD").stdout.decode().strip()
+    changed = _git(folder, "--no-optional-locks", "status", "--porcelain", "--", "backends").stdout
+    return commit and f"{commit[:_SHORT]}{', changed' * bool(changed)}"
 
 
 def _commit(revision: str, repository: Path) -> str:
     found = _git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     if found.returncode:
-        reason = found.stderr.decode().strip() or "git knows no such revision, and it is no folder"
-        raise ValueError(f"{revision}: {reason}")
+        reason = found.stderr.decode().strip() or "git knows no such revision, and there is no such folder"
+        raise ValueError(f"{revision}: {reason} (repository: {repository})")
     return found.stdout.decode().strip()
 
 
 def _export(commit: str, folder: Path, repository: Path) -> None:
-    listed = _git(repository, "ls-tree", "--name-only", commit, "backends", *DEPENDENCIES).stdout.decode().split()
-    if "backends" not in listed:
-        raise ValueError(f"{commit[:12]}: this revision holds no backends/")
-    archive = _git(repository, "archive", "--format=tar", commit, *listed)
-    if archive.returncode:
-        raise ValueError(f"{commit[:12]}: {archive.stderr.decode().strip()}")
-    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
-        # An argument of extractall from Python 3.11.4 on alone; before, this is ignored.
-        tar.extraction_filter = getattr(tarfile, "data_filter", None)
-        tar.extractall(folder)
+    """Write a revision into a folder: its `backends/` if it is whole, else all that its backends may import."""
+    listed = _git(repository, "ls-tree", "-z", "--name-only", commit, "backends/", *DEPENDENCIES).stdout
+    names = os.fsdecode(listed).split("\0")
+    if not _holds_backends(iter(names)):
+        raise ValueError(f"{commit[:_SHORT]}: this revision holds no backends/ (repository: {repository})")
+    wanted = ["backends", *(name for name in DEPENDENCIES if name in names)] if _WHOLE in names else []
+    archive = folder.with_name("exported.tar")
+    made = _git(repository, "archive", "--format=tar", f"--output={archive}", commit, *wanted)
+    if made.returncode:
+        raise ValueError(f"{commit[:_SHORT]}: {made.stderr.decode().strip()}")
+    try:
+        with tarfile.open(archive) as tar:
+            # An argument of extractall from Python 3.11.4 on alone; before, this is ignored.
+            tar.extraction_filter = getattr(tarfile, "data_filter", None)
+            tar.extractall(folder)
+    except tarfile.TarError as error:
+        raise ValueError(
+            f"{commit[:_SHORT]}: this revision cannot be exported: {error}; name a folder that holds it instead"
+        ) from None
+    archive.unlink()
 
 
 def _git(repository: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:

@@ -16,7 +16,8 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.record.journal import read_journal
-from tests.job import ROOT
+from tests.job import RIGHT, ROOT
+from tests.repositories import git
 
 CASE = ("--backend", "numpy", "--op", "relu", "--size", "1000", "--mode", "forward")
 WRONG_RELU = """
@@ -37,16 +38,16 @@ FUNCTIONS["relu"] = _slow
 """
 
 
-def start(*arguments):
+def start(*arguments, cwd=ROOT):
     command = [sys.executable, "-m", "benchmarks", "ab", *map(str, arguments)]
-    wide = {**os.environ, "COLUMNS": "200"}
+    wide = {**os.environ, "COLUMNS": "200", "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
-        command, cwd=ROOT, env=wide, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, cwd=cwd, env=wide, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
 
 
-def ab(*arguments):
-    running = start(*arguments)
+def ab(*arguments, cwd=ROOT):
+    running = start(*arguments, cwd=cwd)
     output, _ = running.communicate()
     return running.returncode, output
 
@@ -108,13 +109,13 @@ def test_a_terminated_run_keeps_what_it_measured(tmp_path):
     output, _ = running.communicate()
     assert "interrupted" in output
     assert "1 case undecided" in output
-    assert running.returncode == 2
+    assert running.returncode == 3
     assert json.loads((sittings.parent / "comparison.json").read_text())["cases"][0]["verdict"] == "ambiguous"
 
 
 def test_a_budget_that_ends_first_says_what_it_did_not_reach(tmp_path):
     code, output = ab("HEAD", ".", *CASE, "--time-budget", "0.001s", "--output", tmp_path)
-    assert code == 2
+    assert code == 3
     assert "1 case undecided when it ended: a longer --time-budget could decide more" in output
 
 
@@ -126,6 +127,10 @@ def test_a_budget_that_ends_first_says_what_it_did_not_reach(tmp_path):
         ((".", ".", "--op", "rleu"), "rleu"),
         ((".", ".", "--threshold", "5"), "must be a share such as 5% or 0.05; got '5'"),
         ((".", ".", "--backend", "numpy", "--device", "cuda"), "--device: numpy runs on cpu; got cuda"),
+        (("", "HEAD"), "argument BASE: must not be empty: is a variable unset?"),
+        ((".", ".", "--results", ""), "argument --results: must not be empty: is a variable unset?"),
+        ((".", ".", "--head-python", ""), "argument --head-python: must not be empty"),
+        ((".", "tests/right"), "holds backends of its own alone"),
     ],
 )
 def test_a_mistake_is_named(arguments, words, monkeypatch, capsys):
@@ -138,3 +143,81 @@ def test_a_mistake_is_named(arguments, words, monkeypatch, capsys):
         code = ended.code
     assert code == 2
     assert words in "".join(capsys.readouterr())
+
+
+KERNEL = """
+import numpy as np
+
+N = {n}
+
+
+def relu(x, out=None):
+    for _ in range(N):
+        y = np.maximum(x, 0, out=out)
+    return y
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Make a repository of somebody's own, whose backend takes its kernel from another module.
+
+    The second of three commits makes the kernel twice as slow, the third changes nothing of it.
+    """
+    folder = tmp_path / "project"
+    (folder / "backends").mkdir(parents=True)
+    text = (RIGHT / "backends" / "right_backend.py").read_text()
+    start, end = text.index("def relu("), text.index("def relu_vjp(")
+    own = text[:start] + "from kernels import relu  # noqa: E402\n\n\n" + text[end:]
+    (folder / "backends" / "mine_backend.py").write_text(own.replace('("example",)', '("mine",)'))
+    git(folder, "init", "-q", "-b", "main")
+    for i, n in enumerate((1, 2, 2)):
+        (folder / "kernels.py").write_text(KERNEL.format(n=n))
+        (folder / "notes.txt").write_text(str(i))
+        git(folder, "add", "-A")
+        git(folder, "commit", "-q", "-m", f"n = {n}")
+    return folder
+
+
+MINE = ("--op", "relu", "--size", "100000", "--mode", "forward")
+
+
+def test_a_twofold_slower_kernel_of_ones_own_is_found_and_the_same_one_is_not(project, tmp_path):
+    """In the folder of the project: neither this repository's commits nor the checkout's kernels are compared."""
+    (project / "backends" / "inside").mkdir()
+    code, output = ab(
+        "HEAD~2", "HEAD~1", *MINE, "--output", tmp_path / "slower", cwd=project / "backends" / "inside"
+    )
+    assert code == 1, output
+    (case,) = json.loads((tmp_path / "slower" / "comparison.json").read_text())["cases"]
+    assert (case["backend"], case["verdict"]) == ("mine", "slower")
+    assert case["ratio"] == pytest.approx(2, rel=0.3)
+    shas = [git(project, "rev-parse", "--short=12", f"HEAD~{n}") for n in (1, 2)]
+    assert f"1 case, HEAD~1 ({shas[0]}) against HEAD~2 ({shas[1]})" in output
+    code, output = ab("HEAD~1", "HEAD", *MINE, "--output", tmp_path / "same", cwd=project)
+    assert code == 0, output
+    (case,) = json.loads((tmp_path / "same" / "comparison.json").read_text())["cases"]
+    assert (case["backend"], case["verdict"]) == ("mine", "same")
+
+
+def test_what_a_project_does_not_hold_is_refused(project, tmp_path):
+    code, output = ab("HEAD~1", "HEAD", *MINE, "--backend", "numpy", cwd=project)
+    assert (code, output) == (
+        2, "error: --backend: numpy would be the same on both sides, since neither holds it; they hold mine\n",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("has", "words"), [(True, "holds no backends/ (repository: "), (False, "is no repository")]
+)
+def test_outside_of_a_project_with_backends_no_revision_is_compared(tmp_path, monkeypatch, capsys, has, words):
+    """Least of all one of this repository."""
+    if has:
+        git(tmp_path, "init", "-q")
+        (tmp_path / "file").touch()
+        git(tmp_path, "add", "-A")
+        git(tmp_path, "commit", "-qm", "first")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert main(["ab", "HEAD", "HEAD"]) == 2
+    assert words in capsys.readouterr().err

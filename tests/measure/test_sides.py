@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -17,12 +19,8 @@ from benchmarks.commands.ab import _differences
 from benchmarks.measure import sides
 from benchmarks.measure.pool import CaseError, Pool
 from benchmarks.record.schema import Case
-
-
-def git(folder, *arguments):
-    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
-    done = subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True)
-    return done.stdout.strip()
+from tests.job import RIGHT
+from tests.repositories import git
 
 
 @pytest.fixture
@@ -30,6 +28,7 @@ def repository(tmp_path):
     """Make a repository with two commits, whose backends/ differ in one line, and a tag."""
     folder = tmp_path / "repository"
     (folder / "backends").mkdir(parents=True)
+    (folder / "backends" / "interface.py").touch()  # what tells that it is whole
     git(folder, "init", "-q", "-b", "main")
     for text in ("old", "new"):
         (folder / "backends" / "__init__.py").write_text(f"WHICH = '{text}'\n")
@@ -112,7 +111,7 @@ def test_a_folder_or_revision_without_backends_is_refused(repository, tmp_path):
 
 @pytest.mark.parametrize("python", ["/nowhere/python", "/bin/false"])
 def test_a_python_that_does_not_run_is_refused(python):
-    with pytest.raises(ValueError, match=f"{python}: is no Python"), sides.opened(".", Path(python)):
+    with pytest.raises(ValueError, match=f"{python}: is not a working Python"), sides.opened(".", Path(python)):
         pass
 
 
@@ -123,9 +122,109 @@ def test_the_label_says_what_the_name_does_not(repository):
         assert side.label == side.commit[:9]
 
 
+def test_the_label_of_a_folder_says_what_it_is_a_checkout_of(repository, tmp_path):
+    commit = git(repository, "rev-parse", "--short=12", "HEAD")
+    with sides.opened(str(repository)) as side:
+        assert side.label == f"{repository} ({commit})"
+    (repository / "backends" / "__init__.py").write_text("WHICH = 'uncommitted'\n")
+    with sides.opened(str(repository)) as side:
+        assert side.label == f"{repository} ({commit}, changed)"
+    shutil.copytree(repository / "backends", tmp_path / "copy" / "backends")
+    with sides.opened(str(tmp_path / "copy")) as side:
+        assert side.label == str(tmp_path / "copy")
+
+
+def test_revisions_are_those_of_the_repository_that_one_stands_in(repository, monkeypatch):
+    (repository / "deep" / "down").mkdir(parents=True)
+    monkeypatch.chdir(repository / "deep" / "down")
+    with sides.opened("HEAD~1") as side:
+        assert read(side) == "WHICH = 'old'\n"
+        assert side.checkout == repository
+
+
+@pytest.mark.parametrize("target", ["/etc/hostname", "../../../outside"])
+def test_a_link_that_leads_out_of_a_revision_is_refused(repository, target):
+    (repository / "backends" / "link").symlink_to(target)
+    git(repository, "add", "-A")
+    git(repository, "commit", "-qm", "link")
+    with (
+        pytest.raises(ValueError, match=r"this revision cannot be exported: .*link"),
+        sides.opened("HEAD", repository=repository),
+    ):
+        pass
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Make a repository that holds a backend of its own, and a module in a folder that is on the path."""
+    folder = tmp_path / "project"
+    (folder / "backends").mkdir(parents=True)
+    (folder / "src").mkdir()
+    shutil.copy(RIGHT / "backends" / "right_backend.py", folder / "backends" / "mine_backend.py")
+    (folder / "src" / "kernels.py").write_text("print('committed')\n")
+    git(folder, "init", "-q", "-b", "main")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "first")
+    (folder / "src" / "kernels.py").write_text("print('uncommitted')\n")
+    return folder
+
+
+def test_of_somebody_s_own_backends_the_whole_revision_is_exported(project):
+    with sides.opened("HEAD", repository=project) as side:
+        assert not side.whole
+        assert side.declared() == sides.Declared(("example",), ("example",))
+        assert (side.folder / "src" / "kernels.py").read_text() == "print('committed')\n"
+
+
+def imported(side, path, module="kernels"):
+    """Run a module as a worker of a side does; return what it prints, and its last words."""
+    environment = {**os.environ, "PYTHONPATH": str(path)}
+    done = subprocess.run(side.command(module), env=environment, capture_output=True, text=True, check=False)
+    return done.stdout, (done.stderr.strip().splitlines() or [""])[-1]
+
+
+def test_what_a_backend_imports_of_its_project_is_of_its_revision(project):
+    with sides.opened("HEAD", repository=project) as side:
+        assert imported(side, project / "src")[0] == "committed\n"
+    with sides.opened(str(project), repository=project) as side:
+        assert imported(side, project / "src")[0] == "uncommitted\n"
+
+
+def test_what_would_come_from_the_checkout_is_refused(project, tmp_path):
+    """As an installation does that refers to it: the same module would be measured on both sides."""
+    (tmp_path / "installed").mkdir()
+    (tmp_path / "installed" / "sitecustomize.py").write_text(
+        "import importlib.machinery as m, sys\n"
+        "class Finder:\n"
+        "    def find_spec(name, path=None, target=None):\n"
+        f"        return m.PathFinder.find_spec(name, [{str(project / 'src')!r}]) if name == 'kernels' else None\n"
+        "sys.meta_path.append(Finder)\n"
+    )
+    with sides.opened("HEAD", repository=project) as side:
+        printed, words = imported(side, tmp_path / "installed")
+        assert printed == ""
+        assert (
+            f"kernels lies at {project}/src/kernels.py, and not in what is measured: it would be the same" in words
+        )
+
+
+def test_no_other_folder_of_backends_is_on_the_path_of_a_side(project, tmp_path):
+    (tmp_path / "other" / "backends").mkdir(parents=True)
+    shutil.copy(project / "backends" / "mine_backend.py", tmp_path / "other" / "backends" / "their_backend.py")
+    (tmp_path / "names.py").write_text(
+        f"import backends, sys\nprint({str(tmp_path / 'other')!r} in sys.path, len(backends.__path__))\n"
+    )
+    path = os.pathsep.join(map(str, (tmp_path / "other", tmp_path)))
+    with sides.opened("HEAD", repository=project) as side:
+        assert imported(side, path, "names")[0] == "False 2\n"
+
+
 def test_versions_are_those_of_the_environment():
     found = sides.versions(Path(sys.executable), ("numpy", "no-such-package"))
-    assert found == {"numpy": np.__version__}
+    assert found == {"numpy": np.__version__, "python": platform.python_version()}
+    assert sides.versions(Path(sys.executable), ("yaml", "jinja2"))["jinja2"] == importlib.metadata.version(
+        "jinja2"
+    )
 
 
 @pytest.fixture
