@@ -80,6 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> Exit:
     except BrokenPipeError:
         _abandon_output()
         return Exit.UNREAD
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
     except Exception as error:
         _abandon_output()
         return _ended_by(error)

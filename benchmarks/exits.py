@@ -39,6 +39,7 @@ class Exit(IntEnum):
     )
     CHEATED = 5, "`compare` and `ab`: a kernel of the head cheated the clock. This outweighs every other verdict."
     FAULT = 70, "A mistake of this program, whose traceback is printed. Please report it."
+    INTERRUPTED = 128 + signal.SIGINT, "Interrupted by Ctrl-C. `ab` then ends with the verdict that it has."
     UNREAD = (
         128 + signal.SIGPIPE,
         "The reader of the output has left, as `head -1` does: what a shell makes of SIGPIPE.",

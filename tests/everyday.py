@@ -65,6 +65,7 @@ FULL: Mapping[str, int] = {
     "test_a_kernel_that_is_wrong_now_fails_and_is_never_timed": 18,
     "test_backends_of_another_layout_are_measured_against_todays": 15,
     "test_a_twofold_slower_kernel_of_ones_own_is_found_and_the_same_one_is_not": 45,
+    "test_a_head_that_cannot_be_imported_fails_now": 6,
     "test_an_optimizing_python_starts_and_checks": 8,
     "test_a_terminated_run_keeps_what_it_measured": 8,
     "test_a_budget_that_ends_first_says_what_it_did_not_reach": 6,

@@ -148,10 +148,12 @@ def _selection(options: argparse.Namespace, base: Side, head: Side) -> Selection
     declared = [side.declared() for side in (head, base)]
     every = tuple(dict.fromkeys(name for each in declared for name in each.every))
     usual = tuple(dict.fromkeys(name for each in declared for name in each.usual))
+    if not every:
+        raise ValueError(f"{head.label}, {base.label}: neither has a module in backends/ that declares a backend")
     if foreign := [name for name in chosen.backends if name not in every]:
         raise ValueError(
             f"--backend: {listing(foreign)} would be the same on both sides, since neither holds it; "
-            f"they hold {listing(every) or 'none'}"
+            f"they hold {listing(every)}"
         )
     if not (chosen.backends or usual):
         raise ValueError(

@@ -31,14 +31,15 @@ cases; how many values it rests on."""
 def without_effect(base_status: str, head_status: str) -> str:
     """Return the verdict on a case that was not measured on both sides, from the statuses of its records.
 
-    An empty status is that of a case that a side does not have.
+    An empty status is that of a case that a side does not have: it was not asked for. What was asked for, and is
+    unavailable where the base had it, fails now: the head's backend may not even be importable.
     """
     base_ok, head_ok = base_status == "ok", head_status == "ok"
     absent = ("", "unavailable")
     if head_status == "cheated":
         return CHEATED
     if base_ok:
-        return MISSING if head_status in absent else FAILING
+        return FAILING if head_status else MISSING
     if head_ok:
         return NEW if base_status in absent else FIXED
     if head_status == "invalid":

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import backends
 from benchmarks.__main__ import main
 from benchmarks.record.journal import read_journal
 from tests.job import RIGHT, ROOT
@@ -50,6 +51,11 @@ def ab(*arguments, cwd=ROOT):
     running = start(*arguments, cwd=cwd)
     output, _ = running.communicate()
     return running.returncode, output
+
+
+@pytest.fixture(autouse=True)
+def _no_folder_of_backends_stays_known(monkeypatch):
+    monkeypatch.setattr(backends, "__path__", list(backends.__path__))
 
 
 @pytest.fixture
@@ -205,6 +211,21 @@ def test_what_a_project_does_not_hold_is_refused(project, tmp_path):
     assert (code, output) == (
         2, "error: --backend: numpy would be the same on both sides, since neither holds it; they hold mine\n",
     )  # fmt: skip
+
+
+def test_a_head_that_cannot_be_imported_fails_now(project, tmp_path):
+    """It has no times: nothing slower must not mean that all is fine."""
+    (project / "kernels.py").write_text("from nowhere import nothing\n")
+    code, output = ab("HEAD", ".", *MINE, "--output", tmp_path / "out", cwd=project)
+    assert code == 1, output
+    assert "now failing: head: mine: numpy fails to import: No module named 'nowhere'" in " ".join(output.split())
+
+
+def test_a_project_whose_backends_declare_nothing_is_refused(project, monkeypatch, capsys):
+    (project / "backends" / "mine_backend.py").write_text("PACKAGE =\n")
+    monkeypatch.chdir(project)
+    assert main(["ab", ".", "."]) == 2
+    assert "neither has a module in backends/ that declares a backend" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import re
 import subprocess
@@ -59,8 +60,7 @@ def results(tmp_path_factory):
         "wrong": table(status="invalid"),
         "cheated": table(status="cheated"),
         "elsewhere": table(machine="elsewhere"),
-        "gone": table(status="unavailable")[lambda frame: frame["op"] == "relu"],
-        "relu": table()[lambda frame: frame["op"] == "relu"],
+        "noisy": table(ci95_high_s=math.inf),
     }.items():
         records.to_csv(folder / f"{name}.csv", index=False)
     (folder / "other.csv").write_text("nothing")
@@ -80,7 +80,7 @@ RECOMMEND = ("recommend", "--op", "sigmoid", "--size", "1e6")
         ("compare {0}/base.csv {0}/elsewhere.csv", 2),
         ("compare {0}/base.csv {0}/other.csv", 2),
         ("compare {0}/base.csv nowhere", 2),
-        ("compare {0}/relu.csv {0}/gone.csv", 3),
+        ("compare {0}/base.csv {0}/noisy.csv", 3),
         ("compare {0}/wrong.csv {0}/wrong.csv", 4),
         ("compare {0}/base.csv {0}/cheated.csv", 5),
         ("report", 2),
@@ -151,6 +151,15 @@ def test_a_mistake_of_ours_is_no_verdict_and_is_shown(command, monkeypatch, caps
     error = capsys.readouterr().err
     assert error.startswith("Traceback")
     assert "KeyError: 'a key that is not there'" in error
+
+
+def test_ctrl_c_is_no_verdict(monkeypatch, capsys):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(alarms, "table", interrupt)
+    assert main(["validate", "alarms"]) is Exit.INTERRUPTED
+    assert capsys.readouterr().err == ""
 
 
 def test_a_package_that_is_not_there_is_named(monkeypatch, capsys):

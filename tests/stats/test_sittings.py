@@ -128,9 +128,9 @@ def test_a_failure_counts_when_it_recurs():
     assert undecided(conclude(frame([failing]), Criteria()))["verdict"].tolist() == ["ambiguous"]
 
 
-def test_a_case_on_one_side_only_is_new_or_missing():
+def test_a_case_on_one_side_only_is_new_or_fails_now():
     rows = [row(0, None, base_status="unavailable")] * 2 + [row(1, None, head_status="unavailable")] * 2
-    assert conclude(frame(rows), Criteria())["verdict"].tolist() == ["new", "missing"]
+    assert conclude(frame(rows), Criteria())["verdict"].tolist() == ["new", "now failing"]
 
 
 def test_nothing_measured_gives_no_case():

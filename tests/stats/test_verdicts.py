@@ -152,7 +152,7 @@ def test_values_that_agree_by_chance_are_not_taken_for_certain():
         ("ok", "failed", "now failing"),
         ("ok", "crashed", "now failing"),
         ("ok", "", "missing"),
-        ("ok", "unavailable", "missing"),
+        ("ok", "unavailable", "now failing"),
         ("", "ok", "new"),
         ("unavailable", "ok", "new"),
         ("failed", "ok", "fixed"),
