@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -53,6 +54,26 @@ def test_a_command_that_does_not_exist_is_a_usage_error(arguments, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(arguments)
     assert "usage: python -m benchmarks" in capsys.readouterr().err
+
+
+def test_a_project_with_a_folder_of_backends_does_not_hide_ours(tmp_path):
+    """Where this repository is found after the path, as an editable installation is, that folder comes first."""
+    (tmp_path / "backends").mkdir()
+    (tmp_path / "installed").mkdir()
+    (tmp_path / "installed" / "sitecustomize.py").write_text(
+        "import sys\n"
+        "from importlib.machinery import PathFinder\n"
+        "class Finder:\n"
+        "    def find_spec(name, path=None, target=None):\n"
+        "        ours = name in ('backends', 'benchmarks')\n"
+        f"        return PathFinder.find_spec(name, [{str(ROOT)!r}]) if ours else None\n"
+        "sys.meta_path.insert(sys.meta_path.index(PathFinder) + 1, Finder)\n"
+    )
+    command = [sys.executable, "-m", "benchmarks", "ab", ".", ".", "--backend", "nmupy"]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "installed"), "COLUMNS": "500"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "unknown name 'nmupy'; valid names: numpy" in done.stderr
 
 
 def test_leads_prints_a_table_by_function_or_their_means(monkeypatch, capsys):
