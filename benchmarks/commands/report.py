@@ -20,7 +20,6 @@ from benchmarks.commands import add_output, add_results
 from benchmarks.exits import Exit
 from benchmarks.plan import arguments
 from benchmarks.record import saved
-from benchmarks.record.journal import JOURNALS, load_run
 from benchmarks.record.run import Run
 from benchmarks.report import files
 from benchmarks.report.pages import runs as runs_page
@@ -48,19 +47,10 @@ def run(options: argparse.Namespace, console: Console) -> Exit:
     if len(found) > 1:
         _write_beside(options.runs, found, options.output or options.results, console)
         return Exit.FINE
-    study = Study(found[0] if found else newest(options.results))
+    study = Study(found[0] if found else saved.newest(options.results))
     written = files.write(study, options.output or options.results / "latest")
     render_summary(study, written["report.html"], console)
     return Exit.FINE
-
-
-def newest(results: Path) -> Run:
-    """Return the last run that timed something; raise ValueError if there is none."""
-    for journal in sorted((results / JOURNALS).glob("*.jsonl"), reverse=True):
-        run = load_run(journal)
-        if run.records["median_s"].notna().any():
-            return run
-    raise ValueError(f"results: no run in {results / JOURNALS} has timed anything; run `pytest benchmarks` first")
 
 
 def _write_beside(names: Sequence[str], found: Sequence[Run], folder: Path, console: Console) -> None:

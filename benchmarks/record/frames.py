@@ -49,8 +49,8 @@ def _values(column: Column, values: Sequence[object]) -> ExtensionArray:
     for value in values:
         try:
             converted.append(None if _is_missing(value) else convert(value))
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{column.name}: must hold {column.dtype}; got {value!r}") from error
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"{column.name}: must hold {column.dtype}; got {value!r:.80}") from error
     # No series: a frame would compare the indexes of all its columns, which takes longer than to fill them.
     return pd.array(converted, dtype=column.dtype)  # type: ignore[call-overload, no-any-return]
 
@@ -60,12 +60,19 @@ def _is_missing(value: object) -> bool:
 
 
 def _string(value: object) -> str:
-    return "x".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
+    if isinstance(value, (tuple, list)):
+        return "x".join(str(integer(each)) for each in value)
+    if not isinstance(value, (str, int, float, np.generic)):
+        raise TypeError
+    return str(value)
 
 
-def _integer(value: object) -> int:
+def integer(value: object) -> int:
+    """Return a whole number of 64 bits, whatever its type; raise ValueError or OverflowError for another value."""
     if not isinstance(value, (int, float, np.integer, np.floating)) or int(value) != value:
-        raise ValueError
+        raise ValueError(f"must be a whole number; got {value!r:.80}")
+    if not -(2**63) <= value < 2**63:
+        raise OverflowError("must fit into 64 bits")
     return int(value)
 
 
@@ -84,7 +91,7 @@ def _boolean(value: object) -> bool:
 
 _CONVERTERS: Mapping[str, Callable[[object], object]] = {
     "string": _string,
-    "Int64": _integer,
+    "Int64": integer,
     "float64": _float,
     "boolean": _boolean,
 }

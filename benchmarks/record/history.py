@@ -3,22 +3,39 @@
 `history/machine_id=<id>/<run_id>.parquet`, a file per run that is never written again. Two histories become one by
 copying their files together, as between a CI cache, a branch and a desk; any reader of hive partitions reads the
 folder as it is (`pandas.read_parquet("results/history")`).
+
+Each file has checksums: those of its pages, which any reader of Parquet can verify, and between the last page and
+the footer, where readers do not look, a CRC-32 of each `_BLOCK` bytes of all the rest, the footer among it. Files
+without them, as older versions wrote them, are read as they are.
 """
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Collection, Sequence
+import struct
+import zlib
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote, unquote
 
 import pandas as pd
 
+from benchmarks.record.damage import UnreadableError, content_of, pass_over, said
 from benchmarks.record.schema import COLUMNS, Column
 
 FOLDER = "history"
 _PARTITION = "machine_id="
 _UNKNOWN = "unknown"
+_REMEDY = "delete it, or copy it again"
+_BLOCK = 4096
+_CRC = 4
+_COUNT = struct.Struct("<I")
+"""How many checksums come before it."""
+_SEAL = b"\0crc32\0\0"
+"""What follows the checksums and their number; after it comes the footer."""
+_TAIL = struct.Struct("<I4s")
+"""How a Parquet file ends: the length of its footer, and its sign."""
 
 
 def append(records: pd.DataFrame, results: Path) -> Path:
@@ -31,11 +48,13 @@ def append(records: pd.DataFrame, results: Path) -> Path:
     folder = results / FOLDER / f"{_PARTITION}{quote(machine, safe='')}"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{quote(run_id, safe='')}.parquet"
+    written = io.BytesIO()
+    # The folder's name holds the machine; in the file too, readers of partitions would find a conflict.
+    records.drop(columns="machine_id").to_parquet(written, engine="pyarrow", index=False, write_page_checksum=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
-            # The folder's name holds the machine; in the file too, readers of partitions would find a conflict.
-            records.drop(columns="machine_id").to_parquet(file, engine="pyarrow", index=False)
+            file.write(_sealed(written.getvalue()))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -48,8 +67,8 @@ def read(results: Path, names: Collection[str] | None = None) -> pd.DataFrame:
     """Return the records of all runs in the history, with exactly the columns and dtypes of COLUMNS.
 
     With `names`, only the columns of these names are read. Columns that an older version did not write are empty;
-    columns that a newer one wrote are left out. Raises ValueError if there is no history, and for a file that
-    cannot be read, with its name.
+    columns that a newer one wrote are left out. A file that cannot be read is passed over. Raises ValueError if
+    there is no history, or none of its files can be read.
     """
     paths = sorted((results / FOLDER).glob(f"{_PARTITION}*/*.parquet"))
     if not paths:
@@ -58,35 +77,76 @@ def read(results: Path, names: Collection[str] | None = None) -> pd.DataFrame:
             "`pytest benchmarks --benchmark-save=NAME` appends one to the history"
         )
     columns = [column for column in COLUMNS if names is None or column.name in names]
-    return pd.concat([_read_run(path, columns) for path in paths], ignore_index=True)
+    found = list(_readable(paths, columns))
+    if not found:
+        raise ValueError(f"results: none of the files in {results / FOLDER} can be read; copy them again")
+    return pd.concat(found, ignore_index=True)
 
 
-def _read_run(path: Path, columns: Sequence[Column]) -> pd.DataFrame:
+def read_file(path: Path, columns: Sequence[Column] = COLUMNS) -> pd.DataFrame:
+    """Return the records in one file of a history, with exactly `columns`, in their order and dtypes.
+
+    Raises UnreadableError for a file that is damaged or none of a history.
+    """
     # Late, as a run only writes. Not pandas' reader: that one loads what reads whole folders, for a single file.
-    from pyarrow import ArrowException
+    from pyarrow import BufferReader
     from pyarrow.parquet import ParquetFile
 
+    content = content_of(path)
+    if at := _changed(content):
+        raise UnreadableError(path, f"byte {at}", "was changed after it was written, says its checksum", _REMEDY)
     try:
-        with ParquetFile(path) as file:
+        with ParquetFile(BufferReader(content), page_checksum_verification=True) as file:
             written = file.read([column.name for column in columns]).to_pandas()
-    except (ArrowException, OSError) as error:
-        if isinstance(error, PermissionError):
-            raise
-        raise ValueError(
-            f"history: {path} is not a Parquet file, or damaged ({error}); delete it, or copy it again"
-        ) from error
-    machine = unquote(path.parent.name.removeprefix(_PARTITION))
-    written["machine_id"] = machine
-    return pd.DataFrame({column.name: _typed(written, column, path) for column in columns})
+            written["machine_id"] = unquote(path.parent.name.removeprefix(_PARTITION))
+        return pd.DataFrame({column.name: _typed(written, column) for column in columns})
+    except Exception as error:  # what a Parquet file can hold, pandas' own notes among it, can be anything
+        raise UnreadableError(path, "", f"is not a Parquet file, or damaged: {said(error)}", _REMEDY) from error
 
 
-def _typed(written: pd.DataFrame, column: Column, path: Path) -> pd.Series:
+def _readable(paths: Sequence[Path], columns: Sequence[Column]) -> Iterator[pd.DataFrame]:
+    """Yield the records of each file that can be read."""
+    for path in paths:
+        try:
+            yield read_file(path, columns)
+        except (OSError, UnreadableError) as error:
+            pass_over(path, error)
+
+
+def _typed(written: pd.DataFrame, column: Column) -> pd.Series:
     if column.name not in written:
         return pd.Series([None] * len(written), dtype=column.dtype)
     try:
         return written[column.name].astype(column.dtype)  # type: ignore[call-overload, no-any-return]
     except (TypeError, ValueError) as error:
-        raise ValueError(f"history: {path}: {column.name} must hold {column.dtype}: {error}") from error
+        raise ValueError(f"{column.name} must hold {column.dtype}: {error}") from error
+
+
+def _sealed(content: bytes) -> bytes:
+    """Return a Parquet file with checksums before its footer."""
+    footer = len(content) - _TAIL.size - _TAIL.unpack(content[-_TAIL.size :])[0]
+    known = _checksums(content)
+    return content[:footer] + b"".join(known) + _COUNT.pack(len(known)) + _SEAL + content[footer:]
+
+
+def _changed(content: bytes) -> int:
+    """Return near which byte, from 1, a Parquet file is not what its checksums say; 0 if it is, or has none."""
+    seal = content.rfind(_SEAL)
+    if seal < _COUNT.size:
+        return 0
+    (n_blocks,) = _COUNT.unpack(content[seal - _COUNT.size : seal])
+    pages, footer = content[: max(0, seal - _COUNT.size - _CRC * n_blocks)], content[seal + len(_SEAL) :]
+    known = content[len(pages) : seal - _COUNT.size]
+    for i, block in enumerate(found := _checksums(pages + footer)):
+        if known[i * _CRC : (i + 1) * _CRC] != block:
+            between = seal + len(_SEAL) - len(pages) if i * _BLOCK >= len(pages) else 0
+            return 1 + i * _BLOCK + between
+    return 0 if len(found) == n_blocks else len(content)
+
+
+def _checksums(content: bytes) -> list[bytes]:
+    blocks = (content[i : i + _BLOCK] for i in range(0, len(content), _BLOCK))
+    return [zlib.crc32(block).to_bytes(_CRC, "little") for block in blocks]
 
 
 def _only(records: pd.DataFrame, name: str) -> str:

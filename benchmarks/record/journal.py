@@ -5,6 +5,10 @@ One JSON object a line, its `type` first: `run` (machine and command), `bandwidt
 `warning`, `end` and `regressed`. A run that is killed loses nothing it measured: `python -m benchmarks report`
 makes the report from what there is.
 
+Each line ends in a checksum of itself and of where it stands, so that a changed digit, or a line that is missing
+in the middle, does not go unnoticed. Lines before the first one with a checksum, as older versions wrote them, are
+read as they are.
+
 JSON knows no NaN and no infinities: NaN is written as null, which reads as "not measured", and infinities as the
 strings "Infinity" and "-Infinity", which `schema.to_frame` reads back as numbers in columns of numbers.
 """
@@ -14,8 +18,11 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TextIO
@@ -26,6 +33,8 @@ from benchmarks.machine import roofline
 from benchmarks.machine.bandwidth import Bandwidth
 from benchmarks.machine.caveat import Caveat
 from benchmarks.quantities import listing
+from benchmarks.record.atomic import encoded
+from benchmarks.record.damage import UnreadableError, content_of, first_wrong, named
 from benchmarks.record.frames import to_frame
 from benchmarks.record.privacy import without_homes
 from benchmarks.record.run import (
@@ -37,7 +46,7 @@ from benchmarks.record.run import (
     burst_frame,
     bursts_of,
 )
-from benchmarks.record.schema import ACCURACY_COLUMNS, COST_COLUMNS, PAIR_COLUMNS, SCHEMA, case_of
+from benchmarks.record.schema import ACCURACY_COLUMNS, CASE_KEYS, COST_COLUMNS, PAIR_COLUMNS, SCHEMA, case_of
 
 JOURNALS = "runs/journals"
 """The folder of journals within the results."""
@@ -45,35 +54,74 @@ Line = dict[str, Any]
 """A line of a journal as it is read, before it becomes part of a Run."""
 _BESIDE = {"bursts_s", "burst_medians_s", "every_round", "every_iterations"}
 """What stands beside a case's columns in a line."""
+_CHECKSUM = re.compile(rb'(?:, )?"crc32": "([0-9a-f]{8})"\}\Z')
+_CHECKSUM_LENGTH = 24
+REMEDY = "copy it again, or name another run"
 
 
 def write_journal_line(file: TextIO, record: Mapping[str, object]) -> None:
-    """Append `record` to an open journal, without the names of home folders, and wait until it is on disk."""
-    file.write(json.dumps(plain(record), allow_nan=False) + "\n")
-    file.flush()
-    os.fsync(file.fileno())
+    """Append `record` to an open journal, without the names of home folders, and wait until it is on disk.
+
+    Where that fails, as on a full disk, OSError is raised and nothing of the line is left behind.
+    """
+    # Past the file's buffer, which would keep what could not be written and write it later.
+    descriptor = file.fileno()
+    start = os.lseek(descriptor, 0, os.SEEK_END)
+    left = memoryview(journal_line(record, start))
+    try:
+        while left:
+            left = left[os.write(descriptor, left) :]
+        os.fsync(descriptor)
+    except OSError:
+        with suppress(OSError):
+            os.ftruncate(descriptor, start)
+        raise
+
+
+def journal_line(record: Mapping[str, object], start: int) -> bytes:
+    """Return a record as a line that begins at byte `start` of its journal, without the names of home folders."""
+    text = json.dumps(plain(record), allow_nan=False).encode()
+    separator = b", " if len(text) > len("{}") else b""
+    return b'%s%s"crc32": "%08x"}\n' % (text[:-1], separator, zlib.crc32(text, start % 2**32))
 
 
 def read_journal(path: Path) -> list[Line]:
     """Return the records of a journal; a last line cut short by the end of its run is left out.
 
-    Any other line that is not a JSON object raises ValueError with its number.
+    Any other line that is not a JSON object or not what its checksum says raises UnreadableError with its number.
     """
-    records: list[Line] = []
-    lines = path.read_bytes().split(b"\n")
+    return [record for _, record in numbered_lines(content_of(path), path)]
+
+
+def numbered_lines(content: bytes, path: Path) -> Iterator[tuple[int, Line]]:
+    """Yield the records of a journal, each with the number of its line; raise as `read_journal` does."""
+    start, checked = 0, False
+    lines = content.split(b"\n")
     for i, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            if i == len(lines):  # no newline followed: the run ended in the middle of this line
-                break
-            raise ValueError(f"{path}:{i}: is not JSON: {error}") from error
-        if not isinstance(record, dict):
-            raise ValueError(f"{path}:{i}: must be a JSON object; got {type(record).__name__}")  # noqa: TRY004 - the file is wrong
-        records.append(record)
-    return records
+        if line.strip():
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                if i == len(lines):  # no newline followed: the run ended in the middle of this line
+                    break
+                raise UnreadableError(path, str(i), f"is not JSON: {error}", REMEDY) from error
+            if not isinstance(record, dict):
+                raise UnreadableError(path, str(i), f"must be a JSON object; got {type(record).__name__}", REMEDY)
+            checked = _is_checked(line, start, since=checked, place=(path, i))
+            record.pop("crc32", None)
+            yield i, record
+        start += len(line) + 1
+
+
+def _is_checked(line: bytes, start: int, *, since: bool, place: tuple[Path, int]) -> bool:
+    """Tell whether a line has a checksum; raise UnreadableError for a wrong one, or none after others had one."""
+    found = _CHECKSUM.search(line, max(0, len(line) - _CHECKSUM_LENGTH))
+    if found and int(found[1], 16) == zlib.crc32(line[: found.start()] + b"}", start % 2**32):
+        return True
+    if found or since:
+        path, number = place
+        raise UnreadableError(path, str(number), "was changed after it was written, says its checksum", REMEDY)
+    return False
 
 
 def plain(value: Any) -> Any:
@@ -85,6 +133,7 @@ def plain(value: Any) -> Any:
     if value is pd.NA:
         return None
     if isinstance(value, str):
+        value = value if value.isascii() else encoded(value).decode()  # other files have no place for halves
         return without_homes(value)  # before JSON escapes what a path may hold
     if hasattr(value, "item"):  # a NumPy scalar
         value = value.item()
@@ -93,22 +142,65 @@ def plain(value: Any) -> Any:
     return value
 
 
+def opening(journal: Path) -> Line | None:
+    """Return the first line of a journal, or None of one that was cut short in it: there is nothing in that.
+
+    Raises UnreadableError if it is not that of a run, and OSError for what is no file.
+    """
+    if not journal.is_file():
+        raise OSError(f"{named(journal)}: is not a file")
+    with journal.open("rb") as file:
+        line = next((record for _, record in numbered_lines(file.readline(), journal)), None)
+    if line is not None:
+        _require_run([line], journal)
+        try:
+            _require_kinds(line, _KINDS["run"])
+        except ValueError as error:
+            raise UnreadableError(journal, "1", error, REMEDY) from error
+    return line
+
+
 def load_run(journal: Path) -> Run:
     """Read a journal, complete or cut short, as one run.
 
-    Raises ValueError if it lacks its first line, or was written by a newer version.
+    Raises UnreadableError if it lacks its first line, was written by a newer version, or is damaged.
     """
+    return run_of(content_of(journal), journal)
+
+
+def run_of(content: bytes, journal: Path) -> Run:
+    """Return the run that is in a journal's content; raise as `load_run` does."""
+    numbered = list(numbered_lines(content, journal))
+    lines = [line for _, line in numbered]
+    try:
+        _require_run(lines, journal)
+        return _assemble(lines)
+    except UnreadableError:
+        raise
+    except Exception as error:  # a file can hold anything
+        number, _ = numbered[first_wrong(lines, _assemble)]
+        raise UnreadableError(journal, str(number), error, REMEDY) from error
+
+
+def _require_run(lines: Sequence[Line], journal: Path) -> None:
+    """Raise UnreadableError for a journal without a run, or of a newer version."""
+    run = next((line for line in lines if line.get("type") == "run"), None)
+    if run is None:
+        raise UnreadableError(journal, "1", "does not begin with a run", f"is it one of `results/{JOURNALS}`?")
+    schema = run.get("schema", 1)
+    if not isinstance(schema, int) or schema > SCHEMA:
+        reason = f"has schema {schema!r:.40}, and this version reads up to {SCHEMA}"
+        raise UnreadableError(journal, "1", reason, "read it with the version that wrote it")
+
+
+def _assemble(lines: Sequence[Line]) -> Run:
+    """Return the run that a journal's lines tell of; raise what their content makes it raise."""
     by_type: defaultdict[str, list[Line]] = defaultdict(list)
-    for line in read_journal(journal):
-        by_type[str(line.pop("type", ""))].append(line)
-    if not by_type["run"]:
-        raise ValueError(f"journal: {journal} does not begin with a run; is it one of `results/{JOURNALS}`?")
+    for line in lines:
+        kind = str(line.get("type", ""))
+        _require_kinds(line, _KINDS.get(kind, {}))
+        by_type[kind].append({name: value for name, value in line.items() if name != "type"})
     run = by_type["run"][0]
-    if run.get("schema", 1) > SCHEMA:
-        raise ValueError(
-            f"journal: {journal} has schema {run['schema']}, and this version reads up to {SCHEMA}; "
-            "read it with the version that wrote it"
-        )
     measured = _bandwidth(by_type["bandwidth"])
     end = by_type["end"][-1] if by_type["end"] else {}
     cases = _cases(by_type)
@@ -133,7 +225,7 @@ def load_run(journal: Path) -> Run:
         saved_as=run["saved_as"],
         warnings=(*cut_short, *map(_caveat, by_type["warning"]), *roofline.doubts(measured)),
         seed=run["seed"],
-        time_s=end.get("time_s", {}),
+        time_s={name: float(spent_s) for name, spent_s in end.get("time_s", {}).items()},
         elapsed_s=end.get("elapsed_s"),
         precision=run.get("precision"),
         reference_s=end.get("reference_s"),
@@ -141,6 +233,44 @@ def load_run(journal: Path) -> Run:
         complete=bool(end),
         regression="; ".join(line["reason"] for line in by_type["regressed"]),
     )
+
+
+def _require_kinds(line: Line, kinds: Mapping[str, Any]) -> None:
+    """Raise ValueError for a line that lacks what its type has, or holds something else there."""
+    for name, kind in kinds.items():
+        if not isinstance(value := line.get(name), kind):
+            raise ValueError(f"{name}: must be {_IN_JSON[kind]}; got {value!r:.80}")  # noqa: TRY004 - the file is wrong
+
+
+_TEXT = str | None
+_NUMBER = int | float | None
+_IN_JSON: Mapping[Any, str] = {
+    str: "a text",
+    _TEXT: "a text or nothing",
+    list: "a list",
+    dict: "an object",
+    _NUMBER: "a number or nothing",
+}
+_PLACE = {"op": str, "mode": str, "backend": str, "device": str}
+_KINDS: Mapping[str, Mapping[str, Any]] = {
+    "run": {
+        "run_id": str,
+        "saved_as": str,
+        "command": str,
+        "machine": dict,
+        "seed": _NUMBER,
+        "precision": _NUMBER,
+    },
+    "begin": {"cases": list},
+    "group": {"cases": list},
+    "bandwidth": {"device": str},
+    "function": {"op": str},
+    "curve": _PLACE,
+    "warning": {"text": str},
+    "regressed": {"reason": str},
+    "end": {"elapsed_s": _NUMBER, "reference_s": _NUMBER},
+}
+"""What the lines of a type hold at least, as JSON has it."""
 
 
 def _cases(by_type: Mapping[str, Sequence[Line]]) -> list[Line]:
@@ -155,6 +285,8 @@ def _cases(by_type: Mapping[str, Sequence[Line]]) -> list[Line]:
         by_key.get(_key(line), {})["bursts_s"] = line["processes"]
     for line in by_type["rounds"]:
         by_key.get(_key(line), {}).update(every_round=line["processes"], every_iterations=line["iterations"])
+    for case in (*alone, *found):
+        _require_kinds(case_of(case), dict.fromkeys(CASE_KEYS, _TEXT))
     return [*alone, *found]
 
 
@@ -179,9 +311,16 @@ def _cut_short(by_type: Mapping[str, Sequence[Line]]) -> Iterator[Caveat]:
 def _bandwidth(lines: Sequence[Line]) -> pd.DataFrame:
     found: defaultdict[str, list[Bandwidth]] = defaultdict(list)
     for line in lines:
+        _require_numbers(line, "n_bytes", "copy", "read")
         found[line["device"]].append(Bandwidth(*(tuple(line[each.name]) for each in fields(Bandwidth))))
     frames = [roofline.settle(device, measurements) for device, measurements in found.items()]
     return pd.concat(frames, ignore_index=True) if frames else Run().bandwidth
+
+
+def _require_numbers(line: Line, *names: str) -> None:
+    for name in names:
+        if not all(isinstance(each, (int, float)) for each in line[name]):
+            raise ValueError(f"{name}: must be numbers; got {line[name]!r:.80}")
 
 
 def _rounds(cases: Sequence[Line]) -> pd.DataFrame:
@@ -193,7 +332,7 @@ def _rounds(cases: Sequence[Line]) -> pd.DataFrame:
         for j, burst in enumerate(bursts)
         for k, seconds in enumerate(burst)
     ]
-    return pd.DataFrame(rows, columns=list(ROUND_COLUMNS))
+    return pd.DataFrame(rows, columns=list(ROUND_COLUMNS)).astype({"seconds_per_call": "float64"})
 
 
 def _curves(lines: Sequence[Line]) -> pd.DataFrame:
@@ -202,7 +341,7 @@ def _curves(lines: Sequence[Line]) -> pd.DataFrame:
         for line in lines
         for x, y, slope in zip(line["x"], line["y"], line["derivative"], strict=True)
     ]
-    return pd.DataFrame(rows, columns=list(CURVE_COLUMNS))
+    return pd.DataFrame(rows, columns=list(CURVE_COLUMNS)).astype(dict.fromkeys(CURVE_COLUMNS[1:], "float64"))
 
 
 def _curve_errors(lines: Sequence[Line]) -> pd.DataFrame:

@@ -12,6 +12,8 @@ import pandas as pd
 
 from benchmarks.machine.caveat import Caveat
 from benchmarks.machine.roofline import BANDWIDTH
+from benchmarks.record import tables
+from benchmarks.record.damage import UnreadableError, pass_over
 from benchmarks.record.frames import to_frame
 from benchmarks.record.schema import (
     ACCURACY_COLUMNS,
@@ -92,7 +94,7 @@ def burst_frame(cases: Iterable[tuple[Mapping[str, Any], Sequence[Sequence[float
         for i, medians in enumerate(processes)
         for j, seconds in enumerate(medians)
     ]
-    return pd.DataFrame(rows, columns=list(BURST_COLUMNS))
+    return pd.DataFrame(rows, columns=list(BURST_COLUMNS)).astype({"seconds_per_call": "float64"})
 
 
 def best_samples(accuracy: pd.DataFrame) -> pd.DataFrame:
@@ -114,16 +116,20 @@ def with_certificates(run: Run, certified: pd.DataFrame) -> Run:
 
 
 def read_accuracy(directory: Path) -> pd.DataFrame:
-    """Return the accuracy table of a directory; without rows if there is none."""
-    return _read_table(directory / "accuracy.csv", ACCURACY_COLUMNS)
+    """Return the accuracy table of a directory; without rows if there is none that can be read."""
+    return _found_table(directory / "accuracy.csv", ACCURACY_COLUMNS)
 
 
 def read_pairs(directory: Path) -> pd.DataFrame:
-    """Return the pairs of a directory; without rows if there are none."""
-    return _read_table(directory / "pairs.csv", PAIR_COLUMNS)
+    """Return the pairs of a directory; without rows if there are none that can be read."""
+    return _found_table(directory / "pairs.csv", PAIR_COLUMNS)
 
 
-def _read_table(path: Path, columns: Sequence[Column]) -> pd.DataFrame:
-    frame = pd.read_csv(path) if path.exists() else pd.DataFrame()
-    rows = [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
-    return to_frame(rows, columns)
+def _found_table(path: Path, columns: Sequence[Column]) -> pd.DataFrame:
+    """Return a table that was not asked for by name: a bad one is passed over."""
+    try:
+        if path.exists():
+            return tables.read(path, columns)
+    except (OSError, UnreadableError) as error:
+        pass_over(path, error)
+    return to_frame([], columns)

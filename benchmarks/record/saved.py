@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.quantities import listing
+from benchmarks.record import tables
+from benchmarks.record.damage import UnreadableError, content_of, first_wrong, pass_over, said
 from benchmarks.record.frames import to_frame
-from benchmarks.record.journal import JOURNALS, load_run
+from benchmarks.record.journal import JOURNALS, REMEDY, Line, load_run, opening
 from benchmarks.record.run import Run, burst_frame, bursts_of, read_accuracy, read_pairs
 from benchmarks.record.schema import COLUMNS
 
@@ -21,20 +24,26 @@ def load(name: str, results: Path) -> Run:
     """Return a run: a file, a number such as 0001, a saved name, or a run's id.
 
     Files are journals, pytest-benchmark's JSON, and the records.csv of a report. Of several runs of one name, the
-    newest that did not fail a comparison and was not cut short. Raises ValueError for what is none of these, with
-    what there is.
+    newest that did not fail a comparison and was not cut short; one that is damaged is passed over. Raises
+    ValueError for what is none of these, with what there is, and UnreadableError for a damaged file.
     """
     if Path(name).is_file():
         return _read(Path(name), results)
     if name.isdigit() and (numbered := sorted(results.glob(f"runs/*/{name:0>4}_*.json"))):
         return _read(numbered[-1], results)
-    named = [path for path, saved_as, run_id in _saved(results) if name in (saved_as, run_id)]
-    if not named:
-        known = list(dict.fromkeys(saved_as for _, saved_as, _ in _saved(results)))
+    found = [path for path, run in _saved(results) if name in (run["saved_as"], run["run_id"])]
+    if not found:
+        known = list(dict.fromkeys(run["saved_as"] for _, run in _saved(results)))
         there_is = f"saved are {listing(known, most=20)}" if known else f"nothing is saved in {results}"
         raise ValueError(f"{name}: no such run, number or file; {there_is}")
-    good = (run for run in map(load_run, named) if run.complete and not run.regression)
-    return next(good, None) or load_run(named[0])
+    if len(found) == 1:
+        return load_run(found[0])
+    newest_of_all = None
+    for run in _readable(found):
+        if run.complete and not run.regression:
+            return run
+        newest_of_all = newest_of_all or run
+    return newest_of_all or load_run(found[0])
 
 
 def load_or_last(name: str | None, results: Path) -> Run:
@@ -44,22 +53,50 @@ def load_or_last(name: str | None, results: Path) -> Run:
     latest = results / "latest" / "records.csv"
     if not latest.is_file():
         raise ValueError(f"results: no run has left {latest}; run `pytest benchmarks` first, or name a saved run")
-    found = load(str(latest), results)
+    try:
+        found = load(str(latest), results)
+    except (OSError, UnreadableError) as error:
+        pass_over(latest, error)
+        return newest(results)
     journal = results / JOURNALS / f"{found.run_id}.jsonl"
     # The journal also knows what makes the run doubtful; the report, what earlier searches found of accuracy.
-    return replace(load_run(journal), accuracy=found.accuracy) if journal.is_file() else found
+    whole = next(_readable([journal] if journal.is_file() else []), None)
+    return replace(whole, accuracy=found.accuracy) if whole else found
 
 
-def _saved(results: Path) -> Iterator[tuple[Path, str, str]]:
-    """Yield the journal, name and id of each run that was saved under a name, the newest first."""
-    for path in sorted((results / JOURNALS).glob("*.jsonl"), reverse=True):
-        with path.open(encoding="utf-8") as file:
-            try:
-                opening = json.loads(file.readline())
-            except ValueError:
-                continue  # cut short in its first line: there is nothing in it
-        if opening.get("saved_as"):
-            yield path, opening["saved_as"], opening["run_id"]
+def newest(results: Path) -> Run:
+    """Return the last run that timed something; raise ValueError if there is none."""
+    for run in _readable(sorted((results / JOURNALS).glob("*.jsonl"), reverse=True)):
+        if run.records["median_s"].notna().any():
+            return run
+    raise ValueError(f"results: no run in {results / JOURNALS} has timed anything; run `pytest benchmarks` first")
+
+
+def checksums(benchmarks: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return a CRC-32 of what is read back of each benchmark in pytest-benchmark's JSON: its `extra_info`."""
+    texts = (json.dumps(row["extra_info"], sort_keys=True) for row in benchmarks)
+    return [f"{zlib.crc32(text.encode()):08x}" for text in texts]
+
+
+def _readable(journals: Iterable[Path]) -> Iterator[Run]:
+    """Yield the runs of journals that were found in their folder: those that cannot be read are passed over."""
+    for journal in journals:
+        try:
+            yield load_run(journal)
+        except (OSError, UnreadableError) as error:
+            pass_over(journal, error)
+
+
+def _saved(results: Path) -> Iterator[tuple[Path, Line]]:
+    """Yield the journal of each run that was saved under a name, with its first line, the newest first."""
+    for journal in sorted((results / JOURNALS).glob("*.jsonl"), reverse=True):
+        try:
+            run = opening(journal)
+        except (OSError, UnreadableError) as error:
+            pass_over(journal, error)
+        else:
+            if run and run["saved_as"]:
+                yield journal, run
 
 
 def _read(path: Path, results: Path) -> Run:
@@ -67,28 +104,47 @@ def _read(path: Path, results: Path) -> Run:
         return load_run(path)
     if path.suffix == ".csv":
         return _from_table(path)
+    records = _timed(path)
+    journal = results / JOURNALS / f"{records[0].get('run_id')}.jsonl"
+    whole = next(_readable([journal] if journal.is_file() else []), None)
+    if whole:
+        return whole
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        records = [row["extra_info"] for row in content["benchmarks"] if "op" in row["extra_info"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: neither .jsonl, .csv nor saved by pytest-benchmark: {error!r}") from None
+        return _from_extra_info(records)
+    except Exception as error:  # a file can hold anything
+        number = first_wrong(records, _from_extra_info) + 1
+        raise UnreadableError(path, f"case {number}", error, REMEDY) from error
+
+
+def _timed(path: Path) -> list[dict[str, Any]]:
+    """Return what pytest-benchmark's file has of the cases that were timed here."""
+    try:
+        content = json.loads(content_of(path))
+        rows = content["benchmarks"]
+        records = [info for row in rows if "op" in (info := dict(row["extra_info"]))]
+        known = content.get("activation_bench", {}).get("crc32")
+        wrong = [i for i, each in enumerate(checksums(rows)) if known[i : i + 1] != [each]] if known else []
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        place = str(error.lineno) if isinstance(error, json.JSONDecodeError) else ""
+        reason = f"neither .jsonl, .csv nor saved by pytest-benchmark: {said(error)}"
+        raise UnreadableError(path, place, reason, REMEDY) from error
+    if wrong or len(known or rows) != len(rows):
+        place = f"benchmark {min(wrong, default=len(rows)) + 1}"
+        raise UnreadableError(path, place, "was changed after it was written, says its checksum", REMEDY)
     if not records:
-        raise ValueError(f"{path}: holds no case that was timed here")
-    journal = results / JOURNALS / f"{records[0]['run_id']}.jsonl"
-    return load_run(journal) if journal.is_file() else _from_extra_info(records)
+        raise UnreadableError(path, "", "holds no case that was timed here", REMEDY)
+    return records
 
 
 def _from_table(path: Path) -> Run:
-    try:
-        rows: list[Any] = pd.read_csv(path).to_dict("records")
-        # A report's records lie beside the accuracy and the pairs that go with them.
-        found = _from_records(to_frame(rows))
-        return replace(found, accuracy=read_accuracy(path.parent), pairs=read_pairs(path.parent))
-    except ValueError as error:  # pandas' own among them
-        raise ValueError(f"{path}: is not a report's records.csv: {error}") from error
+    records = tables.read(path, COLUMNS)
+    if records.empty:
+        raise UnreadableError(path, "1", "there are no records in it", REMEDY)
+    # A report's records lie beside the accuracy and the pairs that go with them.
+    return replace(_from_records(records), accuracy=read_accuracy(path.parent), pairs=read_pairs(path.parent))
 
 
-def _from_extra_info(records: list[dict[str, Any]]) -> Run:
+def _from_extra_info(records: Sequence[dict[str, Any]]) -> Run:
     """Return what pytest-benchmark's file alone says of a run: its good cases, and not what failed."""
     names = [column.name for column in COLUMNS]
     frame = to_frame([{key: record[key] for key in record.keys() & set(names)} for record in records])
@@ -97,13 +153,6 @@ def _from_extra_info(records: list[dict[str, Any]]) -> Run:
 
 def _from_records(records: pd.DataFrame) -> Run:
     """Return what records alone say of a run."""
-    if records.empty:
-        raise ValueError("records: there are none")
     first = records.iloc[0]
-    saved_as = "" if pd.isna(first["saved_as"]) else first["saved_as"]
-    return Run(
-        records=records,
-        machine={"machine_id": first["machine_id"]},
-        saved_as=saved_as,
-        run_id=first["run_id"],
-    )
+    run_id, saved_as = ("" if pd.isna(first[name]) else str(first[name]) for name in ("run_id", "saved_as"))
+    return Run(records=records, machine={"machine_id": first["machine_id"]}, saved_as=saved_as, run_id=run_id)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.analysis.study import Study
-from benchmarks.record.atomic import replace
+from benchmarks.record import tables
 from benchmarks.record.run import best_samples, read_accuracy
 from benchmarks.report.pages import report
 from benchmarks.report.sections import accuracy, results, threads, wide
@@ -19,8 +19,8 @@ from benchmarks.report.text import csv, markdown
 def write(study: Study, directory: Path) -> dict[str, Path]:
     """Write all reports of a run into `directory` and return their paths by file name.
 
-    Each file is replaced as a whole, so that a reader never sees half of one. Files about which this run has
-    nothing to say are removed.
+    Each file is replaced as a whole, so that a reader never sees half of one; checksums lie beside them. Files
+    about which this run has nothing to say are removed.
     """
     run = study.run
     contents = {
@@ -42,7 +42,7 @@ def write(study: Study, directory: Path) -> dict[str, Path]:
             contents[f"{name}.csv"] = csv.page(frame)
             if table_of is not None:
                 contents[f"{name}.md"] = markdown.page(table_of(study))
-    return _write(contents, directory)
+    return tables.write(directory, contents)
 
 
 _EXTRAS: Mapping[str, tuple[Callable[[Study], pd.DataFrame], Callable[[Study], Table] | None]] = {
@@ -61,14 +61,9 @@ _EXTRAS: Mapping[str, tuple[Callable[[Study], pd.DataFrame], Callable[[Study], T
 def write_accuracy(found: pd.DataFrame, directory: Path) -> dict[str, Path]:
     """Write the accuracy table alone, over what an earlier search found of other ops and backends."""
     merged = best_samples(pd.concat([read_accuracy(directory), found], ignore_index=True))
-    return _write(_accuracy(merged), directory)
+    return tables.write(directory, _accuracy(merged))
 
 
 def _accuracy(rows: pd.DataFrame) -> dict[str, str]:
-    tables = accuracy.errors(rows, means=True)
-    return {"accuracy.csv": csv.page(rows), "accuracy.md": markdown.document("Accuracy", [accuracy.KEY], tables)}
-
-
-def _write(contents: Mapping[str, str], directory: Path) -> dict[str, Path]:
-    directory.mkdir(parents=True, exist_ok=True)
-    return {name: replace(directory / name, text) for name, text in contents.items()}
+    document = markdown.document("Accuracy", [accuracy.KEY], accuracy.errors(rows, means=True))
+    return {"accuracy.csv": csv.page(rows), "accuracy.md": document}

@@ -11,7 +11,6 @@ import pytest
 
 from benchmarks.__main__ import COMMANDS, main
 from benchmarks.analysis import leads
-from benchmarks.commands import report
 from benchmarks.record import saved
 from benchmarks.record.frames import to_frame
 from benchmarks.record.journal import JOURNALS
@@ -130,7 +129,7 @@ def test_the_last_run_that_timed_something_is_the_one_to_report(tmp_path, monkey
     def load(path):
         return Run(run_id=path.stem, records=untimed if path.stem == "20260103" else timed)
 
-    monkeypatch.setattr(report, "load_run", load)
-    assert report.newest(tmp_path).run_id == "20260102"
+    monkeypatch.setattr(saved, "load_run", load)
+    assert saved.newest(tmp_path).run_id == "20260102"
     with pytest.raises(ValueError, match="run `pytest benchmarks` first"):
-        report.newest(tmp_path / "elsewhere")
+        saved.newest(tmp_path / "elsewhere")

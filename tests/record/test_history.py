@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.record import history
+from benchmarks.record.damage import UnreadableError
 from benchmarks.record.frames import to_frame
 from benchmarks.record.schema import COLUMNS
 from tests import synthetic
@@ -128,7 +130,7 @@ def test_whole_numbers_with_gaps_from_another_writer_stay_whole(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"no Parquet", "cut", "wrong"])
-def test_a_damaged_file_is_named(tmp_path, content):
+def test_a_damaged_file_is_named_and_passed_over(tmp_path, content, capsys):
     history.append(frame(run_id="1"), tmp_path)
     path = history.append(frame(run_id="2"), tmp_path)
     if content == "cut":
@@ -137,17 +139,48 @@ def test_a_damaged_file_is_named(tmp_path, content):
         pd.DataFrame({"run_id": ["2"], "median_s": ["fast"]}).to_parquet(path)
     else:
         path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"history: .*machine_id=a1b2c3d4e5f6/2\.parquet"):
+    with pytest.raises(
+        UnreadableError, match=r"machine_id=a1b2c3d4e5f6/2\.parquet.*; delete it, or copy it again"
+    ):
+        history.read_file(path)
+    assert set(history.read(tmp_path)["run_id"]) == {"1"}
+    told = capsys.readouterr().err
+    assert re.fullmatch(r"passed over: .*machine_id=a1b2c3d4e5f6/2\.parquet.*\n", told), told
+
+
+def test_a_history_of_damaged_files_alone_is_an_error(tmp_path):
+    history.append(frame(), tmp_path).write_bytes(b"")
+    with pytest.raises(ValueError, match=r"none of the files in .*history can be read"):
         history.read(tmp_path)
 
 
-def test_a_damaged_middle_is_an_error_that_names_the_file(tmp_path):
+@pytest.mark.parametrize("older", [False, True])
+def test_a_changed_byte_is_found_wherever_it_is(tmp_path, older):
+    """Of a file without checksums, those of its pages alone are verified, if it has them."""
+    path = history.append(frame(), tmp_path)
+    if older:
+        frame().drop(columns="machine_id").to_parquet(path, index=False, write_page_checksum=True)
+    content = path.read_bytes()
+    before = history.read_file(path)
+    n_refused = 0
+    for at in range(0, len(content), len(content) // 40):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 4]) + content[at + 1 :])
+        try:
+            found = history.read_file(path)
+        except UnreadableError:
+            n_refused += 1
+        else:
+            assert older or found.equals(before), f"byte {at} was changed, and nobody said so"
+    assert n_refused > (15 if older else 35)
+
+
+def test_a_damaged_middle_is_an_error_that_names_the_file_and_the_place(tmp_path):
     path = history.append(synthetic.run().records, tmp_path)
     data = bytearray(path.read_bytes())
     data[4:4000] = bytes(3996)
     path.write_bytes(data)
-    with pytest.raises(ValueError, match=r"20260321T101500Z\.parquet"):
-        history.read(tmp_path)
+    with pytest.raises(UnreadableError, match=r"20260321T101500Z\.parquet:byte 1: was changed"):
+        history.read_file(path)
 
 
 def test_only_the_columns_that_are_asked_for_are_read(tmp_path):

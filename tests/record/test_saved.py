@@ -116,16 +116,16 @@ def test_what_is_not_there_is_said_with_what_is(results):
 def test_a_file_of_another_kind_is_named(tmp_path, content):
     path = tmp_path / "other.json"
     path.write_text(content)
-    with pytest.raises(ValueError, match=r"other\.json: neither"):
+    with pytest.raises(ValueError, match=r"other\.json(:1)?: neither"):
         saved.load(str(path), tmp_path)
 
 
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("other.csv", "", "is not a report's records"),
-        ("other.csv", "a,b\n1,2\n", "is not a report's records"),
-        ("other.csv", "op,mode\n", "there are none"),
+        ("other.csv", "", "is no table of a run: it is empty"),
+        ("other.csv", "a,b\n1,2\n", "is no table of a run: unknown columns a, b"),
+        ("other.csv", "op,mode\n", "there are no records in it"),
         ("other.jsonl", '{"a": 1}\n', "does not begin with a run"),
         ("other.jsonl", "", "does not begin with a run"),
     ],

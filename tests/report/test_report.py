@@ -38,6 +38,7 @@ FILES = {
     "speedups.csv",
     "speedups.md",
     "report.html",
+    "checksums.json",
 }
 EXTRAS = {"limits.csv", "limits.md", "policies.csv", "policies.md", "costs.csv", "break_even.csv"}
 

@@ -17,6 +17,7 @@ from backends import peer_names
 from benchmarks.analysis.entries import Key, entries
 from benchmarks.exits import Exit
 from benchmarks.quantities import number, plural, seconds
+from benchmarks.record.atomic import replace
 from benchmarks.record.schema import CASE_KEYS, DEFAULTS
 from benchmarks.report.table import Cell, Table, of_rows
 from benchmarks.report.terminal.console import text_for
@@ -150,9 +151,7 @@ def write(comparison: Comparison, folder: Path) -> list[Path]:
     """Write `comparison.md` and `comparison.json` into `folder`; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     texts = {"comparison.md": to_markdown(comparison), "comparison.json": to_json(comparison)}
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    return [folder / name for name in texts]
+    return [replace(folder / name, text) for name, text in texts.items()]
 
 
 def reasons_in_common(cases: pd.DataFrame) -> Iterable[str]:

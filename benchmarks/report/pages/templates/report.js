@@ -162,6 +162,8 @@
   });
 
   // Every table as a file: a single number as such, in seconds or bytes; intervals and remarks as they read.
+  // A text that a spreadsheet would take for a formula comes after a '.
+  const harmless = (text) => (/^'*[=+\-@\t\r]/.test(text) && Number.isNaN(Number(text)) ? `'${text}` : text);
   const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   const several = /\d *\D?–| to |!/;
   const plain = (cell) => {
@@ -183,7 +185,7 @@
     button.setAttribute("aria-label", `Download as CSV: ${title}`);
     button.addEventListener("click", () => {
       const lines = [headings(table), ...[...table.tBodies].flatMap((body) => [...body.rows]).map((row) => [...row.cells].map(plain))];
-      const text = lines.map((line) => line.map(quoted).join(",") + "\n").join("");
+      const text = lines.map((line) => line.map(harmless).map(quoted).join(",") + "\n").join("");
       const link = document.createElement("a");
       link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
       link.download = `${title.split(/[;,]/)[0].toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "")}.csv`;
