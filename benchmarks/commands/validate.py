@@ -14,7 +14,7 @@ from benchmarks.commands import add_output
 from benchmarks.exits import Exit
 from benchmarks.machine.resources import default_threads
 from benchmarks.plan.arguments import fraction, path, positive, seed
-from benchmarks.validation import agreement, alarms, efficiency, naive, picture, power, same
+from benchmarks.validation import agreement, alarms, damage, efficiency, naive, picture, power, same
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,7 +25,16 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the commands and their arguments."""
     commands = parser.add_subparsers(dest="validation", required=True)
-    for add in (_add_agreement, _add_same, _add_power, _add_alarms, _add_efficiency, _add_naive, _add_picture):
+    for add in (
+        _add_agreement,
+        _add_same,
+        _add_power,
+        _add_alarms,
+        _add_efficiency,
+        _add_naive,
+        _add_damage,
+        _add_picture,
+    ):
         add(commands)
 
 
@@ -97,6 +106,15 @@ def _add_naive(commands: Commands) -> None:
     parser.set_defaults(
         measure=lambda options: naive.table(options.op, options.mode, options.dtype, options.size, options.seed)
     )
+
+
+def _add_damage(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "damage", help="whether damaged files are noticed, 1,000 of each kind; 10 minutes"
+    )
+    parser.add_argument("--trials", type=positive, default=1000, help="damaged files of each kind (1000)")
+    _add_seed(parser)
+    parser.set_defaults(measure=lambda options: damage.table(options.trials, options.seed))
 
 
 def _add_picture(commands: Commands) -> None:
