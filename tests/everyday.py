@@ -50,6 +50,7 @@ FULL: Mapping[str, int] = {
     "test_policies_are_cases_of_their_own": 14,
     "test_several_numbers_of_threads_are_cases_of_their_own": 12,
     "test_a_killed_run_loses_nothing_it_measured": 13,
+    "test_a_file_in_the_way_ends_a_run_before_it_measures": 4,
     "test_a_cache_that_cannot_be_left_is_a_reason_and_no_number": 10,
     "test_save_without_a_name_takes_the_commit_or_the_date": 9,
     "test_compare_fail_fails_the_run": 7,

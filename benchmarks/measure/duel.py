@@ -168,8 +168,11 @@ class Duel:
 
     def _record(self, sitting: Sitting) -> None:
         self.sittings.append(sitting)
-        with self.journal.open("a", encoding="utf-8") as file:
-            write_journal_line(file, row(sitting))
+        try:
+            with self.journal.open("a", encoding="utf-8") as file:
+                write_journal_line(file, row(sitting))
+        except OSError as error:  # a full disk costs the file, and not the comparison
+            self.say(f"this sitting is in no file: {error}")
 
     def _undecided(self, found: pd.DataFrame) -> list[Case]:
         left = set(undecided(found)[list(CASE_KEYS)].itertuples(index=False, name=None))

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from pytest_benchmark.session import PerformanceRegression
+from pytest_benchmark.utils import safe_dumps
 
 import backends
 from benchmarks.machine import fingerprint
 from benchmarks.machine.caveat import Caveat
 from benchmarks.plugin import options, suites
 from benchmarks.plugin.fixtures import HARNESS
+from benchmarks.record.damage import UnreadableError
 from benchmarks.record.schema import DEFAULTS, SCHEMA, Policies, columns_of
 
 if TYPE_CHECKING:
     from benchmarks.analysis.study import Study
     from benchmarks.record.recorder import Recorder
 
-REPORT: pytest.StashKey[tuple[Study, Path]] = pytest.StashKey()
-"""The finished run, and its report."""
+REPORT: pytest.StashKey[tuple[Study, Path | None]] = pytest.StashKey()
+"""The finished run, and its report; None where that could not be written."""
+LOST: pytest.StashKey[list[str]] = pytest.StashKey()
+"""What could not be written, a sentence each."""
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -51,8 +57,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Show progress."""
+    """Show progress; refuse at once to measure what could not be written in the end."""
     if not session.config.option.collectonly:
+        _require_room(session)
         from benchmarks.plugin import progress  # late: a list of the tests is there sooner without
 
         progress.begin(session)
@@ -69,17 +76,43 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
     machine_info["activation_bench"] = {"schema": SCHEMA, "policies": usual}
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the report, also when the run was interrupted; none of a part of a run, as a worker of xdist has."""
-    config = session.config
+def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:
+    """Let whoever reads pytest-benchmark's JSON find out whether it was changed since."""
+    from benchmarks.record.saved import checksums
+
+    output_json["activation_bench"] = {"crc32": checksums(json.loads(safe_dumps(output_json["benchmarks"])))}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
+    """Write the report, also when the run was interrupted; then pytest-benchmark saves its own."""
+    lost = session.config.stash.setdefault(LOST, [])
+    _conclude(session.config, lost)
+    try:
+        return (yield)
+    except OSError as error:
+        lost.append(f"what pytest-benchmark saves could not be written: {error}")
+    finally:
+        if lost and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+    return None
+
+
+def _conclude(config: pytest.Config, lost: list[str]) -> None:
+    """Write the report, and add what could not be written to `lost`; none of a part of a run, as xdist's workers have."""
     harness = config.stash.get(HARNESS, None)
     if harness is None or config.option.benchmark_disable or hasattr(config, "workerinput"):
         return
-    if harness.recorder.n_cases:
-        config.stash[REPORT] = _report(harness.recorder, config.option.results)
-    elif harness.recorder.n_searched:
-        config.stash[REPORT] = _certificate(harness.recorder, config.option.results)
+    recorder, results = harness.recorder, config.option.results
+    if recorder.lost:
+        lost.append(recorder.lost)
+    try:
+        if recorder.n_cases:
+            config.stash[REPORT] = _report(recorder, results, lost)
+        elif recorder.n_searched:
+            config.stash[REPORT] = _certificate(recorder, results, lost)
+    except (OSError, UnreadableError) as error:
+        lost.append(f"there is no report: {error}")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -91,7 +124,10 @@ def pytest_terminal_summary(config: pytest.Config) -> Iterator[None]:
     try:
         yield
     except PerformanceRegression as regression:
-        config.stash[HARNESS].recorder.regressed(str(regression))
+        try:
+            config.stash[HARNESS].recorder.regressed(str(regression))
+        except OSError as error:
+            config.stash[LOST].append(f"this run will be taken for a baseline, which it is not: {error}")
         raise
     finally:
         if REPORT in config.stash:
@@ -102,35 +138,54 @@ def pytest_terminal_summary(config: pytest.Config) -> Iterator[None]:
             colour = config.get_terminal_writer().hasmarkup
             planned = {case.group for case in config.stash[HARNESS].planned}
             render_summary(*config.stash[REPORT], open_console(colour=colour), n_groups=len(planned))
+        for sentence in config.stash.get(LOST, []):
+            print(f"error: {sentence}", file=sys.stderr)
 
 
-def _report(recorder: Recorder, results: Path) -> tuple[Study, Path]:
+def _require_room(session: pytest.Session) -> None:
+    """Raise pytest.UsageError if a run could not leave its results behind."""
+    if any("harness" in getattr(item, "fixturenames", ()) for item in session.items):
+        from benchmarks.record import places
+
+        option = session.config.option
+        if reason := places.unusable(option.results, option.benchmark_save or ""):
+            raise pytest.UsageError(reason)
+
+
+def _report(recorder: Recorder, results: Path, lost: list[str]) -> tuple[Study, Path | None]:
     """Write the report of what was timed, and append a saved run to the history; return the run and its page."""
     # Late, as in `_certificate`: what a report is made of takes half a second, and many a run leaves none.
     from benchmarks.analysis.study import Study
     from benchmarks.record import history
     from benchmarks.record import run as store
-    from benchmarks.record.journal import load_run
     from benchmarks.report import files
 
-    run = store.with_certificates(load_run(recorder.path), store.read_accuracy(results / "accuracy"))
+    run = store.with_certificates(recorder.run(), store.read_accuracy(results / "accuracy"))
     study = Study(run)
-    written = files.write(study, results / "latest")
+    page: Path | None = None
+    try:
+        page = files.write(study, results / "latest")["report.html"]
+    except OSError as error:
+        again = f"`python -m benchmarks report {recorder.path}` writes it when that is mended"
+        lost.append(f"the report could not be written: {error}; {again}")
     if run.saved_as:
         try:
             history.append(run.records, results)
         except (OSError, ValueError) as error:
-            lost = f"this run is not in the history, so `python -m benchmarks trend` will not show it: {error}"
+            absent = f"this run is not in the history, so `python -m benchmarks trend` will not show it: {error}"
             # First in the list: nothing else tells of it, and the terminal shows only a few warnings.
-            study = Study(replace(run, warnings=(Caveat(lost), *run.warnings)))
-    return study, written["report.html"]
+            study = Study(replace(run, warnings=(Caveat(absent), *run.warnings)))
+    return study, page
 
 
-def _certificate(recorder: Recorder, results: Path) -> tuple[Study, Path]:
+def _certificate(recorder: Recorder, results: Path, lost: list[str]) -> tuple[Study, Path | None]:
     """Write the accuracy table of a run that only searched for worst points; return the run and its table."""
     from benchmarks.analysis.study import Study
-    from benchmarks.record.journal import load_run
     from benchmarks.report import files
 
-    run = load_run(recorder.path)
-    return Study(run), files.write_accuracy(run.accuracy, results / "accuracy")["accuracy.md"]
+    run = recorder.run()
+    try:
+        return Study(run), files.write_accuracy(run.accuracy, results / "accuracy")["accuracy.md"]
+    except OSError as error:
+        lost.append(f"the accuracy table could not be written: {error}; what it says is in {recorder.path}")
+        return Study(run), None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +17,9 @@ from pytest_benchmark.utils import get_commit_info
 from benchmarks.machine import doubts, fingerprint
 from benchmarks.machine.bandwidth import Bandwidth
 from benchmarks.machine.caveat import Caveat
-from benchmarks.record.journal import JOURNALS, write_journal_line
+from benchmarks.record import atomic
+from benchmarks.record.journal import JOURNALS, journal_line, load_run, run_of, write_journal_line
+from benchmarks.record.run import Run
 from benchmarks.record.schema import (
     DEFAULTS,
     SCHEMA,
@@ -65,7 +69,10 @@ class Recorder:
         self._watch = doubts.Watch()
         self.path = results / JOURNALS / f"{self._origin.run_id}.jsonl"
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self.path.open("a", encoding="utf-8")
+        self._file = self.path.open("a+", encoding="utf-8")
+        self._unwritten: list[Mapping[str, object]] = []
+        self._whole: bytes | None = None
+        self.lost = ""
         self._write(
             "run",
             {
@@ -155,8 +162,18 @@ class Recorder:
         self._write("end", {"time_s": time_s, "elapsed_s": elapsed_s, "reference_s": reference_s})
 
     def close(self) -> None:
-        """Close the journal."""
+        """Close the journal. What a full disk or a deleted folder took from it is written now, or else elsewhere.
+
+        `lost` then says, in one sentence, what became of it.
+        """
+        self._settle()
+        if self._unwritten or not self.path.exists():
+            self._rescue()
         self._file.close()
+
+    def run(self) -> Run:
+        """Return the run so far, as its journal has it, or would have it."""
+        return load_run(self.path) if self._whole is None else run_of(self._whole, self.path)
 
     def _device_name(self, measured: Measured) -> str:
         if measured.case.device == "cpu":
@@ -164,7 +181,34 @@ class Recorder:
         return (measured.worker and measured.worker.device_name) or measured.case.device
 
     def _write(self, kind: str, facts: Mapping[str, object]) -> None:
-        write_journal_line(self._file, {"type": kind, **facts})
+        """Write a line; where the disk is full, keep it until the next one, and go on measuring."""
+        self._unwritten.append({"type": kind, **facts})
+        self._settle()
+
+    def _settle(self) -> None:
+        while self._unwritten:
+            record = self._unwritten.pop(0)
+            try:
+                write_journal_line(self._file, record)
+            except OSError:
+                self._unwritten.insert(0, record)
+                return
+
+    def _rescue(self) -> None:
+        """Write the whole journal where it was, or else among temporary files."""
+        self._file.seek(0)  # still there where the file was deleted
+        whole = self._file.read().encode()
+        for record in self._unwritten:
+            whole += journal_line(record, len(whole))
+        self._whole = whole
+        self.lost = f"{self.path} could not be written: it has no more than the beginning of this run"
+        for path in (self.path, Path(tempfile.gettempdir()) / self.path.name):
+            with suppress(OSError):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                atomic.replace(path, whole)
+                self.lost = f"{self.path} could not be written, or was deleted: the whole journal is now {path}"
+                self.path = path
+                return
 
 
 def _kept(record: Record, rounds: Rounds | None) -> dict[str, object]:

@@ -31,3 +31,13 @@ def test_a_side_measures_under_the_policies_of_the_case(monkeypatch, tmp_path, m
         fight._compare(1, case, pools)
     assert seen == [pools[0].under(case)]
     assert (seen[0] is pools[0]) == (memory == "retained")
+
+
+def test_a_full_disk_costs_the_file_and_not_the_comparison(tmp_path):
+    told = []
+    side = duel.Side("base", None, Path(), Path())
+    fight = duel.Duel(side, side, [], Criteria(), 1, 0, 1.0, tmp_path / "gone" / "journal.jsonl", say=told.append)
+    case = Case(op="relu", mode="forward", dtype="float32", shape=(8,), backend="numpy", device="cpu")
+    fight._record(duel.Sitting(case=case, sitting=1, base_status="ok", head_status="ok"))
+    assert len(fight.sittings) == 1
+    assert told[0].startswith("this sitting is in no file: ")
