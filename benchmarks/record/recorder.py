@@ -164,7 +164,7 @@ class Recorder:
     def close(self) -> None:
         """Close the journal. What a full disk or a deleted folder took from it is written now, or else elsewhere.
 
-        `lost` then says, in one sentence, what became of it.
+        `lost` then says, in one sentence, what is not where it belongs.
         """
         self._settle()
         if self._unwritten or not self.path.exists():
@@ -202,12 +202,15 @@ class Recorder:
             whole += journal_line(record, len(whole))
         self._whole = whole
         self.lost = f"{self.path} could not be written: it has no more than the beginning of this run"
-        for path in (self.path, Path(tempfile.gettempdir()) / self.path.name):
+        elsewhere = Path(tempfile.gettempdir()) / self.path.name
+        for path, lost in (
+            (self.path, ""),
+            (elsewhere, f"{self.path} could not be written: the journal is {elsewhere}"),
+        ):
             with suppress(OSError):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 atomic.replace(path, whole)
-                self.lost = f"{self.path} could not be written, or was deleted: the whole journal is now {path}"
-                self.path = path
+                self.path, self.lost = path, lost
                 return
 
 

@@ -12,6 +12,7 @@ import io
 import json
 import random
 import signal
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -87,6 +88,7 @@ def table(n_trials: int, seed: int) -> pd.DataFrame:
                     "first bad one": f"{bad.number}: {bad.damage}: {bad.said}" if bad else "",
                 }
             )
+            print(rows[-1], file=sys.stderr, flush=True)
     return pd.DataFrame(rows)
 
 

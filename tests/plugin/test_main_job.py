@@ -21,6 +21,8 @@ from benchmarks import quantities
 from benchmarks.__main__ import main
 from benchmarks.machine import resources
 from benchmarks.plugin import options
+from benchmarks.record import saved
+from benchmarks.record.damage import UnreadableError
 from benchmarks.record.journal import load_run
 from tests.job import ROOT, SMALL, Job, timed
 
@@ -68,6 +70,16 @@ def test_everything_is_written(numpy_job):
     }
     assert numpy_job.saved == ["0001_first.json"]
     assert f"Report: {os.path.relpath(latest / 'report.html', ROOT)}\n" in numpy_job.output
+
+
+def test_what_pytest_benchmark_saved_is_sealed(numpy_job, tmp_path):
+    (path,) = numpy_job.results.glob("runs/*/0001_first.json")
+    alone = tmp_path / "alone.json"  # without its journal
+    alone.write_text(path.read_text())
+    assert saved.load(str(alone), tmp_path).saved_as == "first"
+    alone.write_text(path.read_text().replace('"n_elements": 1000', '"n_elements": 1001'))
+    with pytest.raises(UnreadableError, match=r"alone\.json:benchmark \d+: was changed after it was written"):
+        saved.load(str(alone), tmp_path)
 
 
 def test_a_time_budget_ends_the_run_and_says_what_it_did_not_reach(tmp_path):

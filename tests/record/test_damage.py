@@ -370,7 +370,7 @@ def test_a_results_folder_deleted_meanwhile_is_there_again(run, tmp_path):
     run.end({})
     run.close()
     assert kinds(run.path) == ["run", "begin", "end"]
-    assert run.path.is_relative_to(tmp_path / "results")
+    assert (run.path.is_relative_to(tmp_path / "results"), run.lost) == (True, "")
 
 
 def test_a_folder_that_can_be_written_into_is_usable(tmp_path):
