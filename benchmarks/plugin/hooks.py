@@ -99,7 +99,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, obj
 
 
 def _conclude(config: pytest.Config, lost: list[str]) -> None:
-    """Write the report, and add what could not be written to `lost`; none of a part of a run, as xdist's workers have."""
+    """Write the report, none of what a worker of xdist has, and add what could not be written to `lost`."""
     harness = config.stash.get(HARNESS, None)
     if harness is None or config.option.benchmark_disable or hasattr(config, "workerinput"):
         return
