@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import psutil
 
-from benchmarks.machine import environment
+from benchmarks.machine import environment, gpus
 from benchmarks.machine.caveat import Caveat
-from benchmarks.machine.environment import THROTTLING, Gpu
+from benchmarks.machine.gpus import THROTTLING, Gpu, Seen
 from benchmarks.quantities import listing, plural, size
 
 BUSY = 0.1
@@ -38,6 +38,7 @@ class State:
     swap_used_bytes: int = 0
     memory_bytes: int = 0
     gpus: Sequence[Gpu] | None = None
+    unwatched_gpu: bool = False
     on_battery: bool | None = None
 
 
@@ -65,7 +66,7 @@ class Watch:
     def finish(self) -> list[Caveat]:
         """Return what happened meanwhile that makes times doubtful."""
         found = changes(self._before, read_moment())
-        return found + gpu_warnings(environment.gpus() or (), "at the end of the run")
+        return found + gpu_warnings(gpus.gpus() or (), "at the end of the run")
 
 
 def warnings(busy: float, threads: int = 1, state: State | None = None) -> list[Caveat]:
@@ -91,6 +92,16 @@ def warnings(busy: float, threads: int = 1, state: State | None = None) -> list[
         found.append(f"{size(state.swap_used_bytes)} of memory are swapped out: programs may wait for the disk.")
     if state.on_battery:
         found.append("The machine runs on its battery: it may save power at any time.")
+    if state.unwatched_gpu:
+        found.append(
+            "The GPU's clocks, throttling and energy are not watched, since NVML does not answer: "
+            "pip install nvidia-ml-py"
+        )
+    found += [
+        f"{gpu.name} is divided (MIG): what runs on its other parts can slow this one down."
+        for gpu in state.gpus or ()
+        if gpu.mig_mode == "Enabled"
+    ]
     load = _load(busy, "when the run began")
     return [*load, *map(Caveat, found), *gpu_warnings(state.gpus or (), "when the run began")]
 
@@ -134,16 +145,31 @@ def others_share(before: Moment, after: Moment) -> float:
     return max(0.0, others / total) if total > 0 else 0.0
 
 
-def gpu_warnings(gpus: Iterable[Gpu], when: str) -> list[Caveat]:
+def gpu_warnings(seen: Iterable[Gpu], when: str) -> list[Caveat]:
     """Return which GPUs were slowed down or hot; `when` ends the sentence's first half."""
     found = []
-    for gpu in gpus:
+    for gpu in seen:
         if causes := [reason for reason in gpu.reasons if reason in THROTTLING]:
             clock = f" to {gpu.sm_mhz:.0f} MHz" if gpu.sm_mhz else ""
             found.append(f"{gpu.name} was slowed down{clock} {when} ({listing(causes)}): times are doubtful.")
         if gpu.temperature_c is not None and gpu.temperature_c >= HOT_C:
             found.append(f"{gpu.name} was {gpu.temperature_c:.0f} °C hot {when}: it may slow down.")
     return list(map(Caveat, found))
+
+
+def gpu_load(seen: Seen | None) -> str:
+    """Return, in words, what a GPU did while a case was measured that makes its time doubtful; or nothing."""
+    if seen is None:
+        return ""
+    found = []
+    if seen.throttled:
+        found.append(
+            f"the GPU was slowed down in {seen.throttled} of {plural(seen.turns, 'turn')} "
+            f"({listing(seen.reasons)})"
+        )
+    if seen.low_mhz and seen.high_mhz and seen.high_mhz > (1 + CLOCK) * seen.low_mhz:
+        found.append(f"the GPU's clock went between {seen.low_mhz:.0f} and {seen.high_mhz:.0f} MHz")
+    return "; ".join(found)
 
 
 def read_state() -> State:
@@ -154,7 +180,8 @@ def read_state() -> State:
         cpu_quota=environment.cpu_quota(),
         swap_used_bytes=environment.swap_used_bytes(),
         memory_bytes=int(psutil.virtual_memory().total),
-        gpus=environment.gpus(),
+        gpus=gpus.gpus(),
+        unwatched_gpu=gpus.nvidia_present() and not gpus.hidden() and not gpus.is_watched(),
         on_battery=environment.on_battery(),
     )
 

@@ -1,4 +1,4 @@
-"""The environment: what the system says of limits set for this process, and of its processors, memory and GPUs.
+"""The environment: what the system says of limits set for this process, and of its processors and memory.
 
 Everything here only reads, and None stands for what cannot be read. Paths can be passed, so that tests need no
 machine of the kind.
@@ -6,12 +6,8 @@ machine of the kind.
 
 from __future__ import annotations
 
-import math
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from warnings import catch_warnings
 
@@ -25,52 +21,6 @@ _HUGE_PAGES = "sys/kernel/mm/transparent_hugepage/enabled"
 _CACHES = "sys/devices/system/cpu/cpu0/cache"
 _UNLIMITED = 2**60
 """The first version of control groups writes "no limit" as a number near 2^63."""
-_NVIDIA_SMI_S = 10.0
-"""Seconds that nvidia-smi may take: without persistence mode it loads the driver first."""
-
-_GPU_FIELDS = (
-    "name",
-    "driver_version",
-    "clocks.sm",
-    "clocks.max.sm",
-    "temperature.gpu",
-    "persistence_mode",
-    "mig.mode.current",
-    "power.limit",
-)
-_REASONS_FIELDS = ("clocks_event_reasons.active", "clocks_throttle_reasons.active")
-"""The newer drivers' name and the older ones'."""
-_REASONS = {
-    0x001: "idle",
-    0x002: "clocks set by an application",
-    0x004: "power limit",
-    0x008: "hardware slowdown",
-    0x010: "in step with other GPUs",
-    0x020: "temperature (software)",
-    0x040: "temperature (hardware)",
-    0x080: "power brake",
-    0x100: "clocks set for a display",
-}
-"""The bits of nvmlClocksEventReasons in NVIDIA's nvml.h."""
-THROTTLING = frozenset(
-    {"power limit", "hardware slowdown", "temperature (software)", "temperature (hardware)", "power brake"}
-)
-"""The reasons that slow a GPU down while it works."""
-
-
-@dataclass(frozen=True)
-class Gpu:
-    """The state of an NVIDIA GPU: clocks in MHz, temperature in °C, power in W; None where it does not say."""
-
-    name: str
-    driver: str
-    sm_mhz: float | None
-    max_sm_mhz: float | None
-    temperature_c: float | None
-    persistence_mode: str
-    mig_mode: str
-    power_limit_w: float | None
-    reasons: tuple[str, ...]
 
 
 def first_line(path: Path) -> str | None:
@@ -189,56 +139,6 @@ def clock_mhz() -> float | None:
     except (AttributeError, NotImplementedError, OSError):
         return None
     return max((rate.current for rate in rates), default=None)
-
-
-def gpus() -> list[Gpu] | None:
-    """Return the state of each NVIDIA GPU; None where nvidia-smi is missing or fails."""
-    if (program := shutil.which("nvidia-smi")) is None:
-        return None
-    for reasons in _REASONS_FIELDS:  # a driver fails for a field that it does not know
-        query = ",".join((*_GPU_FIELDS, reasons))
-        command = [program, f"--query-gpu={query}", "--format=csv,noheader,nounits"]
-        try:
-            ended = subprocess.run(command, capture_output=True, text=True, timeout=_NVIDIA_SMI_S, check=True)
-            return [parse_gpu(line) for line in ended.stdout.splitlines() if line.strip()]
-        except (OSError, subprocess.SubprocessError, ValueError):
-            continue
-    return None
-
-
-def parse_gpu(line: str) -> Gpu:
-    """Return the GPU that a line of nvidia-smi describes; raise ValueError if that is no such line."""
-    cells = [cell.strip() for cell in line.split(",")]
-    if len(cells) != len(_GPU_FIELDS) + 1:
-        raise ValueError(f"line: must have {len(_GPU_FIELDS) + 1} cells; got {line!r}")
-    name, driver, sm, max_sm, temperature, persistence, mig, power, bits = cells
-    return Gpu(
-        name=name,
-        driver=driver,
-        sm_mhz=_number(sm),
-        max_sm_mhz=_number(max_sm),
-        temperature_c=_number(temperature),
-        persistence_mode=persistence,
-        mig_mode=mig,
-        power_limit_w=_number(power),
-        reasons=_reasons(bits),
-    )
-
-
-def _reasons(bits: str) -> tuple[str, ...]:
-    try:
-        active = int(bits, 16)
-    except ValueError:  # "[N/A]"
-        return ()
-    return tuple(words for bit, words in _REASONS.items() if active & bit)
-
-
-def _number(cell: str) -> float | None:
-    try:
-        value = float(cell)
-    except ValueError:  # "[N/A]"
-        return None
-    return value if math.isfinite(value) else None
 
 
 def _memory_limits(root: Path) -> Iterator[tuple[Path, int]]:

@@ -12,8 +12,8 @@ from typing import Any
 
 import psutil
 
-from benchmarks.machine import environment
-from benchmarks.machine.environment import Gpu
+from benchmarks.machine import environment, gpus
+from benchmarks.machine.gpus import Gpu
 from benchmarks.machine.resources import last_level_cache_bytes
 
 PACKAGES = ("numpy", "scipy", "numba", "jax", "jaxlib", "torch", "pandas", "pytest", "pytest-benchmark")
@@ -24,7 +24,8 @@ PACKAGES = ("numpy", "scipy", "numba", "jax", "jaxlib", "torch", "pandas", "pyte
 class Fingerprint:
     """What identifies a machine and its libraries, and how it was set up; no host or user name.
 
-    `machine_id` is a hash of the hardware and operating system alone, and so survives an upgrade of a library.
+    `machine_id` is a hash of the hardware, GPUs included, and operating system alone, and so survives an upgrade
+    of a library or driver.
     What the system does not tell is None.
     """
 
@@ -64,7 +65,7 @@ def fingerprint(threads: int) -> Fingerprint:
     name = cpu.get("brand_raw", platform.processor() or "unknown")
     cores, logical_cpus = psutil.cpu_count(logical=False), psutil.cpu_count()
     memory_gib = round(psutil.virtual_memory().total / 2**30)
-    hardware = {
+    hardware: dict[str, object] = {
         "cpu": name,
         "architecture": platform.machine(),
         "cores": cores,
@@ -72,6 +73,8 @@ def fingerprint(threads: int) -> Fingerprint:
         "memory_gib": memory_gib,
         "system": platform.system(),
     }
+    if models := gpus.models():  # a machine without any keeps the name that it always had
+        hardware["gpus"] = models
     return Fingerprint(
         machine_id=hashlib.sha256(repr(sorted(hardware.items())).encode()).hexdigest()[:12],
         cpu=name,
@@ -96,7 +99,7 @@ def fingerprint(threads: int) -> Fingerprint:
         boost=environment.boost(),
         transparent_huge_pages=environment.huge_pages(),
         swap_used_bytes=environment.swap_used_bytes(),
-        gpus=environment.gpus(),
+        gpus=gpus.gpus(),
         load_average_1min=round(os.getloadavg()[0], 2),
         packages=_versions(),
     )

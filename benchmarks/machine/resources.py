@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
 
-from benchmarks.machine import environment
+from benchmarks.machine import environment, gpus
 
 XLA_THREADS = "tf_XLAEigen"
 """What XLA calls the threads of its CPU pool."""
+_NO_GPU = {
+    "CUDA_VISIBLE_DEVICES": "",
+    "HIP_VISIBLE_DEVICES": "",
+    "ROCR_VISIBLE_DEVICES": "",
+    "JAX_PLATFORMS": "cpu",
+}
+_SHARED_GPU = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 _PROCESSORS = Path("/sys/devices/system/cpu")
 _ALIKE = 0.9
 """Processors are alike whose capacities, or highest clocks, differ by less than a tenth."""
@@ -70,8 +77,19 @@ def on_processor(processor: int | None) -> Iterator[None]:
 
 
 def cuda_driver_present() -> bool:
-    """Tell whether this machine has an NVIDIA driver, without importing a framework."""
-    return Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidia0").exists()
+    """Tell whether this machine has an NVIDIA GPU that is not hidden, without importing a framework."""
+    return gpus.nvidia_present() and not gpus.hidden()
+
+
+def device_variables(device: str, given: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the variables for a process that computes on `device`; those that are `given` stay as they are.
+
+    On the host, frameworks see no GPU: JAX would open all of them, and what runs on JAX or PyTorch might compute
+    there. On a device JAX takes memory as it needs it: by default, each process would take three quarters of it.
+    """
+    if device == "cpu":
+        return dict(_NO_GPU)
+    return {name: value for name, value in _SHARED_GPU.items() if device and name not in given}
 
 
 def last_level_cache_bytes() -> int | None:

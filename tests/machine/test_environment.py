@@ -6,7 +6,6 @@ import pytest
 
 from benchmarks.machine import environment
 
-LINE = "NVIDIA H100 80GB HBM3, 570.86.10, 1980, 1980, 41, Enabled, Disabled, 700.00, 0x0000000000000001"
 CPUFREQ = "sys/devices/system/cpu/cpufreq"
 
 
@@ -123,76 +122,6 @@ def test_the_last_level_cache_is_the_highest_level(tmp_path):
         folder = f"sys/devices/system/cpu/cpu0/cache/index{index}"
         write(tmp_path, {f"{folder}/level": level, f"{folder}/type": kind, f"{folder}/size": size})
     assert environment.last_level_cache_bytes(tmp_path) == 32 * 2**20
-
-
-def test_a_gpu_is_read_from_its_line():
-    gpu = environment.parse_gpu(LINE)
-    assert (gpu.name, gpu.driver, gpu.sm_mhz, gpu.max_sm_mhz) == ("NVIDIA H100 80GB HBM3", "570.86.10", 1980, 1980)
-    assert (gpu.temperature_c, gpu.persistence_mode, gpu.mig_mode, gpu.power_limit_w) == (
-        41,
-        "Enabled",
-        "Disabled",
-        700,
-    )
-    assert gpu.reasons == ("idle",)
-
-
-@pytest.mark.parametrize(
-    ("bits", "words"),
-    [
-        ("0x0000000000000000", ()),
-        ("0x0000000000000044", ("power limit", "temperature (hardware)")),
-        ("0x00000000000000A8", ("hardware slowdown", "temperature (software)", "power brake")),
-        ("[N/A]", ()),
-    ],
-)
-def test_reasons_are_told_in_words(bits, words):
-    assert environment.parse_gpu(LINE.replace("0x0000000000000001", bits)).reasons == words
-
-
-def test_what_a_gpu_does_not_tell_is_none():
-    gpu = environment.parse_gpu("GeForce, 470, [N/A], [Not Supported], 50, Disabled, [N/A], [N/A], [N/A]")
-    assert (gpu.sm_mhz, gpu.max_sm_mhz, gpu.power_limit_w) == (None, None, None)
-
-
-def test_a_line_of_another_form_is_named():
-    with pytest.raises(ValueError, match="9 cells"):
-        environment.parse_gpu("No devices were found")
-
-
-@pytest.fixture
-def smi(tmp_path, monkeypatch):
-    """Return what puts a made-up nvidia-smi on the path."""
-
-    def install(script):
-        program = tmp_path / "nvidia-smi"
-        program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
-        program.chmod(0o755)
-        monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-
-    return install
-
-
-def test_gpus_are_none_without_the_program(monkeypatch, tmp_path):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert environment.gpus() is None
-
-
-def test_every_gpu_is_read(smi):
-    smi(f"echo '{LINE}'\necho '{LINE.replace('41', '90')}'")
-    assert [gpu.temperature_c for gpu in environment.gpus()] == [41, 90]
-
-
-def test_an_older_driver_is_asked_by_the_older_name(smi):
-    smi(f"case $1 in *clocks_event_reasons*) exit 2;; *clocks_throttle_reasons.active*) echo '{LINE}';; esac")
-    assert [gpu.reasons for gpu in environment.gpus()] == [("idle",)]
-
-
-@pytest.mark.parametrize("script", ["exit 9", "echo No devices were found", "sleep 5"])
-def test_a_program_that_fails_is_like_none(smi, script, monkeypatch):
-    monkeypatch.setattr(environment, "_NVIDIA_SMI_S", 0.2)
-    smi(script)
-    assert environment.gpus() is None
 
 
 def test_counters_pass_over_what_is_no_number(tmp_path):

@@ -17,10 +17,10 @@ import numpy as np
 import psutil
 import pytest
 
-from benchmarks.machine import doubts, environment, fingerprint, resources
+from benchmarks.machine import doubts, environment, fingerprint, gpus, resources
 from benchmarks.machine.caveat import Caveat
 from benchmarks.machine.doubts import Moment, State
-from benchmarks.machine.environment import Gpu
+from benchmarks.machine.gpus import Gpu, Seen
 
 COOL = Gpu("NVIDIA H100 80GB HBM3", "570.86", 1980.0, 1980.0, 36.0, "Enabled", "Disabled", 700.0, ("idle",))
 START = Moment(total_s=1000.0, busy_s=100.0, own_s=20.0, steal_s=5.0, clock_mhz=3000.0)
@@ -43,15 +43,23 @@ def test_machine_id_does_not_change_from_run_to_run_or_with_threads(found):
 
 def test_machine_id_is_that_of_the_hardware_and_system_alone(found, monkeypatch):
     monkeypatch.setattr(environment, "governor", lambda: "powersave")
-    monkeypatch.setattr(environment, "gpus", lambda: [COOL])
     monkeypatch.setattr(environment, "cpu_quota", lambda: 0.5)
     monkeypatch.setattr(platform, "release", lambda: "7.0.0")
     changed = fingerprint.fingerprint(1)
     assert changed.machine_id == found.machine_id
-    assert changed.gpus[0].name == COOL.name
-    assert json.dumps(asdict(changed))
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
     assert fingerprint.fingerprint(1).machine_id != found.machine_id
+
+
+def test_machine_id_is_that_of_its_gpus_too_in_whatever_state(found, monkeypatch):
+    monkeypatch.setattr(gpus, "gpus", lambda: [COOL])
+    with_one = fingerprint.fingerprint(1)
+    assert with_one.gpus[0].name == COOL.name
+    assert json.dumps(asdict(with_one))
+    monkeypatch.setattr(gpus, "gpus", lambda: [replace(COOL, driver="600.1", temperature_c=80.0, reasons=())])
+    assert fingerprint.fingerprint(1).machine_id == with_one.machine_id != found.machine_id
+    monkeypatch.setattr(gpus, "gpus", lambda: [COOL, COOL])
+    assert fingerprint.fingerprint(1).machine_id != with_one.machine_id
 
 
 def test_packages_have_versions(found):
@@ -84,6 +92,8 @@ def test_what_is_not_known_needs_no_warning():
         (0.0, State(swap_used_bytes=2**31, memory_bytes=2**33), ["2 GiB", "swapped out"]),
         (0.0, State(on_battery=True), ["battery"]),
         (0.0, State(gpus=[replace(COOL, temperature_c=88.0)]), ["H100", "88 °C"]),
+        (0.0, State(gpus=[replace(COOL, mig_mode="Enabled")]), ["H100", "divided (MIG)"]),
+        (0.0, State(unwatched_gpu=True), ["not watched", "pip install nvidia-ml-py"]),
         (
             0.0,
             State(gpus=[replace(COOL, sm_mhz=1200.0, reasons=("idle", "power limit", "power brake"))]),
@@ -94,6 +104,20 @@ def test_what_is_not_known_needs_no_warning():
 def test_each_doubt_is_one_sentence_with_its_numbers(busy, state, words):
     (warning,) = doubts.warnings(busy, 4, state)
     assert all(word in str(warning) for word in words)
+
+
+@pytest.mark.parametrize(
+    ("seen", "words"),
+    [
+        (None, ""),
+        (Seen(20, 1900.0, 1980.0, 0, ()), ""),
+        (Seen(20, None, None, 0, ()), ""),
+        (Seen(20, 1950.0, 1980.0, 5, ("power limit",)), "the GPU was slowed down in 5 of 20 turns (power limit)"),
+        (Seen(20, 1200.0, 1980.0, 0, ()), "the GPU's clock went between 1200 and 1980 MHz"),
+    ],
+)
+def test_what_a_gpu_did_meanwhile_is_told_where_it_matters(seen, words):
+    assert doubts.gpu_load(seen) == words
 
 
 def test_warnings_of_this_machine_can_be_asked_for():
@@ -149,7 +173,7 @@ def test_a_moment_counts_this_process_and_children_both_running_and_ended():
 
 def test_a_watch_tells_what_the_gpu_did_at_the_end(monkeypatch):
     hot = replace(COOL, reasons=("temperature (hardware)",))
-    monkeypatch.setattr(environment, "gpus", lambda: [hot])
+    monkeypatch.setattr(gpus, "gpus", lambda: [hot])
     warnings = doubts.Watch().finish()
     assert any("at the end of the run (temperature (hardware))" in str(warning) for warning in warnings)
 
