@@ -125,8 +125,20 @@ class BaseBackend(ABC):
         """Return the size of the device's last-level cache; None on the host or where it is unknown."""
         return None
 
+    def transfer_seconds(self, n_bytes: int, *, pinned: bool) -> tuple[float, float] | None:
+        """Return the seconds that bytes of the host's memory take to the device, and back; None on the host."""
+        del n_bytes, pinned
+        return None
+
+    def free_bytes(self) -> int | None:
+        """Return how much of the device's memory may still be taken; None on the host or where it is unknown."""
+        return None
+
+    def release_memory(self) -> None:  # noqa: B027 - nothing to do on the host, nor where a framework keeps nothing
+        """Give back what the framework keeps of the device's memory and does not use, where it can."""
+
     def device_seconds(self, run: Callable[[], Any], iterations: int) -> float | None:
-        """Return seconds per call by the device's own clock, launches not counted; None if it has no clock."""
+        """Return seconds per call by the device's own clock, launches not counted; None if that cannot be told."""
         del run, iterations
         return None
 

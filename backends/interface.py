@@ -347,8 +347,20 @@ class Backend(Protocol):
     def cache_bytes(self) -> int | None:
         """Return the size of the device's last-level cache; None on the host or where it is unknown."""
 
+    def transfer_seconds(self, n_bytes: int, *, pinned: bool) -> tuple[float, float] | None:
+        """Return the seconds that bytes of the host's memory take to the device, and back.
+
+        None on the host, or where the framework offers no memory that is `pinned`.
+        """
+
+    def free_bytes(self) -> int | None:
+        """Return how much of the device's memory may still be taken; None on the host or where it is unknown."""
+
+    def release_memory(self) -> None:
+        """Give back what the framework keeps of the device's memory and does not use, where it can."""
+
     def device_seconds(self, run: Callable[[], Any], iterations: int) -> float | None:
-        """Return seconds per call by the device's own clock, launches not counted; None if it has no clock."""
+        """Return seconds per call by the device's own clock, launches not counted; None if that cannot be told."""
 
     def peak_bytes(self, run: Callable[[], Any]) -> int | None:
         """Return how much more device memory a call takes at its peak, by the framework's own count.

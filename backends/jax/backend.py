@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache, partial
+from time import perf_counter
 from typing import Any
 
 import jax
@@ -18,7 +20,7 @@ import numpy as np
 
 from backends.base import BaseBackend, known_dtype, merged, restorable
 from backends.interface import Allocation, BackendUnavailable, Gap, InPlace, Mode, OpSpec
-from backends.jax import activations, class_losses, gated, likelihoods, losses, piecewise, rows
+from backends.jax import activations, class_losses, clock, driver, gated, likelihoods, losses, piecewise, rows
 
 PACKAGE = "jax"
 EXTRA = "jax"
@@ -44,6 +46,8 @@ def create(variant: str, device: str, threads: int | None) -> JaxBackend:
         raise ValueError(f"threads: JAX starts with {pool} threads here; set NPROC={threads} before it starts")
     try:
         chosen = jax.devices(device)[0]
+        if device != "cpu":  # its context takes seconds, and belongs to no case
+            jax.device_put(0.0, chosen).block_until_ready()
     except RuntimeError as error:
         raise BackendUnavailable(f"{variant}: JAX finds no device {device!r}: {error}") from error
     backend = EagerJaxBackend if variant == "jax-eager" else JaxBackend
@@ -92,11 +96,48 @@ class JaxBackend(BaseBackend):
             jax.block_until_ready(jax.live_arrays() if result is None else result)
 
     def copier(self, n_bytes: int) -> Callable[[], Any] | None:
-        """Return a callable that copies `n_bytes` within the device's memory."""
+        """Return a callable that copies `n_bytes` within the device's memory, negated: a kernel's copy."""
         if self.device == "cpu":
             return None
-        source = self.asarray(np.ones(n_bytes // 4, np.float32))
-        return partial(jax.jit(jnp.copy), source)
+        # Made there: the host may have less memory.
+        source = jnp.ones(n_bytes // 4, jnp.float32, device=self._device)
+        return partial(jax.jit(jnp.negative), source)
+
+    def transfer_seconds(self, n_bytes: int, *, pinned: bool) -> tuple[float, float] | None:
+        """Return the seconds that `n_bytes` of the host's memory take to the device, and back; None on the host.
+
+        `pinned` memory is JAX's memory kind `pinned_host`; None where the device has no such memory.
+        """
+        if self.device == "cpu":
+            return None
+        host: Any = np.ones(max(1, n_bytes), np.uint8)
+        if not pinned:
+            there, to_s = _timed(lambda: jax.device_put(host, self._device))
+            return to_s, _timed(lambda: np.asarray(there))[1]
+        with suppress(ValueError, RuntimeError):
+            memories = [jax.sharding.SingleDeviceSharding(self._device, memory_kind=kind) for kind in _MEMORIES]
+            here = jax.device_put(host, memories[0]).block_until_ready()
+            there, to_s = _timed(lambda: jax.device_put(here, memories[1]))
+            return to_s, _timed(lambda: jax.device_put(there, memories[0]))[1]
+        return None
+
+    def free_bytes(self) -> int | None:
+        """Return how much of the device's memory JAX may still take, by its own limit; None if unknown."""
+        found = self._device.memory_stats() or {}
+        limit, used = found.get("bytes_limit"), found.get("bytes_in_use", 0)
+        return None if limit is None else int(limit) - int(used)
+
+    def cache_bytes(self) -> int | None:
+        """Return the size of the device's second-level cache, as the driver says; None on the host."""
+        return None if self.device == "cpu" else driver.cache_bytes()
+
+    def device_seconds(self, run: Callable[[], Any], iterations: int) -> float | None:
+        """Return seconds per call of calls that follow each other without a gap; None on the host."""
+        if self.device == "cpu":
+            return None
+        # A product of matrices takes 2 to 10 ms on a GPU.
+        square = jnp.ones((4096, 4096), jnp.float32, device=self._device)
+        return clock.seconds_per_call(run, iterations, partial(_product, square), jax.block_until_ready, _is_ready)
 
     def device_name(self) -> str | None:
         """Return the device's model, or None on the host."""
@@ -105,15 +146,12 @@ class JaxBackend(BaseBackend):
     def peak_bytes(self, run: Callable[[], Any]) -> int | None:
         """Return how much more device memory a call takes at its peak; None on the host or if JAX cannot tell.
 
-        JAX counts the peak of the whole process and cannot reset it: a call that stays below an earlier peak
-        leaves no trace.
+        What XLA has planned for a compiled call: its outputs and temporaries. JAX counts the peak of the whole
+        process, which it cannot reset: a call that stays below an earlier one leaves no trace in that.
         """
-        before = self._device.memory_stats()
-        if before is None:  # on the host
+        if self.device == "cpu":
             return None
-        self.synchronize(run())
-        peak = self._device.memory_stats()["peak_bytes_in_use"]
-        return int(peak) - int(before["bytes_in_use"]) if peak > before["peak_bytes_in_use"] else None
+        return _planned_bytes(run)
 
     def _forward(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
         jitted: Callable[..., Any] = _jitted_forward(self._functions[op], tuple(parameters.items()))
@@ -187,6 +225,34 @@ class EagerJaxBackend(JaxBackend):
             pull = _residuals(function, items, *inputs)
             return lambda: pull(cotangent)[0]
         return partial(_both, function, items, cotangent, *inputs)
+
+
+_MEMORIES = ("pinned_host", "device")
+"""JAX's names of the host's memory that a device reads by itself, and of the device's."""
+
+
+def _timed(start: Callable[[], Any]) -> tuple[Any, float]:
+    """Return what a transfer brings, and the seconds until it is there."""
+    started = perf_counter()
+    found = jax.block_until_ready(start())
+    return found, perf_counter() - started
+
+
+def _is_ready(result: Any) -> bool:
+    return all(leaf.is_ready() for leaf in jax.tree.leaves(result))
+
+
+@jax.jit
+def _product(square: Any) -> Any:
+    return square @ square
+
+
+def _planned_bytes(run: Callable[[], Any]) -> int | None:
+    """Return the bytes of outputs and temporaries of a compiled call; None of one that is not compiled."""
+    if not isinstance(run, partial) or not hasattr(run.func, "lower"):
+        return None
+    found = run.func.lower(*run.args, **run.keywords).compile().memory_analysis()
+    return None if found is None else int(found.output_size_in_bytes) + int(found.temp_size_in_bytes)
 
 
 def _split(function: Callable[..., Any], items: _Items, rest: Sequence[Any]) -> Callable[[Any], Any]:
