@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import math
 import os
 import platform
 import statistics
@@ -32,6 +33,10 @@ Repeat = Callable[[int], object]
 
 LADDER = tuple(4**k for k in range(6, 15))
 """Bytes moved a call, 4 KiB to 256 MiB: from the first-level cache to memory."""
+DEVICE_LADDER = tuple(4**k for k in range(8, 17))
+"""The same for a device, 64 KiB to 4 GiB: beyond what most cases move. Less is limited by launches alone."""
+LAUNCHED = 2
+"""A copy that takes less than twice as long as the quickest is limited by its launch, and not by what it moves."""
 N_PASSES = 4
 """The ladder is climbed four times: what disturbs the machine for a moment then spoils no size."""
 N_ROUNDS = 3
@@ -136,9 +141,20 @@ def measure_host(threads: int, ladder: Sequence[int] = LADDER) -> Bandwidth:
     return Bandwidth(tuple(ladder), copy, read, stores)
 
 
-def from_seconds(seconds: Sequence[float], ladder: Sequence[int] = LADDER) -> Bandwidth:
-    """Return a device's bandwidth from the seconds that a copy takes at each size of `ladder`."""
-    rates = tuple(n / s / 1e9 for n, s in zip(ladder, seconds, strict=True))
+def from_seconds(seconds: Sequence[float], ladder: Sequence[int] = DEVICE_LADDER) -> Bandwidth | None:
+    """Return a device's bandwidth from the seconds that a copy takes at each size of `ladder`.
+
+    A size that is limited by its launch (`LAUNCHED`) has the rate of the smallest that is not: what such a launch
+    moves is no limit of the memory. One whose copy failed (infinite seconds) has that of the next smaller one.
+    None where all failed.
+    """
+    known = {n: s for n, s in zip(ladder, seconds, strict=True) if math.isfinite(s)}
+    if not known:
+        return None
+    least = LAUNCHED * min(known.values())
+    moving = {n: s for n, s in known.items() if s >= least} or {max(known): known[max(known)]}
+    counts = [max((n for n in moving if n <= size), default=min(moving)) for size in ladder]
+    rates = tuple(n / moving[n] / 1e9 for n in counts)
     return Bandwidth(tuple(ladder), rates, (), ("",) * len(ladder))
 
 

@@ -7,6 +7,7 @@ go on without it.
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -15,7 +16,8 @@ from typing import Any
 
 from benchmarks.check import accuracy
 from benchmarks.check.references import Reference, references
-from benchmarks.machine import doubts, memory
+from benchmarks.machine import doubts, gpus, memory
+from benchmarks.machine.gpus import Telemetry
 from benchmarks.machine.pulse import Pulse
 from benchmarks.measure import plausibility, sampling
 from benchmarks.measure.disturbance import Reading, Undisturbed, rounds_of
@@ -36,6 +38,8 @@ from benchmarks.measure.stopwatch import Stopwatch
 from benchmarks.quantities import plural, seconds
 from benchmarks.record.schema import Case, Check, Closer, Ending, Pair, Preparation, Verdict, WorkerFacts
 
+ENERGY_S = 0.5
+"""A GPU's energy is read around half a second of calls: its counter moves every 20 to 100 ms."""
 FEW_CALLS = 2
 """Two calls show that a backend does not wait, before a whole round of them fills its queue."""
 LEAD = 8
@@ -54,7 +58,7 @@ class Entry:
 
     `ending` is how it ended, where something ended it early; `error` is a mistake of ours, to be raised when the
     case's own test runs. `drift` says how much slower the machine was than usual meanwhile, as a share, and
-    `others` what share of its processors other programs used.
+    `others` what share of its processors other programs used, and `load` what slowed its GPU down, in words.
     """
 
     case: Case
@@ -67,6 +71,7 @@ class Entry:
     sources: list[Undisturbed] = field(default_factory=list)
     drift: float = 0.0
     others: float = 0.0
+    load: str = ""
     closer: Closer | None = None
     ending: Ending | None = None
     error: Exception | None = None
@@ -182,24 +187,30 @@ class Group:
 
     def sample(self, rule: Rule, order: random.Random, pulse: Pulse) -> None:
         """Take rounds in turn, each worker alone where that can be had, and compare all with each other."""
+        telemetry = Telemetry() if any(entry.case.device != "cpu" for entry in self.alive) else None
         with self.pool.alone():
             with self.watch.phase("calibration and warm-up"):
                 lanes = {id(entry): self.lanes(entry) for entry in self.alive}
             with self.watch.phase("rounds"):
                 before = doubts.read_moment()
                 every = [lane for entry in self.alive for lane in lanes[id(entry)]]
-                take_turns(every, rule, order, self._between(pulse, order))
+                take_turns(every, rule, order, self._between(pulse, order, telemetry))
                 others = doubts.others_share(before, doubts.read_moment())
         drift = pulse.deviation()
+        load = doubts.gpu_load(telemetry.finish() if telemetry else None)
         for entry in self.alive:
             with entry.step():
                 entry.sampling = combine(lanes[id(entry)], rule.confidence)
-                entry.drift, entry.others = drift, others
+                # The pulse is the processor's and tells nothing of another device, nor the other way round.
+                on_host = entry.case.device == "cpu"
+                entry.drift, entry.others, entry.load = drift if on_host else 0.0, others, "" if on_host else load
         self.pairs = list(self._pairs(lanes, rule))
 
-    def _between(self, pulse: Pulse, order: random.Random) -> Callable[[], None]:
+    def _between(self, pulse: Pulse, order: random.Random, telemetry: Telemetry | None) -> Callable[[], None]:
         def between() -> None:
             pulse.beat()
+            if telemetry:
+                telemetry.beat()
             self.pool.change_processor(order)
 
         return between
@@ -225,13 +236,38 @@ class Group:
         """Measure, outside the rounds, what a call needs beside time."""
         for entry in self.alive:
             with entry.step(), self.watch.phase("memory and transfers"):
-                assert entry.sampling is not None
-                fetched_s = self._call(entry.case, "fetch_seconds") if entry.case.device != "cpu" else None
-                entry.closer = Closer(
-                    device_to_host_s=fetched_s,
-                    device_s=self._call(entry.case, "device_seconds", entry.sampling.iterations[0]),
-                    peak_bytes=self._peak_bytes(entry),
-                )
+                entry.closer = self._closer(entry)
+
+    def _closer(self, entry: Entry) -> Closer:
+        assert entry.sampling is not None
+        assert entry.preparation is not None
+        case, ready = entry.case, entry.preparation
+        clock = self._call(case, "device_seconds", entry.sampling.iterations[0])
+        moved = (
+            self._call(case, "transfers", ready.bytes_in, ready.bytes_written) if case.device != "cpu" else None
+        )
+        return Closer(
+            device_s=clock and clock.median_s,
+            device_low_s=clock and clock.low_s,
+            device_high_s=clock and clock.high_s,
+            host_to_device_s=moved and moved.to_s,
+            device_to_host_s=moved and moved.back_s,
+            host_to_device_pinned_s=moved and moved.pinned_to_s,
+            device_to_host_pinned_s=moved and moved.pinned_back_s,
+            energy_j=self._energy_j(entry) if case.device != "cpu" else None,
+            peak_bytes=self._peak_bytes(entry),
+        )
+
+    def _energy_j(self, entry: Entry) -> float | None:
+        """Return the GPU's energy for a call, from its counter; None where it has none, or rounds are short."""
+        assert entry.sampling is not None
+        n = min(entry.at_most, math.ceil(ENERGY_S / entry.sampling.median_s))
+        before = gpus.load()
+        if before is None or before.energy_j is None or n * entry.sampling.median_s < ENERGY_S / 2:
+            return None
+        self._call(entry.case, "rounds", n, 1)
+        after = gpus.load()
+        return None if after is None or after.energy_j is None else (after.energy_j - before.energy_j) / n
 
     def release(self) -> None:
         """Let the workers forget their cases."""
@@ -266,6 +302,9 @@ class Group:
 
     def _peak_bytes(self, entry: Entry) -> int | None:
         assert entry.preparation is not None
+        if entry.case.device != "cpu":  # counted by the framework, to the byte
+            on_device: int | None = self._call(entry.case, "peak_bytes")
+            return on_device
         resolution = memory.resolution_bytes()
         if entry.preparation.bytes_moved < resolution:
             return None  # too small to be seen

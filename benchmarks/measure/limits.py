@@ -61,18 +61,23 @@ class Limits:
 
     def _measure(self, device: str) -> None:
         with self.watch.phase("bandwidth"), suppress(CaseError, SubprocessError, OSError):
-            needed = [inputs.bytes_needed(case) for case in self.planned] or [bandwidth.LADDER[-1]]
-            ladder = bandwidth.steps(max(needed))
-            on_host = device == "cpu"
-            found = bandwidth.measure_host(self.pool.threads, ladder) if on_host else self._copies(device, ladder)
+            found = self._host() if device == "cpu" else self._copies(device)
             if found:
                 self._found[device].append(found)
                 self.recorder.bandwidth(device, found)
 
-    def _copies(self, device: str, ladder: Sequence[int]) -> Bandwidth | None:
-        """Return the bandwidth of the backends' own copies: the fastest is what the device can do."""
-        places = [backend for backend, place in self.pool.started() if place == device]
-        found = [self.pool.call(backend, device, "copy_seconds", ladder) for backend in places]
-        if not found:
-            return None
-        return bandwidth.from_seconds([min(seconds) for seconds in zip(*found, strict=True)], ladder)
+    def _host(self) -> Bandwidth:
+        needed = [inputs.bytes_needed(case) for case in self.planned] or [bandwidth.LADDER[-1]]
+        return bandwidth.measure_host(self.pool.threads, bandwidth.steps(max(needed)))
+
+    def _copies(self, device: str) -> Bandwidth | None:
+        """Return the bandwidth of the backends' own copies: the fastest is what the device can do.
+
+        Always up to the largest size: where only small ones were measured, all might be limited by their launches.
+        """
+        found = []
+        for backend, place in self.pool.started():
+            if place == device:
+                with suppress(CaseError):  # the others' copies tell as well
+                    found.append(self.pool.call(backend, device, "copy_seconds", bandwidth.DEVICE_LADDER))
+        return bandwidth.from_seconds([min(seconds) for seconds in zip(*found, strict=True)]) if found else None

@@ -70,7 +70,7 @@ def too_flat(case: Case, times: Times, earlier: Iterable[tuple[Case, Times]]) ->
     return None
 
 
-def doubts(subnormal_share: float, drift: float, others: float) -> str:
+def doubts(subnormal_share: float, drift: float, others: float, load: str = "") -> str:
     """Return what makes a result doubtful, in words; empty where nothing does."""
     found = []
     if abs(drift) > DRIFT:
@@ -82,4 +82,6 @@ def doubts(subnormal_share: float, drift: float, others: float) -> str:
         found.append(f"other programs used {100 * others:.0f} % of the processors meanwhile")
     if subnormal_share > SUBNORMAL:
         found.append(f"{100 * subnormal_share:.2g} % of the numbers are subnormal, which slows some kernels down")
+    if load:
+        found.append(load)
     return "; ".join(found)

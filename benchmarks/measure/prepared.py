@@ -83,6 +83,17 @@ class Prepared:
         return self._runs[0]
 
     @property
+    def following(self) -> Callable[[], Any]:
+        """A call of what rounds call in rotation; of inputs that calls overwrite, of the first alone."""
+        if len(self._runs) == 1 or self._overwrites:
+            return self._runs[0]
+
+        def call() -> Any:
+            return next(self._turn)()
+
+        return call
+
+    @property
     def rewrites(self) -> bool:
         """Whether every call writes into the same buffer."""
         return self._case is not None and self._case.allocation == "reuse"
@@ -182,16 +193,6 @@ class Prepared:
         round_s = self.time(iterations)
         return later_s, round_s, self._fetch(self.result)
 
-    def fetch_seconds(self) -> float:
-        """Return how long it takes to bring a whole, complete result to the host."""
-        self.restore()
-        result = self.first()
-        self._backend.synchronize(result)
-        started = perf_counter()
-        for output in outputs(result):
-            self._backend.to_numpy(output)
-        return perf_counter() - started
-
     @property
     def _overwrites(self) -> bool:
         return self._case is not None and self._case.allocation == "inplace"
@@ -226,29 +227,27 @@ def prepare(backend: Backend, case: Case) -> tuple[Prepared, Preparation]:
         spacers.append(_spacer())
         at = [a if a is None or i == 0 else a.copy() for a in (*host, cotangent)]
         bound.append(_bind(backend, case, at[:-1], at[-1]))
-    (_, transfer_s, first_call_s), *_ = bound
-    prepared = Prepared(backend, [run for run, *_ in bound], case, by_turns=n_places > 1)
+    (_, first_call_s), *_ = bound
+    prepared = Prepared(backend, [run for run, _ in bound], case, by_turns=n_places > 1)
     return prepared, Preparation(
         first_call_s=first_call_s,
-        host_to_device_s=transfer_s if case.device != "cpu" else None,
         bytes_moved=moved,
         bytes_written=written,
+        bytes_in=sum(array.nbytes for array in host if array is not None),
         at_most=prepared.at_most,
     )
 
 
 def _bind(
     backend: Backend, case: Case, host: Sequence[Any], cotangent: Array | None
-) -> tuple[Callable[[], Any], float, float]:
-    """Return the call, the seconds of the transfer, and those of the first call."""
-    started = perf_counter()
+) -> tuple[Callable[[], Any], float]:
+    """Return the call, and the seconds of the first one."""
     native = [None if array is None else backend.asarray(array) for array in host]
     backend.synchronize([array for array in native if array is not None])
-    transferred = perf_counter()
     g = None if cotangent is None else backend.asarray(cotangent)
     begun = perf_counter()
     run = backend.bind(case.op, *native, mode=case.mode, allocation=case.allocation, cotangent=g)
-    return run, transferred - started, perf_counter() - begun
+    return run, perf_counter() - begun
 
 
 def _n_copies(backend: Backend, case: Case, moved: int, first: int) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gc
 import os
-import statistics
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -23,7 +22,7 @@ import backends
 from backends.catalogue import OPS
 from backends.interface import Allocation, BackendUnavailable, Gap, Mode
 from benchmarks.machine import memory, resources, signals, waiting
-from benchmarks.measure import prepared
+from benchmarks.measure import devices, prepared
 from benchmarks.measure.disturbance import Reading
 from benchmarks.measure.prepared import Invalid, Prepared, outputs, subnormal_share
 from benchmarks.measure.rest import come_to_rest
@@ -51,6 +50,7 @@ class Worker:
         self._prepared: Prepared | None = None
         self._subnormal = 0.0
         self._waiting = waiting.Waiting()
+        self._transfers: dict[tuple[int, bool], Any] = {}
         _collect()
 
     def describe(self) -> WorkerFacts:
@@ -174,13 +174,29 @@ class Worker:
         """Return how long a result takes to arrive a while after its round, a round, and a result right after."""
         return self._ready().arrival_seconds(iterations)
 
-    def fetch_seconds(self) -> float:
-        """Return how long it takes to bring a whole result to the host."""
-        return self._ready().fetch_seconds()
+    def device_seconds(self, iterations: int) -> devices.Clock | None:
+        """Return what a call takes by the device's own clock, or None where that cannot be told."""
+        ready = self._ready()
+        ready.result = None  # or a call would have to take memory that the rounds did not
+        return devices.clock(self._backend, ready.following, iterations)
 
-    def device_seconds(self, iterations: int) -> float | None:
-        """Return seconds per call by the device's own clock, or None where it has none."""
-        return self._backend.device_seconds(self._ready().first, iterations)
+    def transfers(self, n_to: int, n_back: int) -> devices.Transfers:
+        """Return what so many bytes take to the device, and back."""
+        return devices.transfers(self._backend, n_to, n_back, self._transfers)
+
+    def free_bytes(self) -> int | None:
+        """Return how much of the device's memory may still be taken, if that is known."""
+        found: int | None = self._told("free_bytes")
+        return found
+
+    def take(self, n_bytes: int) -> None:
+        """Take so much of the device's memory, to see what happens where there is not so much."""
+        copy = self._backend.copier(n_bytes)
+        self._backend.synchronize(copy and copy())
+
+    def is_usable(self) -> bool:
+        """Tell whether the device still computes."""
+        return devices.is_usable(self._backend)
 
     def peak_bytes(self) -> int | None:
         """Return the peak extra memory of one call, by the device's counters or by this process's pages."""
@@ -203,10 +219,11 @@ class Worker:
         self._prepared = None
         _collect()
         memory.give_back()
+        self._told("release_memory")
 
     def copy_seconds(self, ladder: Sequence[int]) -> list[float]:
         """Return the median time of a copy within the device's memory, for each number of bytes moved."""
-        return [self._copy_seconds(n_bytes) for n_bytes in ladder]
+        return devices.copy_seconds(self._backend, ladder)
 
     def _told(self, name: str) -> Any:
         """Return what the backend says of itself; None where its revision is older than the question."""
@@ -216,16 +233,6 @@ class Worker:
         if not strided:
             return self._backend.asarray(array)
         return self._backend.asarray(np.repeat(array, 2, axis=-1))[..., ::2]
-
-    def _copy_seconds(self, n_bytes: int) -> float:
-        copy = self._backend.copier(n_bytes // 2)
-        if copy is None:
-            raise RuntimeError(f"{self._backend.name} has no copy of its own on {self._backend.device}")
-        ready = Prepared(self._backend, [copy])
-        # As many calls as take some 10 ms: on a device, small copies cost a launch and a synchronisation each.
-        ready.time(10)
-        iterations = max(1, round(0.1 / max(ready.time(10), 1e-6)))
-        return statistics.median(ready.time(iterations) for _ in range(7)) / iterations
 
     def _awake(self, iterations: int) -> Prepared:
         """Return what is prepared after a few calls that wake the threads it computes with."""
@@ -261,11 +268,15 @@ def _collect() -> None:
 
 
 def answer(worker: Worker, method: str, arguments: tuple[Any, ...]) -> tuple[str, Any]:
-    """Carry out one request; return ("ok", result) or ("error", (type, message, traceback))."""
+    """Carry out one request; return ("ok", result) or ("error", (type, message, traceback)).
+
+    It is "broken" and no mere error where the device computes nothing any more: this process is then of no use.
+    """
     try:
         return "ok", getattr(worker, method)(*arguments)
     except Exception as error:
-        return "error", (type(error).__name__, str(error), traceback.format_exc())
+        told = type(error).__name__, str(error), traceback.format_exc()
+    return "error" if worker.is_usable() else "broken", told
 
 
 def serve(connection: Connection, backend: str, device: str, threads: int) -> None:
@@ -274,10 +285,11 @@ def serve(connection: Connection, backend: str, device: str, threads: int) -> No
     signals.end_with_parent()
     try:
         worker = Worker(backend, device, threads)
+        facts = worker.describe()
     except Exception as error:
         connection.send(("error", (type(error).__name__, str(error), traceback.format_exc())))
         return
-    connection.send(("ok", worker.describe()))
+    connection.send(("ok", facts))
     while True:
         try:
             method, arguments = connection.recv()

@@ -175,14 +175,14 @@ class WorkerFacts:
 class Preparation:
     """What making a case ready took, and what a call must move.
 
-    `at_most` is how many calls a round may have, None for any number.
+    `at_most` is how many calls a round may have, None for any number; `bytes_in` are those of the inputs.
     """
 
     first_call_s: float = column("the very first call, compilation included", "s")
-    host_to_device_s: float | None = column("time to bring the inputs to the device", "s")
     bytes_moved: int = column("what a call must read and write", "bytes")
     bytes_written: int = column("that part of bytes_moved that it must write", "bytes")
     at_most: int | None = None
+    bytes_in: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,8 +214,18 @@ class Times:
 class Closer:
     """What a call needs beside time, measured outside the rounds."""
 
-    device_s: float | None = column("time per call by the device's own clock, without the launch", "s")
+    device_s: float | None = column("time per call by the device's own clock, without the launch: a median", "s")
+    device_low_s: float | None = column("least of seven such times", "s", default=None)
+    device_high_s: float | None = column("largest of them", "s", default=None)
+    host_to_device_s: float | None = column("time to bring the inputs to the device", "s", default=None)
     device_to_host_s: float | None = column("time to bring the output back", "s")
+    host_to_device_pinned_s: float | None = column("the same from pinned memory", "s", default=None)
+    device_to_host_pinned_s: float | None = column("the same into pinned memory", "s", default=None)
+    energy_j: float | None = column(
+        "energy of the whole GPU for a call, over half a second of calls, in which it is known to about a tenth",
+        "J",
+        default=None,
+    )
     peak_bytes: int | None = column(
         "peak extra memory of a call, on its device: a fresh output and temporaries", "bytes"
     )

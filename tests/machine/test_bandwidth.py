@@ -15,7 +15,7 @@ from benchmarks.machine.bandwidth import LADDER, Bandwidth
 
 SIZES = (2**12, 2**14, 2**16)
 MEASURED = Bandwidth(SIZES, (400.0, 100.0, 40.0), (200.0, 50.0, 60.0), ("plain", "plain", "streaming"))
-DEVICE = bandwidth.from_seconds([n / 1e12 for n in LADDER])
+DEVICE = bandwidth.from_seconds([n / 1e12 for n in bandwidth.DEVICE_LADDER])
 
 
 def measurement(measured: Bandwidth = MEASURED, *, scale: float = 1.0, at: int = 1) -> Bandwidth:

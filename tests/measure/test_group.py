@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from benchmarks.measure.devices import Transfers
 from benchmarks.measure.disturbance import Reading
 from benchmarks.measure.group import LEAD, Entry, Group
 from benchmarks.measure.pool import CaseError
@@ -44,11 +45,12 @@ class MadeUpPool:
         return {
             "supports": lambda *_: None,
             "prepare": lambda *_: Preparation(
-                first_call_s=0.1, host_to_device_s=None, bytes_moved=8_000_000, bytes_written=4_000_000
+                first_call_s=0.1, bytes_moved=8_000_000, bytes_written=4_000_000
             ),
             "rounds": lambda iterations, n_rounds: [iterations * self.calls_s.get(backend, CALL_S)] * n_rounds,
             "arrival_seconds": lambda iterations: (1e-4, 1e-3, 1e-4 + (1 if n in self.late[backend] else 0)),
             "device_seconds": lambda iterations: None,
+            "transfers": lambda *_: Transfers(1e-3, 2e-3, None, None),
             "peak_bytes": lambda *_: 4_000_000,
             "result": lambda index: [],
             "last_result": lambda index: [],
