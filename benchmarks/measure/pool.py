@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -48,17 +49,23 @@ _STATUSES = {
     "OutOfMemoryError": "out_of_memory",
 }
 """A record's status by the type of the exception in the worker; `failed` for all others."""
-_OUT_OF_MEMORY = ("RESOURCE_EXHAUSTED", "can't allocate memory")
-"""How XLA and PyTorch's CPU allocator say it, in exceptions of general types."""
+_OUT_OF_MEMORY = re.compile(
+    "RESOURCE_EXHAUSTED|can't allocate memory|out of memory|OUT_OF_MEMORY|ErrorMemoryAllocation|_ALLOC_FAILED",
+)
+"""How XLA, PyTorch's CPU allocator, CUDA, its libraries and HIP say it, in exceptions of general types."""
 
 
 class CaseError(Exception):
-    """A request failed inside a worker: `ending` says how, as a record does."""
+    """A request failed inside a worker: `ending` says how, as a record does.
 
-    def __init__(self, status: str, reason: str, details: str = "") -> None:
+    `is_broken` says that its device computes nothing any more, as after a failed assertion in a kernel.
+    """
+
+    def __init__(self, status: str, reason: str, details: str = "", *, is_broken: bool = False) -> None:
         super().__init__(reason)
         self.ending = Ending(status=status, reason=reason)
         self.details = details
+        self.is_broken = is_broken
 
 
 class Remote(Protocol):
@@ -108,7 +115,7 @@ class ProcessWorker:
         self._process = subprocess.Popen(
             [*command, str(theirs.fileno()), backend, device, str(threads)],
             pass_fds=[theirs.fileno()],
-            env=worker_environment(threads) | dict(variables or {}),
+            env=worker_environment(threads, device) | dict(variables or {}),
             stdin=subprocess.DEVNULL,
             process_group=0,  # so that it can be stopped with all that it starts
         )
@@ -251,14 +258,14 @@ class Pool:
         return self._siblings[key]
 
     def call(self, backend: str, device: str, method: str, *arguments: Any, process: int = 0) -> Any:
-        """Ask the worker of `backend` on `device`; one that crashed or hung is replaced at the next call."""
+        """Ask the worker of `backend` on `device`; one that is of no more use is replaced at the next call."""
         worker = self._worker(backend, device, process)
         if self._alone:
             worker.go_on()
         try:
             return worker.call(method, *arguments)
-        except CaseError:
-            if not worker.alive:
+        except CaseError as error:
+            if error.is_broken or not worker.alive:
                 self._workers.pop((backend, device, process)).close()
             raise
         finally:
@@ -356,8 +363,10 @@ _alike_processors = cache(resources.alike_processors)
 """They stay what they are while a process runs; asking costs a file each."""
 
 
-def worker_environment(threads: int) -> dict[str, str]:
+def worker_environment(threads: int, device: str = "") -> dict[str, str]:
     """Return this process's environment with every library's thread count set, and a path to these backends.
+
+    A process for a `device` opens no other, and leaves its memory to others that share it.
 
     BLAS gets one thread: no op here needs it, and its idle threads slow others' parallel kernels down. The folder
     `backends/` itself is not on the path: the packages in it are named after the frameworks, and would hide them.
@@ -366,7 +375,8 @@ def worker_environment(threads: int) -> dict[str, str]:
     found = [str(Path(folder).absolute().parent) for folder in backends.__path__]
     given = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     kept = [entry for entry in given if Path(entry).resolve() != backends.OWN]
-    return {**os.environ, **counts, "PYTHONPATH": os.pathsep.join(dict.fromkeys([*found, *kept]))}
+    path = {"PYTHONPATH": os.pathsep.join(dict.fromkeys([*found, *kept]))}
+    return {**os.environ, **counts, **resources.device_variables(device), **path}
 
 
 def _unwrap(reply: tuple[str, Any]) -> Any:
@@ -375,6 +385,7 @@ def _unwrap(reply: tuple[str, Any]) -> Any:
         return value
     kind, message, details = value
     status = _STATUSES.get(kind, "failed")
-    if any(words in message for words in _OUT_OF_MEMORY):
+    if status == "failed" and _OUT_OF_MEMORY.search(message):
         status = "out_of_memory"
-    raise CaseError(status, f"{kind}: {message}" if status == "failed" else message, details)
+    reason = f"{kind}: {message}" if status == "failed" else message
+    raise CaseError(status, reason, details, is_broken=outcome == "broken")
