@@ -6,10 +6,12 @@ never timed; what fails anywhere is a record with its reason.
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -168,36 +170,57 @@ class Harness:
                 or plausibility.too_flat(case, times, earlier)
             ):
                 ending, times = Ending(status="invalid", reason=reason), None
-                entry.closer = entry.closer and replace(entry.closer, device_s=None)
+                entry.closer = entry.closer and replace(
+                    entry.closer, device_s=None, device_low_s=None, device_high_s=None
+                )
             else:
-                warning = plausibility.doubts(entry.subnormal, entry.drift, entry.others)
+                warning = plausibility.doubts(entry.subnormal, entry.drift, entry.others, entry.load)
                 earlier.append((case, times))
         return measured(entry, ending, times, warning)
 
     def _parts(self, cases: Sequence[Case]) -> Iterator[list[Case]]:
-        """Yield the cases in parts that fit into memory side by side."""
-        free = MEMORY_SHARE * resources.available_memory_bytes()
+        """Yield the cases in parts that fit into memory side by side, on the host and on each device."""
+        free = {device: MEMORY_SHARE * n_bytes for device, n_bytes in self._free(cases).items()}
         part: list[Case] = []
         for case in cases:
-            if part and self._bytes([*part, case]) > free:
+            if part and any(n > free[device] for device, n in self._needed([*part, case]).items()):
                 yield part
                 part = []
             part.append(case)
         if part:
             yield part
 
-    def _bytes(self, cases: Iterable[Case]) -> float:
-        return self.n_processes * sum(inputs.bytes_needed(case) for case in cases if case.device == "cpu")
+    def _needed(self, cases: Iterable[Case]) -> dict[str, int]:
+        """Return how many bytes cases need on each device."""
+        needed: dict[str, int] = defaultdict(int)
+        for case in cases:
+            needed[case.device] += self.n_processes * inputs.bytes_needed(case)
+        return needed
+
+    def _free(self, cases: Sequence[Case]) -> dict[str, float]:
+        """Return how many bytes are free on each device: the least that a backend there says, if any does."""
+        pool, free = self.pool.under(cases[0]), {"cpu": float(resources.available_memory_bytes())}
+        for case in cases:
+            if case.device == "cpu":
+                continue
+            free.setdefault(case.device, math.inf)
+            # One that cannot be asked says why when the case is prepared.
+            with suppress(CaseError), self.watch.phase("starting workers"):
+                if (told := pool.call(case.backend, case.device, "free_bytes")) is not None:
+                    free[case.device] = min(free[case.device], float(told))
+        return free
 
     def _require_memory(self, entries: Sequence[Entry]) -> None:
         """Give up a case that cannot fit, before the system ends some process for it."""
-        free = resources.available_memory_bytes()
+        free = self._free([entry.case for entry in entries])
         for entry in entries:
-            needed = self._bytes([entry.case])
-            if needed > free:
-                free_gib = f"{free / 2**30:.1f} GiB are free"
+            device = entry.case.device
+            needed = self._needed([entry.case])[device]
+            if needed > free[device]:
+                there = "" if device == "cpu" else f" on {device}"
                 entry.ending = Ending(
-                    status="out_of_memory", reason=f"needs about {needed / 2**30:.1f} GiB; {free_gib}"
+                    status="out_of_memory",
+                    reason=f"needs about {needed / 2**30:.1f} GiB; {free[device] / 2**30:.1f} GiB are free{there}",
                 )
 
 
