@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import cycle, islice, repeat
 from math import ceil, prod
 from time import perf_counter, sleep
@@ -32,7 +34,7 @@ SPACER = 2**14
 CORNER = 4096
 """Results of at most 4,096 numbers are fetched whole to see whether they are complete."""
 COLD_FACTOR = 2
-"""Cold inputs rotate through twice the last-level cache."""
+"""Cold inputs and outputs rotate through twice the last-level cache."""
 UNKNOWN_CACHE_BYTES = 2**26
 """Taken for a last-level cache of unknown size: 64 MiB is more than most have."""
 
@@ -64,6 +66,10 @@ class Prepared:
         by_turns: bool = False,
     ) -> None:
         self._backend = backend
+        if case is not None and case.cache == "cold" and case.allocation == "fresh" and len(runs) > 1:
+            # Memory that was just given back is taken first, and is in the cache: so as many outputs stay taken.
+            self._outputs: deque[Any] = deque(maxlen=len(runs))
+            runs = [partial(_kept, run, self._outputs) for run in runs]
         self._places = list(runs) if by_turns else []
         self._spacer: Array | None = None
         self._runs = self._places[:1] or list(runs)
@@ -265,6 +271,13 @@ def _n_copies(backend: Backend, case: Case, moved: int, first: int) -> int:
                 "bytes a call or more"
             )
     return min(n, MAX_COPIES)
+
+
+def _kept(run: Callable[[], Any], kept: deque[Any]) -> Any:
+    """Call, and keep the result until so many others have followed."""
+    result = run()
+    kept.append(result)
+    return result
 
 
 def _spacer() -> Array:

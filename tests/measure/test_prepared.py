@@ -48,6 +48,29 @@ def test_each_output_is_let_go_before_the_next_call(asynchronous, timing, n_runs
     assert set(watched.made) == set(range(n_runs))
 
 
+def test_cold_outputs_rotate_as_the_inputs_do():
+    watched = Watched()
+    backend = SimpleNamespace(asynchronous=False, synchronize=lambda result: None)
+    case = Case(op="relu", mode="forward", dtype="float32", shape=(8,), backend="b", device="cpu", cache="cold")
+    ready = Prepared(backend, [watched.call(i) for i in range(3)], case)
+    ready.time(10)
+    assert watched.alive == [0, 1, 2, *[3] * 7]  # each is written where none of the last three lies
+    assert watched.made == [1, 2, 0] * 3 + [0]
+    alone = Prepared(backend, [watched.call("alone")], case)  # one that fills the cache by itself
+    watched.alive.clear()
+    ready = None
+    alone.time(4)
+    assert watched.alive[-1] == watched.alive[0]
+
+
+def test_calls_that_follow_are_those_of_the_rounds():
+    watched = Watched()
+    ready = Prepared(SimpleNamespace(), [watched.call(i) for i in range(3)])
+    for _ in range(4):
+        ready.following()
+    assert watched.made == [0, 1, 2, 0]
+
+
 def test_after_a_move_the_inputs_at_the_next_place_are_used():
     watched = Watched()
     backend = SimpleNamespace(asynchronous=False, synchronize=lambda result: None)
