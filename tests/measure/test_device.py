@@ -1,0 +1,326 @@
+"""What is asked of a device, here of a made-up one: none of this shows that a GPU answers so."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from benchmarks.machine import bandwidth, gpus
+from benchmarks.machine.bandwidth import DEVICE_LADDER
+from benchmarks.machine.gpus import Load
+from benchmarks.measure import devices, harness
+from benchmarks.measure import limits as limits_module
+from benchmarks.measure.group import Entry, Group
+from benchmarks.measure.limits import Limits
+from benchmarks.measure.pool import CaseError, Pool, worker_environment
+from benchmarks.measure.sampling import Rule
+from benchmarks.measure.stopwatch import Stopwatch
+from benchmarks.record.schema import Case
+from tests.job import ROOT, Job
+
+DEVICE = ROOT / "tests" / "device"
+RULE = Rule(precision=0.02, confidence=0.95, max_s=0.05)
+CASE = Case("relu", "forward", "float32", (1000,), "made-up-device", "cuda")
+
+
+@pytest.fixture
+def pool(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(DEVICE))
+    found = Pool(1, timeout_s=30)
+    yield found
+    found.close()
+
+
+class SteadyPulse:
+    """A host that ran 38 % faster than usual."""
+
+    def beat(self):
+        pass
+
+    def deviation(self):
+        return -0.38
+
+
+def evaluate(pool, backend, op="relu"):
+    return pool.call(backend, "cuda", "evaluate", op, "forward", [np.ones(3, np.float32)], None, {})
+
+
+def test_a_case_on_a_device_has_its_clock_transfers_and_memory(pool):
+    entry = Entry(CASE)
+    group = Group([entry], pool, 1, Stopwatch())
+    with group.prepared():
+        group.take_through(RULE, random.Random(0), SteadyPulse())
+    assert entry.ending is None
+    closer = entry.closer
+    assert (closer.device_s, closer.device_low_s, closer.device_high_s) == (5e-6, 5e-6, 5e-6)
+    assert (closer.host_to_device_s, closer.device_to_host_s) == pytest.approx((4e-6, 8e-6))
+    assert (closer.host_to_device_pinned_s, closer.device_to_host_pinned_s) == pytest.approx((2e-6, 4e-6))
+    assert closer.peak_bytes == 4000  # below what the host's pages would show
+    assert entry.drift == 0  # the pulse is the processor's
+    assert "released=2" in pool.call("made-up-device", "cuda", "describe").settings  # before it and after
+
+
+def test_a_device_that_broke_costs_the_case_that_broke_it_alone(pool):
+    with pytest.raises(CaseError, match="device-side assert") as caught:
+        evaluate(pool, "broken-device", "sigmoid")
+    assert (caught.value.ending.status, caught.value.is_broken) == ("failed", True)
+    assert evaluate(pool, "broken-device").tolist() == [1, 1, 1]
+
+
+def test_a_device_that_still_computes_keeps_its_worker(pool):
+    with pytest.raises(CaseError) as caught:
+        evaluate(pool, "made-up-device", "sigmoid")
+    assert not caught.value.is_broken
+    process = pool._workers["made-up-device", "cuda", 0]._process
+    assert evaluate(pool, "made-up-device").tolist() == [1, 1, 1]
+    assert pool._workers["made-up-device", "cuda", 0]._process is process
+
+
+@pytest.mark.parametrize(("answer", "usable"), [([1.0], True), ([0.0], False), (None, False)])
+def test_a_device_is_usable_if_it_brings_back_what_it_got(answer, usable):
+    def asarray(array):
+        if answer is None:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+        return answer
+
+    backend = SimpleNamespace(device="cuda", asarray=asarray, to_numpy=np.asarray)
+    assert devices.is_usable(backend) is usable
+    assert devices.is_usable(SimpleNamespace(device="cpu"))
+
+
+def test_workers_of_the_host_see_no_gpu(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda,cpu")
+    environment = worker_environment(1, "cpu")
+    assert environment["CUDA_VISIBLE_DEVICES"] == environment["ROCR_VISIBLE_DEVICES"] == ""
+    assert environment["JAX_PLATFORMS"] == "cpu"
+
+
+def test_workers_of_a_device_share_its_memory_and_keep_what_was_given(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    monkeypatch.delenv("XLA_PYTHON_CLIENT_PREALLOCATE", raising=False)
+    environment = worker_environment(1, "cuda")
+    assert environment["CUDA_VISIBLE_DEVICES"] == "1"
+    assert environment["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
+    monkeypatch.setenv("XLA_PYTHON_CLIENT_PREALLOCATE", "true")
+    assert worker_environment(1, "cuda")["XLA_PYTHON_CLIENT_PREALLOCATE"] == "true"
+
+
+def test_energy_is_read_around_half_a_second_of_calls(pool, monkeypatch):
+    readings = iter(range(0, 1000, 7))
+    monkeypatch.setattr(gpus, "load", lambda: Load(1980.0, (), float(next(readings)), None, None))
+    entry = Entry(CASE)
+    group = Group([entry], pool, 1, Stopwatch())
+    with group.prepared():
+        group.take_through(RULE, random.Random(0), SteadyPulse())
+        n = math.ceil(0.5 / entry.sampling.median_s)
+        assert entry.closer.energy_j == pytest.approx(7 / n)
+        entry.preparation = replace(entry.preparation, at_most=3)
+        assert group._energy_j(entry) is None  # three calls are no half second
+        monkeypatch.setattr(gpus, "load", lambda: Load(1980.0, (), None, None, None))
+        assert group._energy_j(entry) is None
+
+
+# The clock
+
+
+def clocked(*samples):
+    left = list(samples)
+    return SimpleNamespace(device_seconds=lambda run, iterations: left.pop(0))
+
+
+def test_the_clocks_interval_is_that_of_seven_samples():
+    found = devices.clock(clocked(3.0, 1.0, 2.0, 5.0, 4.0, 2.5, 3.5), lambda: None, 10)
+    assert found == devices.Clock(3.0, 1.0, 5.0)
+
+
+def test_a_sample_that_cannot_be_told_leaves_the_others():
+    assert devices.clock(clocked(3.0, None, 2.0, None, 4.0, None, None), lambda: None, 10) == devices.Clock(
+        3, 2, 4
+    )
+    assert devices.clock(clocked(None), lambda: None, 10) is None
+
+
+# Copies
+
+
+class Copying:
+    """A device whose copies take what `seconds` says by its clock, and fail beyond `most` bytes."""
+
+    name, device, asynchronous = "made up", "cuda", True
+
+    def __init__(self, seconds, most=math.inf, clock=True):
+        self.seconds, self.most, self.clock = seconds, most, clock
+        self.synchronized = 0
+
+    def copier(self, n_bytes):
+        if 2 * n_bytes > self.most:
+            raise RuntimeError("CUDA error: out of memory")
+
+        def copy():
+            return n_bytes
+
+        copy.n_bytes = 2 * n_bytes
+        return copy
+
+    def device_seconds(self, run, iterations):
+        return self.seconds(run.n_bytes) if self.clock else None
+
+    def synchronize(self, result):
+        self.synchronized += 1
+
+
+def launched(n_bytes):
+    """As on an H200: 1.6 µs to launch, then 4,200 GB/s."""
+    return 1.6e-6 + n_bytes / 4.2e12
+
+
+def test_copies_are_timed_by_the_devices_clock():
+    assert devices.copy_seconds(Copying(launched), DEVICE_LADDER) == [launched(n) for n in DEVICE_LADDER]
+
+
+def test_without_a_clock_many_copies_share_a_synchronisation():
+    backend = Copying(launched, clock=False)
+    (found,) = devices.copy_seconds(backend, DEVICE_LADDER[:1])
+    assert 0 < found < 1e-3
+    assert backend.synchronized <= 2 * (2 + devices.COPY_SAMPLES)
+
+
+def test_a_copy_that_fails_costs_its_size_alone():
+    found = devices.copy_seconds(Copying(launched, most=2**20), DEVICE_LADDER)
+    assert [math.isfinite(seconds) for seconds in found] == [n <= 2**20 for n in DEVICE_LADDER]
+
+
+def test_what_has_no_copy_says_so():
+    with pytest.raises(RuntimeError, match="no copy of its own"):
+        devices.copy_seconds(SimpleNamespace(name="b", device="cuda", copier=lambda n: None), DEVICE_LADDER)
+
+
+def test_launches_are_no_bandwidth():
+    """Right results were called invalid: 8 MB in 21 µs was taken for the limit, which is ten times that."""
+    found = bandwidth.from_seconds([launched(n) for n in DEVICE_LADDER])
+    assert found.n_bytes == DEVICE_LADDER
+    assert min(found.copy) > 2000  # where launches count for copies, 64 KiB in 1.6 µs would be 41 GB/s
+    assert found.at("copy", 8e8) == pytest.approx(4200, rel=0.02)  # 10⁸ elements in, and out
+    assert found.at("copy", 4e9) == pytest.approx(4200, rel=0.01)
+    assert 8e6 / 21.4e-6 / 1e9 / found.at("copy", 8e6) < 0.2  # no share from which a time must grow
+    assert found.most(8e4) > 80e3 / 6.27e-6 / 1e9  # nor one that cannot be
+
+
+def test_sizes_that_failed_have_the_rate_of_the_next_smaller_one():
+    seconds = [launched(n) if n <= 2**24 else math.inf for n in DEVICE_LADDER]
+    found = bandwidth.from_seconds(seconds)
+    assert set(found.copy[-4:]) == {2**24 / launched(2**24) / 1e9}
+    assert bandwidth.from_seconds([math.inf] * len(DEVICE_LADDER)) is None
+
+
+class Recording:
+    """Keeps what was measured."""
+
+    def __init__(self):
+        self.found = {}
+
+    def bandwidth(self, place, measured):
+        self.found[place] = measured
+
+
+def test_a_backend_whose_copies_fail_costs_the_device_no_bandwidth():
+    class Copiers:
+        threads = 1
+
+        def started(self):
+            return [("broken", "cuda"), ("slow", "cuda"), ("fast", "cuda"), ("host", "cpu")]
+
+        def call(self, backend, place, method, ladder):
+            assert (place, method) == ("cuda", "copy_seconds")
+            if backend == "broken":
+                raise CaseError("crashed", "the process of broken-cuda ended")
+            return [(2 if backend == "slow" else 1) * launched(n) for n in ladder]
+
+    recorder = Recording()
+    found = Limits(Copiers(), recorder, Stopwatch(), [CASE]).of("cuda")
+    assert found.copy == bandwidth.from_seconds([launched(n) for n in DEVICE_LADDER]).copy
+    assert recorder.found["cuda"] is found
+    assert limits_module.MOST == 4
+
+
+# Transfers
+
+
+def test_transfers_are_measured_several_times_after_one_that_does_not_count():
+    asked = []
+
+    def transfer(n_bytes, *, pinned):
+        asked.append((n_bytes, pinned))
+        n = len(asked)
+        return (100.0, 200.0) if n == 1 else (float(n), 10.0 * n)
+
+    known = {}
+    backend = SimpleNamespace(transfer_seconds=transfer)
+    found = devices.transfers(backend, 8, 8, known)
+    assert (found.to_s, found.back_s) == (3.0, 30.0)
+    assert asked == [(8, False)] * 4 + [(8, True)] * 4
+    assert devices.transfers(backend, 8, 8, known) == found
+    assert len(asked) == 8  # no op changes what a transfer takes
+
+
+def test_where_there_is_no_pinned_memory_the_rest_is_told():
+    backend = SimpleNamespace(transfer_seconds=lambda n, *, pinned: None if pinned else (1.0, 2.0))
+    assert devices.transfers(backend, 8, 4, {}) == devices.Transfers(1.0, 2.0, None, None)
+    older = SimpleNamespace()
+    assert devices.transfers(older, 8, 4, {}) == devices.Transfers(None, None, None, None)
+
+
+# Memory
+
+
+def fitting(monkeypatch, free, sizes):
+    """Return the parts in which cases of so many elements are measured where a device has `free` bytes."""
+    monkeypatch.setattr(harness.resources, "available_memory_bytes", lambda: 2**40)
+
+    class Asked:
+        def under(self, policies):
+            return self
+
+        def call(self, backend, place, method):
+            if backend == "silent":
+                raise CaseError("crashed", "it is gone")
+            return free.get(backend)
+
+    cases = [Case("relu", "forward", "float32", (n,), name, "cuda") for name, n in sizes]
+    measures = harness.Harness(Asked(), None)
+    entries = [Entry(case) for case in cases]
+    measures._require_memory(entries)
+    return [len(part) for part in measures._parts(cases)], [entry.ending for entry in entries]
+
+
+def test_cases_are_put_side_by_side_as_far_as_the_device_has_memory(monkeypatch):
+    n = 2**20  # 12 MiB: an input, and two outputs
+    sizes = [("a", n), ("b", n), ("c", n)]
+    assert fitting(monkeypatch, {"a": 2**30}, sizes) == ([3], [None] * 3)
+    assert fitting(monkeypatch, {"a": 2**30, "b": 45 * 2**20}, sizes)[0] == [2, 1]
+    assert fitting(monkeypatch, {}, sizes)[0] == [3]  # nobody knows
+    assert fitting(monkeypatch, {"b": 45 * 2**20}, [("silent", n), *sizes])[0] == [2, 2]
+
+
+def test_a_case_that_cannot_fit_on_the_device_is_given_up(monkeypatch):
+    _, (ending,) = fitting(monkeypatch, {"a": 2**20}, [("a", 2**28)])
+    assert ending.status == "out_of_memory"
+    assert ending.reason == "needs about 3.0 GiB; 0.0 GiB are free on cuda"
+
+
+def test_a_run_on_a_made_up_device_ends_with_its_record(tmp_path):
+    job = Job(
+        tmp_path, "--op", "relu", "--size", "1000", "--mode", "forward", "--device", "cuda",
+        "--backend", "made-up-device", "--benchmark-only", pythonpath=DEVICE, check=0,
+    )  # fmt: skip
+    (row,) = job.records.to_dict("records")
+    assert (row["status"], row["device"], row["device_name"]) == ("ok", "cuda", "Made-up device")
+    assert row["device_s"] == row["device_low_s"] == 5e-6
+    assert row["host_to_device_pinned_s"] == pytest.approx(2e-6)
+    assert row["peak_bytes"] == 4000
