@@ -13,7 +13,7 @@ import ml_dtypes
 import numpy as np
 
 from backends.catalogue import OPS
-from benchmarks.record.schema import Check
+from benchmarks.record.schema import DEVICES, Check
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -40,6 +40,10 @@ class KnownDeviation:
     `cancels` bounds the error of a result that cancels, as an absolute error in units of the dtype's epsilon and
     of max(1, |x|). `seen_in` holds the dtypes in which every processor shows the deviation at the default
     parameters, so that its absence is news.
+
+    `devices` says where it is. One that names none comes from the framework's formula, whatever the device: it was
+    measured on the host, and the first run on a GPU (an H200) exceeded none of them. One of a device's own kernels
+    or compiler names that device, and excuses nothing on the others.
     """
 
     backends: tuple[str, ...]
@@ -54,6 +58,7 @@ class KnownDeviation:
     seen_in: tuple[str, ...] = ("float32", "float64")
     parameters: Mapping[str, Any] = field(default_factory=dict)
     cancels: float = INF
+    devices: tuple[str, ...] = DEVICES
 
     def applies(self, check: Check, parameters: Mapping[str, Any] | None = None) -> bool:
         """Tell whether the deviation concerns this check; parameters not given are at their defaults."""
@@ -63,6 +68,7 @@ class KnownDeviation:
             and check.mode in self.modes
             and check.backend in self.backends
             and check.dtype in self.dtypes
+            and check.device in self.devices
             and all(given[name] == value for name, value in self.parameters.items())
         )
 

@@ -66,8 +66,8 @@ def test_shapes_must_agree():
         accuracy.ulp_error(np.zeros(3, np.float32), exactly(0.0))
 
 
-def assess(got, exact, x, backend="torch", **facts):
-    check = Check("sigmoid", "forward", "float32", backend, "cpu")
+def assess(got, exact, x, backend="torch", device="cpu", **facts):
+    check = Check("sigmoid", "forward", "float32", backend, device)
     return accuracy.assess(np.asarray(got, np.float32), exactly(exact), check, first_input=np.asarray(x), **facts)
 
 
@@ -80,6 +80,34 @@ def known(monkeypatch):
 def test_within_budget_is_ok(monkeypatch):
     monkeypatch.setattr(accuracy, "KNOWN_DEVIATIONS", ())
     assert assess([1.0], [1.0], [0.0]).status == "ok"
+
+
+def test_a_deviation_of_one_device_excuses_nothing_on_another(monkeypatch):
+    deviation = KnownDeviation(("torch",), ("sigmoid",), ("forward",), 100, "cancels", low=5.0, devices=("cuda",))
+    monkeypatch.setattr(accuracy, "KNOWN_DEVIATIONS", (deviation,))
+    off = [[1.0, 1 + 50 * 2**-23], [1.0, 1.0], [0.0, 6.0]]
+    assert assess(*off, device="cuda").status == "known_deviation"
+    assert assess(*off, device="cpu").status == "failed"
+    # Nor is it missed where it is not.
+    assert assess([1.0, 1.0], [1.0, 1.0], [0.0, 6.0], device="cpu").status == "ok"
+
+
+@pytest.mark.parametrize("op", ["elu", "celu", "selu", "hard_silu"])
+@pytest.mark.parametrize(("device", "status"), [("cuda", "known_deviation"), ("cpu", "failed")])
+def test_a_number_for_the_gradient_at_nan_is_excused_where_it_was_seen(op, device, status):
+    check = Check(op, "backward", "float64", "torch", device)
+    found = accuracy.assess(np.array(1.0), exactly(np.nan), check, first_input=np.array(np.nan), complete=False)
+    assert found.status == status
+
+
+@pytest.mark.parametrize("op", ["hard_sigmoid", "hard_silu"])
+@pytest.mark.parametrize(("device", "status"), [("cuda", "known_deviation"), ("cpu", "failed")])
+def test_a_sixth_in_float32_is_excused_where_it_was_seen(op, device, status):
+    check = Check(op, "forward", "float64", "torch", device)
+    found = accuracy.assess(
+        np.array(0.5 * (1 + 2**-25)), exactly(0.5), check, first_input=np.array(0.0), complete=False
+    )
+    assert found.status == status
 
 
 def test_known_deviation_is_reported_with_its_reason(known):
