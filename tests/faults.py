@@ -140,6 +140,18 @@ FAULTS: tuple[Fault, ...] = (
           "tests/machine/test_bandwidth.py"),
     fault("a busy machine goes untold", "benchmarks/machine/doubts.py", "if others <= BUSY:", "if others <= 2:",
           "tests/machine/test_machine.py"),
+    # Devices, made-up ones.
+    fault("launches are taken for bandwidth", "benchmarks/machine/bandwidth.py",
+          "least = LAUNCHED * min(known.values())", "least = 0.0", "tests/measure/test_device.py"),
+    fault("launches are in the device's time", "backends/torch/clock.py", "queued_ahead = not start.query()",
+          "queued_ahead = True", "tests/backends/test_clocks.py"),
+    fault("each worker takes three quarters of a GPU", "benchmarks/machine/resources.py",
+          '"XLA_PYTHON_CLIENT_PREALLOCATE": "false"', '"XLA_PYTHON_CLIENT_PREALLOCATE": "true"',
+          "tests/measure/test_device.py"),
+    fault("a broken device keeps its worker", "benchmarks/measure/pool.py",
+          "if error.is_broken or not worker.alive:", "if not worker.alive:", "tests/measure/test_device.py"),
+    fault("a deviation of one device excuses another", "benchmarks/check/deviations.py",
+          "and check.device in self.devices", "and self.devices", "tests/check/test_accuracy.py"),
     # What is kept.
     fault("a group cut short goes unnoticed", "benchmarks/record/journal.py", "if n_missing > 0:", "if n_missing > 9:",
           "tests/record/test_schema.py", "-k", "cut_short"),

@@ -14,7 +14,8 @@ from benchmarks.commands import add_output
 from benchmarks.exits import Exit
 from benchmarks.machine.resources import default_threads
 from benchmarks.plan.arguments import fraction, path, positive, seed
-from benchmarks.validation import agreement, alarms, damage, efficiency, naive, picture, power, same
+from benchmarks.record.schema import DEVICES
+from benchmarks.validation import agreement, alarms, damage, device, efficiency, naive, picture, power, same
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,18 +34,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         _add_efficiency,
         _add_naive,
         _add_damage,
+        _add_device,
         _add_picture,
     ):
         add(commands)
 
 
 def run(options: argparse.Namespace, console: Console) -> Exit:
-    """Print the table, or the picture's path."""
+    """Print the table, or the picture's path; say where something on a device does not hold."""
     found = options.measure(options)
-    if not isinstance(found, Path):
-        found = found.fillna("").to_markdown(index=False, disable_numparse=True)
-    console.out(found, highlight=False)
-    return Exit.FINE
+    if isinstance(found, Path):
+        console.out(found, highlight=False)
+        return Exit.FINE
+    console.out(found.fillna("").to_markdown(index=False, disable_numparse=True), highlight=False)
+    return Exit.WRONG if device.NO in set(found.get("holds", ())) else Exit.FINE
 
 
 def _add_agreement(commands: Commands) -> None:
@@ -115,6 +118,13 @@ def _add_damage(commands: Commands) -> None:
     parser.add_argument("--trials", type=positive, default=1000, help="damaged files of each kind (1000)")
     _add_seed(parser)
     parser.set_defaults(measure=lambda options: damage.table(options.trials, options.seed))
+
+
+def _add_device(commands: Commands) -> None:
+    parser = commands.add_parser("device", help="what must hold on a GPU, checked on one; a minute")
+    parser.add_argument("--device", choices=DEVICES, default="cuda", help="where to check (cuda)")
+    parser.add_argument("--output", metavar="JSON", type=path, help="where the findings go too")
+    parser.set_defaults(measure=lambda options: device.table(options.device, default_threads(), options.output))
 
 
 def _add_picture(commands: Commands) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
+import sys
 from itertools import chain
 
 import pytest
@@ -61,7 +63,7 @@ def test_every_option_shown_exists(pytestconfig):
     parser = pytestconfig._parser
     known = {name for option in parser._anonymous.options for name in option.names()}
     known |= {name for group in parser._groups for option in group.options for name in option.names()}
-    known |= options(make_parser())
+    known |= options(make_parser()) | options(gpu_script().make_parser())
     assert shown <= known, shown - known
 
 
@@ -86,6 +88,14 @@ def test_the_readme_is_short_and_every_page_is_in_the_contents():
     contents = (docs.ROOT / "docs" / "README.md").read_text(encoding="utf-8")
     for path in (docs.ROOT / "docs").glob("*.md"):
         assert path.name == "README.md" or f"({path.name})" in contents, path
+
+
+def gpu_script():
+    """Return the module of `.ci/gpu`, which is in no package."""
+    spec = importlib.util.spec_from_file_location("gpu_steps", docs.ROOT / ".ci" / "gpu_steps.py")
+    sys.modules["gpu_steps"] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def options(parser):
