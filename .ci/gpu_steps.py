@@ -255,9 +255,8 @@ def run(option: argparse.Namespace, results: Path) -> int:
         validate = (python, "-m", "benchmarks", "validate", "device", "--device", option.device)
         step("device", [Step("device", (*validate, "--output", str(checks)))])
         limit_s = SHARES["timing"] * steps_left(started, option.minutes)
-        chosen = [op for op in option.op or OPS if op in OPS] or option.op
         sizes = option.size or (SIZES if option.device != "cpu" else SIZES[:1])
-        step("timing", [timing(option.device, chosen, sizes, (*there, *_host()), results, limit_s)])
+        step("timing", [timing(option.device, option.op or OPS, sizes, (*there, *_host()), results, limit_s)])
         n = max(1, min(MOST_TOGETHER, (os.cpu_count() or 1) - 2))
         step("correctness", correctness(option.device, option.op or _every_op(), there, results, n))
     gather(results, ended, option.output, checks)
