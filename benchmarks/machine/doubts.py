@@ -164,7 +164,7 @@ def gpu_load(seen: Seen | None) -> str:
     found = []
     if seen.throttled:
         found.append(
-            f"the GPU was slowed down in {seen.throttled} of {plural(seen.turns, 'turn')} "
+            f"the GPU was slowed down in {seen.throttled} of {plural(seen.turns, 'burst')} "
             f"({listing(seen.reasons)})"
         )
     if seen.low_mhz and seen.high_mhz and seen.high_mhz > (1 + CLOCK) * seen.low_mhz:

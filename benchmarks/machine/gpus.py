@@ -76,7 +76,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a GPU did in `turns` readings: its lowest and highest clock in MHz, and in how many it was slowed."""
+    """What a GPU did in readings after `turns` bursts: its clock in MHz, and in how many it was slowed down."""
 
     turns: int
     low_mhz: float | None
@@ -157,15 +157,17 @@ def load(at: int = 0) -> Load | None:
 
 @dataclass
 class Telemetry:
-    """Watches the first visible GPU while a group of cases is measured; `read` is `load`, unless given."""
+    """Watches the first visible GPU while a group of cases is measured: `read` is `load`, unless given."""
 
     read: Callable[[], Load | None] = load
     _loads: list[Load] = field(default_factory=list)
 
-    def beat(self) -> None:
-        """Read, once a turn; it takes some 0.1 ms."""
-        if (now := self.read()) is not None:
-            self._loads.append(now)
+    def beat(self) -> bool:
+        """Read, right after a burst of rounds; it takes less than 1 ms. Tell whether the GPU is slowed down."""
+        if (now := self.read()) is None:
+            return False
+        self._loads.append(now)
+        return not THROTTLING.isdisjoint(now.reasons)
 
     def finish(self) -> Seen | None:
         """Return what was seen since the last call; None where nothing was."""

@@ -21,12 +21,14 @@ LEAST_SEEN = 4
 class Reading:
     """One burst: the seconds of its rounds, how long its threads waited for a processor, its page faults per call.
 
-    `waited_s` is the sum over all threads; None where the system does not tell.
+    `waited_s` is the sum over all threads; None where the system does not tell. `throttled` says that a GPU was
+    slowed down.
     """
 
     rounds: tuple[float, ...]
     waited_s: float | None
     faults: float
+    throttled: bool = False
 
 
 Turn = Callable[[int, int], Reading | None]
@@ -49,7 +51,8 @@ class Undisturbed:
 
     A framework's own threads may have to wait for each other: that is its cost and stays. So only what exceeds
     the usual counts: what lies above the quartiles of this source's bursts by more than 1.5 times their distance
-    (Tukey 1977, Exploratory Data Analysis, section 2C).
+    (Tukey 1977, Exploratory Data Analysis, section 2C). A GPU that is slowed down in most bursts is as it is; else
+    those in which it was are disturbed.
     """
 
     take: Turn
@@ -57,6 +60,7 @@ class Undisturbed:
     n_disturbed: int = 0
     faults: list[float] = field(default_factory=list)
     _shares: list[float] = field(default_factory=list)
+    _throttled: list[bool] = field(default_factory=list)
 
     def __call__(self, iterations: int, n_rounds: int) -> Sequence[float]:
         """Return the rounds of a burst, undisturbed or the last one tried; none where the source has failed."""
@@ -64,7 +68,7 @@ class Undisturbed:
             if (reading := self.take(iterations, n_rounds)) is None:
                 break
             share = (reading.waited_s or 0.0) / max(sum(reading.rounds), 1e-9)
-            disturbed = self._is_unusual(share)
+            disturbed = self._is_unusual(share) or self._is_slowed_down(now=reading.throttled)
             if disturbed and left:
                 self.n_again += 1
                 continue
@@ -79,3 +83,7 @@ class Undisturbed:
             return False
         low, _, high = statistics.quantiles(self._shares, n=4)
         return share > high + 1.5 * (high - low) + BEYOND_USUAL
+
+    def _is_slowed_down(self, *, now: bool) -> bool:
+        self._throttled.append(now)
+        return now and 2 * sum(self._throttled) <= len(self._throttled)

@@ -11,7 +11,7 @@ import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from benchmarks.check import accuracy
@@ -124,6 +124,7 @@ class Group:
     n_processes: int
     watch: Stopwatch
     pairs: Sequence[Pair] = ()
+    telemetry: Telemetry = field(default_factory=Telemetry)
 
     @property
     def alive(self) -> list[Entry]:
@@ -187,17 +188,16 @@ class Group:
 
     def sample(self, rule: Rule, order: random.Random, pulse: Pulse) -> None:
         """Take rounds in turn, each worker alone where that can be had, and compare all with each other."""
-        telemetry = Telemetry() if any(entry.case.device != "cpu" for entry in self.alive) else None
         with self.pool.alone():
             with self.watch.phase("calibration and warm-up"):
                 lanes = {id(entry): self.lanes(entry) for entry in self.alive}
             with self.watch.phase("rounds"):
                 before = doubts.read_moment()
                 every = [lane for entry in self.alive for lane in lanes[id(entry)]]
-                take_turns(every, rule, order, self._between(pulse, order, telemetry))
+                take_turns(every, rule, order, self._between(pulse, order))
                 others = doubts.others_share(before, doubts.read_moment())
         drift = pulse.deviation()
-        load = doubts.gpu_load(telemetry.finish() if telemetry else None)
+        load = doubts.gpu_load(self.telemetry.finish())
         for entry in self.alive:
             with entry.step():
                 entry.sampling = combine(lanes[id(entry)], rule.confidence)
@@ -206,11 +206,9 @@ class Group:
                 entry.drift, entry.others, entry.load = drift if on_host else 0.0, others, "" if on_host else load
         self.pairs = list(self._pairs(lanes, rule))
 
-    def _between(self, pulse: Pulse, order: random.Random, telemetry: Telemetry | None) -> Callable[[], None]:
+    def _between(self, pulse: Pulse, order: random.Random) -> Callable[[], None]:
         def between() -> None:
             pulse.beat()
-            if telemetry:
-                telemetry.beat()
             self.pool.change_processor(order)
 
         return between
@@ -295,7 +293,8 @@ class Group:
         def take(iterations: int, n_rounds: int) -> Reading | None:
             if entry.alive:
                 with entry.step():
-                    return self.pool.turn(case.backend, case.device, iterations, n_rounds, process)
+                    reading = self.pool.turn(case.backend, case.device, iterations, n_rounds, process)
+                    return reading if case.device == "cpu" else replace(reading, throttled=self.telemetry.beat())
             return None
 
         return take

@@ -227,8 +227,7 @@ def test_telemetry_counts_turns_in_which_the_gpu_was_slowed_down():
         None,
     ]
     telemetry = Telemetry(iter(loads).__next__)
-    for _ in loads:
-        telemetry.beat()
+    assert [telemetry.beat() for _ in loads] == [False, True, False, False]
     seen = telemetry.finish()
     assert (seen.turns, seen.low_mhz, seen.high_mhz) == (3, 1400.0, 1980.0)
     assert (seen.throttled, seen.reasons) == (1, ("power limit",))

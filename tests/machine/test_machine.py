@@ -112,7 +112,7 @@ def test_each_doubt_is_one_sentence_with_its_numbers(busy, state, words):
         (None, ""),
         (Seen(20, 1900.0, 1980.0, 0, ()), ""),
         (Seen(20, None, None, 0, ()), ""),
-        (Seen(20, 1950.0, 1980.0, 5, ("power limit",)), "the GPU was slowed down in 5 of 20 turns (power limit)"),
+        (Seen(20, 1950.0, 1980.0, 5, ("power limit",)), "the GPU was slowed down in 5 of 20 bursts (power limit)"),
         (Seen(20, 1200.0, 1980.0, 0, ()), "the GPU's clock went between 1200 and 1980 MHz"),
     ],
 )

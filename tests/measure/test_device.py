@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.machine import bandwidth, gpus
 from benchmarks.machine.bandwidth import DEVICE_LADDER
-from benchmarks.machine.gpus import Load
+from benchmarks.machine.gpus import Load, Telemetry
 from benchmarks.measure import devices, harness
 from benchmarks.measure import limits as limits_module
 from benchmarks.measure.group import Entry, Group
@@ -124,6 +124,17 @@ def test_energy_is_read_around_half_a_second_of_calls(pool, monkeypatch):
         assert group._energy_j(entry) is None  # three calls are no half second
         monkeypatch.setattr(gpus, "load", lambda: Load(1980.0, (), None, None, None))
         assert group._energy_j(entry) is None
+
+
+def test_bursts_of_a_device_that_is_slowed_down_make_its_times_doubtful(pool):
+    entry = Entry(CASE)
+    slowed = Load(1200.0, ("power limit",), None, None, None)
+    group = Group([entry], pool, 1, Stopwatch(), telemetry=Telemetry(lambda: slowed))
+    with group.prepared():
+        group.take_through(RULE, random.Random(0), SteadyPulse())
+    assert entry.load.startswith("the GPU was slowed down in ")
+    assert entry.load.endswith(" bursts (power limit)")
+    assert sum(source.n_again for source in entry.sources) == 0  # always: that is as it is
 
 
 # The clock

@@ -56,3 +56,22 @@ def test_page_faults_are_kept_for_each_burst():
     for _ in range(3):
         turns(1, 1)
     assert turns.faults == [2.5] * 3
+
+
+def throttled(when):
+    left = iter(when)
+    return Undisturbed(lambda iterations, n: Reading((0.001,) * n, None, math.nan, throttled=next(left)))
+
+
+def test_a_burst_in_which_the_gpu_was_slowed_down_is_taken_again():
+    turns = throttled([False] * 6 + [True, False] + [True] * (1 + MOST_AGAIN))
+    for _ in range(8):
+        assert turns(1, 1)
+    assert (turns.n_again, turns.n_disturbed) == (1 + MOST_AGAIN, 1)
+
+
+def test_a_gpu_that_is_always_slowed_down_is_as_it_is():
+    turns = throttled([True] * 20)
+    for _ in range(20):
+        assert turns(1, 1)
+    assert (turns.n_again, turns.n_disturbed) == (0, 0)
