@@ -135,8 +135,7 @@ class JaxBackend(BaseBackend):
         """Return seconds per call of calls that follow each other without a gap; None on the host."""
         if self.device == "cpu":
             return None
-        # Their product is 1.1e12 operations: 2 to 4 ms at the rate of an H200's matrix units, longer on others.
-        square = jnp.ones((8192, 8192), jnp.float32, device=self._device)
+        square = jnp.ones((SQUARE, SQUARE), jnp.float32, device=self._device)
         return clock.seconds_per_call(run, iterations, partial(_product, square), jax.block_until_ready, _is_ready)
 
     def device_name(self) -> str | None:
@@ -227,6 +226,8 @@ class EagerJaxBackend(JaxBackend):
         return partial(_both, function, items, cotangent, *inputs)
 
 
+SQUARE = 8192
+"""The product of two such matrices is 1.1e12 operations: 2 to 4 ms of an H200's matrix units, longer on others."""
 _MEMORIES = ("pinned_host", "device")
 """JAX's names of the host's memory that a device reads by itself, and of the device's."""
 
