@@ -34,7 +34,7 @@ class Exit(IntEnum):
         4,
         (
             "Wrong. `compare` and `ab`: a result of the head is wrong, and the base had no right one either; "
-            "`docs --check`: a table is out of date."
+            "`docs --check`: a table is out of date; `validate device`: something does not hold there."
         ),
     )
     CHEATED = 5, "`compare` and `ab`: a kernel of the head cheated the clock. This outweighs every other verdict."
