@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 import backends
-from backends.base import output_shape
+from backends.base import DTYPES, NARROW, output_shape
 from backends.catalogue import OPS
 from backends.interface import REDUCTIONS, OpSpec
-from benchmarks.check import accuracy, oracle, search
+from benchmarks.check import accuracy, oracle, samples, search
 from benchmarks.check.namespaces import Array
 from benchmarks.measure.pool import CaseError
 from benchmarks.plan import inputs
@@ -39,6 +39,12 @@ CURVES = "float32"
 
 PRECISIONS = ("float64", "float16")
 """Parameters are tried in the widest type, and two in the narrowest: a parameter must not widen the result."""
+
+WITH_ENDS = tuple(op for op, spec in OPS.items() if samples.ends(op) or any(d.optional for d in spec.inputs))
+"""Ops with a parameter that has a range, or with an optional input."""
+
+SUMMING = tuple(op for op, spec in OPS.items() if spec.kind != "elementwise")
+"""Ops that add up a row, or losses."""
 
 
 def test_accuracy(harness: Harness, op: str, mode: str, dtype: str, backend: str, device: str) -> None:
@@ -85,6 +91,38 @@ def test_parameters(harness: Harness, op: str, mode: str, dtype: str, backend: s
     for parameters in (choices or [{}])[: None if dtype == PRECISIONS[0] else 2]:
         for given in optional:
             _compare(harness, check, (6, 6), parameters=parameters, optional=given)
+
+
+@pytest.mark.correctness(ops=WITH_ENDS, dtypes=("float16", *DTYPES))
+def test_ends_of_parameters(harness: Harness, op: str, mode: str, dtype: str, backend: str, device: str) -> None:
+    """Parameters at the ends of their ranges, and beyond what the type holds, meet every special value."""
+    check = Check(op, mode, dtype, backend, device)
+    reduction = {"reduction": "none"} if OPS[op].kind == "loss" else {}
+    for parameters in samples.ends(op) or [{}]:  # optional inputs alone
+        _compare_at_special_values(harness, check, parameters | reduction)
+
+
+@pytest.mark.correctness(dtypes=("float32",))
+def test_lengths(harness: Harness, op: str, mode: str, backend: str, device: str) -> None:
+    """Special values mean the same in arrays of every length up to 64, or of those around whole vectors."""
+    check = Check(op, mode, "float32", backend, device)
+    parameters = {"reduction": "none"} if OPS[op].kind == "loss" else {}
+    for length in samples.LENGTHS if _is_written_by_hand(harness, check) else samples.FEW_LENGTHS:
+        _compare_sample(harness, check, _of_length(op, mode, length), parameters)
+
+
+@pytest.mark.correctness(ops=SUMMING, dtypes=NARROW)
+def test_sums_beyond_narrow_types(
+    harness: Harness, op: str, mode: str, dtype: str, backend: str, device: str
+) -> None:
+    """More rows, or longer ones, than float16 can count are summed and averaged like few."""
+    spec = OPS[op]
+    check = Check(op, mode, dtype, backend, device)
+    for shape in ((70_000, 2), (2, 70_000)):
+        for parameters in _sums(spec):
+            arrays = samples.large(op, shape, dtype, parameters)
+            sample = search.attempt(spec, mode, dtype, arrays, parameters, wide=True)
+            _compare_sample(harness, check, sample, parameters)
 
 
 @pytest.mark.correctness(dtypes=("float64",), modes=("backward",))
@@ -202,7 +240,8 @@ def _certify(
             got,
             sample.expected,
             check,
-            first_input=first if first.shape == got.shape else None,
+            first_input=first,
+            second_input=_second(sample.arrays),
             n_summed=_n_summed(OPS[check.op], first, parameters),
             # Known deviations were measured there; what is on request shares those of its family, or has fewer.
             complete=check.device == "cpu" and check.backend in backends.names(),
@@ -248,6 +287,22 @@ def _evaluate(harness: Harness, check: Check, *arguments: Any, **options: Any) -
         raise
 
 
+def _is_written_by_hand(harness: Harness, check: Check) -> bool:
+    """Tell whether a backend promises a bound: it has kernels of its own, which no shape compiles anew."""
+    with suppress(CaseError):  # what is unavailable says so where it computes
+        return bool(
+            np.isfinite(
+                harness.pool.call(check.backend, check.device, "promised_ulp", "relu", check.mode, check.dtype)
+            )
+        )
+    return False
+
+
+def _second(arrays: Sequence[Any]) -> Array | None:
+    """Return the second input, if there is one."""
+    return arrays[1] if len(arrays) > 1 else None
+
+
 def _n_summed(spec: OpSpec, first: Array, parameters: Mapping[str, Any]) -> int:
     """Return how many terms a result sums: none, those of a row, or all."""
     if spec.kind == "loss" and parameters.get("reduction", "mean") != "none":
@@ -265,12 +320,44 @@ def _compare(
     optional: bool = False,
 ) -> None:
     """Compare one call on ordinary inputs with the oracle."""
-    spec = OPS[check.op]
     parameters = parameters or {}
     sample = _ordinary(check.op, check.mode, check.dtype, shape, tuple(parameters.items()), optional=optional)
-    arrays = sample.arrays
+    _compare_sample(harness, check, sample, parameters, strided=strided)
+
+
+def _compare_at_special_values(harness: Harness, check: Check, parameters: Mapping[str, Any]) -> None:
+    """Compare calls on special values with the oracle, with optional inputs and without."""
+    spec = OPS[check.op]
+    given = samples.special_sample(check.op, check.dtype, parameters)
+    without = tuple(None if d.optional else a for d, a in zip(spec.inputs, given, strict=True))
+    for arrays in (given, without) if any(d.optional for d in spec.inputs) else (given,):
+        sample = search.attempt(spec, check.mode, check.dtype, arrays, parameters)
+        _compare_sample(harness, check, sample, parameters)
+
+
+def _sums(spec: OpSpec) -> list[dict[str, Any]]:
+    """Return parameters that decide what is summed, or divided by."""
+    if spec.kind != "loss":
+        return [{}]
+    found: list[dict[str, Any]] = [{"reduction": reduction} for reduction in REDUCTIONS]
+    names = {parameter.name for parameter in spec.parameters}
+    if "ignore_index" in names:
+        found.append({"reduction": "mean", "ignore_index": 1})
+    if "label_smoothing" in names:
+        found.append({"reduction": "mean", "label_smoothing": 0.1})
+    return found
+
+
+def _compare_sample(
+    harness: Harness, check: Check, sample: search.Sample, parameters: Mapping[str, Any], *, strided: bool = False
+) -> None:
+    """Compare one call with what is exact."""
+    spec, arrays = OPS[check.op], sample.arrays
     got = _evaluate(harness, check, arrays, sample.cotangent, parameters, strided=strided)
-    where = f"{check.op} {check.mode} {check.dtype} shape {shape} {parameters} {'strided' if strided else ''}"
+    where = (
+        f"{check.op} {check.mode} {check.dtype} shape {arrays[0].shape} {dict(parameters)} "
+        f"{'strided' if strided else ''}"
+    )
     if (got.shape, str(got.dtype)) != (sample.expected.high.shape, check.dtype):
         wrong = f"{where}: got {got.dtype} of shape {got.shape}"
         harness.settle(Ending(status="failed", reason=wrong), check.backend, check.device)
@@ -279,7 +366,8 @@ def _compare(
         sample.expected,
         check,
         parameters=parameters,
-        first_input=arrays[0] if arrays[0].shape == got.shape else None,
+        first_input=arrays[0],
+        second_input=_second(arrays),
         n_summed=_n_summed(spec, arrays[0], parameters),
         complete=False,
     )
@@ -287,6 +375,12 @@ def _compare(
         harness.settle(
             Ending(status=verdict.status, reason=f"{where}: {verdict.reason}"), check.backend, check.device
         )
+
+
+@lru_cache(maxsize=64)
+def _of_length(op: str, mode: str, length: int) -> search.Sample:
+    """Return a short array and what is exact for it; kept like ordinary inputs."""
+    return search.attempt(OPS[op], mode, "float32", samples.of_length(op, "float32", length))
 
 
 @lru_cache(maxsize=64)

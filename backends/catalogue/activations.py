@@ -31,7 +31,9 @@ def activation(name: str, summary: str, derivative: Formula, **facts: Any) -> Op
 def gelu(m: Math, x: Any, *, approximate: str) -> Any:
     """Return x times the normal distribution function, or its approximation by tanh."""
     if approximate == "tanh":
-        return x / 2 * (1 + m.tanh(_gelu_argument(m, x)))
+        return x * logistic(
+            m, 2 * _gelu_argument(m, x)
+        )  # (1 + tanh(u))/2, which is above 0 however far u is below
     return x * normal_cdf(m, x)
 
 

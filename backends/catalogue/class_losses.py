@@ -99,14 +99,17 @@ def _d_label_cross_entropy(
     m: Math, g: Any, x: Any, labels: Any, weight: Any, *, axis: int, **parameters: Any
 ) -> Any:
     target = _label_targets(m, x, labels, weight, axis, **parameters)
-    return g * (softmax(m, x, axis=axis) * m.sum(target, axis=axis, keepdims=True) - target)
+    total = m.sum(target, axis=axis, keepdims=True)
+    # A row without weight takes no part, whatever it holds.
+    return m.where(total == 0, 0, g * (softmax(m, x, axis=axis) * total - target))
 
 
 def _d_label_cross_entropy_scale(
     m: Math, g: Any, x: Any, labels: Any, weight: Any, *, axis: int, **parameters: Any
 ) -> Any:
     target = _label_targets(m, x, labels, weight, axis, **parameters)
-    return abs(g) * (softmax_scale(m, x, axis=axis) * m.sum(target, axis=axis, keepdims=True) + target)
+    total = m.sum(target, axis=axis, keepdims=True)
+    return m.where(total == 0, 0, abs(g) * (softmax_scale(m, x, axis=axis) * total + target))
 
 
 def _likelihood(m: Math, x: Any, labels: Any, weight: Any, *, axis: int, ignore_index: int | None) -> Any:
@@ -132,27 +135,31 @@ def _divergence_scale(m: Math, x: Any, target: Any, *, axis: int) -> Any:
     return m.sum(sum(map(abs, _divergence_terms(m, x, target))), axis=axis)
 
 
+def _others(m: Math, p: Any, t: Any) -> Any:
+    """(1 - t)·p, and 0 at the target even if the prediction is infinite."""
+    return m.where(t == 1, 0, (1 - t) * p)
+
+
 def _class_margins(m: Math, p: Any, t: Any, axis: int) -> tuple[Any, Any]:
     """Return the predictions for all classes but the target, and the margin by which the loss exceeds 0."""
-    others = (1 - t) * p
+    others = _others(m, p, t)
     largest = m.max(others, axis=axis, keepdims=True)
-    return others, 1 + largest - m.sum(t * p, axis=axis, keepdims=True)
+    return others, 1 + largest - m.sum(m.where(t == 0, 0, t * p), axis=axis, keepdims=True)
 
 
 def _categorical_hinge(m: Math, p: Any, t: Any, *, axis: int) -> Any:
     margin = m.sum(_class_margins(m, p, t, axis)[1], axis=axis)
-    return m.where(margin > 0, margin, 0)
+    return m.where(margin <= 0, 0, margin)
 
 
 def _categorical_hinge_scale(m: Math, p: Any, t: Any, *, axis: int) -> Any:
-    others = (1 - t) * p
-    return 1 + abs(m.max(others, axis=axis)) + m.sum(abs(t * p), axis=axis)
+    return 1 + abs(m.max(_others(m, p, t), axis=axis)) + m.sum(m.where(t == 0, 0, abs(t * p)), axis=axis)
 
 
 def _d_categorical_hinge(m: Math, g: Any, p: Any, t: Any, *, axis: int) -> Any:
     others, margin = _class_margins(m, p, t, axis)
     best = m.where(others == m.max(others, axis=axis, keepdims=True), 1, 0)
-    share = best / (m.sum(best, axis=axis, keepdims=True) + p * 0)
+    share = best / (m.sum(best, axis=axis, keepdims=True) + t * 0)
     return m.where(margin > 0, g * ((1 - t) * share - t), 0)
 
 

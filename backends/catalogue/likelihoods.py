@@ -54,18 +54,18 @@ def _focal_parts(m: Math, p: Any, t: Any, alpha: float | None) -> tuple[Any, Any
 
 def _focal(m: Math, p: Any, t: Any, *, alpha: float | None, gamma: float) -> Any:
     weight, wrong, entropy = _focal_parts(m, p, t, alpha)
-    return weight * m.where(entropy == 0, 0, wrong**gamma * entropy)
+    return m.where((entropy == 0) | (weight == 0), 0, weight * wrong**gamma * entropy)
 
 
 def _focal_slopes(m: Math, p: Any, t: Any, alpha: float | None, gamma: float) -> tuple[Any, Any, Any]:
     weight, wrong, entropy = _focal_parts(m, p, t, alpha)
     rising, falling = _entropy_slopes(m, p, t)
-    factor = wrong**gamma
+    factor = weight * wrong**gamma
     return (
         # At 0 and 1 the logarithm is infinite, but its slope infinitely more so.
-        m.where((p == 0) | (p == 1), 0, weight * gamma * (1 - 2 * t) * m.ratio(factor * entropy, wrong)),
-        weight * m.where(rising == 0, 0, factor * rising),
-        weight * m.where(falling == 0, 0, factor * falling),
+        m.where((p == 0) | (p == 1), 0, gamma * (1 - 2 * t) * m.ratio(factor * entropy, wrong)),
+        m.where((rising == 0) | (weight == 0), 0, factor * rising),
+        m.where((falling == 0) | (weight == 0), 0, factor * falling),
     )
 
 

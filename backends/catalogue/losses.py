@@ -51,8 +51,16 @@ def _d_smooth_l1(m: Math, g: Any, p: Any, t: Any, *, beta: float) -> Any:
     return g * (m.where(abs(d) < beta, d / beta, m.sign(d)) if beta else m.sign(d))
 
 
-def _quantile_slope(m: Math, p: Any, t: Any, q: float) -> Any:
-    return m.where(t > p, -q, m.where(t < p, 1 - q, 0))
+def _quantile(m: Math, p: Any, t: Any, *, q: float) -> Any:
+    d = p - t
+    # A slope of 0 costs nothing, however far away the target is.
+    below, above = -q * d if q else 0, (1 - q) * d if q != 1 else 0
+    return m.where(d < 0, below, m.where(d > 0, above, d))
+
+
+def _d_quantile(m: Math, g: Any, p: Any, t: Any, *, q: float) -> Any:
+    d = p - t
+    return g * m.where(d < 0, -q, (1 - q) * m.sign(d))
 
 
 def _margin(m: Math, p: Any, t: Any) -> Any:
@@ -167,8 +175,8 @@ OPS: tuple[OpSpec, ...] = (
     loss(
         "quantile",
         "Pinball loss: its expectation is least at the q-quantile",
-        lambda m, p, t, q: m.where(t > p, q * (t - p), (1 - q) * (p - t)),
-        lambda m, g, p, t, q: g * _quantile_slope(m, p, t, q),
+        _quantile,
+        _d_quantile,
         Budget(4, 4, "a difference and a product with a rounded parameter"),
         Parameter("q", 0.5, minimum=0.0, maximum=1.0),
         formula="max(q * (target - prediction), (1 - q) * (prediction - target))",

@@ -64,6 +64,7 @@ def assess(
     *,
     parameters: Mapping[str, Any] | None = None,
     first_input: Array | None = None,
+    second_input: Array | None = None,
     n_summed: int = 1,
     complete: bool = True,
     promised: float = math.inf,
@@ -71,16 +72,19 @@ def assess(
 ) -> Verdict:
     """Return the verdict on a result of `check`, against the exact values.
 
-    `first_input` (of the result's shape) tells which known deviations apply; `complete` says that the sample
-    covers their regions, so that one which is not seen has disappeared, and fails. `promised` is what a backend
-    promises beyond the op's budget. The mean is over the first `n_sample` points alone, where more were sought out
+    `first_input` and `second_input` tell which known deviations apply: by entries where they have the result's
+    shape, by rows where classes lie along the last axis. `complete` says that the sample covers their regions, so
+    that one which is not seen has disappeared, and fails. `promised` is what a backend promises beyond the op's
+    budget. The mean is over the first `n_sample` points alone, where more were sought out
     for their errors.
     """
     allowed = min(budget(check.op, check.mode, n_summed), promised)
     errors = ulp_error(got, expected)
-    x = np.full(got.shape, np.nan) if first_input is None else first_input
+    alike = first_input is not None and first_input.shape == got.shape
+    x = first_input if first_input is not None and alike else np.full(got.shape, np.nan)
+    rows = _with_rows(first_input, got, check, parameters)
     known = [d for d in KNOWN_DEVIATIONS if d.applies(check, parameters)]
-    covered = [d.covers(x, expected.high, got.dtype) for d in known]
+    covered = [d.covers(x, expected.high, got.dtype, second_input, rows) for d in known]
     over = errors > allowed
 
     excused = np.zeros(got.shape, bool)
@@ -103,8 +107,20 @@ def assess(
         return verdict("failed", f"known deviation no longer seen: {vanished[0].reason}")
     if over.any():
         seen = [d for d, region in zip(known, covered, strict=True) if (region & over).any()]
-        return verdict("known_deviation", "; ".join(dict.fromkeys(d.reason for d in seen)))
+        return verdict("known_deviation", "; ".join(dict.fromkeys(d.description for d in seen)))
     return verdict("ok", "")
+
+
+def _with_rows(
+    first_input: Array | None, got: Array, check: Check, parameters: Mapping[str, Any] | None
+) -> Array | None:
+    """Return the first input if its classes lie along the last axis, and the result is for each row or entry."""
+    spec = OPS[check.op]
+    if first_input is None or not spec.along_axis or first_input.ndim == 0:
+        return None
+    if (parameters or {}).get("axis", -1) not in (-1, first_input.ndim - 1):
+        return None
+    return first_input if got.shape in (first_input.shape, first_input.shape[:-1]) else None
 
 
 def _is_normal(values: Array, dtype: np.dtype[Any]) -> Array:

@@ -23,7 +23,6 @@ _SIGMOID = "sigmoid' as y(1 - y) cancels where y approaches 1"
 _TANH = "tanh' as 1 - y² cancels where |y| approaches 1"
 _ONE_MINUS = "1 - σ(x) cancels where σ(x) approaches 1"
 _EXP_OF_LOG = "the rounding of x - log(1 + exp(x)) is amplified by its size"
-_EDGE = "an entry at the edge of the support falls on its other side"
 _EXPM1 = "the derivative of expm1(x), as expm1(x) + 1, cancels where expm1(x) approaches -1"
 _GELU_ERF = "x/2 (1 + erf(x/√2)) cancels in the negative tail"
 _GELU_ERFC = "the rounding of x/√2 is amplified by x² in erfc"
@@ -39,17 +38,15 @@ _FLUSH = "subnormal numbers are flushed to zero"
 _SLOPE = "leaky_relu'(0) is 1, since the condition is x >= 0"
 _CORNER = "the derivative at a corner is not 0"
 _ROUNDED_CORNER = "x plus a constant is rounded to the corner, or beyond"
-_DIFFERENCE = "the derivative of |x| at 0 is 1"
 _BOUNDED_LOG = "logarithms are bounded at -100"
 _BOUNDED_QUOTIENT = "the denominator (1 - p)p is bounded at 1e-12"
-_XLOGY = "the derivative of xlogy is 0/0"
+_FACTOR = "the slope of the power is 0 where the logarithm is infinite"
 _LOG1P = "XLA's log1p of float64 is 124 ULP off between -0.42 and -0.35"
 _SIXTH = "1/6 is a float32 number"
 _NARROW = "products of small float16 numbers are subnormal"
 _NAN_GRADIENTS = (
     *("relu", "relu6", "leaky_relu", "hard_sigmoid", "hard_tanh", "soft_shrink", "hard_shrink", "threshold"),
-    *("sparse_sigmoid", "prelu", "sparsemax", "mean_absolute_error", "mean_absolute_percentage_error", "quantile"),
-    "hinge",
+    *("sparse_sigmoid", "prelu", "sparsemax", "quantile", "hinge"),
 )
 _LOGISTIC_GRADIENTS = ("softplus", "log_sigmoid", "binary_cross_entropy_with_logits", "soft_margin")
 _PROBABILITY_LOSSES = ("binary_cross_entropy", "binary_focal_cross_entropy")
@@ -57,6 +54,14 @@ _PROBABILITY_LOSSES = ("binary_cross_entropy", "binary_focal_cross_entropy")
 KNOWN_DEVIATIONS: tuple[KnownDeviation, ...] = (
     # --- NaN and infinity -----------------------------------------------------------------------------------
     KnownDeviation(_EITHER, _NAN_GRADIENTS, _BACKWARD, INF, _NAN_GRADIENT, at="undefined"),
+    KnownDeviation(
+        _TORCH,
+        ("mean_absolute_error", "mean_absolute_percentage_error", "categorical_hinge"),
+        _BACKWARD,
+        INF,
+        _NAN_GRADIENT,
+        at="undefined",
+    ),
     KnownDeviation(
         _JAX, ("step", "squared_hinge", "categorical_hinge"), _BACKWARD, INF, _NAN_GRADIENT, at="undefined"
     ),
@@ -77,30 +82,81 @@ KNOWN_DEVIATIONS: tuple[KnownDeviation, ...] = (
         _INFINITY,
         low=INF,
     ),
-    KnownDeviation(_EITHER, ("softsign", "poisson"), _FORWARD, INF, _INFINITY, low=INF),
+    KnownDeviation(_EITHER, ("softsign",), _FORWARD, INF, _INFINITY, low=INF),
+    KnownDeviation(_TORCH, ("poisson",), _FORWARD, INF, _INFINITY, low=INF),
+    KnownDeviation(_TORCH, ("poisson",), _FORWARD, INF, _INFINITY, high=-INF, beside=0),
     KnownDeviation(_EITHER, ("squareplus",), _BACKWARD, INF, _INFINITY, high=-INF),
     KnownDeviation(_EITHER, ("mean_squared_logarithmic_error",), _BACKWARD, INF, _INFINITY, low=INF),
-    KnownDeviation(_EITHER, ("geglu",), _FORWARD, INF, _INFINITY, low=INF, seen_in=()),
-    KnownDeviation(_EITHER, ("geglu",), _FORWARD, INF, _INFINITY, high=-INF, seen_in=()),
+    KnownDeviation(_EITHER, ("swiglu", "geglu"), _FORWARD, INF, _INFINITY, low=INF, seen_in=()),
+    KnownDeviation(_EITHER, ("swiglu", "geglu"), _FORWARD, INF, _INFINITY, high=-INF, seen_in=()),
+    KnownDeviation(
+        _TORCH, ("smooth_l1",), _BACKWARD, INF, _NAN_GRADIENT, at="undefined", parameters={"beta": 0.0}
+    ),
+    KnownDeviation(
+        _TORCH, ("poisson",), _BOTH, INF, _INFINITY, low=0, high=0, beside=0, parameters={"log_input": False}
+    ),
+    KnownDeviation(
+        _TORCH,
+        ("softmax_cross_entropy_with_integer_labels",),
+        _FORWARD,
+        INF,
+        "a loss of a label that is masked is infinite, and the label's share 0",
+        at="row",
+        high=-INF,
+        parameters={"label_smoothing": 1.0},
+    ),
     KnownDeviation(_TORCH, ("gelu",), _FORWARD, INF, _INFINITY, low=INF, seen_in=()),
-    KnownDeviation(_TORCH, ("binary_cross_entropy_with_logits",), _FORWARD, INF, _INFINITY, high=-INF),
-    KnownDeviation(_JAX, ("huber", "smooth_l1"), _BACKWARD, INF, _INFINITY, high=-INF),
-    KnownDeviation(_JAX, ("huber", "smooth_l1"), _BACKWARD, INF, _INFINITY, low=INF),
+    *(
+        KnownDeviation(
+            _TORCH,
+            ("binary_cross_entropy_with_logits",),
+            _FORWARD,
+            INF,
+            _INFINITY,
+            low=x,
+            high=x,
+            issue="pytorch/pytorch#102894",
+        )
+        for x in (-INF, INF)
+    ),
+    KnownDeviation(
+        _TORCH,
+        ("softmax_cross_entropy", "kl_divergence"),
+        _FORWARD,
+        INF,
+        "a masked class with a target of 0 makes 0·inf",
+        at="row",
+        high=-INF,
+    ),
+    KnownDeviation(
+        _TORCH,
+        ("swiglu",),
+        _BOTH,
+        INF,
+        "silu(-inf) is NaN",
+        at="anywhere",
+        beside=-INF,
+        issue="pytorch/pytorch#160876",
+    ),
+    KnownDeviation(
+        _TORCH,
+        ("geglu",),
+        _BOTH,
+        INF,
+        "gelu(-inf) is NaN",
+        at="anywhere",
+        beside=-INF,
+        issue="pytorch/pytorch#185770",
+    ),
+    KnownDeviation(
+        _EITHER, ("leaky_relu",), _FORWARD, INF, _INFINITY, high=-INF, parameters={"negative_slope": 0.0}
+    ),
     # --- overflow half way ----------------------------------------------------------------------------------
     KnownDeviation(_TORCH, ("gelu", "hard_silu"), _FORWARD, INF, _OVERFLOW, at="top", seen_in=()),
     KnownDeviation(_EITHER, ("sparse_plus",), _BACKWARD, INF, _OVERFLOW, at="top"),
     KnownDeviation(_EITHER, ("squareplus",), _BOTH, INF, "x² overflows", at="huge"),
     KnownDeviation(
         _EITHER, ("gelu",), _BACKWARD, INF, "x³ overflows", at="huge", parameters={"approximate": "tanh"}
-    ),
-    KnownDeviation(
-        _JAX,
-        ("dice", "tversky"),
-        _BACKWARD,
-        4096,
-        "the square of a row's sum overflows",
-        at="anywhere",
-        dtypes=_F16,
     ),
     *(
         KnownDeviation(
@@ -110,7 +166,7 @@ KNOWN_DEVIATIONS: tuple[KnownDeviation, ...] = (
     ),
     KnownDeviation(_JAX, ("silu", "mish"), _BACKWARD, INF, _OVERFLOW, at="top", seen_in=()),
     KnownDeviation(
-        _EITHER,
+        _TORCH,
         ("gaussian_negative_log_likelihood",),
         _FORWARD,
         INF,
@@ -118,16 +174,13 @@ KNOWN_DEVIATIONS: tuple[KnownDeviation, ...] = (
         at="huge",
         seen_in=(),
     ),
-    KnownDeviation(
-        _EITHER, ("cosine_similarity",), _BOTH, INF, "squares overflow, and eps is 0", at="anywhere", dtypes=_F16
-    ),
-    KnownDeviation(
-        _EITHER,
-        ("mean_absolute_percentage_error",),
-        _FORWARD,
-        2048,
-        "eps is rounded to 1.19e-7",
-        dtypes=_F16,
+    KnownDeviation(_TORCH, ("poisson",), _FORWARD, INF, "infinity less infinity", at="huge", seen_in=()),
+    *(
+        KnownDeviation(
+            _TORCH, ("cosine_similarity",), _BOTH, ALL_DIGITS, reason, at="row", low=low, high=high, dtypes=dtypes
+        )
+        for dtypes, large, small in ((_LIKE_F32, 1e18, 1e-30), (_F64, 1e150, 1e-290))
+        for reason, low, high in (("squares overflow", large, INF), ("squares underflow", -small, small))
     ),
     *(
         KnownDeviation(_TORCH, ("soft_margin",), _BOTH, INF, "exp overflows", dtypes=dtypes, low=low, high=high)
@@ -190,10 +243,6 @@ KNOWN_DEVIATIONS: tuple[KnownDeviation, ...] = (
         _JAX, _LOGISTIC_GRADIENTS, _BACKWARD, 64, _EXP_OF_LOG, low=-45, high=-8, dtypes=_F64, seen_in=()
     ),
     KnownDeviation(_JAX, _LOGISTIC_GRADIENTS, _BACKWARD, 64, _EXP_OF_LOG, low=8, high=45, dtypes=_F64, seen_in=()),
-    KnownDeviation(_EITHER, ("sparsemax",), _BACKWARD, ALL_DIGITS, _EDGE, at="anywhere", dtypes=_NARROW_DTYPES),
-    KnownDeviation(
-        _EITHER, ("gaussian_negative_log_likelihood",), _BACKWARD, 16, _NARROW, at="anywhere", dtypes=_F16
-    ),
     KnownDeviation(_TORCH, ("gelu",), _BOTH, ALL_DIGITS, _GELU_ERF, high=-1.0, cancels=16),
     KnownDeviation(_JAX, ("gelu",), _BOTH, 4000, _GELU_ERFC, high=-1.0, parameters={"approximate": "none"}),
     KnownDeviation(
@@ -275,8 +324,6 @@ KNOWN_DEVIATIONS: tuple[KnownDeviation, ...] = (
         for x in corners
         for dtypes, width in ((_NARROW_DTYPES, 0.05), (_WIDE_DTYPES, 1e-6))
     ),
-    KnownDeviation(_JAX, ("mean_absolute_error",), _BACKWARD, INF, _DIFFERENCE, at="zero"),
-    KnownDeviation(_JAX, ("mean_absolute_percentage_error",), _BACKWARD, INF, _DIFFERENCE, at="zero", seen_in=()),
     KnownDeviation(_TORCH, _PROBABILITY_LOSSES, _FORWARD, INF, _BOUNDED_LOG, high=1e-43),
     KnownDeviation(_TORCH, _PROBABILITY_LOSSES, _FORWARD, INF, _BOUNDED_LOG, low=1),
     KnownDeviation(_TORCH, _PROBABILITY_LOSSES, _BACKWARD, INF, _BOUNDED_QUOTIENT, high=2e-12),
@@ -292,12 +339,14 @@ KNOWN_DEVIATIONS: tuple[KnownDeviation, ...] = (
         at="anywhere",
         dtypes=_F64,
     ),
-    KnownDeviation(_JAX, _PROBABILITY_LOSSES, _BACKWARD, INF, _XLOGY, high=0),
-    KnownDeviation(_JAX, _PROBABILITY_LOSSES, _BACKWARD, INF, _XLOGY, low=1),
+    KnownDeviation(_JAX, ("binary_focal_cross_entropy",), _BACKWARD, INF, _FACTOR, high=0),
+    KnownDeviation(_JAX, ("binary_focal_cross_entropy",), _BACKWARD, INF, _FACTOR, low=1),
     # --- subnormal numbers ----------------------------------------------------------------------------------
     KnownDeviation(_JAX, tuple(OPS), _BOTH, ALL_DIGITS, _FLUSH, at="subnormal", seen_in=()),
+    KnownDeviation(_TORCH, ("celu",), _FORWARD, ALL_DIGITS, "x / alpha is subnormal", at="subnormal", seen_in=()),
     KnownDeviation(_JAX, _PROBABILITY_LOSSES, _BOTH, INF, _FLUSH, at="subnormal", seen_in=()),
     KnownDeviation(_JAX, ("glu",), _FORWARD, 4096, _FLUSH, at="anywhere", dtypes=_F16),
+    KnownDeviation(_JAX, ("glu",), _BACKWARD, INF, _OVERFLOW, at="row", low=1e4, dtypes=_F16, seen_in=()),
     KnownDeviation(
         _JAX,
         ("mean_absolute_error", "mean_absolute_percentage_error"),

@@ -81,8 +81,7 @@ class HighPrecision(Shaping):
             _elementwise(f) for f in (context.exp, context.tanh, context.cosh, context.sign, context.sqrt)
         )
         self.log = _elementwise(lambda x: context.log(x) if x >= 0 else context.nan)
-        # Beyond 1e5 erfc is nearer to its limit than 1e-4e9, and mpmath overflows on the way there.
-        self.erfc = _elementwise(lambda z: context.erfc(z) if abs(z) < 1e5 else 1 - context.sign(z))
+        self.erfc = _elementwise(lambda z: _erfc(context, z))
         self._number = _elementwise(lambda x: context.mpf(float(x)))
         self.ratio = _pairwise(lambda a, b: a / b if b else context.sign(a) * context.inf if a else context.zero)
         self.quotient = _pairwise(lambda a, b: a / b if b else context.nan)
@@ -115,6 +114,13 @@ class WidePrecision(Shaping, Math):
     def ratio(a: Any, b: Any) -> Any:
         """Return a / b, and 0 where a is 0."""
         return np.where(a == 0, 0, np.divide(a, b))
+
+
+def _erfc(context: Any, z: Any) -> Any:
+    """Return erfc(z); beyond 1e5, where mpmath overflows, 2 or a number that is tiny, and yet not 0."""
+    if abs(z) >= 1e5:
+        return context.exp(-z * z) if z > 0 else context.mpf(2)
+    return context.erfc(z)
 
 
 def _elementwise(function: Any) -> Any:

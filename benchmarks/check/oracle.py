@@ -175,8 +175,8 @@ def _undefined(
 ) -> Array | None:
     """Where the result is NaN: NaN in (among the inputs `seen`), NaN out.
 
-    Of ops along an axis, the whole row is; so is one without a softmax, whose largest logit is infinite. None
-    where a formula itself takes NaN along, to the few outputs that depend on it.
+    Of ops along an axis, the whole row is; so is one without a softmax, whose largest logit is infinite, even if
+    its loss has a limit. None where a formula itself takes NaN along, to the few outputs that depend on it.
     """
     if spec.shape is not None or (spec.linear and any(d.extent == "rows" for d in spec.inputs)):
         return None
@@ -191,7 +191,11 @@ def _undefined(
         return np.asarray(undefined)
     with np.errstate(all="ignore"):
         value = np.asarray(spec.definition(m, *_lift(m, inputs, None), **p), np.float64)
-    value = np.expand_dims(value, p["axis"]) if spec.kind == "loss" else value
+        if spec.kind == "loss":
+            value = np.broadcast_to(np.expand_dims(value, p["axis"]), shape)
+            if np.isinf(inputs[0]).any():
+                slope = np.asarray(spec.gradient(m, 1, *_lift(m, inputs, undefined), **p), np.float64)
+                value = np.where(np.isnan(slope), slope, value)
     rows = (undefined | np.isnan(value)).any(axis=p["axis"], keepdims=True)
     if p.get("ignore_index") is not None:
         rows &= np.expand_dims(inputs[1] != p["ignore_index"], p["axis"])
@@ -203,4 +207,6 @@ def _split(value: Any, scale: Any) -> Expected:
     finite = np.isfinite(high)
     rest = np.where(finite, value, 0) - np.where(finite, high, 0)
     low = np.where(finite, np.asarray(rest, dtype=np.float64), 0.0)
-    return Expected(high, low, np.maximum(np.abs(high), np.asarray(scale, np.float64)))
+    size = np.asarray(scale, np.float64)
+    # Beside an infinite term no error would be seen: what is exact there is a limit, and has no rounding in it.
+    return Expected(high, low, np.maximum(np.abs(high), np.where(np.isfinite(size), size, 0)))

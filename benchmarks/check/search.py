@@ -91,16 +91,24 @@ def along_curve(op: str, mode: str, dtype: str) -> Sample:
 
 
 def attempt(
-    spec: OpSpec, mode: str, dtype: str, arrays: Sequence[Any], parameters: Mapping[str, Any] | None = None
+    spec: OpSpec,
+    mode: str,
+    dtype: str,
+    arrays: Sequence[Any],
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    wide: bool = False,
 ) -> Sample:
     """Return inputs, a cotangent and the exact result; without `parameters`, losses are not reduced."""
     if parameters is None:
         parameters = {"reduction": "none"} if spec.kind == "loss" else {}
     n_points = len(arrays[0]) if arrays[0].ndim else 1
     if mode == "forward":
-        return Sample(tuple(arrays), None, oracle.forward(spec.name, arrays, parameters, dtype), n_points)
+        return Sample(
+            tuple(arrays), None, oracle.forward(spec.name, arrays, parameters, dtype, wide=wide), n_points
+        )
     g = inputs.cotangent(output_shape(spec, arrays, spec.complete(parameters)), dtype)
-    return Sample(tuple(arrays), g, oracle.backward(spec.name, g, arrays, parameters, dtype), n_points)
+    return Sample(tuple(arrays), g, oracle.backward(spec.name, g, arrays, parameters, dtype, wide=wide), n_points)
 
 
 def _worst(got: Array, sample: Sample, allowed: float) -> Array:

@@ -216,6 +216,37 @@ def test_regions(at, dtype, covered):
     assert deviation.covers(x, exact, np.dtype(dtype)).tolist() == covered
 
 
+def test_a_deviation_of_rows_covers_all_of_a_row_and_its_loss():
+    rows = np.array([[1.0, -np.inf], [1.0, 2.0]])
+    deviation = KnownDeviation((), (), (), 1, "", high=-np.inf, at="row")
+    assert deviation.covers(rows, rows, rows.dtype, rows=rows).tolist() == [[True, True], [False, False]]
+    assert deviation.covers(rows[:, 0], rows[:, 0], rows.dtype, rows=rows).tolist() == [True, False]
+    assert not deviation.covers(rows, rows, rows.dtype).any()
+
+
+def test_a_deviation_may_depend_on_the_second_input():
+    x, target = np.array([np.inf, np.inf, 1.0]), np.array([1.0, 0.0, 1.0])
+    deviation = KnownDeviation((), (), (), 1, "", low=np.inf, beside=1)
+    assert deviation.covers(x, x, x.dtype, target).tolist() == [True, False, False]
+    assert not deviation.covers(x, x, x.dtype).any()
+
+
+def test_where_maintainers_were_told_is_part_of_the_reason(monkeypatch):
+    deviation = KnownDeviation(("torch",), ("sigmoid",), ("forward",), 100, "cancels", issue="pytorch/pytorch#1")
+    monkeypatch.setattr(accuracy, "KNOWN_DEVIATIONS", (deviation,))
+    assert assess([1 + 50 * 2**-23], [1.0], [6.0]).reason == "cancels (pytorch/pytorch#1)"
+
+
+def test_an_error_beside_an_infinite_term_is_seen():
+    expected = oracle.forward(
+        "binary_cross_entropy_with_logits",
+        [np.array([np.inf]), np.array([1.0]), None],
+        {"reduction": "none"},
+        "float32",
+    )
+    assert accuracy.ulp_error(np.array([5.0], np.float32), expected) > 1e6
+
+
 def test_absence_is_news_only_where_every_processor_shows_it():
     deviation = KnownDeviation((), (), (), 1, "", dtypes=("float16", "float32"))
     assert [deviation.is_due(dtype) for dtype in ("float16", "float32", "float64")] == [False, True, False]

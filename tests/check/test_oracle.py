@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from backends.catalogue import OPS
-from benchmarks.check import namespaces, oracle
+from benchmarks.check import namespaces, oracle, samples, search
 from benchmarks.plan import inputs
 
 ELEMENTWISE = [name for name, spec in OPS.items() if spec.derivative is not None]
@@ -124,3 +124,92 @@ def test_a_mean_over_a_sample_divides_by_all():
     whole = oracle.backward("mean_squared_error", g, arrays, {}, "float64").high
     part = oracle.backward("mean_squared_error", g, [a[:3] for a in arrays], {}, "float64", n_losses=10).high
     np.testing.assert_array_equal(whole[:3], part)
+
+
+INF, NAN = np.inf, np.nan
+
+
+@pytest.mark.parametrize(
+    ("op", "arrays", "parameters", "value", "gradient"),
+    [
+        ("quantile", ([-INF, INF], [0, 0]), {"q": 0.0}, [0, INF], [0, 1]),
+        ("quantile", ([-INF, INF], [0, 0]), {"q": 1.0}, [INF, 0], [-1, 0]),
+        ("quantile", ([INF, NAN], [INF, 0]), {"q": 0.5}, [NAN, NAN], [NAN, NAN]),
+        ("categorical_hinge", ([[-INF, 1, 2]], [[0, 1, 0]]), {}, [2], [[0, -1, 1]]),
+        ("categorical_hinge", ([[1, INF, 2]], [[0, 1, 0]]), {}, [0], [[0, 0, 0]]),
+        ("categorical_hinge", ([[1, -INF, 2]], [[0, 1, 0]]), {}, [INF], [[0, -1, 1]]),
+        ("categorical_hinge", ([[INF, INF, 2]], [[0, 1, 0]]), {}, [NAN], [[NAN, NAN, NAN]]),
+        ("binary_cross_entropy_with_logits", ([INF, -INF, INF], [1, 0, 0], None), {}, [0, 0, INF], [0, 0, 1]),
+        ("poisson", ([-INF, INF, -INF], [0, 1, 1]), {}, [0, INF, INF], [0, INF, -1]),
+        ("kl_divergence", ([[-INF, 0]], [[0, 1]]), {}, [0], [[0, -1]]),
+        ("categorical_cross_entropy", ([[0, 1]], [[0, 1]]), {"eps": 0.0}, [0], [[0, -1]]),
+        ("softmax_cross_entropy", ([[-INF, 0]], [[0, 1]]), {}, [0], [[0, 0]]),
+        ("softmax_cross_entropy", ([[-INF, 0]], [[1, 0]]), {}, [INF], [[-1, 1]]),
+        ("softmax_cross_entropy", ([[INF, 0]], [[0, 1]]), {}, [NAN], [[NAN, NAN]]),
+        ("binary_focal_cross_entropy", ([0, 1], [1, 0]), {"alpha": 0.0}, [0, INF], [0, INF]),
+        ("binary_focal_cross_entropy", ([0, 1], [1, 0]), {"alpha": 1.0}, [INF, 0], [-INF, 0]),
+        ("huber", ([INF, -INF], [0, 0]), {"delta": 2.0}, [INF, INF], [2, -2]),
+        ("cosine_similarity", ([[1e-200, 0]], [[3e-200, 0]]), {}, [0], [[3e-184, 0]]),
+    ],
+)
+def test_limits_by_hand(op, arrays, parameters, value, gradient):
+    inputs_ = [None if a is None else np.array(a, np.float64) for a in arrays]
+    parameters = {**parameters, "reduction": "none"}
+    got = oracle.forward(op, inputs_, parameters, "float64").high
+    np.testing.assert_allclose(got, value, rtol=1e-15, atol=1e-300)
+    slope = oracle.backward(op, np.ones(got.shape), inputs_, parameters, "float64").high
+    np.testing.assert_allclose(slope, gradient, rtol=1e-15, atol=1e-300)
+
+
+def test_rows_that_are_ignored_have_no_loss_and_no_gradient_whatever_they_hold():
+    for junk in (NAN, INF, -INF):
+        rows, labels = np.array([[1.0, 2.0], [junk, 0.0]]), np.array([0, -100])
+        for op in ("softmax_cross_entropy_with_integer_labels", "negative_log_likelihood"):
+            parameters = {"reduction": "none", "ignore_index": -100}
+            assert oracle.forward(op, [rows, labels, None], parameters, "float64").high[1] == 0
+            assert oracle.backward(op, np.ones(2), [rows, labels, None], parameters, "float64").high[
+                1
+            ].tolist() == [0, 0]
+
+
+def test_an_activation_that_vanishes_is_not_zero_before_infinity():
+    for parameters in ({"approximate": "none"}, {"approximate": "tanh"}):
+        got = oracle.forward("geglu", [np.array([INF, INF]), np.array([-1e30, -INF])], parameters, "float64").high
+        assert got[0] == -INF
+        assert np.isnan(got[1])
+
+
+def _is_moderate(a):
+    """Tell which points, or rows, are not themselves nearly infinite, or nearly 0."""
+    size = np.abs(np.asarray(a, np.float64)).reshape(len(a), -1)
+    return ((size == 0) | ((size > 1e-3) & (size < 1e3))).all(1)
+
+
+UNBOUNDED = [
+    op for op, spec in OPS.items() if spec.inputs[0].domain in ("real", "nonnegative", "log_distribution")
+]
+
+
+@pytest.mark.parametrize("op", UNBOUNDED)
+@pytest.mark.parametrize("mode", ["forward", "backward"])
+def test_values_at_infinity_are_those_that_far_away_values_approach(op, mode):
+    """The second way to know them: along 1e100 and 1e200, with everything else held."""
+    spec = OPS[op]
+    sample = samples.special_sample(op, "float64")
+    first, *others = sample
+    moderate = [_is_moderate(a) for a in others if a is not None and len(a) == len(first)]
+    one_sided = np.isinf(first).reshape(len(first), -1).sum(1) == 1  # two infinities have no limit together
+    chosen = np.all([one_sided, *moderate], axis=0)
+    first, *others = (a if a is None or len(a) != len(sample[0]) else a[chosen] for a in sample)
+    at, near, far = (
+        search.attempt(spec, mode, "float64", (np.where(np.isinf(first), np.sign(first) * size, first), *others))
+        for size in (INF, 1e100, 1e200)
+    )
+    exact, near, far = (trial.expected.high for trial in (at, near, far))
+    with np.errstate(invalid="ignore"):  # inf - inf
+        settled = (far == near) | (np.abs(far - near) <= 1e-90 * np.maximum(1, np.abs(far)))
+    grows = (np.sign(far) == np.sign(near)) & (np.abs(far) > 1.5 * np.abs(near)) & (np.abs(far) > 100)
+    known = ~np.isnan(exact)
+    np.testing.assert_allclose(exact[known & settled], far[known & settled], rtol=1e-14, atol=1e-90)
+    assert (exact[known & grows] == np.sign(far[known & grows]) * INF).all()
+    assert (settled | grows | ~known).all()
