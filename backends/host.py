@@ -14,6 +14,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
+from backends.arguments import working_dtype
 from backends.base import NARROW, BaseBackend, Functions, known_dtype, merged, output_shape, restorable
 from backends.catalogue import find
 from backends.interface import Allocation, InPlace, Mode, OpSpec
@@ -126,10 +127,10 @@ class HostBackend(BaseBackend):
         return parameters
 
     def _forward(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
-        return _widening(self._kernel(op, parameters))
+        return _widening(self._kernel(op, parameters), parameters)
 
     def _vjp(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
-        return _widening(self._kernel(f"{op}_vjp", parameters))
+        return _widening(self._kernel(f"{op}_vjp", parameters), parameters)
 
     def _bind(
         self,
@@ -165,21 +166,27 @@ class HostBackend(BaseBackend):
         Looking for narrow types, or at shapes, on every call would cost as much as a small op itself.
         """
         kernel = self._kernel(name, parameters)
-        if arrays[0].dtype.name in NARROW:
-            kernel = _widening(kernel)
+        if arrays[0].dtype.itemsize < _working_type(parameters).itemsize:
+            kernel = _widening(kernel, parameters)
         elif bind := getattr(self._functions[name], "bind", None):
             return cast("Run", bind(*arrays, out=out, **self._options(parameters)))
         return partial(kernel, *arrays, out=out)
 
 
-def _widening(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
-    """Let a function of float32 and float64 take narrow types too: compute in float32, round once."""
+def _working_type(parameters: Mapping[str, Any]) -> np.dtype:
+    """Return the narrowest type to compute in: float64 where float32 cannot hold a parameter."""
+    return np.dtype(working_dtype("float32", parameters))
+
+
+def _widening(function: Callable[..., np.ndarray], parameters: Mapping[str, Any]) -> Callable[..., np.ndarray]:
+    """Let a function of float32 and float64 take narrower types too: compute in a wider one, round once."""
+    working = _working_type(parameters)
 
     def widened(*arrays: np.ndarray | None, out: np.ndarray | None = None, **options: Any) -> np.ndarray:
         first = arrays[0]
-        if first is None or first.dtype.name not in NARROW:
+        if first is None or first.dtype.itemsize >= working.itemsize:
             return function(*arrays, out=out, **options)
-        wide = [a.astype(np.float32) if a is not None and a.dtype == first.dtype else a for a in arrays]
+        wide = [a.astype(working) if a is not None and a.dtype == first.dtype else a for a in arrays]
         result = function(*wide, **options)
         with np.errstate(over="ignore"):  # what exceeds the narrow range is infinite
             if out is None:

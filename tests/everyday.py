@@ -123,6 +123,20 @@ COMPILED: Mapping[str, int] = {
     "test_a_hopeless_logit_has_a_finite_loss": 3,
     "test_certain_and_correct_logits_cost_nothing": 3,
     "test_slope_of_zero_is_relu": 2,
+    "test_an_infinite_distance_with_a_slope_of_zero_costs_nothing": 4,
+    "test_a_class_of_probability_zero_that_is_not_the_target_costs_nothing": 12,
+    "test_a_margin_to_a_masked_class_is_that_to_the_others": 15,
+    "test_a_class_of_weight_zero_costs_nothing_however_wrong_the_prediction": 4,
+    "test_a_gate_of_minus_infinity_lets_nothing_through": 4,
+    "test_losses_of_certain_and_correct_predictions_are_zero": 10,
+    "test_a_leaky_relu_of_slope_zero_is_zero_far_left": 1,
+    "test_what_an_ignored_row_holds_reaches_neither_loss_nor_gradient": 25,
+    "test_a_parameter_that_float16_cannot_hold_keeps_its_meaning": 12,
+    "test_a_parameter_that_float32_cannot_hold_keeps_its_meaning": 15,
+    "test_sums_and_counts_beyond_float16_are_averaged": 30,
+    "test_sparsemax_counts_beyond_what_float16_can": 6,
+    "test_short_vectors_have_the_gradient_of_their_bounded_norm": 8,
+    "test_a_quotient_that_would_be_subnormal_is_not_taken": 1,
 }
 """Tests of `tests/backends` of the full tier where a backend compiles, with the seconds that takes."""
 
@@ -136,6 +150,7 @@ CORRECTNESS = {
     "test_gradients_of_backends_agree": "float64",
     "test_derivative_is_the_gradient_for_ones": "float32",
     "test_course_notes_examples": "float64",
+    "test_ends_of_parameters": "",
 }
 """The correctness suite's tests of which a part is for every day, each with its type where that is always one."""
 
@@ -155,6 +170,8 @@ def is_everyday(nodeid: str, name: str, params: Params) -> bool:
     """Tell whether a test is run every day: of the function `name`, for these parameters."""
     if name in FULL:
         return False
+    if name in ("test_lengths", "test_sums_beyond_narrow_types"):
+        return params["op"] in KINDS and params["backend"] != "jax"  # which compiles each shape
     if name in CORRECTNESS and nodeid.startswith("benchmarks/"):
         dtype = params.get("dtype", CORRECTNESS[name])
         # A test without a backend has all of them do the same.

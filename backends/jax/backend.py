@@ -21,6 +21,7 @@ import numpy as np
 from backends.base import BaseBackend, known_dtype, merged, restorable
 from backends.interface import Allocation, BackendUnavailable, Gap, InPlace, Mode, OpSpec
 from backends.jax import activations, class_losses, clock, driver, gated, likelihoods, losses, piecewise, rows
+from backends.jax.precision import widening
 
 PACKAGE = "jax"
 EXTRA = "jax"
@@ -28,9 +29,11 @@ DEVICES = ("cpu", "cuda")
 VARIANTS = ("jax",)
 ON_REQUEST = ("jax-eager",)
 
-FUNCTIONS = merged(
-    piecewise.OPS, activations.OPS, gated.OPS, rows.OPS, losses.OPS, likelihoods.OPS, class_losses.OPS
-)
+_PLAIN = merged(piecewise.OPS, activations.OPS, gated.OPS, rows.OPS, losses.OPS, likelihoods.OPS, class_losses.OPS)
+_SUMMING = {"sparsemax", *class_losses.OPS, "binary_focal_cross_entropy"}
+"""Ops that we compose of sums along rows; and one of powers, which leave the range of float16 too."""
+
+FUNCTIONS = {name: widening(function, sums=name in _SUMMING) for name, function in _PLAIN.items()}
 """All ops by name."""
 
 _Items = tuple[tuple[str, Any], ...]  # parameters, in a form that can be hashed

@@ -8,53 +8,63 @@ import jax
 import jax.numpy as jnp
 
 from backends.base import Functions
-from backends.jax.losses import reduced
+from backends.jax.losses import reduced, unless_absent
 
 
 def binary_cross_entropy(prediction: Any, target: Any, *, reduction: str) -> Any:
-    """Composed from `xlogy` and `xlog1py`."""
+    """Composed from `jnp.log` and `jnp.log1p`."""
     return reduced(_binary_cross_entropy(prediction, target), reduction)
 
 
 def binary_cross_entropy_with_logits(logits: Any, target: Any, pos_weight: Any, *, reduction: str) -> Any:
     """Composed from `jax.nn.log_sigmoid`, as Optax does."""
-    yes = target if pos_weight is None else pos_weight * target
-    losses = -yes * jax.nn.log_sigmoid(logits) - (1 - target) * jax.nn.log_sigmoid(-logits)
-    return reduced(losses, reduction)
+    yes, no = jax.nn.log_sigmoid(logits), jax.nn.log_sigmoid(-logits)
+    if pos_weight is not None:
+        yes = pos_weight * yes
+    return reduced(-unless_absent(target, yes) - unless_absent(1 - target, no), reduction)
 
 
 def binary_focal_cross_entropy(
     prediction: Any, target: Any, *, reduction: str, alpha: float | None, gamma: float
 ) -> Any:
-    """Composed from `xlogy` and `xlog1py`."""
+    """Composed from `jnp.log` and `jnp.log1p`."""
     wrong = target * (1 - prediction) + (1 - target) * prediction
     losses = wrong**gamma * _binary_cross_entropy(prediction, target)
     if alpha is not None:
-        losses = (alpha * target + (1 - alpha) * (1 - target)) * losses
+        losses = unless_absent(alpha * target + (1 - alpha) * (1 - target), losses)
     return reduced(losses, reduction)
 
 
 def poisson(prediction: Any, target: Any, *, reduction: str, log_input: bool) -> Any:
-    """Composed from `jnp.exp`, or `xlogy`."""
+    """Composed from `jnp.exp` or `jnp.log`."""
     if log_input:
-        return reduced(jnp.exp(prediction) - target * prediction, reduction)
-    return reduced(prediction - jax.scipy.special.xlogy(target, prediction), reduction)
+        rate, log_rate = jnp.exp(prediction), prediction
+    else:
+        # A rate of 0 is no surprise where nothing was counted.
+        rate, log_rate = prediction, jnp.log(jnp.where((prediction == 0) & (target == 0), 1, prediction))
+    # An infinite rate outweighs its count.
+    share = jnp.where((rate == jnp.inf) & ~jnp.isnan(target), 0, unless_absent(target, log_rate))
+    return reduced(rate - share, reduction)
 
 
 def gaussian_negative_log_likelihood(
     prediction: Any, target: Any, variance: Any, *, reduction: str, eps: float
 ) -> Any:
-    """Composed from `jnp.log`."""
+    """Composed from `jnp.log` and `jnp.sqrt`."""
     variance = jnp.maximum(variance, eps)
-    return reduced((jnp.log(variance) + jnp.square(prediction - target) / variance) / 2, reduction)
+    # Over the root, since the square alone may overflow.
+    deviation = (prediction - target) / jnp.sqrt(variance)
+    return reduced((jnp.log(variance) + jnp.square(deviation)) / 2, reduction)
 
 
 # --- shared parts -------------------------------------------------------------------------------------------
 
 
 def _binary_cross_entropy(prediction: Any, target: Any) -> Any:
-    special = jax.scipy.special
-    return -special.xlogy(target, prediction) - special.xlog1py(1 - target, -prediction)
+    """-(t·log(p) + (1 - t)·log(1 - p)), where 0·log(0) is 0, and its slope too: that of `xlogy` is 0/0."""
+    yes = jnp.log(jnp.where((target == 0) & (prediction == 0), 1, prediction))
+    no = jnp.log1p(-jnp.where((target == 1) & (prediction == 1), 0, prediction))
+    return -unless_absent(target, yes) - unless_absent(1 - target, no)
 
 
 OPS: Functions = {

@@ -17,13 +17,13 @@ def mean_squared_error(prediction: Any, target: Any, *, reduction: str) -> Any:
 
 
 def mean_absolute_error(prediction: Any, target: Any, *, reduction: str) -> Any:
-    """Composed from `jnp.abs`."""
-    return reduced(jnp.abs(prediction - target), reduction)
+    """Composed from `jnp.sign`."""
+    return reduced(_distance(prediction, target), reduction)
 
 
 def mean_absolute_percentage_error(prediction: Any, target: Any, *, reduction: str, eps: float) -> Any:
-    """Composed from `jnp.abs`."""
-    return reduced(100 * jnp.abs((prediction - target) / jnp.maximum(jnp.abs(target), eps)), reduction)
+    """Composed from `jnp.sign`."""
+    return reduced(100 * (_distance(prediction, target) / jnp.maximum(jnp.abs(target), eps)), reduction)
 
 
 def mean_squared_logarithmic_error(prediction: Any, target: Any, *, reduction: str) -> Any:
@@ -32,19 +32,19 @@ def mean_squared_logarithmic_error(prediction: Any, target: Any, *, reduction: s
 
 
 def huber(prediction: Any, target: Any, *, reduction: str, delta: float) -> Any:
-    """Composed from `jnp.where`."""
-    distance = jnp.abs(prediction - target)
-    losses = jnp.where(distance <= delta, jnp.square(distance) / 2, delta * (distance - delta / 2))
-    return reduced(losses, reduction)
+    """Composed from `jnp.where`, which chooses first: the square of an infinite distance has a gradient of NaN."""
+    distance = _distance(prediction, target)
+    bent = jnp.where(distance > delta, delta, distance)
+    return reduced(bent * (distance - bent / 2), reduction)
 
 
 def smooth_l1(prediction: Any, target: Any, *, reduction: str, beta: float) -> Any:
-    """Composed from `jnp.where`."""
-    distance = jnp.abs(prediction - target)
+    """Composed from `jnp.where`, which chooses first: the square of an infinite distance has a gradient of NaN."""
+    distance = _distance(prediction, target)
     if beta == 0:
         return reduced(distance, reduction)
-    losses = jnp.where(distance < beta, jnp.square(distance) / (2 * beta), distance - beta / 2)
-    return reduced(losses, reduction)
+    bent = jnp.where(distance > beta, beta, distance)
+    return reduced(bent / beta * (distance - bent / 2), reduction)
 
 
 def log_cosh(prediction: Any, target: Any, *, reduction: str) -> Any:
@@ -54,8 +54,10 @@ def log_cosh(prediction: Any, target: Any, *, reduction: str) -> Any:
 
 
 def quantile(prediction: Any, target: Any, *, reduction: str, q: float) -> Any:
-    """Composed from `jax.nn.relu`."""
-    return reduced(q * jax.nn.relu(target - prediction) + (1 - q) * jax.nn.relu(prediction - target), reduction)
+    """Composed from `jax.nn.relu`; a slope of 0 makes 0 of an infinite distance."""
+    below, above = jax.nn.relu(target - prediction), jax.nn.relu(prediction - target)
+    losses = above if q == 0 else below if q == 1 else q * below + (1 - q) * above
+    return reduced(losses, reduction)
 
 
 def hinge(prediction: Any, target: Any, *, reduction: str) -> Any:
@@ -74,6 +76,17 @@ def soft_margin(prediction: Any, target: Any, *, reduction: str) -> Any:
 
 
 # --- shared parts -------------------------------------------------------------------------------------------
+
+
+def _distance(prediction: Any, target: Any) -> Any:
+    """|p - t|, whose derivative is the sign: that of `jnp.abs` is 1 at 0, and a number at NaN."""
+    difference = prediction - target
+    return difference * jnp.sign(difference)
+
+
+def unless_absent(factor: Any, x: Any) -> Any:
+    """factor·x, and 0 where the factor is 0, even if x is infinite; NaN stays."""
+    return jnp.where((factor == 0) & ~jnp.isnan(x), 0, factor * x)
 
 
 def reduced(losses: Any, reduction: str) -> Any:

@@ -27,6 +27,7 @@ from backends.numba.elementary import (
     log1p_of_fraction,
     lowered,
     lowest_lifted,
+    smallest_normal,
 )
 from backends.numba.intrinsics import fma, polynomial
 from backends.numba.loops import formula
@@ -80,9 +81,10 @@ def elu_vjp(g: Any, x: Any, alpha: Any) -> Any:
 
 @formula
 def celu(x: Any, alpha: Any) -> Any:
-    """x right of zero, alpha·(exp(x/alpha) - 1) left of it."""
+    """x right of zero, alpha·(exp(x/alpha) - 1) left of it, but x where x/alpha would be subnormal."""
     number = type(x)
-    return x if x > number(0) else number(alpha) * expm1(_quotient(x, alpha))
+    near = abs(x) < number(alpha) * smallest_normal(x)
+    return x if (x > number(0)) | near else number(alpha) * expm1(_quotient(x, alpha))
 
 
 @formula

@@ -176,10 +176,10 @@ def categorical_hinge_vjp(out: Any, g: Any, prediction: Any, target: Any) -> Non
     margin, largest = _margin(prediction, target)
     equal = 0
     for j in range(prediction.shape[0]):
-        equal += (number(1) - target[j]) * prediction[j] == largest
+        equal += _unless_absent(number(1) - target[j], prediction[j]) == largest
     for j in range(prediction.shape[0]):
         other = number(1) - target[j]
-        share = other / number(equal) if other * prediction[j] == largest else number(0)
+        share = other / number(equal) if _unless_absent(other, prediction[j]) == largest else number(0)
         slope = number(0) if margin <= 0 else share - target[j]
         out[j] = g * (slope if margin == margin else number(margin))  # noqa: PLR0124
 
@@ -188,12 +188,19 @@ def categorical_hinge_vjp(out: Any, g: Any, prediction: Any, target: Any) -> Non
 def _margin(prediction: Any, target: Any) -> Any:
     """Return 1 + max((1 - t)·p) - Σ t·p, and that maximum."""
     one = type(prediction[0])(1)
-    above = below = to_bits((one - target[0]) * prediction[0])
+    above = below = to_bits(_unless_absent(one - target[0], prediction[0]))
     for j in range(1, prediction.shape[0]):
-        bits = to_bits((one - target[j]) * prediction[j])
+        bits = to_bits(_unless_absent(one - target[j], prediction[j]))
         above, below = larger(above, bits), smaller_unsigned(below, bits)
     largest = from_bits(above if above >= 0 else below, prediction[0])
-    return 1.0 + largest - total(product, (target, prediction)), largest
+    return 1.0 + largest - total(_unless_absent, (target, prediction)), largest
+
+
+@formula
+def _unless_absent(factor: Any, x: Any) -> Any:
+    """factor·x, 0 where the factor is even if x is infinite."""
+    zero = type(x)(0)
+    return zero if factor == zero else factor * x
 
 
 @formula
@@ -210,9 +217,10 @@ def cosine_similarity_vjp(out: Any, g: Any, prediction: Any, target: Any, eps: A
     first, second = _scale(prediction), _scale(target)
     cosine, size, other = _cosine(prediction, target, first, second, eps)
     turned = 0.0 if size <= eps * first and cosine == cosine else cosine  # noqa: PLR0124
+    norm = size / first  # exact; a slope over `size` may underflow before it is scaled back
     for j in range(prediction.shape[0]):
         slope = (target[j] * second) / other - turned * ((prediction[j] * first) / size)
-        out[j] = g * (slope / size * first)
+        out[j] = g * (slope / norm)
 
 
 @formula

@@ -41,7 +41,7 @@ _large = by_type(constants.LARGE)
 _lifted_large = by_type(constants.LIFTED_LARGE)
 _halved_large = by_type(constants.HALVED_LARGE)
 _lowest_expm1 = by_type(constants.LOWEST_EXPM1)
-_smallest_normal = by_type({"float32": 2.0**-126, "float64": 2.0**-1022})
+smallest_normal = by_type({"float32": 2.0**-126, "float64": 2.0**-1022})
 _subnormal_shift = by_type({"float32": 24, "float64": 53})
 
 # --- exponentials ---------------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ def log(x: Any) -> Any:
     """Return the natural logarithm: -inf at 0, NaN below."""
     number = type(x)
     shift = _subnormal_shift(x)
-    small = x < _smallest_normal(x)
+    small = x < smallest_normal(x)
     m, n = split(x * number(2.0) ** shift if small else x)
     y = _log_of_parts(m - number(1), n - shift if small else n, number(0))
     y = x if x == number(INFINITY) else y

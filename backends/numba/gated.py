@@ -120,7 +120,8 @@ def _gated(x: Any, gate: Any, factor: Any, high: Any, low: Any) -> Any:
     """
     part, rest = exp_minus_parts(type(x)(0.5) * high)
     factor = fma(factor, -low, factor)
-    left = -x * factor * part * rest * part * rest
+    left = -x * part * rest * factor * part * rest  # factor times either root is below 1: x does not overflow
+    left = x * type(x)(0) if gate == type(x)(-math.inf) else left
     root = part * rest
     right = x * (gate - factor * root * root)
     return right if gate > type(x)(0) else _unless_infinite(left, x, gate, gate)

@@ -145,8 +145,8 @@ def ratio(a: Any, b: Any) -> Any:
 
 @formula
 def _focal(p: Any, t: Any, alpha: Any, power: Any) -> Any:
-    entropy = binary_cross_entropy(p, t)
-    return _class_weight(t, alpha) * (0.0 if entropy == 0 else power * entropy)
+    entropy, weight = binary_cross_entropy(p, t), _class_weight(t, alpha)
+    return 0.0 if (entropy == 0) | (weight == 0) else weight * (power * entropy)
 
 
 @formula
@@ -155,7 +155,8 @@ def _focal_slope(p: Any, t: Any, alpha: Any, gamma: Any, power: Any) -> Any:
     # entropy / wrong is between 1 and a few hundred, where other orders of this product underflow.
     through_factor = 0.0 if p in (0.0, 1.0) else gamma * (1 - 2 * t) * (binary_cross_entropy(p, t) / wrong)
     slope = ratio(1 - t, 1 - p) - ratio(t, p)
-    return _class_weight(t, alpha) * (power * (through_factor + slope))
+    weight = _class_weight(t, alpha)
+    return 0.0 if weight == 0 else weight * (power * (through_factor + slope))
 
 
 @formula
@@ -182,8 +183,8 @@ def _mixed(yes: Any, no: Any, t: Any) -> Any:
 def _less_share(rate: Any, target: Any, log_rate: Any) -> Any:
     """rate - target·log_rate, without the second term where the target is 0."""
     number = type(rate)
-    without = (target == number(0)) | (log_rate == number(math.inf))
-    return rate - (number(0) if without else target * log_rate)
+    without = (target == number(0)) | (rate == number(math.inf))
+    return rate - (target - target if without else target * log_rate)  # 0, but NaN for NaN
 
 
 OPS: Pairs = {

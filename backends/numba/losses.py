@@ -132,8 +132,12 @@ def log_cosh_vjp(g: Any, prediction: Any, target: Any) -> Any:
 def quantile(prediction: Any, target: Any, q: Any) -> Any:
     """q·(t - p) where t > p, else (1 - q)·(p - t)."""
     number = type(prediction)
+    zero, left, right = number(0), number(q), number(1 - q)
     d = prediction - target
-    return number(q) * -d if d < number(0) else number(1 - q) * d
+    # A slope of 0 makes 0 of an infinite distance; NaN stays.
+    below = zero if left == zero else left * -d
+    above = zero if (right == zero) & (d >= zero) else right * d
+    return below if d < zero else above
 
 
 @formula

@@ -86,7 +86,10 @@ def celu(x: Array, low: Array, high: Array, y: Array, zero: Array, alpha: Array,
     quietly(np.divide, low, alpha, y)  # an alpha below 1 may overflow, to -inf as it should
     np.expm1(y, low)
     np.multiply(low, alpha, y)
-    return np.add(np.maximum(x, zero, out=high), y, out)
+    np.maximum(x, zero, out=high)
+    if alpha.item() > 1:  # near 0, the quotient is subnormal and has lost digits
+        np.copyto(y, np.minimum(x, zero, out=low), where=np.abs(x) < alpha * np.finfo(x.dtype).tiny)
+    return np.add(high, y, out)
 
 
 @pullback(scratch=2, numbers=lambda alpha: (0, alpha))

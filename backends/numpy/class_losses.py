@@ -141,7 +141,8 @@ def categorical_hinge_vjp(prediction: np.ndarray, target: np.ndarray, out: np.nd
     best /= best.sum(-1, keepdims=True)  # 0/0 in a row with NaN
     best *= 1 - target
     best -= target
-    np.multiply(best, _class_margin(others, prediction, target) > 0, out=out)
+    margin = _class_margin(others, prediction, target)
+    np.multiply(best, np.where(np.isnan(margin), margin, margin > 0), out=out)
 
 
 @row_loss()
@@ -211,11 +212,16 @@ def _smoothed(target: np.ndarray, label_smoothing: float) -> Result:
 
 
 def _others(p: np.ndarray, t: np.ndarray) -> Result:
-    return np.asarray((1 - t) * p)
+    """(1 - t)·p, and 0 at the target even if the prediction is infinite."""
+    others = np.asarray((1 - t) * p)
+    parts.drop(others, lambda: t == 1)
+    return others
 
 
 def _class_margin(others: np.ndarray, p: np.ndarray, t: np.ndarray) -> Result:
-    return np.asarray(1 + others.max(-1, keepdims=True) - (t * p).sum(-1, keepdims=True))
+    own = t * p
+    parts.drop(own, lambda: t == 0)
+    return np.asarray(1 + others.max(-1, keepdims=True) - own.sum(-1, keepdims=True))
 
 
 def _unit(x: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

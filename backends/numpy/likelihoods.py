@@ -107,7 +107,9 @@ def binary_focal_cross_entropy(
     _power(wrong, gamma, factor)
     if alpha is not None:
         entropy *= factor
-        return np.multiply(entropy, _class_weight(target, alpha), out)
+        weight = _class_weight(target, alpha)
+        parts.drop(entropy, lambda: weight == 0)
+        return np.multiply(entropy, weight, out)
     return np.multiply(entropy, factor, out)
 
 
@@ -156,7 +158,7 @@ def poisson(prediction: Array, target: Array, e: Array, share: Array, out: Out, 
     else:
         rate = prediction
         np.multiply(np.log(prediction, e), target, share)
-    parts.drop(share, lambda: (target == 0) | (prediction == np.inf))
+    parts.drop(share, lambda: (target == 0) | ((rate == np.inf) & (target == target)))  # noqa: PLR0124 - not NaN
     return np.subtract(rate, share, out)
 
 

@@ -24,7 +24,10 @@ def elu(x: torch.Tensor, *, alpha: float) -> torch.Tensor:
 
 
 def celu(x: torch.Tensor, *, alpha: float) -> torch.Tensor:
-    """`F.celu`."""
+    """`F.celu`, which holds alpha and 1/alpha in float32; composed from `torch.expm1` where they leave it."""
+    if not 2.0**-126 <= alpha <= 2.0**126:
+        left = torch.where(x > 0, 0, x)
+        return torch.where(x > 0, x, alpha * torch.expm1(left / alpha))
     return F.celu(x, alpha)
 
 

@@ -21,6 +21,7 @@ from backends.catalogue import OPS
 from backends.interface import MODES, Allocation, BackendUnavailable, Gap, InPlace, Mode, OpSpec
 from backends.torch import activations, class_losses, clock, gated, inplace, likelihoods, losses, piecewise, rows
 from backends.torch import out as torch_out
+from backends.torch.precision import given, holds
 
 PACKAGE = "torch"
 EXTRA = "torch"
@@ -85,6 +86,8 @@ FUNCTIONS = merged(
     piecewise.OPS, activations.OPS, gated.OPS, rows.OPS, losses.OPS, likelihoods.OPS, class_losses.OPS
 )
 """All ops by name."""
+SUMMING = ("sparsemax", "categorical_cross_entropy", "cosine_similarity", "dice", "tversky")
+"""Ops that we compose of sums along rows."""
 
 
 def _absent_from(table: Functions, ops: Iterable[str]) -> tuple[str, ...]:
@@ -224,8 +227,10 @@ class TorchBackend(BaseBackend):
         torch.cuda.synchronize()
         return int(torch.cuda.max_memory_allocated() - before)
 
-    def _forward(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
-        return partial(self._functions[op], **parameters)
+    def _forward(
+        self, op: str, parameters: dict[str, Any], dtype: torch.dtype | None = None
+    ) -> Callable[..., Any]:
+        return given(self._functions[op], parameters, dtype, sums=op in SUMMING)
 
     def _vjp(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
         return partial(_forward_and_pull, self._forward(op, parameters), gradient_only=True)
@@ -241,8 +246,10 @@ class TorchBackend(BaseBackend):
     ) -> Callable[[], Any]:
         if allocation == "reuse":  # a forward: see `gaps`
             out = inputs[0].new_empty(output_shape(spec, inputs, parameters))
+            if not holds(inputs[0].dtype, parameters):
+                return self._copying(spec, _untracked(inputs), parameters, out)
             return partial(torch_out.OPS[spec.name], *_untracked(inputs), **parameters, out=out)
-        forward = self._forward(spec.name, parameters)
+        forward = self._forward(spec.name, parameters, inputs[0].dtype)
         if mode == "forward":
             return partial(forward, *self._forward_only(inputs))
         if mode == "forward+backward":
@@ -263,7 +270,16 @@ class TorchBackend(BaseBackend):
             x.copy_(pristine)
             self.synchronize()
 
+        if not holds(x.dtype, parameters):
+            return restorable(self._copying(spec, (x, *inputs[1:]), parameters, x), restore)
         return restorable(partial(inplace.OPS[spec.name], x, *inputs[1:], **parameters), restore)
+
+    def _copying(
+        self, spec: OpSpec, inputs: Sequence[Any], parameters: dict[str, Any], out: torch.Tensor
+    ) -> Callable[[], torch.Tensor]:
+        """Return a call that computes in a wider type, and copies the result into `out`."""
+        forward = self._forward(spec.name, parameters, inputs[0].dtype)
+        return lambda: out.copy_(forward(*inputs))
 
 
 class CompiledTorchBackend(TorchBackend):
@@ -271,11 +287,13 @@ class CompiledTorchBackend(TorchBackend):
 
     gaps: tuple[Gap, ...] = (Gap("Inductor allocates every output", "upstream", allocations=("reuse", "inplace")),)
 
-    def _forward(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
-        function = self._functions[op]
+    def _forward(
+        self, op: str, parameters: dict[str, Any], dtype: torch.dtype | None = None
+    ) -> Callable[..., Any]:
+        function = super()._forward(op, parameters, dtype)
 
         def call(*inputs: torch.Tensor | None) -> torch.Tensor:
-            return function(*inputs, **parameters)
+            return function(*inputs)
 
         # A code object of its own: Dynamo keeps what it compiled there, and looks through it on each call.
         call.__code__ = call.__code__.replace()

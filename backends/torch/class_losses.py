@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name every user of torch knows it by
 
@@ -16,7 +19,10 @@ def categorical_cross_entropy(
     prediction: torch.Tensor, target: torch.Tensor, *, reduction: str, axis: int, eps: float
 ) -> torch.Tensor:
     """Composed from `torch.log`: PyTorch's cross entropies take logits."""
-    return reduced(-(target * torch.log(prediction + eps)).sum(axis), reduction)
+    shifted = prediction + eps
+    if eps == 0:  # 0·log(0) is 0, and so is its slope
+        shifted = torch.where((target == 0) & (shifted == 0), 1, shifted)
+    return reduced(-(target * torch.log(shifted)).sum(axis), reduction)
 
 
 def softmax_cross_entropy(
@@ -24,9 +30,12 @@ def softmax_cross_entropy(
 ) -> torch.Tensor:
     """`F.cross_entropy` with class probabilities."""
     losses = F.cross_entropy(
-        rows(logits, axis), rows(target, axis), reduction=reduction, label_smoothing=label_smoothing
+        rows(logits, axis),
+        rows(target, axis),
+        reduction=_reduced_there(logits, reduction),
+        label_smoothing=label_smoothing,
     )
-    return _unflatten(losses, logits, axis)
+    return _reduced_here(losses, logits, axis, reduction)
 
 
 def softmax_cross_entropy_with_integer_labels(
@@ -40,15 +49,17 @@ def softmax_cross_entropy_with_integer_labels(
     label_smoothing: float,
 ) -> torch.Tensor:
     """`F.cross_entropy` with class indices, which must be int64."""
+    if ignore_index is not None:  # what such rows hold must not reach the gradient
+        logits = logits.masked_fill((labels == ignore_index).unsqueeze(axis), 0)
     losses = F.cross_entropy(
         rows(logits, axis),
         labels.reshape(-1).long(),
         weight,
         ignore_index=NO_LABEL if ignore_index is None else ignore_index,
-        reduction=reduction,
+        reduction=_reduced_there(logits, reduction),
         label_smoothing=label_smoothing,
     )
-    return _unflatten(losses, logits, axis)
+    return _reduced_here(losses, logits, axis, reduction, partial(_total_weight, labels, weight, ignore_index))
 
 
 def negative_log_likelihood(
@@ -66,16 +77,16 @@ def negative_log_likelihood(
         labels.reshape(-1).long(),
         weight,
         ignore_index=NO_LABEL if ignore_index is None else ignore_index,
-        reduction=reduction,
+        reduction=_reduced_there(prediction, reduction),
     )
-    return _unflatten(losses, prediction, axis)
+    return _reduced_here(losses, prediction, axis, reduction, partial(_total_weight, labels, weight, ignore_index))
 
 
 def kl_divergence(prediction: torch.Tensor, target: torch.Tensor, *, reduction: str, axis: int) -> torch.Tensor:
     """`F.kl_div`, whose mean over rows is called `batchmean`."""
     arrays = rows(prediction, axis), rows(target, axis)
-    if reduction == "none":
-        return _unflatten(F.kl_div(*arrays, reduction="none").sum(1), prediction, axis)
+    if _reduced_there(prediction, reduction) == "none":
+        return _reduced_here(F.kl_div(*arrays, reduction="none").sum(1), prediction, axis, reduction)
     return F.kl_div(*arrays, reduction="batchmean" if reduction == "mean" else reduction)
 
 
@@ -83,8 +94,8 @@ def categorical_hinge(
     prediction: torch.Tensor, target: torch.Tensor, *, reduction: str, axis: int
 ) -> torch.Tensor:
     """Composed from `torch.amax`, as Keras does."""
-    best_other = torch.amax((1 - target) * prediction, dim=axis)
-    margin = 1 + best_other - (target * prediction).sum(axis)
+    best_other = torch.amax(_unless_absent(1 - target, prediction), dim=axis)
+    margin = 1 + best_other - _unless_absent(target, prediction).sum(axis)
     return reduced(F.relu(margin), reduction)
 
 
@@ -128,9 +139,51 @@ def rows(x: torch.Tensor, axis: int) -> torch.Tensor:
     return x.movedim(axis, -1).reshape(-1, x.shape[axis])
 
 
-def _unflatten(losses: torch.Tensor, like: torch.Tensor, axis: int) -> torch.Tensor:
-    """Give losses of flattened rows the shape of the rows; what has been reduced has none."""
-    return losses.reshape(like.movedim(axis, -1).shape[:-1]) if losses.ndim else losses
+def _unless_absent(factor: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """Return factor·x, and 0 where the factor is 0, whatever x is."""
+    return torch.where(factor == 0, 0, factor * x)
+
+
+def _reduced_there(x: torch.Tensor, reduction: str) -> str:
+    """Return which reduction to ask PyTorch for: none in float16, whose sums and counts end at 65,504.
+
+    https://github.com/pytorch/pytorch/issues/61523
+    """
+    return "none" if x.dtype == torch.float16 else reduction
+
+
+def _reduced_here(
+    losses: torch.Tensor,
+    like: torch.Tensor,
+    axis: int,
+    reduction: str,
+    total: Callable[[], torch.Tensor | None] = lambda: None,
+) -> torch.Tensor:
+    """Reduce what PyTorch has not, in float32; unreduced losses of flattened rows get the shape of the rows.
+
+    A mean divides by `total()`, or by the number of rows if that is None.
+    """
+    if reduction == "none":
+        return losses.reshape(like.movedim(axis, -1).shape[:-1])
+    if like.dtype != torch.float16:
+        return losses
+    added = losses.sum(dtype=torch.float32)
+    if reduction == "mean":
+        divisor = total()
+        added = added / (losses.numel() if divisor is None else divisor)
+    return added.to(like.dtype)
+
+
+def _total_weight(
+    labels: torch.Tensor, weight: torch.Tensor | None, ignore_index: int | None
+) -> torch.Tensor | None:
+    """Return the sum of the weights of the rows that take part; None where all count as one."""
+    if ignore_index is None:
+        return None if weight is None else weight[labels].sum(dtype=torch.float32)
+    ignored = labels == ignore_index
+    if weight is None:
+        return (~ignored).sum()
+    return weight[labels.masked_fill(ignored, 0)].masked_fill(ignored, 0).sum(dtype=torch.float32)
 
 
 OPS: Functions = {

@@ -27,7 +27,7 @@ def binary_focal_cross_entropy(
     """Composed from `F.binary_cross_entropy`."""
     wrong = target * (1 - prediction) + (1 - target) * prediction
     losses = wrong**gamma * F.binary_cross_entropy(prediction, target, reduction="none")
-    if alpha is not None:
+    if alpha is not None:  # PyTorch's own losses are finite: no weight of 0 meets infinity
         losses = (alpha * target + (1 - alpha) * (1 - target)) * losses
     return reduced(losses, reduction)
 

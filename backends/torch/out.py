@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from backends.base import Functions
+from backends.torch import class_losses
 from backends.torch.class_losses import NO_LABEL, rows
 
 _nn: Any = torch._C._nn  # noqa: SLF001 - where `torch.nn.functional` finds its functions, without `out`
@@ -206,6 +207,11 @@ def negative_log_likelihood(
     out: torch.Tensor,
 ) -> torch.Tensor:
     """`F.nll_loss`."""
+    if prediction.dtype == torch.float16 and reduction != "none":  # which sums in float16
+        reduced = class_losses.negative_log_likelihood(
+            prediction, labels, weight, reduction=reduction, axis=axis, ignore_index=ignore_index
+        )
+        return out.copy_(reduced)
     _nn.nll_loss(
         rows(prediction, axis),
         labels.reshape(-1).long(),
