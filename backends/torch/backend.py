@@ -86,8 +86,8 @@ FUNCTIONS = merged(
     piecewise.OPS, activations.OPS, gated.OPS, rows.OPS, losses.OPS, likelihoods.OPS, class_losses.OPS
 )
 """All ops by name."""
-SUMMING = ("sparsemax", "categorical_cross_entropy", "cosine_similarity", "dice", "tversky")
-"""Ops that we compose of sums along rows."""
+SUMMING = ("sparsemax", "categorical_cross_entropy", "categorical_hinge", "cosine_similarity", "dice", "tversky")
+"""Ops that we compose of sums along rows, or of a sum that must not be rounded to 0."""
 
 
 def _absent_from(table: Functions, ops: Iterable[str]) -> tuple[str, ...]:

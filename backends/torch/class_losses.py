@@ -49,6 +49,9 @@ def softmax_cross_entropy_with_integer_labels(
     label_smoothing: float,
 ) -> torch.Tensor:
     """`F.cross_entropy` with class indices, which must be int64."""
+    narrow = logits.dtype
+    if label_smoothing and narrow == torch.float16:  # PyTorch adds up the logarithms of all classes
+        logits, weight = logits.float(), None if weight is None else weight.float()
     if ignore_index is not None:  # what such rows hold must not reach the gradient
         logits = logits.masked_fill((labels == ignore_index).unsqueeze(axis), 0)
     losses = F.cross_entropy(
@@ -59,7 +62,8 @@ def softmax_cross_entropy_with_integer_labels(
         reduction=_reduced_there(logits, reduction),
         label_smoothing=label_smoothing,
     )
-    return _reduced_here(losses, logits, axis, reduction, partial(_total_weight, labels, weight, ignore_index))
+    part = partial(_total_weight, labels, weight, ignore_index)
+    return _reduced_here(losses, logits, axis, reduction, part).to(narrow)
 
 
 def negative_log_likelihood(

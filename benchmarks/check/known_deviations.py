@@ -346,7 +346,10 @@ KNOWN_DEVIATIONS: tuple[KnownDeviation, ...] = (
     KnownDeviation(_TORCH, ("celu",), _FORWARD, ALL_DIGITS, "x / alpha is subnormal", at="subnormal", seen_in=()),
     KnownDeviation(_JAX, _PROBABILITY_LOSSES, _BOTH, INF, _FLUSH, at="subnormal", seen_in=()),
     KnownDeviation(_JAX, ("glu",), _FORWARD, 4096, _FLUSH, at="anywhere", dtypes=_F16),
-    KnownDeviation(_JAX, ("glu",), _BACKWARD, INF, _OVERFLOW, at="row", low=1e4, dtypes=_F16, seen_in=()),
+    *(
+        KnownDeviation(_JAX, ("glu",), _BACKWARD, INF, _OVERFLOW, at="row", low=limit, dtypes=dtypes, seen_in=())
+        for dtypes, limit in ((_F16, 1e4), (_LIKE_F32, 1e36), (_F64, 1e305))
+    ),
     KnownDeviation(
         _JAX,
         ("mean_absolute_error", "mean_absolute_percentage_error"),

@@ -19,6 +19,8 @@ SPECIAL_VALUES = (0.0, -0.0, 1e-30, -1e-30, 88.0, -88.0, 1000.0, -1000.0, np.inf
 
 N_SCATTERED = 2000
 
+MASKED = 3
+"""The class that is masked in some rows."""
 LENGTHS = tuple(range(1, 65))
 FEW_LENGTHS = (*range(1, 6), *range(7, 10), *range(15, 18), *range(31, 34), 63, 64)
 """Around the ends of vectors of 2 to 32 numbers: where each length is compiled, all would take minutes."""
@@ -93,8 +95,10 @@ def ends(op: str) -> list[dict[str, Any]]:
 
     Where a range is open, its end is a number that float16, then one that float32 cannot hold.
     """
-    found = []
+    found: list[dict[str, Any]] = []
     for parameter in OPS[op].parameters:
+        if parameter.name == "ignore_index":
+            found.append({"ignore_index": MASKED})  # of rows that hold anything
         if parameter.choices or parameter.whole or parameter.name in EXPONENTS:
             continue
         low = [LEAST_PARAMETER] if parameter.above is not None else [parameter.minimum]
@@ -255,7 +259,7 @@ def _special_rows(spec: OpSpec, dtype: str, generator: np.random.Generator) -> t
         return (first,)
     declared = spec.inputs[1]
     if declared.extent == "rows":
-        second = np.array([0, 3], np.int64)  # where rows are masked, and where not
+        second = np.array([0, MASKED], np.int64)
     else:
         second = _rows_of(declared.domain, dtype, spec.kind, generator)
     pairs = np.repeat(first, len(second), axis=0), np.concatenate([second] * len(first))
@@ -263,7 +267,7 @@ def _special_rows(spec: OpSpec, dtype: str, generator: np.random.Generator) -> t
 
 
 def _rows_of(domain: str, dtype: str, kind: str, generator: np.random.Generator) -> Array:
-    """Return the special rows of a domain: class 3 is masked, or class 0 alone is not."""
+    """Return the special rows of a domain: class `MASKED` is masked, or class 0 alone is not."""
     info = ml_dtypes.finfo(dtype)
     row = _draw_input(Input("x", domain), (CLASSES,), dtype, generator).astype(np.float64)  # type: ignore[arg-type]
     least = np.abs(row[row != 0]).min()
@@ -277,16 +281,16 @@ def _rows_of(domain: str, dtype: str, kind: str, generator: np.random.Generator)
 
     if domain == "real":
         most = float(info.max) / (1000 if kind == "loss" else 2)
-        masked = [but(-INF, 3), but(-INF, *range(1, CLASSES)), but(-INF, *range(CLASSES))]
+        masked = [but(-INF, MASKED), but(-INF, *range(1, CLASSES)), but(-INF, *range(CLASSES))]
         large = row / np.abs(row).max() * most
-        rows = [row, but(0, *range(CLASSES)), *masked, but(INF, 0), but(INF, 0, 3), large, tiny]
+        rows = [row, but(0, *range(CLASSES)), *masked, but(INF, 0), but(INF, 0, MASKED), large, tiny]
         rows += [np.where(hot[1] == 1, np.nan, masked[0]), but(np.nan, 0)]
     elif domain == "log_distribution":
-        rows = [row, but(-INF, 3), np.where(hot[0] == 1, 0, -INF), but(np.nan, 0)]
+        rows = [row, but(-INF, MASKED), np.where(hot[0] == 1, 0, -INF), but(np.nan, 0)]
     elif domain == "distribution":
-        rows = [row, but(0, 3), hot[0], hot[3], np.full(CLASSES, 1 / CLASSES)]
+        rows = [row, but(0, MASKED), hot[0], hot[MASKED], np.full(CLASSES, 1 / CLASSES)]
     elif domain == "one_hot":
-        rows = [hot[0], hot[3]]
+        rows = [hot[0], hot[MASKED]]
     else:
         rows = [row, hot[0], 1 - hot[0], np.zeros(CLASSES), np.ones(CLASSES)]
         rows += [tiny] if info.bits > 16 else []
