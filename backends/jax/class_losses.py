@@ -22,6 +22,8 @@ def categorical_cross_entropy(prediction: Any, target: Any, *, reduction: str, a
 
 def softmax_cross_entropy(logits: Any, target: Any, *, reduction: str, axis: int, label_smoothing: float) -> Any:
     """Composed from `jax.nn.log_softmax`."""
+    if not logits.shape[axis]:
+        return reduced(jnp.sum(logits, axis=axis), reduction)
     if label_smoothing:
         target = (1 - label_smoothing) * target + label_smoothing / target.shape[axis]
     terms = unless_absent(target, jax.nn.log_softmax(logits, axis=axis))
@@ -39,6 +41,8 @@ def softmax_cross_entropy_with_integer_labels(
     label_smoothing: float,
 ) -> Any:
     """Composed from `jnp.max`, `jnp.exp` and `jnp.log`."""
+    if not logits.shape[axis]:
+        return _reduce_rows(jnp.sum(logits, axis=axis), labels, None, reduction, ignore_index)
     if ignore_index is not None:  # what such rows hold must not reach the gradient
         logits = jnp.where(jnp.expand_dims(labels == ignore_index, axis), 0, logits)
     largest = jax.lax.stop_gradient(jnp.max(logits, axis=axis, keepdims=True))
@@ -60,6 +64,8 @@ def negative_log_likelihood(
     prediction: Any, labels: Any, weight: Any, *, reduction: str, axis: int, ignore_index: int | None
 ) -> Any:
     """Composed from `jnp.take_along_axis`."""
+    if not prediction.shape[axis]:
+        return _reduce_rows(jnp.sum(prediction, axis=axis), labels, None, reduction, ignore_index)
     losses = _weighted(-_at_labels(prediction, labels, axis, ignore_index), labels, weight, ignore_index)
     return _reduce_rows(losses, labels, weight, reduction, ignore_index)
 
@@ -72,6 +78,8 @@ def kl_divergence(prediction: Any, target: Any, *, reduction: str, axis: int) ->
 
 def categorical_hinge(prediction: Any, target: Any, *, reduction: str, axis: int) -> Any:
     """Composed from `jnp.max`, as Keras does."""
+    if not prediction.shape[axis]:
+        return reduced(jnp.sum(prediction, axis=axis), reduction)
     best_other = jnp.max(unless_absent(1 - target, prediction), axis=axis)
     margin = 1 + best_other - jnp.sum(unless_absent(target, prediction), axis=axis)
     return reduced(jax.nn.relu(margin), reduction)

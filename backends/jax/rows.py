@@ -27,6 +27,8 @@ def softmin(x: Any, *, axis: int) -> Any:
 
 def sparsemax(x: Any, *, axis: int) -> Any:
     """Composed from `jnp.sort` and `jnp.cumsum`: algorithm 1 of Martins and Astudillo 2016."""
+    if not x.shape[axis]:
+        return x
     x = x - jax.lax.stop_gradient(jnp.max(x, axis=axis, keepdims=True))
     ranked = jnp.sort(x, axis=axis, descending=True)
     sums = jnp.cumsum(ranked, axis=axis) - 1

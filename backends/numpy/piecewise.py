@@ -153,7 +153,7 @@ def threshold(x: Array, y: Array, z: Array, threshold: Array, value: Array, out:
     if not value.item():
         return np.multiply(y, above, out)
     np.multiply(y, above, z)
-    return np.add(z, np.multiply(np.logical_not(above, above), value, y), out)
+    return np.add(z, np.multiply(np.logical_not(above), value, y), out)
 
 
 @pullback(scratch=2, numbers=lambda threshold, value: (threshold, 0))  # noqa: ARG005 - has a slope of 0

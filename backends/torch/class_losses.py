@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -29,6 +30,8 @@ def softmax_cross_entropy(
     logits: torch.Tensor, target: torch.Tensor, *, reduction: str, axis: int, label_smoothing: float
 ) -> torch.Tensor:
     """`F.cross_entropy` with class probabilities."""
+    if not logits.shape[axis]:  # whose mean PyTorch calls NaN
+        return reduced(logits.sum(axis), reduction)
     losses = F.cross_entropy(
         rows(logits, axis),
         rows(target, axis),
@@ -98,6 +101,8 @@ def categorical_hinge(
     prediction: torch.Tensor, target: torch.Tensor, *, reduction: str, axis: int
 ) -> torch.Tensor:
     """Composed from `torch.amax`, as Keras does."""
+    if not prediction.shape[axis]:
+        return reduced(prediction.sum(axis), reduction)
     best_other = torch.amax(_unless_absent(1 - target, prediction), dim=axis)
     margin = 1 + best_other - _unless_absent(target, prediction).sum(axis)
     return reduced(F.relu(margin), reduction)
@@ -140,7 +145,8 @@ def rows(x: torch.Tensor, axis: int) -> torch.Tensor:
     """Flatten all dimensions but classes into dimension 0: PyTorch's losses have classes in dimension 1."""
     if x.ndim == 2 and axis in (-1, 1):
         return x
-    return x.movedim(axis, -1).reshape(-1, x.shape[axis])
+    moved = x.movedim(axis, -1)
+    return moved.reshape(math.prod(moved.shape[:-1]), x.shape[axis])  # of no elements, -1 could be anything
 
 
 def _unless_absent(factor: torch.Tensor, x: torch.Tensor) -> torch.Tensor:

@@ -25,6 +25,8 @@ def softmin(x: torch.Tensor, *, axis: int) -> torch.Tensor:
 
 def sparsemax(x: torch.Tensor, *, axis: int) -> torch.Tensor:
     """Composed from `torch.sort` and `torch.cumsum`: algorithm 1 of Martins and Astudillo 2016."""
+    if not x.shape[axis]:
+        return x.clone()
     x = x - x.detach().amax(dim=axis, keepdim=True)
     ranked = torch.sort(x, dim=axis, descending=True).values
     sums = torch.cumsum(ranked, dim=axis) - 1

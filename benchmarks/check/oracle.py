@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from backends.base import output_shape
 from backends.catalogue import OPS
 from backends.interface import OpSpec
 from benchmarks.check.namespaces import Array, HighPrecision, WidePrecision
@@ -47,6 +48,8 @@ def forward(
     `wide` settles for the next wider type (see `WidePrecision`).
     """
     spec = OPS[op]
+    if inputs[0].size == 0:
+        return _exactly(_value_of_nothing(spec, inputs, spec.complete(parameters)))
     p, reduction = _without_reduction(spec, parameters)
     m = _namespace(dtype, wide)
     undefined = _undefined(spec, m, inputs, p, inputs)
@@ -78,6 +81,8 @@ def backward(
     `n_losses` is the number that a mean divides by, where `inputs` are only a sample of what was averaged.
     """
     spec = OPS[op]
+    if inputs[0].size == 0:
+        return _exactly(np.zeros(inputs[0].shape))
     p, reduction = _without_reduction(spec, parameters)
     m = _namespace(dtype, wide)
     # What is linear in its first input has a gradient that does not look at it.
@@ -88,6 +93,23 @@ def backward(
         value = _patch_limits(spec, 2, spec.gradient(m, g, *exact, **p), g, inputs)
         scale = spec.budget.backward_scale(m, g, *exact, **p) if spec.budget.backward_scale else value
     return _split(_mask(value, undefined), np.asarray(abs(scale)))
+
+
+def _value_of_nothing(spec: OpSpec, inputs: Sequence[Array], p: dict[str, Any]) -> Array:
+    """Return the output for inputs without elements: a row without classes loses 0, the mean of no losses is 0/0.
+
+    Without a class there is no label, and all rows are ignored.
+    """
+    value = np.zeros(output_shape(spec, inputs, p))
+    if p.get("reduction") != "mean":
+        return value
+    each = output_shape(spec, inputs, p | {"reduction": "none"})
+    counted = 0 not in each and spec.mean_weight is None
+    return value if counted else np.full_like(value, np.nan)
+
+
+def _exactly(value: Array) -> Expected:
+    return Expected(value, np.zeros_like(value), np.abs(value))
 
 
 COURSE_NOTES_X = np.arange(-5.0, 5.0, 0.1)
