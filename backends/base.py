@@ -76,7 +76,10 @@ class BaseBackend(ABC):
 
     @abstractmethod
     def asarray(self, array: Any, dtype: str | None = None) -> Any:
-        """Bring a host array to the device as a new native array; keep its dtype when `dtype` is None."""
+        """Bring a host array to the device as a new native array; keep its dtype when `dtype` is None.
+
+        See `host_array` for what it takes.
+        """
 
     @abstractmethod
     def to_numpy(self, array: Any) -> np.ndarray:
@@ -357,11 +360,22 @@ def restorable(call: Callable[[], Any], restore: Callable[[], None]) -> InPlace:
     return cast("InPlace", call)
 
 
-def known_dtype(dtype: str | None) -> str | None:
-    """Return `dtype`; raise ValueError if it is neither None nor one of `ARRAY_DTYPES`."""
+def host_array(array: Any, dtype: str | None, *, order: Literal["C", "K"] = "K") -> np.ndarray:
+    """Return a plain NumPy array with a copy of the values of a host array, a list or a subclass of ndarray.
+
+    Raises ValueError if `dtype` is neither None nor one of `ARRAY_DTYPES`, TypeError for a masked array: its mask
+    would be lost.
+    """
     if dtype is not None:
         _choose("dtype", dtype, ARRAY_DTYPES)
-    return dtype
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError("array: must not be masked, since ops know no masks; give them array.filled(value)")
+    return np.array(array, dtype, order=order)
+
+
+def is_plain(array: Any) -> bool:
+    """Tell whether `array` is a NumPy array and of no subclass, whose operators may mean something else."""
+    return type(array) is np.ndarray
 
 
 def output_shape(spec: OpSpec, inputs: Sequence[Any], parameters: dict[str, Any]) -> tuple[int, ...]:

@@ -15,7 +15,16 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from backends.arguments import working_dtype
-from backends.base import NARROW, BaseBackend, Functions, known_dtype, merged, output_shape, restorable
+from backends.base import (
+    NARROW,
+    BaseBackend,
+    Functions,
+    host_array,
+    is_plain,
+    merged,
+    output_shape,
+    restorable,
+)
 from backends.catalogue import find
 from backends.interface import Allocation, InPlace, Mode, OpSpec
 
@@ -96,15 +105,15 @@ class HostBackend(BaseBackend):
 
     def asarray(self, array: Any, dtype: str | None = None) -> np.ndarray:
         """Copy a host array."""
-        return np.array(array, known_dtype(dtype))
+        return host_array(array, dtype)
 
     def to_numpy(self, array: np.ndarray) -> np.ndarray:
         """Copy an array."""
         return np.array(array)
 
     def is_native(self, array: Any) -> bool:
-        """Tell whether `array` is a `numpy.ndarray`."""
-        return isinstance(array, np.ndarray)
+        """Tell whether `array` is a `numpy.ndarray`, and of no subclass."""
+        return is_plain(array)
 
     def implements(self, op: str) -> bool:
         """Tell whether there are functions for the op and its vjp."""

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from backends.base import BaseBackend, known_dtype, merged, restorable
+from backends.base import BaseBackend, host_array, merged, restorable
 from backends.interface import Allocation, BackendUnavailable, Gap, InPlace, Mode, OpSpec
 from backends.jax import activations, class_losses, clock, driver, gated, likelihoods, losses, piecewise, rows
 from backends.jax.precision import widening
@@ -81,7 +81,7 @@ class JaxBackend(BaseBackend):
     def asarray(self, array: Any, dtype: str | None = None) -> jax.Array:
         """Copy a host array to the device."""
         # From a copy of our own: JAX reads the host's array later, or shares it, whatever `may_alias` says.
-        return jax.device_put(np.array(array, known_dtype(dtype)), self._device)
+        return jax.device_put(host_array(array, dtype), self._device)
 
     def to_numpy(self, array: jax.Array) -> np.ndarray:
         """Copy an array to the host."""

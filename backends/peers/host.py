@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.base import NARROW, BaseBackend, known_dtype, output_shape
+from backends.base import NARROW, BaseBackend, host_array, is_plain, output_shape
 from backends.interface import MODES, Allocation, Gap, Mode, OpSpec
 
 FORWARD_ALONE = Gap("the library has no gradients", "upstream", modes=MODES[1:])
@@ -38,15 +38,15 @@ class HostPeer(BaseBackend):
 
     def asarray(self, array: Any, dtype: str | None = None) -> np.ndarray:
         """Copy a host array."""
-        return np.array(array, known_dtype(dtype), order="C")
+        return host_array(array, dtype, order="C")
 
     def to_numpy(self, array: np.ndarray) -> np.ndarray:
         """Copy an array."""
         return np.array(array)
 
     def is_native(self, array: Any) -> bool:
-        """Tell whether `array` is a `numpy.ndarray`."""
-        return isinstance(array, np.ndarray)
+        """Tell whether `array` is a `numpy.ndarray`, and of no subclass."""
+        return is_plain(array)
 
     def supports(
         self, op: str, *, dtype: str | None = None, mode: Mode = "forward", allocation: Allocation = "fresh"

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from backends.base import BaseBackend, known_dtype
+from backends.base import BaseBackend, host_array
 from backends.interface import MODES, Gap
 
 # Without it float64 would silently be float32.
@@ -38,7 +38,7 @@ class JaxPeer(BaseBackend):
 
     def asarray(self, array: Any, dtype: str | None = None) -> jax.Array:
         """Copy a host array."""
-        return jax.device_put(np.array(array, known_dtype(dtype)), self._device)
+        return jax.device_put(host_array(array, dtype), self._device)
 
     def to_numpy(self, array: jax.Array) -> np.ndarray:
         """Copy an array to the host."""

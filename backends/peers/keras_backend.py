@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.base import NARROW, BaseBackend, known_dtype
+from backends.base import NARROW, BaseBackend, host_array, is_plain
 from backends.interface import MODES, BackendUnavailable, Gap
 
 PACKAGE = "keras"
@@ -60,7 +60,7 @@ class KerasPeer(BaseBackend):
 
     def asarray(self, array: Any, dtype: str | None = None) -> Any:
         """Copy a host array to a tensor of Keras's backend."""
-        host = np.array(array, known_dtype(dtype), order="C")
+        host = host_array(array, dtype, order="C")
         return self._keras.ops.convert_to_tensor(host, dtype=host.dtype.name)
 
     def to_numpy(self, array: Any) -> np.ndarray:
@@ -68,8 +68,8 @@ class KerasPeer(BaseBackend):
         return np.array(self._keras.ops.convert_to_numpy(array))
 
     def is_native(self, array: Any) -> bool:
-        """Tell whether `array` is a tensor of Keras's backend."""
-        return bool(self._keras.ops.is_tensor(array))
+        """Tell whether `array` is a tensor of Keras's backend, and of no subclass of `numpy.ndarray`."""
+        return bool(self._keras.ops.is_tensor(array)) and (is_plain(array) or not isinstance(array, np.ndarray))
 
     def synchronize(self, result: Any = None) -> None:
         """Wait for `result` if Keras's backend returns before it is there."""

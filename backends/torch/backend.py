@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from backends.base import OVERWRITING, BaseBackend, Functions, known_dtype, merged, output_shape, restorable
+from backends.base import OVERWRITING, BaseBackend, Functions, host_array, merged, output_shape, restorable
 from backends.catalogue import OPS
 from backends.interface import MODES, Allocation, BackendUnavailable, Gap, InPlace, Mode, OpSpec
 from backends.torch import activations, class_losses, clock, gated, inplace, likelihoods, losses, piecewise, rows
@@ -138,7 +138,7 @@ class TorchBackend(BaseBackend):
     def asarray(self, array: Any, dtype: str | None = None) -> torch.Tensor:
         """Copy a host array to the device."""
         # A copy in C order: torch takes no negative strides.
-        host = np.array(array, known_dtype(dtype), order="C")
+        host = host_array(array, dtype, order="C")
         if host.dtype.name == "bfloat16":  # a type that torch and NumPy share as bits only
             return torch.from_numpy(host.view(np.int16)).view(torch.bfloat16).to(self.device)
         return torch.from_numpy(host).to(self.device)
