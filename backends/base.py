@@ -236,7 +236,9 @@ class BaseBackend(ABC):
         respect to the first input (`backward`, for `cotangent`, ones by default) or both, as a pair
         (`forward+backward`). With allocation `fresh` the output is new each time; with `reuse` it is allocated
         once; with `inplace` the callable is an `InPlace`: it overwrites its own copy of the first input, and
-        `restore()` puts the values back. Raises the errors of the op itself, and NotSupported for a declared gap.
+        `restore()` puts the values back. Several threads may make a `fresh` call at once; one of `reuse` or
+        `inplace` is for one thread at a time, since all calls write into the same memory. Raises the errors of the
+        op itself, and NotSupported for a declared gap.
         """
         spec = find(op)
         arrays, given = sort_arguments(spec, inputs, parameters)

@@ -393,6 +393,7 @@ class Backend(Protocol):
     ) -> Callable[[], Any]:
         """Validate, transfer and compile once; the callable returned only computes.
 
-        With allocation `fresh` each call returns a new output, with `reuse` always the same one; with `inplace`
-        the callable is an `InPlace`, whose calls overwrite a copy of the first input.
+        With allocation `fresh` each call returns a new output, and several threads may call at once; with `reuse`
+        it is always the same one; with `inplace` the callable is an `InPlace`, whose calls overwrite a copy of the
+        first input.
         """

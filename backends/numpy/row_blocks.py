@@ -1,6 +1,6 @@
 """How NumPy kernels are run over rows: groups of whole rows, a block each, along any axis.
 
-As in `blocks`, a bound call keeps its scratch and runs quietly.
+As in `blocks`, a bound call keeps its scratch, which one thread at a time can use, and runs quietly.
 """
 
 from __future__ import annotations
