@@ -7,7 +7,6 @@ JAX fixes the size of its CPU thread pool when it first computes, from the envir
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache, partial
@@ -22,6 +21,7 @@ from backends.base import BaseBackend, host_array, merged, restorable
 from backends.interface import Allocation, BackendUnavailable, Gap, InPlace, Mode, OpSpec
 from backends.jax import activations, class_losses, clock, driver, gated, likelihoods, losses, piecewise, rows
 from backends.jax.precision import widening
+from backends.threads import xla_threads
 
 PACKAGE = "jax"
 EXTRA = "jax"
@@ -44,9 +44,7 @@ jax.config.update("jax_enable_x64", True)  # noqa: FBT003 - JAX's own signature
 
 def create(variant: str, device: str, threads: int | None) -> JaxBackend:
     """Open `device`; raise BackendUnavailable where JAX does not find it, ValueError for other threads."""
-    pool = int(os.environ.get("NPROC", len(os.sched_getaffinity(0))))
-    if device == "cpu" and threads not in (None, pool):
-        raise ValueError(f"threads: JAX starts with {pool} threads here; set NPROC={threads} before it starts")
+    pool = xla_threads(threads if device == "cpu" else None)
     try:
         chosen = jax.devices(device)[0]
         if device != "cpu":  # its context takes seconds, and belongs to no case

@@ -22,12 +22,14 @@ class JaxPeer(BaseBackend):
     asynchronous = True
     _functions: Mapping[str, Callable[..., Any]]
 
-    def __init__(self, name: str, functions: Mapping[str, Callable[..., Any]], library: str, version: str) -> None:
+    def __init__(
+        self, name: str, threads: int, functions: Mapping[str, Callable[..., Any]], library: str, version: str
+    ) -> None:
         self.gaps = (
             Gap("gradients are JAX's own", "never", modes=MODES[1:]),
             Gap("XLA allocates every output", "upstream", allocations=("reuse", "inplace")),
         )
-        super().__init__(name, "cpu", len(jax.devices("cpu")))
+        super().__init__(name, "cpu", threads)
         self._functions, self._library, self._version = functions, library, version
         self._device = jax.devices("cpu")[0]
 

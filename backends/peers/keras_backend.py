@@ -15,6 +15,7 @@ import numpy as np
 
 from backends.base import NARROW, BaseBackend, host_array, is_plain
 from backends.interface import MODES, BackendUnavailable, Gap
+from backends.threads import xla_threads
 
 PACKAGE = "keras"
 EXTRA = "peers"
@@ -34,13 +35,25 @@ def create(variant: str, device: str, threads: int | None) -> KerasPeer:
 
     if keras.backend.backend() != wanted:
         raise BackendUnavailable(f"{variant}: Keras has started with {keras.backend.backend()} in this process")
-    return KerasPeer(variant, threads or len(os.sched_getaffinity(0)), keras)
+    return KerasPeer(variant, _threads(wanted, threads), keras)
+
+
+def _threads(wanted: str, threads: int | None) -> int:
+    """Return how many threads Keras's backend computes with, which only PyTorch lets us choose here."""
+    if wanted == "jax":
+        return xla_threads(threads)
+    if wanted != "torch":
+        return 1
+    import torch
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return int(torch.get_num_threads())
 
 
 class KerasPeer(BaseBackend):
     """`keras.ops`; without gradients, since those are its backends' own."""
 
-    asynchronous = True
     _functions: Mapping[str, Callable[..., Any]]
     gaps = (
         Gap("gradients are those of Keras's backend", "never", modes=MODES[1:]),
@@ -50,6 +63,7 @@ class KerasPeer(BaseBackend):
 
     def __init__(self, name: str, threads: int, keras: Any) -> None:
         super().__init__(name, "cpu", threads)
+        self.asynchronous = keras.backend.backend() == "jax"
         self._keras = keras
         self._functions = _functions(keras.ops)
 
@@ -72,9 +86,12 @@ class KerasPeer(BaseBackend):
         return bool(self._keras.ops.is_tensor(array)) and (is_plain(array) or not isinstance(array, np.ndarray))
 
     def synchronize(self, result: Any = None) -> None:
-        """Wait for `result` if Keras's backend returns before it is there."""
-        if wait := getattr(result, "block_until_ready", None):
-            wait()
+        """Wait for `result`, or for every live array, where Keras's backend returns before it is there."""
+        if not self.asynchronous:
+            return
+        import jax
+
+        jax.block_until_ready(jax.live_arrays() if result is None else result)
 
     def _absent(self, op: str) -> Gap:
         return Gap(f"keras.ops has no {op}", "upstream", ops=(op,))

@@ -8,6 +8,7 @@ import optax
 
 from backends.base import Functions
 from backends.peers.jax import JaxPeer
+from backends.threads import xla_threads
 
 PACKAGE = "optax"
 EXTRA = "peers"
@@ -17,9 +18,9 @@ PEERS = ("optax",)
 
 
 def create(variant: str, device: str, threads: int | None) -> JaxPeer:
-    """Return the backend; JAX sizes its thread pool itself."""
-    del device, threads
-    return JaxPeer(variant, OPS, "Optax", optax.__version__)
+    """Return the backend; raise ValueError for other threads than those that JAX starts with."""
+    del device
+    return JaxPeer(variant, xla_threads(threads), OPS, "Optax", optax.__version__)
 
 
 def _reduced(losses: Any, reduction: str) -> Any:

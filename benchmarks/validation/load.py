@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import random
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from benchmarks.machine import environment, resources
 
 MEAN_S = 0.1
 """Mean length of a burst, and of the pause after it, both exponentially distributed."""
@@ -26,13 +27,13 @@ def bursty_load() -> Iterator[None]:
 
 
 def _burn() -> None:
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     lengths = random.Random(0)
-    while True:
-        end = time.perf_counter() + lengths.expovariate(1 / MEAN_S)
-        while time.perf_counter() < end:
-            pass
-        time.sleep(lengths.expovariate(1 / MEAN_S))
+    with resources.on_processor(min(environment.processors())):
+        while True:
+            end = time.perf_counter() + lengths.expovariate(1 / MEAN_S)
+            while time.perf_counter() < end:
+                pass
+            time.sleep(lengths.expovariate(1 / MEAN_S))
 
 
 if __name__ == "__main__":

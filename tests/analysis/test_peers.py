@@ -51,7 +51,7 @@ def test_a_peer_computes_what_numpy_does(name):
     if reason := backends.missing(name):
         pytest.skip(reason)
     try:
-        peer = backends.load(name, threads=1)
+        peer = backends.load(name)
     except backends.BackendUnavailable as error:
         pytest.skip(str(error))
     x = np.linspace(-3, 3, 12, dtype=np.float32).reshape(3, 4)

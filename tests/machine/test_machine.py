@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -67,7 +66,7 @@ def test_packages_have_versions(found):
 
 
 def test_fingerprint_tells_the_limits_and_the_state(found):
-    assert found.cpus_allowed == len(os.sched_getaffinity(0))
+    assert found.cpus_allowed == environment.processors_allowed()
     assert found.threads == 2
     assert found.swap_used_bytes >= 0
 
@@ -179,7 +178,7 @@ def test_a_watch_tells_what_the_gpu_did_at_the_end(monkeypatch):
 
 
 def test_default_threads_stay_within_what_is_allowed():
-    assert 1 <= resources.default_threads() <= len(os.sched_getaffinity(0))
+    assert 1 <= resources.default_threads() <= environment.processors_allowed()
 
 
 def test_available_memory_is_the_systems_or_what_the_container_leaves(monkeypatch):
