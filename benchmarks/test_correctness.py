@@ -247,6 +247,7 @@ def _certify(
             complete=check.device == "cpu" and check.backend in backends.names(),
             promised=promised,
             n_sample=sample.n_sample,
+            flushed=_flushed(harness, check),
         )
     harness.recorder.accuracy(
         Accuracy(check=check, kind=OPS[check.op].kind, backend_version=version, sample=kind, found=found)
@@ -301,6 +302,12 @@ def _is_written_by_hand(harness: Harness, check: Check) -> bool:
 def _second(arrays: Sequence[Any]) -> Array | None:
     """Return the second input, if there is one."""
     return arrays[1] if len(arrays) > 1 else None
+
+
+def _flushed(harness: Harness, check: Check) -> bool:
+    """Tell whether the backend's worker takes subnormal numbers for zero."""
+    flushed: bool = harness.pool.call(check.backend, check.device, "flushes_subnormals")
+    return flushed
 
 
 def _n_summed(spec: OpSpec, first: Array, parameters: Mapping[str, Any]) -> int:
@@ -370,6 +377,7 @@ def _compare_sample(
         second_input=_second(arrays),
         n_summed=_n_summed(spec, arrays[0], parameters),
         complete=False,
+        flushed=_flushed(harness, check),
     )
     if verdict.status != "known_deviation":
         harness.settle(

@@ -116,8 +116,26 @@ FULL: Mapping[str, int] = {
     "test_an_infinite_cotangent_warns_nowhere": 8,
     "test_a_nan_among_masked_classes_counts": 6,
     "test_it_may_lack_the_ops_that_are_not_asked_for": 18,
+    "test_the_threads_stated_are_those_in_force_and_a_list_of_results_is_waited_for": 30,
+    "test_keras_on_numpy_computes_in_one_thread": 5,
+    "test_a_library_that_leaves_it_on_is_noticed": 5,
 }
 """Tests of the full tier by name, each with its seconds on two cores: most start processes that measure."""
+
+EVERY_OP = frozenset(
+    {
+        "test_arrays_without_elements_work",
+        "test_arrays_without_dimensions_give_what_one_element_gives",
+        "test_a_row_alone_gives_what_a_matrix_of_one_row_gives",
+        "test_every_allocation_takes_them",
+        "test_the_oracle_knows_arrays_without_elements",
+        "test_threads_may_share_a_fresh_call",
+    }
+)
+"""Tests of `tests/backends` that take every op every day, except where a backend compiles."""
+
+SHORT = frozenset({"test_short_arrays_are_right_at_special_values", "test_short_rows_are_right_at_special_values"})
+"""Those that try dozens of lengths: every day one op of each kind of loop in one type, if nothing is compiled."""
 
 COMPILED: Mapping[str, int] = {
     "test_a_hopeless_logit_has_a_finite_loss": 3,
@@ -184,6 +202,10 @@ def is_everyday(nodeid: str, name: str, params: Params) -> bool:
 def _is_everyday_of_backends(nodeid: str, name: str, params: Params) -> bool:
     """One op of each kind of loop, in one type where types are compiled; and what is soon compiled."""
     compiles = not set(COMPILES).isdisjoint(map(str, params.values()))
+    if name in EVERY_OP:
+        return not compiles
+    if name in SHORT:
+        return params["op"] in KINDS and params["dtype"] == "float32" and not compiles
     if op := params.get("op") or params.get("loss"):
         return op in KINDS and not (compiles and params.get("dtype") == "float64")
     # Properties of single ops compile what the correctness suite holds against the oracle anyway.

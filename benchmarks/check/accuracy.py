@@ -18,6 +18,7 @@ import backends
 from backends.catalogue import OPS
 from benchmarks.check.known_deviations import KNOWN_DEVIATIONS
 from benchmarks.check.oracle import Expected
+from benchmarks.machine import arithmetic
 from benchmarks.record.schema import Check, Verdict
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -69,6 +70,7 @@ def assess(
     complete: bool = True,
     promised: float = math.inf,
     n_sample: int | None = None,
+    flushed: bool = False,
 ) -> Verdict:
     """Return the verdict on a result of `check`, against the exact values.
 
@@ -76,7 +78,8 @@ def assess(
     shape, by rows where classes lie along the last axis. `complete` says that the sample covers their regions, so
     that one which is not seen has disappeared, and fails. `promised` is what a backend promises beyond the op's
     budget. The mean is over the first `n_sample` points alone, where more were sought out
-    for their errors.
+    for their errors. `flushed` says that subnormal numbers were taken for zero where
+    the result was computed; the reason of a failure then says so too.
     """
     allowed = min(budget(check.op, check.mode, n_summed), promised)
     errors = ulp_error(got, expected)
@@ -102,7 +105,7 @@ def assess(
 
     if bad.any():
         wrong: Status = "inaccurate" if check.backend in backends.peer_names() else "failed"
-        return verdict(wrong, _describe(bad, errors, got, expected, x, allowed), bad)
+        return verdict(wrong, _describe(bad, errors, got, expected, x, allowed) + _lost(flushed), bad)
     if vanished:
         return verdict("failed", f"known deviation no longer seen: {vanished[0].reason}")
     if over.any():
@@ -135,6 +138,16 @@ def _describe(bad: Array, errors: Array, got: Array, expected: Expected, x: Arra
     return (
         f"{int(bad.sum())} of {bad.size} values exceed {allowed:.3g} ULP; worst {errors.flat[worst]:.3g} ULP "
         f"at first input {x.flat[worst]!r}: got {got.flat[worst]!r}, exact {expected.high.flat[worst]!r}"
+    )
+
+
+def _lost(flushed: bool) -> str:  # noqa: FBT001 - the only argument
+    """Return what to know where subnormal numbers are taken for zero: then errors near zero are not the op's."""
+    places = {"it was computed": flushed, "it is judged": arithmetic.flushes_subnormals()}
+    where = " and where ".join(place for place, lost in places.items() if lost)
+    return where and (
+        f"; subnormal numbers are taken for zero where {where}: some library has told the processor to "
+        "(-ffast-math, torch.set_flush_denormal)"
     )
 
 

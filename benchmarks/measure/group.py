@@ -172,7 +172,8 @@ class Group:
             with entry.step(), self.watch.phase("checks"):
                 for process in range(self.n_processes):
                     outputs = self._call(entry.case, method, [r.index for r in due], process=process)
-                    verdicts = verdicts_on(entry.case, due, outputs)
+                    flushed = self._call(entry.case, "flushes_subnormals", process=process)
+                    verdicts = verdicts_on(entry.case, due, outputs, flushed=flushed)
                 entry.verdicts = entry.verdicts or verdicts  # the record's are those of the first check
                 entry.oracle = ", ".join(dict.fromkeys(r.oracle for r in due))
                 entry.subnormal = self._call(entry.case, "subnormal_share")
@@ -352,8 +353,13 @@ def _by_median(entry: Entry) -> tuple[float, str, str]:
     return entry.sampling.median_s, entry.case.backend, entry.case.device
 
 
-def verdicts_on(case: Case, due: Sequence[Reference], outputs: Sequence[Any]) -> list[Verdict]:
-    """Compare a case's outputs with the references; raise CaseError where one is wrong."""
+def verdicts_on(
+    case: Case, due: Sequence[Reference], outputs: Sequence[Any], *, flushed: bool = False
+) -> list[Verdict]:
+    """Compare a case's outputs with the references; raise CaseError where one is wrong.
+
+    `flushed` says that subnormal numbers were taken for zero where they were computed.
+    """
     found = []
     for reference, got in zip(due, outputs, strict=True):
         if str(got.dtype) != case.dtype or got.shape != reference.expected.high.shape:
@@ -369,6 +375,7 @@ def verdicts_on(case: Case, due: Sequence[Reference], outputs: Sequence[Any]) ->
             first_input=reference.first_input,
             n_summed=reference.n_summed,
             complete=False,
+            flushed=flushed,
         )
         if verdict.status in ("failed", "inaccurate"):
             raise CaseError(verdict.status, f"{reference.mode} cross-check: {verdict.reason}")

@@ -21,7 +21,7 @@ import numpy as np
 import backends
 from backends.catalogue import OPS
 from backends.interface import Allocation, BackendUnavailable, Gap, Mode
-from benchmarks.machine import memory, resources, signals, waiting
+from benchmarks.machine import arithmetic, memory, resources, signals, waiting
 from benchmarks.measure import devices, prepared
 from benchmarks.measure.disturbance import Reading
 from benchmarks.measure.prepared import Invalid, Prepared, outputs, subnormal_share
@@ -58,7 +58,7 @@ class Worker:
         return WorkerFacts(
             backend_version=self._backend.version,
             threads=self._backend.threads,
-            settings=self._told("settings"),
+            settings=self._settings(),
             device_name=self._told("device_name"),
             import_s=self._import_s,
         )
@@ -214,6 +214,10 @@ class Worker:
         ready.restore()
         return memory.host_peak_bytes(call)
 
+    def flushes_subnormals(self) -> bool:
+        """Tell whether this process takes subnormal numbers for zero now."""
+        return arithmetic.flushes_subnormals()
+
     def release(self) -> None:
         """Let go of the prepared case and its memory, what an allocator has kept included."""
         self._prepared = None
@@ -228,6 +232,10 @@ class Worker:
     def _told(self, name: str) -> Any:
         """Return what the backend says of itself; None where its revision is older than the question."""
         return getattr(self._backend, name, lambda: None)()
+
+    def _settings(self) -> str | None:
+        told: str | None = self._told("settings")
+        return ", ".join(filter(None, (told, arithmetic.SETTING))) if self.flushes_subnormals() else told
 
     def _to_device(self, array: Array, strided: bool) -> Any:  # noqa: FBT001
         if not strided:

@@ -165,7 +165,7 @@ class WorkerFacts:
 
     backend_version: str = column("version of the framework")
     threads: int | None = column("threads that took effect")
-    settings: str | None = column("the framework's settings that change numbers or speed, such as x64 or TF32")
+    settings: str | None = column("settings that change numbers or speed, such as x64, TF32 or flushed subnormals")
     device_name: str | None = None
     import_s: float = math.nan
     start_s: float = math.nan

@@ -55,6 +55,7 @@ class MadeUpPool:
             "result": lambda index: [],
             "last_result": lambda index: [],
             "subnormal_share": lambda *_: 0.0,
+            "flushes_subnormals": lambda *_: False,
         }[method](*arguments)  # fmt: skip
 
     def rounds(self, backend, device, process=0):
