@@ -46,11 +46,13 @@ class BaseBackend(ABC):
     """Ops as methods, validated against the catalogue.
 
     `threads` is the number of threads that an op may use. `asynchronous` says whether an op can return before
-    its result is computed; results are then computed in the order of the calls. `gaps` declares what this backend
-    lacks, besides what no backend can do.
+    its result is computed; results are then computed in the order of the calls. `binds_values` says that what
+    `bind` returns computes from copies of its inputs, or what a forward pass saved: new values have no effect.
+    `gaps` declares what this backend lacks, besides what no backend can do.
     """
 
     asynchronous: bool = False
+    binds_values: bool = False
     gaps: tuple[Gap, ...] = (
         Gap("it allocates every output", "todo", allocations=("reuse",)),
         Gap("it does not overwrite inputs", "todo", allocations=("inplace",)),

@@ -145,7 +145,7 @@ FAULTS: tuple[Fault, ...] = (
     fault("impossible results believed", "benchmarks/measure/plausibility.py",
           "if slowest_rate <= IMPOSSIBLE * fastest:", "if slowest_rate <= 100 * fastest:",
           "tests/measure/test_plausibility.py"),
-    fault("a crash ends the run", "benchmarks/measure/pool.py", "except (EOFError, ConnectionError):",
+    fault("a crash ends the run", "benchmarks/measure/remote.py", "except (EOFError, ConnectionError):",
           "except ZeroDivisionError:", "tests/measure/test_pool.py", "-k", "crash or dead"),
     fault("reading is taken for copying", "benchmarks/machine/bandwidth.py",
           'return "read" if bytes_written < READ_ONLY * n_bytes else "copy"', 'return "copy"',

@@ -59,6 +59,7 @@ class JaxBackend(BaseBackend):
     """Jitted JAX functions on one device."""
 
     asynchronous = True  # on the CPU too: a call may return before its result is there
+    binds_values = True
     gaps: tuple[Gap, ...] = (Gap("XLA allocates every output", "upstream", allocations=("reuse",)),)
 
     _functions = FUNCTIONS

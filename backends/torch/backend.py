@@ -98,6 +98,7 @@ def _absent_from(table: Functions, ops: Iterable[str]) -> tuple[str, ...]:
 class TorchBackend(BaseBackend):
     """Eager PyTorch functions on one device."""
 
+    binds_values = True  # copies without autograd, or saved tensors
     gaps: tuple[Gap, ...] = (
         Gap("autograd allocates every gradient", "upstream", modes=MODES[1:], allocations=("reuse",)),
         Gap(

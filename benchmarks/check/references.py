@@ -41,42 +41,58 @@ class Reference:
 
 def references(case: Case) -> list[Reference]:
     """Evaluate the oracle at places spread over a case's outputs (all terms, where they are summed)."""
-    modes = ("forward", "backward") if case.mode == "forward+backward" else (case.mode,)
     host = inputs.draw(case.op, case.shape, case.dtype)
-    return [_forward_reference(case, host) if m == "forward" else _backward_reference(case, host) for m in modes]
+    cotangent = None
+    if case.mode != "forward":
+        cotangent = inputs.cotangent(output_shape(OPS[case.op], host, OPS[case.op].defaults), case.dtype)
+    return at(case, host, cotangent, _places(case))
 
 
-def _forward_reference(case: Case, host: Sequence[Array]) -> Reference:
+def at(
+    case: Case, host: Sequence[Array], cotangent: Array | None, index: Any, wide_from: int = WIDE_FROM
+) -> list[Reference]:
+    """Evaluate the oracle for these inputs at `index`, of elements or rows; all terms, where they are summed."""
+    found = []
+    if case.mode != "backward":
+        found.append(_forward_reference(case, host, index, wide_from))
+    if cotangent is not None:
+        found.append(_backward_reference(case, host, cotangent, index, wide_from))
+    return found
+
+
+def n_summed(case: Case) -> int:
+    """Return how many terms a row has: 1, where an op acts elementwise."""
+    return case.shape[-1] if OPS[case.op].along_axis else 1
+
+
+def _forward_reference(case: Case, host: Sequence[Array], index: Any, wide_from: int) -> Reference:
     spec = OPS[case.op]
     if spec.kind == "loss":
         wide = host[0].size >= WIDE_FROM
         expected = oracle.forward(case.op, host, spec.defaults, case.dtype, wide=wide)
         return Reference("forward", (), None, expected, host[0].size, oracle.source(case.dtype, wide=wide))
-    index, n_summed = _places(case)
-    sampled = _sampled(spec, host, index)
-    wide = sampled[0].size >= WIDE_FROM
+    sampled = sampled_at(spec, host, index)
+    wide = sampled[0].size >= wide_from
     expected = oracle.forward(case.op, sampled, spec.defaults, case.dtype, wide=wide)
     return Reference(
-        "forward", index, _where(spec, sampled), expected, n_summed, oracle.source(case.dtype, wide=wide)
+        "forward", index, _where(spec, sampled), expected, n_summed(case), oracle.source(case.dtype, wide=wide)
     )
 
 
-def _backward_reference(case: Case, host: Sequence[Array]) -> Reference:
+def _backward_reference(case: Case, host: Sequence[Array], g: Array, index: Any, wide_from: int) -> Reference:
     spec = OPS[case.op]
-    index, n_summed = _places(case)
-    sampled = _sampled(spec, host, index)
-    g = inputs.cotangent(output_shape(spec, host, spec.defaults), case.dtype)
-    wide = sampled[0].size >= WIDE_FROM
+    sampled = sampled_at(spec, host, index)
+    wide = sampled[0].size >= wide_from
     expected = oracle.backward(
         case.op,
         g if spec.kind == "loss" else g[index],
         sampled,
         spec.defaults,
         case.dtype,
-        n_losses=case.n_elements // n_summed,
+        n_losses=case.n_elements // n_summed(case),
         wide=wide,
     )
-    return Reference("backward", index, sampled[0], expected, n_summed, oracle.source(case.dtype, wide=wide))
+    return Reference("backward", index, sampled[0], expected, n_summed(case), oracle.source(case.dtype, wide=wide))
 
 
 def _where(spec: OpSpec, sampled: Sequence[Array]) -> Array | None:
@@ -84,25 +100,28 @@ def _where(spec: OpSpec, sampled: Sequence[Array]) -> Array | None:
     return sampled[0] if spec.shape is None else None
 
 
-def _sampled(spec: OpSpec, host: Sequence[Any], index: Any) -> list[Any]:
+def sampled_at(spec: OpSpec, host: Sequence[Any], index: Any) -> list[Any]:
     """Return the inputs at the sampled places; what is shared by all of them stays whole."""
     pairs = zip(spec.inputs, host, strict=True)
     return [a[index] if a is not None and d.extent in ("same", "rows") else a for d, a in pairs]
 
 
-def _places(case: Case) -> tuple[Any, int]:
-    """Return an index of sampled places (elements, or whole rows), and how many terms each result sums."""
-    along_axis = OPS[case.op].along_axis
-    outer = case.shape[:-1] if along_axis else case.shape
-    row = case.shape[-1] if along_axis else 1
+def units(case: Case) -> tuple[int, ...]:
+    """Return the shape of what an output is sampled by: its rows where classes lie along an axis, or elements."""
+    return case.shape[:-1] if OPS[case.op].along_axis else case.shape
+
+
+def _places(case: Case) -> Any:
+    """Return an index of sampled places, drawn afresh: nobody can know them before the output exists."""
+    outer, row = units(case), n_summed(case)
     n = int(np.prod(outer))
     n_places = min(n, max(N_ROWS, N_SAMPLED // row))
     edges = np.linspace(0, n, n_places + 1).astype(np.int64)
-    generator = np.random.default_rng(n)
+    generator = np.random.default_rng()
     # One at random in each stretch, the first place always among them.
     places = generator.integers(edges[:-1], edges[1:])
     places[0] = 0
     edge = max(1, N_EDGE // row)
     borders = [np.arange(max(0, end - edge), end) for end in (n, min(n, n // 2 + edge // 2))]
     places = np.unique(np.concatenate([places, *borders]))
-    return np.unravel_index(places, outer) if outer else (), row
+    return np.unravel_index(places, outer) if outer else ()

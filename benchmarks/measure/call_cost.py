@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from benchmarks.machine.caveat import Caveat
 from benchmarks.machine.pulse import Pulse
 from benchmarks.measure import sampling
-from benchmarks.measure.group import Entry, Group
+from benchmarks.measure.entry import Entry
+from benchmarks.measure.group import Group
 from benchmarks.measure.pool import CaseError, Pool
 from benchmarks.measure.sampling import Rule, Sampling
 from benchmarks.measure.stopwatch import Stopwatch

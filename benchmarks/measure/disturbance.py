@@ -5,6 +5,7 @@ That it had is known from the system and not from the time: this process's threa
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,13 +23,16 @@ class Reading:
     """One burst: the seconds of its rounds, how long its threads waited for a processor, its page faults per call.
 
     `waited_s` is the sum over all threads; None where the system does not tell. `throttled` says that a GPU was
-    slowed down.
+    slowed down. By the clocks of the process that asked for it, the burst took `wall_s` with all around it, and
+    its process `cpu_s` of processors' time.
     """
 
     rounds: tuple[float, ...]
     waited_s: float | None
     faults: float
     throttled: bool = False
+    wall_s: float = math.nan
+    cpu_s: float = math.nan
 
 
 Turn = Callable[[int, int], Reading | None]

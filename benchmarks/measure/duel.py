@@ -19,7 +19,8 @@ import pandas as pd
 from benchmarks.check.references import references
 from benchmarks.machine import environment
 from benchmarks.measure import paired
-from benchmarks.measure.group import Entry, Group, expected
+from benchmarks.measure.entry import Entry, expected
+from benchmarks.measure.group import Group
 from benchmarks.measure.pool import CaseError, Pool
 from benchmarks.measure.sides import Side
 from benchmarks.measure.stopwatch import Stopwatch
@@ -58,6 +59,7 @@ class Duel:
         self._started = perf_counter()
         self._order = random.Random(self.seed)
         self._references = cache(references)
+        self._cheated: set[Case] = set()
         self.journal.parent.mkdir(parents=True, exist_ok=True)
         due, n_decided = list(self.cases), 0
         try:
@@ -153,6 +155,11 @@ class Duel:
                 )
                 for group in (base, head):
                     group.check(due, "last_result")
+                    # Each sitting has new processes, which cannot know which one it is.
+                    if n == 1 or case in self._cheated:
+                        group.examine(due)
+        if any(entry.ending and entry.ending.status == "cheated" for entry in entries):
+            self._cheated.add(case)
         ends = [entry.ending or Ending(status="ok") for entry in entries]
         reasons = [
             f"{name}: {end.reason}" for name, end in zip(("base", "head"), ends, strict=True) if end.status != "ok"

@@ -9,34 +9,24 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from benchmarks.check import accuracy
 from benchmarks.check.references import Reference, references
 from benchmarks.machine import doubts, gpus, memory
 from benchmarks.machine.gpus import Telemetry
 from benchmarks.machine.pulse import Pulse
 from benchmarks.measure import plausibility, sampling
 from benchmarks.measure.disturbance import Reading, Undisturbed, rounds_of
+from benchmarks.measure.entry import Entry, expected, verdicts_on
 from benchmarks.measure.pool import CaseError, Pool
-from benchmarks.measure.sampling import (
-    MOST_CALLS,
-    QUEUED_ROUND_S,
-    ROUND_S,
-    Burst,
-    Lane,
-    Rule,
-    Sampling,
-    combine,
-    open_lane,
-    take_turns,
-)
+from benchmarks.measure.referee import Referee
+from benchmarks.measure.sampling import Burst, Lane, Rule, combine, open_lane, take_turns
 from benchmarks.measure.stopwatch import Stopwatch
 from benchmarks.quantities import plural, seconds
-from benchmarks.record.schema import Case, Check, Closer, Ending, Pair, Preparation, Verdict, WorkerFacts
+from benchmarks.record.schema import Case, Closer, Pair
 
 ENERGY_S = 0.5
 """A GPU's energy is read around half a second of calls: its counter moves every 20 to 100 ms."""
@@ -53,71 +43,8 @@ MOST_ARRIVALS = 5 * LEAD
 
 
 @dataclass
-class Entry:
-    """One case on its way, and what is known of it so far.
-
-    `ending` is how it ended, where something ended it early; `error` is a mistake of ours, to be raised when the
-    case's own test runs. `drift` says how much slower the machine was than usual meanwhile, as a share, and
-    `others` what share of its processors other programs used, and `load` what slowed its GPU down, in words.
-    """
-
-    case: Case
-    worker: WorkerFacts | None = None
-    preparation: Preparation | None = None
-    verdicts: list[Verdict] = field(default_factory=list)
-    oracle: str = ""
-    subnormal: float = 0.0
-    sampling: Sampling | None = None
-    sources: list[Undisturbed] = field(default_factory=list)
-    drift: float = 0.0
-    others: float = 0.0
-    load: str = ""
-    closer: Closer | None = None
-    ending: Ending | None = None
-    error: Exception | None = None
-
-    @property
-    def alive(self) -> bool:
-        """Whether nothing has failed yet."""
-        return self.ending is None
-
-    @property
-    def round_s(self) -> float:
-        """Seconds that a round of the case takes, at least."""
-        return QUEUED_ROUND_S if self.case.timing == "throughput" else ROUND_S
-
-    @property
-    def at_most(self) -> int:
-        """How many calls a round of the case may have."""
-        return (self.preparation and self.preparation.at_most) or MOST_CALLS
-
-    @contextmanager
-    def step(self) -> Iterator[None]:
-        """Take one step; what it raises ends this entry and no other."""
-        try:
-            yield
-        except CaseError as error:
-            self.ending = error.ending
-        except Exception as error:  # ours, or the oracle's: it too must not cost the record
-            self.error = error
-            self.ending = Ending(status="failed", reason=f"{type(error).__name__}: {error}")
-
-
-def expected(entries: Iterable[Entry], evaluate: Callable[[Case], Sequence[Reference]]) -> Sequence[Reference]:
-    """Evaluate the oracle for comparable cases, which share their outputs; none where nothing is left to check.
-
-    A mistake of the oracle ends the entry that it was evaluated for, and no other.
-    """
-    for entry in entries:
-        if entry.alive:
-            with entry.step():
-                return evaluate(entry.case)
-    return []
-
-
-@dataclass
 class Group:
-    """Comparable cases in their workers, `n_processes` for each."""
+    """Comparable cases in their workers, `n_processes` for each; a `referee` watches them, where there is one."""
 
     entries: Sequence[Entry]
     pool: Pool
@@ -125,6 +52,7 @@ class Group:
     watch: Stopwatch
     pairs: Sequence[Pair] = ()
     telemetry: Telemetry = field(default_factory=Telemetry)
+    referee: Referee | None = None
 
     @property
     def alive(self) -> list[Entry]:
@@ -161,31 +89,41 @@ class Group:
             self.check(due, "result")
         if rule is not None and self.alive:
             self.require_waiting()
+            self.referee = Referee(self.entries, self.pool, self.n_processes, due, self.watch)
             self.sample(rule, order, pulse)
             self.check(due, "last_result")
+            self.referee.finish()
             self.require_waiting()
+            self.referee.conclude()
             self.look_closer()
 
     def check(self, due: Sequence[Reference], method: str) -> None:
-        """Compare outputs with what they must be, in every process."""
+        """Compare outputs with what they must be, in every process.
+
+        A worker is told where they are looked at when they are there, and not before.
+        """
         for entry in self.alive:
             with entry.step(), self.watch.phase("checks"):
                 for process in range(self.n_processes):
+                    if method == "result":
+                        self._call(entry.case, "call_twice", process=process)
                     outputs = self._call(entry.case, method, [r.index for r in due], process=process)
                     flushed = self._call(entry.case, "flushes_subnormals", process=process)
                     verdicts = verdicts_on(entry.case, due, outputs, flushed=flushed)
                 entry.verdicts = entry.verdicts or verdicts  # the record's are those of the first check
                 entry.oracle = ", ".join(dict.fromkeys(r.oracle for r in due))
                 entry.subnormal = self._call(entry.case, "subnormal_share")
+                entry.checks.append("result" if method == "result" else "timed result")
 
     def require_waiting(self) -> None:
         """Fail what does not wait for its work: in a few calls before it is timed, in as many as a round after."""
         for entry in self.alive:
             n = entry.sampling.iterations[0] if entry.sampling else min(FEW_CALLS, entry.at_most)
-            if entry.sampling and n <= FEW_CALLS:
-                continue  # as before it was timed
-            with entry.step(), self.watch.phase("synchronisation"):
-                self._require_complete(entry.case, n)
+            if not entry.sampling or n > FEW_CALLS:  # otherwise as before it was timed
+                with entry.step(), self.watch.phase("synchronisation"):
+                    self._require_complete(entry.case, n)
+            if entry.sampling and entry.alive:
+                entry.checks.append("waits")
 
     def sample(self, rule: Rule, order: random.Random, pulse: Pulse) -> None:
         """Take rounds in turn, each worker alone where that can be had, and compare all with each other."""
@@ -195,6 +133,8 @@ class Group:
             with self.watch.phase("rounds"):
                 before = doubts.read_moment()
                 every = [lane for entry in self.alive for lane in lanes[id(entry)]]
+                if self.referee:
+                    self.referee.begin(lanes)
                 take_turns(every, rule, order, self._between(pulse, order))
                 others = doubts.others_share(before, doubts.read_moment())
         drift = pulse.deviation()
@@ -211,6 +151,8 @@ class Group:
         def between() -> None:
             pulse.beat()
             self.pool.change_processor(order)
+            if self.referee:
+                self.referee.before_turn()
 
         return between
 
@@ -268,6 +210,21 @@ class Group:
         after = gpus.load()
         return None if after is None or after.energy_j is None else (after.energy_j - before.energy_j) / n
 
+    def examine(self, due: Sequence[Reference]) -> None:
+        """Have a referee look at cases whose rounds were not taken in turns."""
+        self.referee = Referee(self.entries, self.pool, self.n_processes, due, self.watch)
+        processes = range(self.n_processes)
+        self.referee.begin(
+            {
+                id(entry): [
+                    Lane(self.burst(entry, process), min(FEW_CALLS, entry.at_most)) for process in processes
+                ]
+                for entry in self.alive
+            }
+        )
+        self.referee.finish()
+        self.referee.conclude()
+
     def release(self) -> None:
         """Let the workers forget their cases."""
         for entry, process in itertools.product(self.entries, range(self.n_processes)):
@@ -295,6 +252,7 @@ class Group:
             if entry.alive:
                 with entry.step():
                     reading = self.pool.turn(case.backend, case.device, iterations, n_rounds, process)
+                    entry.readings.append(reading)
                     return reading if case.device == "cpu" else replace(reading, throttled=self.telemetry.beat())
             return None
 
@@ -351,33 +309,3 @@ class Group:
 def _by_median(entry: Entry) -> tuple[float, str, str]:
     assert entry.sampling is not None
     return entry.sampling.median_s, entry.case.backend, entry.case.device
-
-
-def verdicts_on(
-    case: Case, due: Sequence[Reference], outputs: Sequence[Any], *, flushed: bool = False
-) -> list[Verdict]:
-    """Compare a case's outputs with the references; raise CaseError where one is wrong.
-
-    `flushed` says that subnormal numbers were taken for zero where they were computed.
-    """
-    found = []
-    for reference, got in zip(due, outputs, strict=True):
-        if str(got.dtype) != case.dtype or got.shape != reference.expected.high.shape:
-            raise CaseError(
-                "failed",
-                f"{reference.mode}: result is {got.dtype} of shape {got.shape} where {case.dtype} of shape "
-                f"{reference.expected.high.shape} is due",
-            )
-        verdict = accuracy.assess(
-            got,
-            reference.expected,
-            Check(case.op, reference.mode, case.dtype, case.backend, case.device),
-            first_input=reference.first_input,
-            n_summed=reference.n_summed,
-            complete=False,
-            flushed=flushed,
-        )
-        if verdict.status in ("failed", "inaccurate"):
-            raise CaseError(verdict.status, f"{reference.mode} cross-check: {verdict.reason}")
-        found.append(verdict)
-    return found

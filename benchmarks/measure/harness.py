@@ -23,7 +23,8 @@ from benchmarks.machine.bandwidth import Bandwidth
 from benchmarks.machine.pulse import Pulse
 from benchmarks.measure import call_cost, plausibility
 from benchmarks.measure.budget import Budget
-from benchmarks.measure.group import Entry, Group
+from benchmarks.measure.entry import Entry
+from benchmarks.measure.group import Group
 from benchmarks.measure.limits import Limits
 from benchmarks.measure.measured import measured, times_of
 from benchmarks.measure.pool import CaseError, Pool

@@ -10,7 +10,7 @@ from backends.catalogue import OPS
 from benchmarks.machine import bandwidth
 from benchmarks.machine.bandwidth import Bandwidth
 from benchmarks.measure.disturbance import Undisturbed
-from benchmarks.measure.group import Entry
+from benchmarks.measure.entry import Entry
 from benchmarks.measure.sampling import Sampling
 from benchmarks.record.schema import Case, Ending, Errors, Measured, Preparation, Times, Verdict
 
@@ -26,6 +26,7 @@ def measured(entry: Entry, ending: Ending, times: Times | None, warning: str) ->
         peer=case.backend in backends.peer_names(),
         ending=Ending(status=ending.status, reason=ending.reason or "; ".join(reasons)),
         warning=warning,
+        checks=", ".join(dict.fromkeys(entry.checks)),
         times=times,
         worker=entry.worker,
         preparation=entry.preparation,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import statistics
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from benchmarks.machine.bandwidth import Bandwidth
 from benchmarks.machine.doubts import BUSY
 from benchmarks.machine.pulse import LIMIT as DRIFT
+from benchmarks.measure.waking import LONG_S, WAKE_S
 from benchmarks.quantities import count, seconds
 from benchmarks.record.schema import Case, Times, Verdict
 
@@ -24,6 +26,19 @@ PENDING_S = 2e-5
 FLAT_GROWTH = 100
 FLAT_RATIO = 1.2
 """Time that grows no more than this while the size grows hundredfold is flat."""
+MEMORY_RATIO, MEMORY_S = 3.0, 1e-6
+"""A first call on new values is slow if it takes three times as long as a later one, and a microsecond more.
+
+Caches and branches are no reason for that: few values are new, and everything else is as the call before left it.
+"""
+DEFERRED_RATIO, DEFERRED_S = 2.0, 2e-6
+"""A result is computed when fetched if that takes twice as long as fetching a plain array, and 2 µs more."""
+MESSAGES_S, CLOCK_SHARE = 1e-3, 0.1
+"""A clock is looked at more closely if bursts take a tenth longer than they claim, and a millisecond more."""
+CLOCK_RATIO = 1.3
+"""A clock is wrong if rounds take 1.3 times as long by another one."""
+THREADS_BEYOND = 0.4
+"""Beyond the threads allowed, a process may use 40 % of a processor: those that wait for others, or for calls."""
 SUBNORMAL = 1e-3
 """From this share on, subnormal numbers show in the time: each can cost 40 times a normal one."""
 
@@ -31,6 +46,55 @@ SUBNORMAL = 1e-3
 def is_pending(later_s: float, at_once_s: float, call_s: float) -> bool:
     """Tell whether a result took so much longer to fetch at once than later that work was still going on."""
     return at_once_s - later_s > max(PENDING_CALLS * call_s, PENDING_S)
+
+
+def remembers(times_s: Sequence[tuple[float, float]]) -> bool:
+    """Tell whether first calls on new values take so much longer than later ones that results are remembered.
+
+    `times_s` has a pair for each set of values: the first call, and a later one.
+    """
+    return bool(times_s) and all(
+        first > MEMORY_RATIO * later and first - later > MEMORY_S for first, later in times_s
+    )
+
+
+def is_deferred(times_s: Sequence[tuple[float, float]]) -> bool:
+    """Tell whether results take longer to fetch than plain arrays do: they are computed only then.
+
+    `times_s` has a pair for each result: itself, and a plain array of its values.
+    """
+    if not times_s:
+        return False
+    result, plain = (statistics.median(each) for each in zip(*times_s, strict=True))
+    return bool(result > DEFERRED_RATIO * plain and result - plain > DEFERRED_S)
+
+
+def is_clock_doubtful(bursts: Sequence[tuple[float, Sequence[float]]]) -> bool:
+    """Tell whether bursts take longer by the clock of who asks for them than what they claim and is around them.
+
+    `bursts` has a pair for each: seconds by that clock, and those claimed for each round. A doubt is no proof.
+    """
+    if not bursts:
+        return False
+    return bool(statistics.median(wall - _explained(rounds) for wall, rounds in bursts) > 0)
+
+
+def _explained(rounds: Sequence[float]) -> float:
+    """Return the seconds that a burst of such rounds may take, with calls that wake threads and two messages."""
+    round_s = min(rounds)
+    waking_s = WAKE_S + round_s if round_s < LONG_S else 0.0
+    return (1 + CLOCK_SHARE) * sum(rounds) + waking_s + MESSAGES_S
+
+
+def too_many_threads(used: Iterable[tuple[float, float]], threads: int, *, queued: bool) -> float | None:
+    """Return how many processors a case computed with, where those are more than `threads`; else None.
+
+    `used` has a pair for each burst: seconds of processors' time, and seconds. Where calls are `queued`, one more
+    thread makes them.
+    """
+    cpu_s, wall_s = (sum(each) for each in zip((0.0, 0.0), *used, strict=True))
+    share = cpu_s / wall_s if wall_s > 0 else 0.0
+    return share if share > threads + queued + THREADS_BEYOND else None
 
 
 def too_fast(times: Times, n_bytes: int, limit: Bandwidth | None, verdicts: Iterable[Verdict]) -> str | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import gc
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from itertools import cycle, islice, repeat
+from itertools import cycle, islice, repeat, starmap
 from math import ceil, prod
 from time import perf_counter, sleep
 from typing import Any
@@ -18,6 +19,7 @@ from backends.base import output_shape
 from backends.catalogue import OPS
 from backends.interface import Backend
 from benchmarks.machine import resources
+from benchmarks.measure import calls
 from benchmarks.plan import inputs
 from benchmarks.record.schema import Case, Preparation
 
@@ -47,6 +49,15 @@ class Invalid(RuntimeError):  # noqa: N818
     """A measurement that is not one: what was timed was not the work."""
 
 
+@dataclass(frozen=True)
+class Place:
+    """Inputs of a case as native arrays, the cotangent where the case has one, and the call on them."""
+
+    inputs: tuple[Any, ...]
+    cotangent: Any
+    run: Callable[[], Any]
+
+
 class Prepared:
     """Calls of one case, or of anything else where `case` is None: `runs` are called in rotation.
 
@@ -54,7 +65,8 @@ class Prepared:
     where arrays lie relative to each other alone makes some kernels 10 to 40 % faster or slower, and a process
     would keep that for as long as it lives.
 
-    `result` is that of the last call timed, `last_round_s` the seconds of the last round.
+    `result` is that of the last call timed, `last_round_s` the seconds of the last round. While `keeps`, `kept`
+    holds that of another call of that round too, drawn at random. `places` are where inputs lie.
     """
 
     def __init__(
@@ -77,6 +89,9 @@ class Prepared:
         self._case = case
         self.result: Any = None
         self.last_round_s = 0.0
+        self.places: list[Place] = []
+        self.keeps = False
+        self.kept: list[Any] = []
 
     @property
     def at_most(self) -> int | None:
@@ -112,6 +127,19 @@ class Prepared:
             self._runs = self._places[:1]
             self._spacer = _spacer()
 
+    def exchange(self, runs: Sequence[Callable[[], Any]]) -> list[Callable[[], Any]]:
+        """Make these calls from now on; return those that were made before."""
+        before = self._places or list(self._runs)
+        self._places = list(runs) if self._places else []
+        self._runs = self._places[:1] or list(runs)
+        self._turn = cycle(self._runs)
+        return before
+
+    def forget(self) -> None:
+        """Let go of all results."""
+        self.result = None
+        self.kept.clear()
+
     def restore(self) -> None:
         """Put back the inputs that calls have overwritten."""
         if self._overwrites:
@@ -145,7 +173,11 @@ class Prepared:
         self.result = None
         several = len(self._runs) > 1
         last = next(self._turn) if several else self._runs[0]
-        before = islice(self._turn, iterations - 1) if several else repeat(last, iterations - 1)
+        before: Iterable[Callable[[], Any]] = repeat(last, iterations - 1)
+        if several:
+            before = islice(self._turn, iterations - 1)
+        if self.keeps and iterations > 1:
+            before = self._keeping_one(before)
         each_waits = self._case is None or self._case.timing == "latency"
         gc_was_enabled = gc.isenabled()
         gc.disable()
@@ -187,6 +219,17 @@ class Prepared:
         result = last()
         synchronize(result)
         return perf_counter() - started, result
+
+    def _keeping_one(self, before: Iterable[Callable[[], Any]]) -> list[Callable[[], Any]]:
+        """Return calls of which one, drawn at random, leaves its result in `kept`.
+
+        Nothing but C lies between the clock's loop and that call, so that its stack looks like every other's.
+        """
+        runs = list(before)
+        chosen = int(_random.integers(len(runs)))
+        self.kept.clear()
+        runs[chosen] = partial(self.kept.extend, starmap(runs[chosen], [()]))
+        return runs
 
     def arrival_seconds(self, iterations: int) -> tuple[float, float, float]:
         """Return how long a result takes to the host some time after its round, how long a round, and right after.
@@ -234,7 +277,9 @@ def prepare(backend: Backend, case: Case) -> tuple[Prepared, Preparation]:
         at = [a if a is None or i == 0 else a.copy() for a in (*host, cotangent)]
         bound.append(_bind(backend, case, at[:-1], at[-1]))
     (_, first_call_s), *_ = bound
-    prepared = Prepared(backend, [run for run, _ in bound], case, by_turns=n_places > 1)
+    places = [place for place, _ in bound]
+    prepared = Prepared(backend, [place.run for place in places], case, by_turns=n_places > 1)
+    prepared.places = places
     return prepared, Preparation(
         first_call_s=first_call_s,
         bytes_moved=moved,
@@ -246,14 +291,16 @@ def prepare(backend: Backend, case: Case) -> tuple[Prepared, Preparation]:
 
 def _bind(
     backend: Backend, case: Case, host: Sequence[Any], cotangent: Array | None
-) -> tuple[Callable[[], Any], float]:
-    """Return the call, and the seconds of the first one."""
-    native = [None if array is None else backend.asarray(array) for array in host]
+) -> tuple[Place, float]:
+    """Return the inputs and the call, and the seconds of the first one."""
+    native = tuple(None if array is None else backend.asarray(array) for array in host)
     backend.synchronize([array for array in native if array is not None])
     g = None if cotangent is None else backend.asarray(cotangent)
     begun = perf_counter()
-    run = backend.bind(case.op, *native, mode=case.mode, allocation=case.allocation, cotangent=g)
-    return run, perf_counter() - begun
+    run = calls.bound(backend, case, native, g)
+    if calls.made_here(backend, case):
+        backend.synchronize(run())
+    return Place(native, g, run), perf_counter() - begun
 
 
 def _n_copies(backend: Backend, case: Case, moved: int, first: int) -> int:

@@ -1,8 +1,10 @@
 """The process in which one backend computes: it prepares, checks and times on command.
 
-`python -m benchmarks.measure.worker FD BACKEND DEVICE THREADS` serves requests, pickled pairs (method, arguments),
-from the socket with that file descriptor. It imports one framework and reads no test; all judgement lies with the
-process that asks.
+`python -m benchmarks.measure.worker FD BACKEND DEVICE THREADS` serves requests from the socket with that file
+descriptor: pickled triples (number, method, arguments). Each is answered by its number, "ok" and the result, or
+by its number, "error" and what is known of it.
+
+It imports one framework and reads no test; all judgement lies with the process that asks.
 """
 
 from __future__ import annotations
@@ -22,18 +24,21 @@ import backends
 from backends.catalogue import OPS
 from backends.interface import Allocation, BackendUnavailable, Gap, Mode
 from benchmarks.machine import arithmetic, memory, resources, signals, waiting
-from benchmarks.measure import devices, prepared
+from benchmarks.measure import devices, fetching, prepared, probe
 from benchmarks.measure.disturbance import Reading
+from benchmarks.measure.fetching import Fetched
 from benchmarks.measure.prepared import Invalid, Prepared, outputs, subnormal_share
+from benchmarks.measure.probe import Change, Undo
 from benchmarks.measure.rest import come_to_rest
+from benchmarks.measure.seal import Seal
+from benchmarks.measure.waking import LONG_S, WAKE_S
+from benchmarks.plan.inputs import MOST_PLACES
 from benchmarks.record.schema import Case, Preparation, WorkerFacts
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-WAKE_S = 2e-3
-"""Calls before each burst, not counted: a thread pool that slept for 20 ms is four times slower at first."""
-LONG_S = 2e-3
-"""A round as long as this needs no calls before it: the next one of the same burst finds the threads awake."""
+FIRST = 0
+"""The number of what a worker says before anything was asked."""
 
 
 class Worker:
@@ -44,10 +49,14 @@ class Worker:
         # Whoever asks may know backends of another folder than this process's.
         if backend not in declared or device not in declared[backend].devices:
             raise BackendUnavailable(f"{backend} on {device}: not among these backends")
+        self._seal = Seal()
         started = perf_counter()
         self._backend = backends.load(backend, device, threads=threads)
         self._import_s = perf_counter() - started
         self._prepared: Prepared | None = None
+        self._case: Case | None = None
+        self._undo: Undo | None = None
+        self._second: Any = None
         self._subnormal = 0.0
         self._waiting = waiting.Waiting()
         self._transfers: dict[tuple[int, bool], Any] = {}
@@ -109,6 +118,7 @@ class Worker:
         """Make a case ready; say what that took, how many bytes a call moves and how many calls fit a round."""
         self.release()
         self._prepared, preparation = prepared.prepare(self._backend, case)
+        self._case = case
         return preparation
 
     def prepare_floor(self) -> None:
@@ -117,21 +127,73 @@ class Worker:
         native = self._backend.asarray(np.ones(1, np.float32))
         self._prepared = Prepared(self._backend, [lambda: native])
 
-    def result(self, index: Sequence[Any]) -> list[Array]:
-        """Call the prepared op twice more and return the second's outputs at `index` (one index an output).
+    def call_twice(self) -> None:
+        """Call the prepared op twice more, and keep the second result.
 
-        Raises Invalid if the second call returns or leaves what was there before; RuntimeError if any output, at
-        `index` or not, is not finite: inputs for timing have finite results.
+        Raises Invalid if the second call returns what the first did, where each should write a fresh output.
         """
-        ready = self._ready()
-        result = ready.call_twice()
+        self._second = self._ready().call_twice()
+
+    def result(self, index: Sequence[Any]) -> list[Array]:
+        """Return the outputs that `call_twice` kept at `index` (one index an output).
+
+        Raises Invalid if the second call left what was there before; RuntimeError if any output, at `index` or
+        not, is not finite: inputs for timing have finite results.
+        """
+        ready, result = self._ready(), self._second
         found = self._finite(result, index)
         ready.spoil(result)  # so that the timed calls must write it too
+        self._second = None
         return found
 
     def last_result(self, index: Sequence[Any]) -> list[Array]:
         """Return the outputs of the last timed call at `index`."""
         return self._finite(self._ready().result, index)
+
+    def renew(self, changes: Sequence[Change]) -> None:
+        """Put new values into the inputs, to stay until `put_back`; of each round one more result is kept."""
+        self.put_back()
+        ready = self._ready()
+        self._undo = probe.renew(self._backend, self._case_ready(), ready, changes)
+        ready.keeps = True
+
+    def put_back(self) -> None:
+        """Put back the values that the inputs had."""
+        if self._undo:
+            self._undo()
+            self._undo, ready = None, self._ready()
+            ready.keeps = False
+            ready.forget()
+
+    def results_at(self, index: Sequence[Any]) -> list[list[Array]]:
+        """Return at `index` the outputs of the last timed call, and of another one of its round if one was kept.
+
+        They are looked at, if they can be, without the backend's help. The inputs get their old values back.
+        """
+        ready = self._ready()
+        found = [self._at(result, index) for result in (ready.result, *ready.kept)]
+        self.put_back()
+        return found
+
+    def novelty(self, novelties: Sequence[Sequence[Change]]) -> list[tuple[float, float]]:
+        """Return for each set of new values the seconds of the first call on them, and those of a later one."""
+        self._awake(1)
+        return probe.novelty(self._backend, self._case_ready(), self._ready(), novelties)
+
+    def inputs_at(self, index: Sequence[Any]) -> list[list[Array]]:
+        """Return for each place its inputs, the cotangent last, at `index` (one an array); without absent ones."""
+        return [
+            [self._host(array)[i] for array, i in zip(present(place), index, strict=True)]
+            for place in self._ready().places[:MOST_PLACES]
+        ]
+
+    def fetched(self, n_times: int) -> list[Fetched]:
+        """Return how long results take to fetch, beside arrays that nothing has computed."""
+        return fetching.fetched(self._backend, self._ready(), n_times)
+
+    def broken_seal(self) -> list[str]:
+        """Return what of the harness or the clock has been exchanged in this process."""
+        return self._seal.broken(self, *([self._prepared] if self._prepared else []))
 
     def subnormal_share(self) -> float:
         """Return the share of subnormal numbers in the outputs looked at last: they slow some kernels 40 times."""
@@ -220,7 +282,7 @@ class Worker:
 
     def release(self) -> None:
         """Let go of the prepared case and its memory, what an allocator has kept included."""
-        self._prepared = None
+        self._prepared = self._case = self._undo = self._second = None
         _collect()
         memory.give_back()
         self._told("release_memory")
@@ -254,6 +316,19 @@ class Worker:
             raise RuntimeError("no case is prepared")
         return self._prepared
 
+    def _case_ready(self) -> Case:
+        if self._case is None:
+            raise RuntimeError("no case is prepared")
+        return self._case
+
+    def _host(self, array: Any) -> Array:
+        seen = probe.view(array)
+        return np.asarray(self._backend.to_numpy(array)) if seen is None else seen
+
+    def _at(self, result: Any, index: Sequence[Any]) -> list[Array]:
+        self._backend.synchronize(result)
+        return [np.array(self._host(output)[i]) for output, i in zip(outputs(result), index, strict=True)]
+
     def _finite(self, result: Any, index: Sequence[Any]) -> list[Array]:
         self._backend.synchronize(result)
         found = [np.asarray(self._backend.to_numpy(output)) for output in outputs(result)]
@@ -273,6 +348,11 @@ def _collect() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+def present(place: prepared.Place) -> list[Any]:
+    """Return the arrays that a call reads, the cotangent last; without inputs that are not given."""
+    return [array for array in (*place.inputs, place.cotangent) if array is not None]
 
 
 def answer(worker: Worker, method: str, arguments: tuple[Any, ...]) -> tuple[str, Any]:
@@ -295,15 +375,15 @@ def serve(connection: Connection, backend: str, device: str, threads: int) -> No
         worker = Worker(backend, device, threads)
         facts = worker.describe()
     except Exception as error:
-        connection.send(("error", (type(error).__name__, str(error), traceback.format_exc())))
+        connection.send((FIRST, "error", (type(error).__name__, str(error), traceback.format_exc())))
         return
-    connection.send(("ok", facts))
+    connection.send((FIRST, "ok", facts))
     while True:
         try:
-            method, arguments = connection.recv()
+            number, method, arguments = connection.recv()
         except EOFError:
             return
-        connection.send(answer(worker, method, arguments))
+        connection.send((number, *answer(worker, method, arguments)))
 
 
 if __name__ == "__main__":

@@ -56,6 +56,21 @@ def cotangent(shape: Sequence[int], dtype: str) -> Array:
     return _repeated(_normal(values), shape)
 
 
+def redraw(op: str, row: Sequence[int], dtype: str, n: int, generator: np.random.Generator) -> list[Array | None]:
+    """Draw new values of `n` elements of each input, or of `n` rows of shape `row`; None for what all share."""
+    return [
+        _draw_input(declared, (n, *row), dtype, generator)
+        if declared.extent in ("same", "rows") and not declared.optional
+        else None
+        for declared in OPS[op].inputs
+    ]
+
+
+def redraw_cotangent(shape: Sequence[int], dtype: str, generator: np.random.Generator) -> Array:
+    """Draw new values of a part of a cotangent."""
+    return _normal(np.asarray(generator.standard_normal(shape, dtype=_drawn(dtype)), dtype))
+
+
 def bytes_needed(case: Case) -> int:
     """Return about how many bytes the inputs and outputs of a case take: each input's as many as the first's.
 

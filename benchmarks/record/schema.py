@@ -246,8 +246,8 @@ class Ending:
     """How a case or a check ended."""
 
     status: str = column(
-        "ok, known_deviation (checks), failed, inaccurate (peers), invalid, unavailable, crashed, timeout or "
-        "out_of_memory"
+        "ok, known_deviation (checks), failed, inaccurate (peers), invalid, cheated, unavailable, crashed, "
+        "timeout or out_of_memory"
     )
     reason: str = column("explains every status but ok, and names known deviations", default="")
 
@@ -264,6 +264,7 @@ class Measured:
     warning: str = column(
         "what makes the times doubtful, such as a machine that changed its speed meanwhile", default=""
     )
+    checks: str = column("what was checked against cheating, and passed: see docs/cheats.md", default="")
     times: Times | None = None
     worker: WorkerFacts | None = None
     preparation: Preparation | None = None

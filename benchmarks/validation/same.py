@@ -19,7 +19,8 @@ from functools import partial
 
 import pandas as pd
 
-from benchmarks.measure.group import Entry, Group
+from benchmarks.measure.entry import Entry
+from benchmarks.measure.group import Group
 from benchmarks.measure.pool import Pool
 from benchmarks.measure.sampling import Lane, Rule, take_turns
 from benchmarks.measure.stopwatch import Stopwatch

@@ -10,7 +10,8 @@ import pytest
 
 from benchmarks.measure.devices import Transfers
 from benchmarks.measure.disturbance import Reading
-from benchmarks.measure.group import LEAD, Entry, Group
+from benchmarks.measure.entry import Entry
+from benchmarks.measure.group import LEAD, Group
 from benchmarks.measure.pool import CaseError
 from benchmarks.measure.sampling import Rule
 from benchmarks.measure.stopwatch import Stopwatch

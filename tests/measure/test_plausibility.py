@@ -152,3 +152,43 @@ def test_an_op_that_gathers_reads_one_element_of_each_row():
     host = inputs.draw(case.op, case.shape, case.dtype)
     assert bytes_moved(case, host, ()) == (6 * 4 + 6 * 8 + 4, 4)
     assert bytes_moved(replace(case, mode="backward"), host, ()) == (6 * 8 + 4 + 240, 240)
+
+
+@pytest.mark.parametrize(
+    ("times_s", "remembers"),
+    [
+        ([(5e-5, 5e-6)] * 5, True),
+        ([(5e-5, 5e-6)] * 4 + [(6e-6, 5e-6)], False),  # once it was not: that was chance
+        ([(1.4e-6, 0.4e-6)] * 5, False),  # a microsecond may be the processor's
+        ([(9e-3, 4e-3)] * 5, False),
+        ([], False),
+    ],
+)
+def test_results_are_remembered_where_every_first_call_is_slow(times_s, remembers):
+    assert plausibility.remembers(times_s) == remembers
+
+
+def test_a_result_is_deferred_that_takes_longer_to_fetch_than_a_plain_array():
+    assert plausibility.is_deferred([(2e-4, 2e-6)] * 5)
+    assert not plausibility.is_deferred([(2e-4, 2e-6), *[(2.2e-6, 2e-6)] * 4])
+    assert not plausibility.is_deferred([(2e-6, 5e-7)] * 5)
+    assert not plausibility.is_deferred([])
+
+
+@pytest.mark.parametrize("round_s", [5e-4, 1.5e-3, 3e-3, 2e-2])
+def test_a_clock_that_is_slower_by_half_is_always_doubted(round_s):
+    def bursts(factor, n_rounds):
+        waking_s = 2e-3 + round_s / 2 if round_s < 2e-3 else 0
+        return [(factor * (n_rounds * round_s + waking_s) + 3e-4, [round_s] * n_rounds)] * 12
+
+    for n_rounds in (3, 5):
+        assert not plausibility.is_clock_doubtful(bursts(1.0, n_rounds))
+        assert plausibility.is_clock_doubtful(bursts(1.5, n_rounds))
+
+
+def test_more_processors_than_threads_are_noticed_over_all_bursts():
+    assert plausibility.too_many_threads([(0.02, 0.01)] * 3, 1, queued=False) == pytest.approx(2)
+    assert plausibility.too_many_threads([(0.02, 0.01)] * 3, 2, queued=False) is None
+    assert plausibility.too_many_threads([(0.014, 0.01), (0.012, 0.01)], 1, queued=False) is None
+    assert plausibility.too_many_threads([(0.022, 0.01)], 1, queued=True) is None
+    assert plausibility.too_many_threads([], 1, queued=False) is None

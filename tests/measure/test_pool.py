@@ -16,8 +16,7 @@ import pytest
 
 import backends
 from benchmarks.machine import memory, signals
-from benchmarks.measure import pool as pool_module
-from benchmarks.measure import rest
+from benchmarks.measure import remote, rest
 from benchmarks.measure.pool import CaseError, Pool, worker_environment
 from benchmarks.plan import inputs
 from benchmarks.record.schema import Case, Policies
@@ -151,7 +150,7 @@ def test_processes_of_one_backend_are_told_apart(pool):
 )
 def test_what_a_worker_raises_becomes_a_status(kind, message, status):
     with pytest.raises(CaseError) as caught:
-        pool_module._unwrap(("error", (kind, message, "Traceback")))
+        remote._unwrap(("error", (kind, message, "Traceback")))
     assert caught.value.ending.status == status
 
 

@@ -1,0 +1,81 @@
+"""The calls that are timed: the harness makes them itself for a backend that is not of this repository.
+
+What a foreign `bind` returns could be anything, such as an answer that was computed when it was bound. So only our
+own backends bind their calls; of any other, the op itself is called, with inputs that the harness has made.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import backends
+from backends.base import NARROW, BaseBackend
+from backends.catalogue import OPS
+from backends.host import HostBackend
+from backends.interface import Backend
+from benchmarks.record.schema import Case
+
+Call = Callable[..., Any]
+
+
+@cache
+def is_own(name: str) -> bool:
+    """Tell whether a backend's module lies in the folder of our own backends."""
+    found = importlib.util.find_spec(backends.declarations()[name].module)
+    home = Path(str(backends.__file__)).resolve().parent
+    return found is not None and found.origin is not None and Path(found.origin).resolve().is_relative_to(home)
+
+
+def made_here(backend: Backend, case: Case) -> bool:
+    """Tell whether the harness makes the calls: not ours, and with a fresh output.
+
+    An output that is reused, or written over an input, is known to the backend alone.
+    """
+    return case.allocation == "fresh" and not is_own(backend.name)
+
+
+def bound(backend: Backend, case: Case, inputs: Sequence[Any], cotangent: Any) -> Callable[[], Any]:
+    """Return a call of the op, its vjp or both on native arrays; one made here has not been called yet."""
+    if not made_here(backend, case):
+        return backend.bind(case.op, *inputs, mode=case.mode, allocation=case.allocation, cotangent=cotangent)
+    made: Any = backend  # of any type that the protocol does not know
+    if case.mode == "forward":
+        return partial(_forward(made, case), *inputs)
+    backward = partial(_vjp(made, case), cotangent, *inputs)
+    if case.mode == "backward":
+        return backward
+    forward = partial(_forward(made, case), *inputs)
+    return lambda: (forward(), backward())
+
+
+@lru_cache(maxsize=4)
+def _forward(backend: Any, case: Case) -> Call:
+    """Return the op as `f(*inputs)`, without what `BaseBackend` checks on every call.
+
+    Bound anew it is the same function: another one might have to be compiled first.
+    """
+    return _function(backend, case, case.op, lambda: getattr(backend, case.op))
+
+
+@lru_cache(maxsize=4)
+def _vjp(backend: Any, case: Case) -> Call:
+    """Return its vjp as `f(g, *inputs)`."""
+    return _function(backend, case, f"{case.op}_vjp", lambda: backend.vjp(case.op))
+
+
+def _function(backend: Any, case: Case, name: str, public: Callable[[], Call]) -> Call:
+    """Return a backend's function called `name`; of one that is no `BaseBackend`, its `public` method.
+
+    Functions of NumPy arrays are called as they are, but in narrow types, which are widened around them.
+    """
+    parameters = OPS[case.op].defaults
+    if isinstance(backend, HostBackend) and case.dtype not in NARROW:
+        return backend._kernel(name, parameters)  # noqa: SLF001
+    if isinstance(backend, BaseBackend):
+        make = backend._forward if name == case.op else backend._vjp  # noqa: SLF001
+        return make(case.op, parameters)
+    return public()

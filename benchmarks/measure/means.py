@@ -1,0 +1,62 @@
+"""What a process uses, seen from outside of it: processors, other processes, priority (Linux)."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+MARK = "ACTIVATION_BENCH_WORKER"
+"""A variable in the environment of each worker, with a value of its own: its children inherit it."""
+_PROCESSES = Path("/proc")
+_PROCESS_CLOCK = 2
+"""CPUCLOCK_SCHED of a whole process: the clock of process PID is (~PID << 3) | 2 (clock_getcpuclockid(3))."""
+
+
+def processor_seconds(pid: int) -> float | None:
+    """Return the processor time that a process has used, in all its threads, ended ones too; None if untold."""
+    try:
+        return time.clock_gettime((~pid << 3) | _PROCESS_CLOCK)
+    except (OSError, AttributeError, OverflowError):
+        return None
+
+
+def marked() -> dict[tuple[str, int], float]:
+    """Return the processor seconds of every process that has a mark in its environment, by mark and number.
+
+    A worker's child has its mark, also when its parents have ended; one that was started with another environment
+    has none.
+    """
+    begin = f"{MARK}=".encode()
+    found = {}
+    for process in _PROCESSES.iterdir():
+        if process.name.isdecimal():
+            with suppress(OSError):  # it has ended, or is another user's
+                _, is_marked, rest = (process / "environ").read_bytes().partition(begin)
+                if is_marked:
+                    pid, mark = int(process.name), rest.partition(b"\0")[0].decode()
+                    found[mark, pid] = processor_seconds(pid) or 0.0
+    return found
+
+
+def privileges(pid: int, processors: set[int] | None = None) -> list[str]:
+    """Return how a process differs from this one in what the system's scheduler goes by, in words.
+
+    Its `processors` are those of this one, unless it was given others.
+    """
+    return list(_privileges(pid, processors)) if hasattr(os, "sched_getscheduler") else []
+
+
+def _privileges(pid: int, processors: set[int] | None) -> Iterator[str]:
+    with suppress(OSError):  # it has ended
+        if os.sched_getaffinity(pid) != (processors or os.sched_getaffinity(0)):
+            yield "its processors are not those that it was given"
+        for thread in (_PROCESSES / str(pid) / "task").glob("[0-9]*"):
+            tid = int(thread.name)
+            with suppress(OSError):
+                if os.getpriority(os.PRIO_PROCESS, tid) != os.getpriority(os.PRIO_PROCESS, 0):
+                    yield f"a thread has priority {os.getpriority(os.PRIO_PROCESS, tid)}"
+                if os.sched_getscheduler(tid) != os.sched_getscheduler(0):
+                    yield f"a thread is scheduled by class {os.sched_getscheduler(tid)}"

@@ -1,0 +1,152 @@
+"""New values in the inputs of a prepared case, and the old ones back: in the worker, on the word of who asks.
+
+Where arrays can be written, the new values come to the same addresses, past the backend; elsewhere new arrays are
+made and bound anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from backends.interface import Backend
+from benchmarks.measure import calls
+from benchmarks.measure.prepared import Place, Prepared
+from benchmarks.record.schema import Case
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Undo = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Change:
+    """New `values` of one array at `index`; of the inputs in their order, and the cotangent last."""
+
+    array: int
+    index: Any
+    values: Array
+
+
+def renew(backend: Backend, case: Case, ready: Prepared, changes: Sequence[Change]) -> Undo:
+    """Put new values into the inputs of all places; return what puts the old ones back."""
+    ready.forget()
+    undos: list[Undo] = []
+    if _reads_inputs(backend, case):
+        for place in ready.places:
+            for change in changes:
+                undo = _write(backend, (*place.inputs, place.cotangent)[change.array], change)
+                if undo is None:
+                    break
+                undos.append(undo)
+        if len(undos) == len(changes) * len(ready.places):
+            return lambda: _all(undos)
+        _all(undos)
+    return _bind_anew(backend, case, ready, changes)
+
+
+def novelty(
+    backend: Backend, case: Case, ready: Prepared, novelties: Sequence[Sequence[Change]]
+) -> list[tuple[float, float]]:
+    """Return for each set of new values the seconds of the first call on them, and those of a later one.
+
+    The values before each set are back in place when the next one comes, and at the end. Nothing where binding
+    anew makes a first call itself.
+    """
+    found: list[tuple[float, float]] = []
+    if not _reads_inputs(backend, case) and not calls.made_here(backend, case):
+        return found
+    for changes in novelties:
+        undo = renew(backend, case, ready, changes)
+        first_s = ready.time(1)
+        found.append((first_s, min(ready.time(1), ready.time(1))))
+        undo()
+    ready.forget()
+    return found
+
+
+def view(array: Any) -> Array | None:
+    """Return a native array's memory as an array of NumPy's, without its library's copying it; None if it cannot.
+
+    Nothing of the backend runs for it: whoever computes cannot tell that its inputs or outputs are looked at.
+    """
+    try:
+        seen = np.asarray(array)
+    except Exception:  # another device, a type that NumPy lacks, an array that is being differentiated
+        return None
+    return None if seen.dtype == object else seen
+
+
+def _reads_inputs(backend: Backend, case: Case) -> bool:
+    """Tell whether bound calls read the arrays that they were bound to, and not copies, each time."""
+    if case.allocation == "inplace":
+        return False
+    # A revision that does not say is taken for one that copies.
+    return calls.made_here(backend, case) or not getattr(backend, "binds_values", True)
+
+
+def _write(backend: Backend, array: Any, change: Change) -> Undo | None:
+    """Write into an array; return what undoes it, or None where it cannot be written."""
+    seen = view(array)
+    if seen is None:
+        return _write_through(backend, array, change)
+    if not seen.flags.writeable:
+        return None
+    before = np.array(seen[change.index])
+    seen[change.index] = change.values
+    again = view(array)
+    if again is None or not np.array_equal(again[change.index], change.values):
+        return None  # it was a copy
+
+    def undo() -> None:
+        seen[change.index] = before
+
+    return undo
+
+
+def _write_through(backend: Backend, array: Any, change: Change) -> Undo | None:
+    """Write by the array's own indexing: on a device, or a type that NumPy lacks."""
+    try:
+        before = backend.asarray(backend.to_numpy(array[change.index]))
+        array[change.index] = backend.asarray(change.values)
+    except Exception:  # it cannot be written
+        return None
+    backend.synchronize(array)
+
+    def undo() -> None:
+        array[change.index] = before
+        backend.synchronize(array)
+
+    return undo
+
+
+def _bind_anew(backend: Backend, case: Case, ready: Prepared, changes: Sequence[Change]) -> Undo:
+    """Bind copies with the new values: one where calls stay at one place, else as many as there are."""
+    host = [
+        None if array is None else np.array(backend.to_numpy(array))
+        for array in (*ready.places[0].inputs, ready.places[0].cotangent)
+    ]
+    for change in changes:
+        target = host[change.array]
+        assert target is not None
+        target[change.index] = change.values
+    n = 1 if case.allocation != "inplace" and case.cache == "hot" else len(ready.places)
+    before = ready.exchange([_place(backend, case, host).run for _ in range(n)])
+
+    def undo() -> None:
+        ready.exchange(before)
+
+    return undo
+
+
+def _place(backend: Backend, case: Case, host: Sequence[Array | None]) -> Place:
+    *native, cotangent = (None if array is None else backend.asarray(array) for array in host)
+    backend.synchronize([array for array in native if array is not None])
+    return Place(tuple(native), cotangent, calls.bound(backend, case, native, cotangent))
+
+
+def _all(undos: Sequence[Undo]) -> None:
+    for undo in reversed(undos):
+        undo()

@@ -1,0 +1,267 @@
+"""The referee: whether what is timed is the work, asked from outside while cases take their turns, and after.
+
+All cases are asked alike, and nothing of it is timed. `docs/cheats.md` says against what each check stands.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.check.references import Reference
+from benchmarks.measure import means, plausibility
+from benchmarks.measure.entry import Entry, verdicts_on
+from benchmarks.measure.pool import CaseError, Pool
+from benchmarks.measure.renewals import Renewal, Renewals
+from benchmarks.measure.sampling import Lane
+from benchmarks.measure.stopwatch import Stopwatch
+from benchmarks.quantities import listing, number, seconds
+from benchmarks.record.schema import Case
+from benchmarks.stats.pairs import LOOKS
+
+PHASE = "referee"
+LARGE_S = 5e-3
+"""Cases whose calls take so long are asked less often: once for new values, and by few repeats."""
+NOVELTIES, FEW = 5, 2
+"""How often the first call on new values is timed."""
+TRIES = 3
+"""What speaks against a case must be seen three times in a row: other programs disturb once."""
+WHOLE = 2**16
+"""Inputs of up to 65,536 numbers are compared whole after timing; of larger ones, `SOME` at random."""
+SOME = 1000
+SLOPE_S, MOST_SLOPE = 1e-2, 20
+"""By the clock of this process, rounds are timed that claim to take 10 ms, and at most 20 of them."""
+LEAST_SLOPE = 5
+HELPED_S = 1e-2
+"""Processor time is counted by the system in steps of up to 10 ms."""
+
+
+class Referee:
+    """Watches over the comparable cases of a group. `due` are their references."""
+
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        pool: Pool,
+        n_processes: int,
+        due: Sequence[Reference],
+        watch: Stopwatch,
+    ) -> None:
+        self._entries, self._pool, self._watch = entries, pool, watch
+        self._n_processes = n_processes
+        self._due = due
+        self._renewals: Renewals | None = None
+        self._random = random.SystemRandom()
+        self._turns_left = self._random.randint(2, LOOKS[0])
+        self._lanes: Mapping[int, Sequence[Lane]] = {}
+        self._before: Mapping[tuple[str, int], float] = {}
+        self._after: Mapping[tuple[str, int], float] = {}
+
+    def begin(self, lanes: Mapping[int, Sequence[Lane]]) -> None:
+        """Take note of what there is before the first turn; `lanes` are those of each entry, by its id."""
+        self._lanes = lanes
+        self._before = means.marked()
+
+    def before_turn(self) -> None:
+        """Ask for new values before a turn that was drawn in advance."""
+        self._turns_left -= 1
+        if self._turns_left == 0:
+            self._ask_for_new_values(self._alive())
+
+    def finish(self) -> None:
+        """Ask once more after the last turn, each worker alone as it was then."""
+        with self._pool.alone():
+            if self._turns_left > 0:
+                self._ask_for_new_values(self._alive())
+            self._ask_for_new_values([entry for entry in self._alive() if self._call_s(entry) < LARGE_S])
+            self._each(self._require_no_memory)
+            self._each(self._require_a_true_clock)
+
+    def conclude(self) -> None:
+        """Look at the inputs, at how results are fetched, at the process, and at the harness in it."""
+        self._each(self._require_inputs_as_they_were)
+        self._each(self._require_results_that_are_there)
+        self._after = means.marked()
+        self._each(self._require_own_means)
+        self._each(self._require_unbroken_seal)
+
+    # --- new values -------------------------------------------------------------------------------------------
+
+    def _ask_for_new_values(self, entries: Sequence[Entry]) -> None:
+        renewal = self._draw(entries, lambda renewals: renewals.renewal())
+        for entry in entries if renewal else ():
+            with entry.step(), self._watch.phase(PHASE):
+                for process in range(self._n_processes):
+                    self._require_new_results(entry, process, renewal)
+                _note(entry, "new values")
+
+    def _require_new_results(self, entry: Entry, process: int, renewal: Renewal) -> None:
+        """Have a burst taken on new values, as every burst is; look at the result of two of its calls."""
+        case, lane = entry.case, self._lanes[id(entry)][process]
+        self._call(case, "renew", renewal.changes, process=process)
+        iterations = self._random.randint(1, max(1, lane.iterations))
+        self._pool.turn(case.backend, case.device, iterations, 1, process)
+        last, *others = self._call(case, "results_at", renewal.index, process=process)
+        require_right(case, renewal, last)
+        for results in others:
+            try:
+                require_right(case, renewal, results)
+            except CaseError as error:
+                raise CaseError(
+                    "cheated", f"right in the last call of a round alone: {error.ending.reason}"
+                ) from error
+
+    def _require_no_memory(self, entry: Entry, process: int) -> None:
+        """Time first calls on new values beside later ones."""
+        n = NOVELTIES if self._call_s(entry) < LARGE_S else FEW
+        for _ in range(TRIES):
+            novelties = self._draw([entry], lambda renewals: [renewals.changes() for _ in range(n)])
+            times_s = self._call(entry.case, "novelty", novelties or [], process=process)
+            if not plausibility.remembers(times_s):
+                _note(entry, "no memory", passed=bool(times_s))
+                return
+        first_s, later_s = (sorted(each)[len(times_s) // 2] for each in zip(*times_s, strict=True))
+        raise CaseError(
+            "cheated",
+            f"the first call on new values takes {seconds(first_s)}, a later one {seconds(later_s)}: results are "
+            "remembered",
+        )
+
+    def _draw(self, entries: Sequence[Entry], drawn: Callable[[Renewals], Any]) -> Any:
+        """Return what is drawn for all; a mistake of the oracle ends the entry for which it was asked."""
+        for entry in entries:
+            if entry.alive:
+                with entry.step(), self._watch.phase(PHASE):
+                    if self._renewals is None:
+                        self._renewals = Renewals(entry.case, self._due)
+                    return drawn(self._renewals)
+        return None
+
+    # --- clock, inputs, results -------------------------------------------------------------------------------
+
+    def _require_a_true_clock(self, entry: Entry, process: int) -> None:
+        """Compare what bursts claim with how long they take by the clock of this process."""
+        bursts = [(reading.wall_s, reading.rounds) for reading in entry.readings if reading.wall_s >= 0]
+        ratio = 1.0
+        for _ in range(TRIES if plausibility.is_clock_doubtful(bursts) else 0):
+            ratio = self._clock_ratio(entry, process)
+            if ratio < plausibility.CLOCK_RATIO:
+                break
+        if ratio >= plausibility.CLOCK_RATIO:
+            raise CaseError(
+                "cheated", f"its rounds take {number(ratio)} times as long by the clock of another process"
+            )
+        _note(entry, "clock", passed=bool(bursts))
+
+    def _clock_ratio(self, entry: Entry, process: int) -> float:
+        """Return how many times as long rounds take by this clock: the difference of many and one of them."""
+        case, iterations = entry.case, self._lanes[id(entry)][process].iterations
+        one, many = (
+            self._pool.turn(case.backend, case.device, iterations, n, process)
+            for n in (1, 1 + min(MOST_SLOPE, max(LEAST_SLOPE, round(SLOPE_S / entry.round_s))))
+        )
+        return (many.wall_s - one.wall_s) / max(sum(many.rounds) - sum(one.rounds), 1e-9)
+
+    def _require_inputs_as_they_were(self, entry: Entry, process: int) -> None:
+        assert self._renewals is not None
+        arrays = self._renewals.present()
+        index = [self._some(array) for array in arrays]
+        for place in self._call(entry.case, "inputs_at", index, process=process):
+            for array, i, found in zip(arrays, index, place, strict=True):
+                if not np.array_equal(array[i], found):
+                    raise CaseError("invalid", "calls have changed their inputs")
+        _note(entry, "inputs")
+
+    def _some(self, array: np.ndarray[Any, Any]) -> Any:
+        if array.size <= WHOLE:
+            return ...
+        chosen = [self._random.randrange(array.size) for _ in range(SOME)]
+        return np.unravel_index(chosen, array.shape)
+
+    def _require_results_that_are_there(self, entry: Entry, process: int) -> None:
+        """Compare fetching results with fetching plain arrays."""
+        n = NOVELTIES if self._call_s(entry) < LARGE_S else FEW
+        for _ in range(TRIES):
+            found = self._call(entry.case, "fetched", n, process=process)
+            if strange := next((each.strange for each in found if each.strange), ""):
+                raise CaseError(
+                    "invalid", f"an output is a {strange}, which is not the type of the backend's arrays"
+                )
+            times_s = [(each.result_s, each.plain_s) for each in found]
+            if not plausibility.is_deferred(times_s):
+                _note(entry, "fetched", passed=bool(found))
+                return
+        result_s, plain_s = (sorted(each)[len(times_s) // 2] for each in zip(*times_s, strict=True))
+        raise CaseError(
+            "cheated",
+            f"fetching a result takes {seconds(result_s)}, a plain array of its values {seconds(plain_s)}: it is "
+            "computed only when it is fetched",
+        )
+
+    # --- the process ------------------------------------------------------------------------------------------
+
+    def _require_own_means(self, entry: Entry, process: int) -> None:
+        """Require that it has computed alone, in no more threads than it was allowed, treated like the others."""
+        seen = self._pool.seen(entry.case.backend, entry.case.device, process)
+        if seen is None:
+            return
+        helpers = {
+            (mark, pid): s for (mark, pid), s in self._after.items() if mark == seen.mark and pid != seen.pid
+        }
+        helped_s = sum(s - self._before.get(each, 0.0) for each, s in helpers.items())
+        if helped_s > HELPED_S:
+            raise CaseError("cheated", f"processes that it started computed for {seconds(helped_s)} meanwhile")
+        if seen.stirred_s > HELPED_S:
+            raise CaseError("cheated", f"it computed for {seconds(seen.stirred_s)} while it was stopped")
+        if seen.privileges:
+            raise CaseError("cheated", f"the system treats it differently: {listing(sorted({*seen.privileges}))}")
+        queued, threads = entry.case.timing == "throughput", self._pool.threads
+        used = [(reading.cpu_s, reading.wall_s) for reading in entry.readings if reading.cpu_s >= 0]
+        if share := plausibility.too_many_threads(used, threads, queued=queued):
+            raise CaseError("invalid", f"it computed with {number(share)} processors where {threads} were allowed")
+        _note(entry, "alone", passed=bool(used))
+
+    def _require_unbroken_seal(self, entry: Entry, process: int) -> None:
+        if broken := self._call(entry.case, "broken_seal", process=process):
+            raise CaseError("cheated", f"in its process the harness is not what it was: {listing(broken)}")
+        _note(entry, "seal")
+
+    # --- all of them ------------------------------------------------------------------------------------------
+
+    def _alive(self) -> list[Entry]:
+        return [entry for entry in self._entries if entry.alive]
+
+    def _each(self, require: Callable[[Entry, int], None]) -> None:
+        for entry in self._alive():
+            with entry.step(), self._watch.phase(PHASE):
+                for process in range(self._n_processes):
+                    require(entry, process)
+
+    def _call(self, case: Case, method: str, *arguments: Any, process: int = 0) -> Any:
+        return self._pool.call(case.backend, case.device, method, *arguments, process=process)
+
+    def _call_s(self, entry: Entry) -> float:
+        """Return about how long a call takes."""
+        lanes = self._lanes[id(entry)]
+        return min((lane.median_s for lane in lanes if lane.values), default=0.0)
+
+
+def require_right(case: Case, renewal: Renewal, results: Sequence[Any]) -> None:
+    """Raise CaseError unless results are those of the new values; cheated, if they are those of the old ones."""
+    try:
+        verdicts_on(case, renewal.due, results)
+    except CaseError as error:
+        if renewal.is_remembered(results):
+            raise CaseError(
+                "cheated", "with new values in its inputs it returns what the old ones give"
+            ) from error
+        reason = f"with new values in its inputs: {error.ending.reason}"
+        raise CaseError(error.ending.status, reason) from error
+
+
+def _note(entry: Entry, check: str, *, passed: bool = True) -> None:
+    if passed and check not in entry.checks:
+        entry.checks.append(check)

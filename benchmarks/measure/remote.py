@@ -1,0 +1,281 @@
+"""One worker, in a process of its own or in this one, and what the system tells of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from multiprocessing import Pipe
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Protocol
+
+import backends
+from backends.interface import BackendUnavailable
+from benchmarks.machine import memory, resources, signals
+from benchmarks.measure import means
+from benchmarks.measure.worker import FIRST, Worker, answer
+from benchmarks.record.schema import Ending, WorkerFacts
+
+WORKER = (sys.executable, "-P", "-m", "benchmarks.measure.worker")
+"""The command that starts a worker process, up to its arguments; the current folder is not on its path."""
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NPROC",  # XLA's CPU client
+)
+
+_STATUSES = {
+    "BackendUnavailable": "unavailable",
+    "NotSupported": "unavailable",
+    "Unmeasurable": "unavailable",
+    "Invalid": "invalid",
+    "MemoryError": "out_of_memory",
+    "_ArrayMemoryError": "out_of_memory",
+    "OutOfMemoryError": "out_of_memory",
+}
+"""A record's status by the type of the exception in the worker; `failed` for all others."""
+_OUT_OF_MEMORY = re.compile(
+    "RESOURCE_EXHAUSTED|can't allocate memory|out of memory|OUT_OF_MEMORY|ErrorMemoryAllocation|_ALLOC_FAILED",
+)
+"""How XLA, PyTorch's CPU allocator, CUDA, its libraries and HIP say it, in exceptions of general types."""
+
+
+class CaseError(Exception):
+    """A request failed inside a worker: `ending` says how, as a record does.
+
+    `is_broken` says that its device computes nothing any more, as after a failed assertion in a kernel.
+    """
+
+    def __init__(self, status: str, reason: str, details: str = "", *, is_broken: bool = False) -> None:
+        super().__init__(reason)
+        self.ending = Ending(status=status, reason=reason)
+        self.details = details
+        self.is_broken = is_broken
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the system tells of a worker's process.
+
+    What it starts has the same `mark` in its environment (see `means`), and another number. `stirred_s` is the
+    processor time that it used while it was stopped; `privileges` say how the scheduler treats it differently.
+    """
+
+    pid: int
+    mark: str
+    stirred_s: float
+    privileges: tuple[str, ...]
+
+
+class Remote(Protocol):
+    """A worker, wherever it runs."""
+
+    facts: WorkerFacts
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can take another request."""
+        ...
+
+    def processor_seconds(self) -> float | None:
+        """Return the processor time that it has used; None where it has no process of its own."""
+        ...
+
+    def seen(self) -> Seen | None:
+        """Return what the system tells of it; None where it has no process of its own."""
+        ...
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        """Return what `Worker.method(*arguments)` returns; raise CaseError when it fails."""
+        ...
+
+    def stop(self) -> None:
+        """Let it stand still."""
+        ...
+
+    def go_on(self) -> None:
+        """Let it go on."""
+        ...
+
+    def close(self) -> None:
+        """End the worker."""
+        ...
+
+
+class ProcessWorker:
+    """A worker in a process of its own, with its thread counts set before any library is imported."""
+
+    def __init__(
+        self,
+        backend: str,
+        device: str,
+        threads: int,
+        timeout_s: float,
+        command: Sequence[str] = WORKER,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        self._name = f"{backend}-{device}"
+        self._timeout_s = timeout_s
+        self._oom_kills = memory.oom_kills()
+        self._mark = secrets.token_hex(8)
+        self._stopped_at_s: float | None = None
+        self._stirred_s = 0.0
+        self._processors: set[int] | None = None
+        started = perf_counter()
+        self._connection, theirs = Pipe()
+        self._process = subprocess.Popen(
+            [*command, str(theirs.fileno()), backend, device, str(threads)],
+            pass_fds=[theirs.fileno()],
+            env=worker_environment(threads, device) | dict(variables or {}) | {means.MARK: self._mark},
+            stdin=subprocess.DEVNULL,
+            process_group=0,  # so that it can be stopped with all that it starts
+        )
+        theirs.close()
+        try:
+            facts: WorkerFacts = self._receive(FIRST)
+        except CaseError:
+            self.close()
+            raise
+        self.facts = replace(facts, start_s=perf_counter() - started)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.poll() is None
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        """Carry out one request; raise CaseError when it fails, crashes or takes too long."""
+        number = secrets.randbits(64)
+        if method == "pin":
+            self._processors = set(arguments)
+        try:
+            self._connection.send((number, method, arguments))
+        except OSError:
+            raise self._crashed() from None
+        return self._receive(number)
+
+    def stop(self) -> None:
+        """Stop the process, and wait until its threads stand still."""
+        if self.alive:
+            signals.stop(self._process.pid)
+            self._stopped_at_s = self.processor_seconds()
+
+    def go_on(self) -> None:
+        """Let the process go on."""
+        if self.alive:
+            if self._stopped_at_s is not None and (now := self.processor_seconds()) is not None:
+                self._stirred_s += now - self._stopped_at_s
+            self._stopped_at_s = None
+            signals.go_on(self._process.pid)
+
+    def processor_seconds(self) -> float | None:
+        """Return the processor time that the process has used so far; None where the system does not tell."""
+        return means.processor_seconds(self._process.pid)
+
+    def seen(self) -> Seen:
+        """Return what the process did and is, as the system tells it."""
+        pid = self._process.pid
+        return Seen(pid, self._mark, self._stirred_s, tuple(means.privileges(pid, self._processors)))
+
+    def close(self) -> None:
+        """End the process, by force if it does not listen."""
+        self._connection.close()
+        self.go_on()
+        try:
+            self._process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            self._end()
+
+    def _receive(self, number: int) -> Any:
+        if not self._connection.poll(self._timeout_s):
+            self._end()
+            raise CaseError("timeout", f"{self._name} gave no answer within {self._timeout_s:g} s and was ended")
+        try:
+            reply = self._connection.recv()
+        except (EOFError, ConnectionError):
+            raise self._crashed() from None
+        if not isinstance(reply, tuple) or len(reply) != 3 or reply[0] != number:
+            self._end()
+            raise CaseError("cheated", f"the process of {self._name} sent a reply that answers no request")
+        return _unwrap(reply[1:])
+
+    def _end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def _crashed(self) -> CaseError:
+        code = self._process.wait()
+        if code == -signal.SIGKILL and memory.oom_kills() > self._oom_kills:
+            return CaseError("out_of_memory", f"the system ended the process of {self._name}: memory ran out")
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        return CaseError("crashed", f"the process of {self._name} ended with {how}")
+
+
+class LocalWorker:
+    """A worker in this very process, for debuggers and profilers."""
+
+    def __init__(self, backend: str, device: str, threads: int) -> None:
+        try:
+            self._worker = Worker(backend, device, threads)
+        except BackendUnavailable as error:
+            raise CaseError("unavailable", str(error)) from error
+        self.facts = self._worker.describe()
+
+    @property
+    def alive(self) -> bool:
+        """Always."""
+        return True
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        """Carry out one request."""
+        return _unwrap(answer(self._worker, method, arguments))
+
+    def processor_seconds(self) -> None:
+        """None: whoever asks computes here."""
+
+    def seen(self) -> None:
+        """None: whoever asks computes here."""
+
+    def stop(self) -> None:
+        """Nothing to stop: whoever asks computes here."""
+
+    def go_on(self) -> None:
+        """Nothing stands still."""
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+def worker_environment(threads: int, device: str = "") -> dict[str, str]:
+    """Return this process's environment with every library's thread count set, and a path to these backends.
+
+    A process for a `device` opens no other, and leaves its memory to others that share it.
+
+    BLAS gets one thread: no op here needs it, and its idle threads slow others' parallel kernels down. The folder
+    `backends/` itself is not on the path: the packages in it are named after the frameworks, and would hide them.
+    """
+    counts = dict.fromkeys(_THREAD_VARIABLES, str(threads)) | {"OPENBLAS_NUM_THREADS": "1"}
+    found = [str(Path(folder).absolute().parent) for folder in backends.__path__]
+    given = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    kept = [entry for entry in given if Path(entry).resolve() != backends.OWN]
+    path = {"PYTHONPATH": os.pathsep.join(dict.fromkeys([*found, *kept]))}
+    return {**os.environ, **counts, **resources.device_variables(device), **path}
+
+
+def _unwrap(reply: tuple[str, Any]) -> Any:
+    outcome, value = reply
+    if outcome == "ok":
+        return value
+    kind, message, details = value
+    status = _STATUSES.get(kind, "failed")
+    if status == "failed" and _OUT_OF_MEMORY.search(message):
+        status = "out_of_memory"
+    reason = f"{kind}: {message}" if status == "failed" else message
+    raise CaseError(status, reason, details, is_broken=outcome == "broken")

@@ -1,0 +1,35 @@
+"""What is exchanged in the harness, or in the clock, is named."""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+
+from benchmarks.measure import prepared
+from benchmarks.measure.prepared import Prepared
+from benchmarks.measure.seal import Seal
+
+
+def test_nothing_is_broken_where_nothing_was_exchanged():
+    assert Seal().broken() == []
+
+
+def test_an_exchanged_function_clock_method_or_code_is_named(monkeypatch):
+    seal = Seal()
+    monkeypatch.setattr(prepared, "perf_counter", lambda: 0.0)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(Prepared, "time", lambda self, iterations: 0.0)
+    monkeypatch.setattr(prepared.outputs, "__code__", (lambda result: (result,)).__code__)
+    found = seal.broken()
+    for name in ("prepared.perf_counter", "prepared.Prepared.time", "prepared.outputs"):
+        assert f"benchmarks.measure.{name}" in found
+    assert "time.sleep" in found
+    monkeypatch.undo()
+    assert seal.broken() == []
+
+
+def test_a_method_that_an_instance_hides_is_named():
+    ready = Prepared(SimpleNamespace(asynchronous=False), [lambda: None])
+    assert Seal().broken(ready) == []
+    ready.time = lambda iterations: 0.0
+    assert Seal().broken(ready) == ["Prepared.time"]
