@@ -37,6 +37,16 @@ def _slow(*arguments, _kernel=FUNCTIONS["relu"], **parameters):
 
 FUNCTIONS["relu"] = _slow
 """
+REMEMBERING_RELU = """
+
+def _remembering(x, *, _kernel=FUNCTIONS["relu"], _results={}, **parameters):
+    if id(x) not in _results:
+        _results[id(x)] = _kernel(x, **parameters)
+    return _results[id(x)].copy()
+
+
+FUNCTIONS["relu"] = _remembering
+"""
 
 
 def start(*arguments, cwd=ROOT):
@@ -70,6 +80,14 @@ def changed(tmp_path):
         return folder
 
     return change
+
+
+def test_a_kernel_that_remembers_its_results_is_not_called_faster(changed, tmp_path):
+    code, output = ab(".", changed(REMEMBERING_RELU), *CASE, "--output", tmp_path / "out")
+    assert code != 0, output
+    sittings = read_journal(tmp_path / "out" / "sittings.jsonl")
+    assert {(sitting["base_status"], sitting["head_status"]) for sitting in sittings} == {("ok", "cheated")}
+    assert "with new values in its inputs it returns what the old ones give" in sittings[0]["reason"]
 
 
 def test_a_slower_kernel_is_a_regression_and_everything_is_written(changed, tmp_path):

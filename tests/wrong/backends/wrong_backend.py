@@ -70,13 +70,10 @@ class WrongBackend(BaseBackend):
         return op in ("sigmoid", "mean_squared_error")
 
     def _bind(self, *arguments: Any) -> Callable[[], Any]:
-        """Compute once and for all, where that is the mistake."""
+        """Compute once and for all, where that is the mistake: this is used where an output is reused."""
         run = super()._bind(*arguments)
         result = run()
-        if self.name in ("stale", "unwritten-buffer"):
-            return lambda: result
-        # `lazy` makes a fresh view of what it has computed: right, and far too fast.
-        return result.view if self.name == "lazy" else run
+        return (lambda: result) if self.name == "unwritten-buffer" else run
 
     def _forward(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
         right = {"sigmoid": _sigmoid, "mean_squared_error": _mean_squared_error}[op]
@@ -88,7 +85,17 @@ class WrongBackend(BaseBackend):
 
 
 def _spoil(mistake: str, right: Callable[..., Any]) -> Callable[..., Any]:
-    calls = count()
+    calls, results = count(), dict[int, Any]()
+    if mistake in ("stale", "lazy"):
+
+        def remembered(*inputs: Any) -> Any:
+            found = results.setdefault(id(inputs[0]), None)
+            if found is None:
+                found = results[id(inputs[0])] = np.asarray(right(*inputs))
+            # `lazy` makes a fresh view of what it has computed: right, and far too fast.
+            return found.view() if mistake == "lazy" else found
+
+        return remembered
 
     def wrong(*inputs: Any) -> Any:
         result = np.asarray(right(*inputs))
