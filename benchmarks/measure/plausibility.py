@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -31,12 +30,15 @@ MEMORY_RATIO, MEMORY_S = 3.0, 1e-6
 
 Caches and branches are no reason for that: few values are new, and everything else is as the call before left it.
 """
-DEFERRED_RATIO, DEFERRED_S = 2.0, 2e-6
-"""A result is computed when fetched if that takes twice as long as fetching a plain array, and 2 µs more."""
-MESSAGES_S, CLOCK_SHARE = 1e-3, 0.1
-"""A clock is looked at more closely if bursts take a tenth longer than they claim, and a millisecond more."""
-CLOCK_RATIO = 1.3
-"""A clock is wrong if rounds take 1.3 times as long by another one."""
+DEFERRED_RATIO, DEFERRED_S, DEFERRED_SHARE = 2.0, 2e-6, 0.5
+"""A result is computed when fetched if that takes twice as long as fetching a plain array, and more by 2 µs and by
+half a call."""
+CLOCK_RATIO = 1.2
+"""A clock is wrong if every burst takes 1.2 times as long by another one, and what is around it."""
+MESSAGES_S = 5e-4
+"""Two messages, and a process that is let go on and stopped, take 0.1 to 0.3 ms."""
+LEAST_S = 1.4e-3
+"""Bursts that claim less than 1.4 ms, three short rounds, are too short beside what is around them to tell."""
 THREADS_BEYOND = 0.4
 """Beyond the threads allowed, a process may use 40 % of a processor: those that wait for others, or for calls."""
 SUBNORMAL = 1e-3
@@ -58,32 +60,34 @@ def remembers(times_s: Sequence[tuple[float, float]]) -> bool:
     )
 
 
-def is_deferred(times_s: Sequence[tuple[float, float]]) -> bool:
+def is_deferred(times_s: Sequence[tuple[float, float]], call_s: float) -> bool:
     """Tell whether results take longer to fetch than plain arrays do: they are computed only then.
 
-    `times_s` has a pair for each result: itself, and a plain array of its values.
+    `times_s` has a pair for each result: itself, and a plain array of its values. The shortest of each count: what
+    disturbs only adds. `call_s` is what a call takes; who defers half of his work gains as much.
     """
     if not times_s:
         return False
-    result, plain = (statistics.median(each) for each in zip(*times_s, strict=True))
-    return bool(result > DEFERRED_RATIO * plain and result - plain > DEFERRED_S)
+    result, plain = (min(each) for each in zip(*times_s, strict=True))
+    return bool(result > DEFERRED_RATIO * plain and result - plain > max(DEFERRED_S, DEFERRED_SHARE * call_s))
 
 
 def is_clock_doubtful(bursts: Sequence[tuple[float, Sequence[float]]]) -> bool:
     """Tell whether bursts take longer by the clock of who asks for them than what they claim and is around them.
 
-    `bursts` has a pair for each: seconds by that clock, and those claimed for each round. A doubt is no proof.
+    `bursts` has a pair for each: seconds by that clock, and those claimed for each round. What disturbs, such as
+    other programs that have the processor when a message comes, only adds: one burst that takes no longer clears
+    the clock. Short ones cannot tell.
     """
-    if not bursts:
-        return False
-    return bool(statistics.median(wall - _explained(rounds) for wall, rounds in bursts) > 0)
+    told = [wall - _explained(rounds) for wall, rounds in bursts if sum(rounds) >= LEAST_S]
+    return bool(told) and min(told) > 0
 
 
 def _explained(rounds: Sequence[float]) -> float:
     """Return the seconds that a burst of such rounds may take, with calls that wake threads and two messages."""
     round_s = min(rounds)
     waking_s = WAKE_S + round_s if round_s < LONG_S else 0.0
-    return (1 + CLOCK_SHARE) * sum(rounds) + waking_s + MESSAGES_S
+    return CLOCK_RATIO * sum(rounds) + waking_s + MESSAGES_S
 
 
 def too_many_threads(used: Iterable[tuple[float, float]], threads: int, *, queued: bool) -> float | None:

@@ -169,21 +169,25 @@ def test_results_are_remembered_where_every_first_call_is_slow(times_s, remember
 
 
 def test_a_result_is_deferred_that_takes_longer_to_fetch_than_a_plain_array():
-    assert plausibility.is_deferred([(2e-4, 2e-6)] * 5)
-    assert not plausibility.is_deferred([(2e-4, 2e-6), *[(2.2e-6, 2e-6)] * 4])
-    assert not plausibility.is_deferred([(2e-6, 5e-7)] * 5)
-    assert not plausibility.is_deferred([])
+    assert plausibility.is_deferred([(2e-4, 2e-6)] * 5, 1e-6)
+    assert not plausibility.is_deferred([(2.2e-6, 2e-6), *[(2e-4, 2e-6)] * 4], 1e-6), "disturbances only add"
+    assert not plausibility.is_deferred([(2e-6, 5e-7)] * 5, 1e-6)
+    assert not plausibility.is_deferred([(4.5e-6, 1.5e-6)] * 5, 3e-4), "another processor has written it"
+    assert not plausibility.is_deferred([], 1e-6)
 
 
 @pytest.mark.parametrize("round_s", [5e-4, 1.5e-3, 3e-3, 2e-2])
 def test_a_clock_that_is_slower_by_half_is_always_doubted(round_s):
-    def bursts(factor, n_rounds):
+    def burst(factor, disturbed_s=0.0):
+        n_rounds = max(3, round(1e-2 / round_s))
         waking_s = 2e-3 + round_s / 2 if round_s < 2e-3 else 0
-        return [(factor * (n_rounds * round_s + waking_s) + 3e-4, [round_s] * n_rounds)] * 12
+        return factor * (n_rounds * round_s + waking_s) + 2e-4 + disturbed_s, [round_s] * n_rounds
 
-    for n_rounds in (3, 5):
-        assert not plausibility.is_clock_doubtful(bursts(1.0, n_rounds))
-        assert plausibility.is_clock_doubtful(bursts(1.5, n_rounds))
+    assert plausibility.is_clock_doubtful([burst(1.5)] * 12)
+    assert plausibility.is_clock_doubtful([burst(1.5, 0.02), burst(1.5)])
+    assert not plausibility.is_clock_doubtful([burst(1.0)] * 12)
+    assert not plausibility.is_clock_doubtful([burst(1.0, 0.02)] * 12 + [burst(1.0)]), "disturbances only add"
+    assert not plausibility.is_clock_doubtful([(0.05, [1e-3])]), "too short to tell"
 
 
 def test_more_processors_than_threads_are_noticed_over_all_bursts():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -41,6 +42,7 @@ def sentences(study: Study) -> list[str]:
         *_rounds(rows),
         *_stop_reasons(rows),
         *_again(rows),
+        *_checks(rows),
         *_precision(rows),
         *_time(run.time_s),
     ]
@@ -96,6 +98,27 @@ def _again(rows: pd.DataFrame) -> list[str]:
     return [
         f"Bursts taken again, since something else had the processor: {again}; disturbed each time: {disturbed}."
     ]
+
+
+def _checks(rows: pd.DataFrame) -> list[str]:
+    """Say what cases were checked for beside their results, and how many were not checked for all of it."""
+    passed = _passed(rows)
+    counts = Counter(check for checks in passed for check in checks)
+    every = [check for check, n in counts.items() if n == len(passed)]
+    some = [f"{check} in {n} of {len(passed)}" for check, n in counts.items() if n < len(passed)]
+    found = [f"Checks that every case passed: {quantities.listing(every, 20)}."] if every else []
+    return found + ([f"Checks that were not made everywhere: {quantities.listing(some, 20)}."] if some else [])
+
+
+def unchecked(records: pd.DataFrame) -> list[str]:
+    """Return for each record the checks that others have passed and it has not; none for those of older runs."""
+    passed = _passed(records)
+    every = dict.fromkeys(check for checks in passed for check in checks)
+    return [", ".join(check for check in every if check not in checks) * bool(checks) for checks in passed]
+
+
+def _passed(records: pd.DataFrame) -> list[list[str]]:
+    return [checks.split(", ") if checks else [] for checks in records["checks"].fillna("")]
 
 
 def _precision(rows: pd.DataFrame) -> list[str]:

@@ -19,7 +19,7 @@ from benchmarks.analysis.tables import CaseLead
 from benchmarks.analysis.verdicts import Standing
 from benchmarks.record import schema
 from benchmarks.record.schema import POLICIES
-from benchmarks.report.sections import spread
+from benchmarks.report.sections import method, spread
 from benchmarks.report.table import (
     Cell,
     Column,
@@ -162,9 +162,13 @@ def results(study: Study) -> Table:
     rated = tables.keyed(records)[key].merge(study.rated[[*key, "speedup", "doubt"]], on=key, how="left")
     bounds = zip(ok, records["ci95_low_s"], records["ci95_high_s"], strict=True)
     intervals = [f"95 % interval {quantities.interval(*ends)}" if good else "" for good, *ends in bounds]
+    tips = [
+        said + f"; not checked: {lacking}" * bool(said and lacking)
+        for said, lacking in zip(intervals, method.unchecked(records), strict=True)
+    ]
     columns = (
         *cases(records, first=("op", "mode", "backend"), perhaps=varied),
-        numbers("median", records["median_s"], quantities.seconds, doubts=records["warning"], tips=intervals),
+        numbers("median", records["median_s"], quantities.seconds, doubts=records["warning"], tips=tips),
         Column("turns", tuple(spread.cells(records, study.run.bursts))),
         Column("verdict", tuple(_verdicts(study)), numeric=False),
         *([_on_device(records)] if records["device_s"].notna().any() else []),

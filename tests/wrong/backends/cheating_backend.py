@@ -114,15 +114,13 @@ def _remembering(key: Callable[[np.ndarray], Any]) -> Callable[..., Any]:
 
 
 def _recycling() -> Callable[..., Any]:
-    calls = count()
+    calls, freed = count(), list[np.ndarray]()
 
     def sigmoid(x: np.ndarray, out: Any = None) -> np.ndarray:
-        if next(calls) < 40:
-            return _sigmoid(x)
-        result = np.empty_like(x)
-        for end in (slice(8), slice(-8, None)):  # where an allocator writes into what is free
-            result[end] = _sigmoid(x[end])
-        return result
+        n = next(calls)
+        if n < 40:
+            freed.append(_sigmoid(x))
+        return freed[n % len(freed)].view()
 
     return sigmoid
 
