@@ -25,9 +25,9 @@ from benchmarks.stats.pairs import LOOKS
 
 PHASE = "referee"
 LARGE_S = 5e-3
-"""Cases whose calls take so long are asked less often: once for new values, and by few repeats."""
-NOVELTIES, FEW = 5, 2
-"""How often the first call on new values is timed."""
+"""Cases whose calls take so long are asked once for new values."""
+REPEATS, FEW, FEW_FROM_S = 5, 2, 5e-4
+"""How often first calls and fetching are timed; twice where a call takes half a millisecond or longer."""
 TRIES = 3
 """What speaks against a case must be seen three times in a row: other programs disturb once."""
 WHOLE = 2**16
@@ -118,7 +118,7 @@ class Referee:
 
     def _require_no_memory(self, entry: Entry, process: int) -> None:
         """Time first calls on new values beside later ones."""
-        n = NOVELTIES if self._call_s(entry) < LARGE_S else FEW
+        n = self._repeats(entry)
         for _ in range(TRIES):
             novelties = self._draw([entry], lambda renewals: [renewals.changes() for _ in range(n)])
             times_s = self._call(entry.case, "novelty", novelties or [], process=process)
@@ -185,9 +185,8 @@ class Referee:
 
     def _require_results_that_are_there(self, entry: Entry, process: int) -> None:
         """Compare fetching results with fetching plain arrays."""
-        n = NOVELTIES if self._call_s(entry) < LARGE_S else FEW
         for _ in range(TRIES):
-            found = self._call(entry.case, "fetched", n, process=process)
+            found = self._call(entry.case, "fetched", self._repeats(entry), process=process)
             if strange := next((each.strange for each in found if each.strange), ""):
                 raise CaseError(
                     "invalid", f"an output is a {strange}, which is not the type of the backend's arrays"
@@ -244,6 +243,9 @@ class Referee:
 
     def _call(self, case: Case, method: str, *arguments: Any, process: int = 0) -> Any:
         return self._pool.call(case.backend, case.device, method, *arguments, process=process)
+
+    def _repeats(self, entry: Entry) -> int:
+        return REPEATS if self._call_s(entry) < FEW_FROM_S else FEW
 
     def _call_s(self, entry: Entry) -> float:
         """Return about how long a call takes."""
