@@ -109,7 +109,8 @@ def test_what_is_worth_keeping_is_in_eight_files(tmp_path):
     for path in (latest / "records.csv", latest / "report.html", checks):
         path.write_text("kept", encoding="utf-8")
     journal(results / "timing", '{"type": "run"}\n')
-    found = [{"type": "accuracy", "op": op, "status": "ok"} for op in ("relu", "gelu")]
+    common = {"type": "accuracy", "mode": "forward", "dtype": "float64", "backend": "torch", "device": "cuda"}
+    found = [common | {"op": op, "status": "ok"} for op in ("relu", "softplus")]
     journal(results / "correctness-0", json.dumps(found[0]) + "\n", '{"type": "begin"}\n')
     journal(results / "correctness-1", json.dumps(found[1]) + "\n", '{"type": "accur')  # cut short
     ended = [
@@ -121,10 +122,21 @@ def test_what_is_worth_keeping_is_in_eight_files(tmp_path):
         "accuracy.csv", "checks.json", "failures.txt", "journal.jsonl", "log.txt", "records.csv", "report.html",
         "summary.md",
     ]  # fmt: skip
-    assert (output / "accuracy.csv").read_text().splitlines() == ["op,status", "relu,ok", "gelu,ok"]
+    assert (output / "accuracy.csv").read_text().splitlines() == [
+        "mode,dtype,backend,device,op,status", "forward,float64,torch,cuda,relu,ok",
+        "forward,float64,torch,cuda,softplus,ok",
+    ]  # fmt: skip
     text = (output / "summary.md").read_text(encoding="utf-8")
     assert "| correctness 1 of 2 | time used up | 99 | FAILED x |" in text
     assert "FAILED x" in (output / "failures.txt").read_text()
+
+
+def test_deviations_that_nothing_showed_are_named():
+    row = {"op": "softplus", "mode": "forward", "dtype": "float64", "backend": "torch", "device": "cuda"}
+    assert "torch: softplus: softplus(x) is x above the threshold of 20" in steps.unseen([row])
+    shown = row | {"reason": "something else; softplus(x) is x above the threshold of 20"}
+    assert steps.unseen([shown]) == "0 known deviations were not seen here:\n"
+    assert steps.unseen([]) == ""
 
 
 def test_nothing_left_behind_is_gathered_too(tmp_path):
