@@ -23,7 +23,7 @@ KEPT_S = 15.0
 """Seconds of all that are kept for gathering the files and saying what came out."""
 GRACE_S = 10.0
 """A step that is asked to stop has so long to write its journal."""
-SHARES = {"environment": 0.1, "device": 0.2, "timing": 0.45, "correctness": 1.0}
+SHARES = {"environment": 0.15, "device": 0.2, "timing": 0.45, "correctness": 1.0}
 """Of the time that is left, what each step may take: what one does not use is there for those after it."""
 MOST_TOGETHER = 12
 """So many processes check results side by side at most, and 2 fewer than there are processors."""
