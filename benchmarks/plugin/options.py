@@ -171,3 +171,4 @@ def _extend_pytest_benchmark(parser: pytest.Parser) -> None:
     # pytest has no public way to change another plugin's option. These attributes are what argparse is given.
     options = {name: option for option in parser.getgroup("benchmark").options for name in option.names()}
     options["--benchmark-save"].attrs().update(nargs="?", const=UNNAMED)
+    options["--benchmark-json"].attrs().update(type=arguments.path)

@@ -333,6 +333,7 @@ def test_missing_packages_are_reported_with_what_to_install(tmp_path):
         ("--threads", "0", "must be a whole number, at least 1"),
         ("--time-budget", "soon", "must be a time such as 30s, 5min or 1h"),
         ("--results", "", "must not be empty: is a variable unset?"),
+        ("--benchmark-json", "", "must not be empty: is a variable unset?"),
     ],
 )
 def test_unknown_names_are_usage_errors_that_list_the_choices(option, value, message):
