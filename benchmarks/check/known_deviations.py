@@ -34,6 +34,9 @@ _LOG_COSH = "tanh as a difference of two logistic functions cancels near 0"
 _OVERFLOW = "an intermediate overflows"
 _INFINITY = "0 times infinity, or infinity over infinity, is NaN where the limit exists"
 _NAN_GRADIENT = "the gradient at NaN is a number: a comparison with NaN is false"
+_NAN_IN_TAIL = "the gradient at NaN is a number in the loop for what does not fill a vector"
+_NAN_BY_LENGTH = "https://github.com/pytorch/pytorch/issues/195075"
+_SIXTH = "1/6 is a float32 number"
 _FLUSH = "subnormal numbers are flushed to zero"
 _SLOPE = "leaky_relu'(0) is 1, since the condition is x >= 0"
 _CORNER = "the derivative at a corner is not 0"
@@ -54,6 +57,17 @@ _PROBABILITY_LOSSES = ("binary_cross_entropy", "binary_focal_cross_entropy")
 KNOWN_DEVIATIONS: tuple[KnownDeviation, ...] = (
     # --- NaN and infinity -----------------------------------------------------------------------------------
     KnownDeviation(_EITHER, _NAN_GRADIENTS, _BACKWARD, INF, _NAN_GRADIENT, at="undefined"),
+    KnownDeviation(
+        ("torch",),
+        ("elu", "celu", "selu", "hard_silu"),
+        _BACKWARD,
+        INF,
+        _NAN_IN_TAIL,
+        at="undefined",
+        seen_in=(),
+        devices=("cpu",),
+        issue=_NAN_BY_LENGTH,
+    ),
     KnownDeviation(
         _TORCH,
         ("mean_absolute_error", "mean_absolute_percentage_error", "categorical_hinge"),

@@ -129,6 +129,13 @@ def test_a_subnormal_result_flushed_to_zero_is_no_error_among_normal_ones(known)
     assert verdict.max_ulp_normal == 1
 
 
+@pytest.mark.parametrize(("devices", "status"), [(("cpu",), "known_deviation"), (("cuda",), "failed")])
+def test_a_deviation_seen_on_one_device_excuses_no_other(monkeypatch, devices, status):
+    deviation = KnownDeviation(("torch",), ("sigmoid",), ("forward",), 100, "cancels", low=5.0, devices=devices)
+    monkeypatch.setattr(accuracy, "KNOWN_DEVIATIONS", (deviation,))
+    assert assess([1 + 50 * 2**-23], [1.0], [6.0]).status == status
+
+
 def test_known_deviation_that_grows_fails(known):
     assert assess([1 + 200 * 2**-23], [1.0], [6.0]).status == "failed"
 
