@@ -23,7 +23,7 @@ def categorical_cross_entropy_vjp(
 ) -> None:
     """-t / (p + eps)."""
     if eps == 0:
-        parts.ratio(-target, prediction, out)
+        parts.ratio(-target, prediction + 0, out)  # -0.0 is 0 too
         return
     np.divide(target, np.add(prediction, eps, out), out)
     np.negative(out, out)

@@ -31,9 +31,10 @@ def binary_cross_entropy_vjp(
     np.multiply(y, prediction, z)
     np.multiply(z, factor, y)
     np.divide(np.subtract(prediction, target, z), y, z)
-    if parts.has_nan(z):
+    if not parts.highest(z) < np.inf:
         certain = (prediction == target) & ((prediction == 0) | (prediction == 1))
         np.copyto(z, (1 - 2 * prediction) / 256, where=certain)
+        np.copyto(z, -np.inf, where=(prediction == 0) & (target > 0))  # -0.0 too
     return z
 
 
@@ -140,7 +141,7 @@ def binary_focal_cross_entropy_vjp(
     out *= factor
     weight = out.dtype.type(1) if alpha is None else _class_weight(target, alpha)
     out *= weight
-    for share, of, sign in ((1 - target, 1 - prediction, 1), (target, prediction, -1)):
+    for share, of, sign in ((1 - target, 1 - prediction, 1), (target, np.abs(prediction), -1)):
         parts.ratio(share * weight, of, slope)  # weighted before it may overflow
         slope *= factor
         slope *= sign
@@ -167,7 +168,7 @@ def poisson_vjp(prediction: Array, target: Array, y: Array, d: Array, one: Array
     """exp(x) - t, or 1 - t/x."""
     if log_input:
         return np.subtract(np.exp(prediction, y), target, d)
-    return np.subtract(one, parts.ratio(target, prediction, y), d)
+    return np.subtract(one, parts.ratio(target, np.add(prediction, 0, d), y), d)  # -0.0 is 0 too
 
 
 @loss(scratch=4, numbers=lambda eps: (eps, 0.5))
