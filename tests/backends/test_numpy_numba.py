@@ -208,6 +208,23 @@ def test_special_values_are_the_same_in_vector_bodies(backend, op, dtype, length
                 assert not np.isnan(result).any()
 
 
+@pytest.mark.parametrize(
+    ("op", "parameters"),
+    [
+        ("binary_cross_entropy", {}),
+        ("binary_focal_cross_entropy", {}),
+        ("poisson", {"log_input": False}),
+        ("categorical_cross_entropy", {"eps": 0.0}),
+    ],
+)
+@pytest.mark.parametrize("zero", [0.0, -0.0])
+def test_a_probability_of_either_zero_has_an_infinite_slope(backend, op, parameters, zero):
+    prediction, target = np.array([[zero, 0.5]]), np.array([[1.0, 1.0]])
+    gradient = backend.vjp(op)(np.array(1.0), prediction, target, reduction="sum", **parameters)
+    assert gradient[0, 0] == -np.inf
+    assert np.isfinite(gradient[0, 1])
+
+
 @pytest.mark.parametrize("op", ELEMENTWISE)
 @pytest.mark.parametrize(
     "parameters", [{}, {"approximate": "tanh"}, {"negative_slope": 0.0}, {"negative_slope": 3.0}]
