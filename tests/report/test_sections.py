@@ -157,6 +157,18 @@ def test_memory_is_told_in_multiples_of_the_input() -> None:
     assert multiples["mean_squared_error", "forward"][1] == "< 0.01×"
 
 
+def test_the_method_names_the_checks_that_cases_passed_and_results_those_that_they_lack() -> None:
+    passed = {"numpy": "result, new values, clock", "torch": "result, clock", "jax": None}
+    records = to_frame([record(name, checks=checks) for name, checks in passed.items()])
+    assert method.unchecked(records) == ["", "new values", ""], "older runs do not say what they checked"
+    text = "\n".join(method.sentences(synthetic.study(records[:2])))
+    assert "Checks that every case passed: result and clock." in text
+    assert "Checks that were not made everywhere: new values in 1 of 2." in text
+    table = shown.results(synthetic.study(records))
+    tips = [cell.tip for column in table.columns if column.heading == "median" for cell in column.cells]
+    assert [tip.rpartition("; ")[2] == "not checked: new values" for tip in tips] == [False, True, False]
+
+
 def test_the_method_names_processes_bursts_turns_stops_and_shares_of_time() -> None:
     text = "\n".join(method.sentences(Study(synthetic.run())))
     covered = "covers the turns of that process, not the differences between processes (`--processes N` does)"
