@@ -289,9 +289,7 @@ def prepare(backend: Backend, case: Case) -> tuple[Prepared, Preparation]:
     )
 
 
-def _bind(
-    backend: Backend, case: Case, host: Sequence[Any], cotangent: Array | None
-) -> tuple[Place, float]:
+def _bind(backend: Backend, case: Case, host: Sequence[Any], cotangent: Array | None) -> tuple[Place, float]:
     """Return the inputs and the call, and the seconds of the first one."""
     native = tuple(None if array is None else backend.asarray(array) for array in host)
     backend.synchronize([array for array in native if array is not None])
