@@ -11,6 +11,7 @@ from pandas.api.extensions import ExtensionArray
 
 from benchmarks.exits import CannotTell
 from benchmarks.record.schema import COLUMNS, RETIRED, Column
+from benchmarks.record.shapes import parse_shape
 
 
 def to_frame(records: Iterable[Mapping[str, object]], columns: Sequence[Column] = COLUMNS) -> pd.DataFrame:
@@ -26,6 +27,15 @@ def to_frame(records: Iterable[Mapping[str, object]], columns: Sequence[Column] 
     if unknown:
         raise ValueError(f"records: unknown columns {', '.join(unknown)}; allowed are {', '.join(allowed)}")
     return pd.DataFrame({c.name: _values(c, [row.get(c.name, c.before) for row in rows]) for c in columns})
+
+
+def require_shapes(records: pd.DataFrame) -> None:
+    """Raise ValueError for records with a shape that is none."""
+    for label in records["shape"].dropna().unique():
+        try:
+            parse_shape(label)
+        except ValueError:
+            raise ValueError(f"shape: must be numbers such as 1024x1024; got {label!r:.80}") from None
 
 
 def only_with(records: pd.DataFrame, only: Mapping[str, Collection[object]]) -> pd.DataFrame:

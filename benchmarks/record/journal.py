@@ -35,7 +35,7 @@ from benchmarks.machine.caveat import Caveat
 from benchmarks.quantities import listing
 from benchmarks.record.atomic import encoded
 from benchmarks.record.damage import UnreadableError, content_of, first_wrong, named
-from benchmarks.record.frames import to_frame
+from benchmarks.record.frames import require_shapes, to_frame
 from benchmarks.record.privacy import without_homes
 from benchmarks.record.run import (
     CURVE_COLUMNS,
@@ -205,6 +205,7 @@ def _assemble(lines: Sequence[Line]) -> Run:
     end = by_type["end"][-1] if by_type["end"] else {}
     cases = _cases(by_type)
     records = to_frame({name: case.get(name) for name in case.keys() - _BESIDE} for case in cases)
+    require_shapes(records)
     # By what was measured at both ends of the run; a case's own line knows the beginning alone.
     records["fraction_of_bandwidth"] = roofline.fractions(records, measured)
     told = records["warning"].fillna("").str.cat(roofline.suspicious(records["fraction_of_bandwidth"]), sep="; ")

@@ -14,7 +14,7 @@ import pandas as pd
 from benchmarks.quantities import listing
 from benchmarks.record import tables
 from benchmarks.record.damage import UnreadableError, content_of, first_wrong, pass_over, said
-from benchmarks.record.frames import to_frame
+from benchmarks.record.frames import require_shapes, to_frame
 from benchmarks.record.journal import JOURNALS, REMEDY, Line, load_run, opening
 from benchmarks.record.run import Run, burst_frame, bursts_of, read_accuracy, read_pairs
 from benchmarks.record.schema import COLUMNS
@@ -140,8 +140,12 @@ def _from_table(path: Path) -> Run:
     records = tables.read(path, COLUMNS)
     if records.empty:
         raise UnreadableError(path, "1", "there are no records in it", REMEDY)
+    try:
+        found = _from_records(records)
+    except ValueError as error:
+        raise UnreadableError(path, "", error, REMEDY) from error
     # A report's records lie beside the accuracy and the pairs that go with them.
-    return replace(_from_records(records), accuracy=read_accuracy(path.parent), pairs=read_pairs(path.parent))
+    return replace(found, accuracy=read_accuracy(path.parent), pairs=read_pairs(path.parent))
 
 
 def _from_extra_info(records: Sequence[dict[str, Any]]) -> Run:
@@ -152,7 +156,8 @@ def _from_extra_info(records: Sequence[dict[str, Any]]) -> Run:
 
 
 def _from_records(records: pd.DataFrame) -> Run:
-    """Return what records alone say of a run."""
+    """Return what records alone say of a run; raise ValueError for a shape that is none."""
+    require_shapes(records)
     first = records.iloc[0]
     run_id, saved_as = ("" if pd.isna(first[name]) else str(first[name]) for name in ("run_id", "saved_as"))
     return Run(records=records, machine={"machine_id": first["machine_id"]}, saved_as=saved_as, run_id=run_id)

@@ -25,6 +25,7 @@ import pandas as pd
 from benchmarks.analysis.recommend import decision_table
 from benchmarks.analysis.study import Study
 from benchmarks.judge.compare import compare
+from benchmarks.judge.trend import columns, trends
 from benchmarks.record import history, saved
 from benchmarks.record.journal import load_run
 from benchmarks.record.run import Run
@@ -51,11 +52,15 @@ FINE = (REFUSED, AS_IT_WAS, CUT_SHORT, UNSEALED)
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of file: where it lies in a results folder, how it is read by name, and what else must still work."""
+    """A kind of file: where it lies in a results folder, how it is read by name, and what else must still work.
+
+    `use` does with what was read, and what it was before, what commands do; also a page, where it is asked to.
+    """
 
     name: str
     path: Path
     read: Callable[[Path, Path], Run]
+    use: Callable[[Run, Run, bool], object]
     others: Callable[[Path], object]
     retype: Callable[[bytes, random.Random], bytes]
     """Changes a value, and nothing else, into one of another kind."""
@@ -148,7 +153,7 @@ class _Trying:
         found = self.kind.read(self.path, self.results)
         outcome = _told(self.before, found) or (CHANGED if self.sealed else UNSEALED)
         if outcome != AS_IT_WAS and self.use:
-            _use(found, self.before, page=self.page)
+            self.kind.use(found, self.before, self.page)
         return outcome
 
     def _find_others(self) -> None:
@@ -176,8 +181,7 @@ def _same(one: Run, other: Run) -> bool:
     return all(a.equals(b) if isinstance(a, pd.DataFrame) else a == b for a, b in pairs)
 
 
-def _use(run: Run, base: Run, *, page: bool) -> None:
-    """Do with a run what commands do; refusing it is fine."""
+def _use(run: Run, base: Run, page: bool) -> None:  # noqa: FBT001 - one of several of its kind
     study = Study(run)
     if not study.rows.empty:
         _ = study.medians, study.speedups, study.shares, study.beside_peers, study.side_by_side, study.break_even
@@ -185,6 +189,11 @@ def _use(run: Run, base: Run, *, page: bool) -> None:
         compare(base, run, Criteria())
     if page:
         report.render(study)
+
+
+def _use_history(run: Run, base: Run, _: bool) -> None:  # noqa: FBT001 - as above
+    records = pd.concat([base.records, run.records], ignore_index=True)
+    trends(records[[name for name in records if name in columns("median_s")]])
 
 
 class _NeverEnds(BaseException):
@@ -339,15 +348,17 @@ def _in_history(results: Path) -> None:
     _require((history.read(results)["run_id"] == made_up.OTHER).any())
 
 
+def _read_journal(path: Path, _: Path) -> Run:
+    return load_run(path)
+
+
+def _read_file(path: Path, results: Path) -> Run:
+    return saved.load(str(path), results)
+
+
 FORMATS: Sequence[Format] = (
-    Format("journal", made_up.JOURNAL, lambda path, _: load_run(path), _good, _json_line),
-    Format(
-        "pytest-benchmark JSON",
-        made_up.SAVED,
-        lambda path, folder: saved.load(str(path), folder),
-        _good,
-        _json_value,
-    ),
-    Format("CSV", made_up.TABLE, lambda path, folder: saved.load(str(path), folder), _last, _cell),
-    Format("Parquet", made_up.HISTORY, _read_history, _in_history, _column),
+    Format("journal", made_up.JOURNAL, _read_journal, _use, _good, _json_line),
+    Format("pytest-benchmark JSON", made_up.SAVED, _read_file, _use, _good, _json_value),
+    Format("CSV", made_up.TABLE, _read_file, _use, _last, _cell),
+    Format("Parquet", made_up.HISTORY, _read_history, _use_history, _in_history, _column),
 )

@@ -24,10 +24,16 @@ from benchmarks.validation import made_up
 from tests.synthetic import record
 
 
+@pytest.fixture(scope="module")
+def written_once(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results")
+    made_up.write(folder, sealed=True)
+    return folder
+
+
 @pytest.fixture
-def results(tmp_path):
-    made_up.write(tmp_path, sealed=True)
-    return tmp_path
+def results(written_once, tmp_path):
+    return shutil.copytree(written_once, tmp_path / "results")
 
 
 def command(capsys, *arguments):
@@ -73,6 +79,7 @@ def test_a_named_file_that_was_changed_ends_in_one_line(results, capsys, file, c
             ["RUN", '{"type": "cost", "floor_s": "fast"}', '{"type": "end"}'],
             "2: floor_s: must hold float64; got 'fast'",
         ),
+        (["RUN", '{"type": "group", "cases": [{"op": "relu", "shape": "big"}]}'], "2: shape: must be numbers"),
         (["RUN", '{"type": "cost", "call_s": [1]}'], "2: call_s: must hold float64; got [1]"),
         (["RUN", '{"type": "accuracy", "n_points": 1e300}'], "2: n_points: must hold Int64"),
         (["RUN", '{"type": "bandwidth", "device": "cpu"}'], "2: 'n_bytes' is missing"),
