@@ -20,6 +20,9 @@ from benchmarks.record.schema import Case
 Array = np.ndarray[Any, np.dtype[Any]]
 Undo = Callable[[], None]
 
+DISTURBED_S = 1e-3
+"""Shorter calls are timed twice: an interruption would show in them."""
+
 
 @dataclass(frozen=True)
 class Change:
@@ -56,12 +59,16 @@ def novelty(
     anew makes a first call itself.
     """
     found: list[tuple[float, float]] = []
-    if not _reads_inputs(backend, case) and not calls.made_here(backend, case):
-        return found
+    usual = ready.first
     for changes in novelties:
         undo = renew(backend, case, ready, changes)
-        first_s = ready.time(1)
-        found.append((first_s, min(ready.time(1), ready.time(1))))
+        if ready.first is not usual and not calls.made_here(backend, case):
+            undo()
+            return []
+        first_s, later_s = ready.time(1), ready.time(1)
+        if later_s < DISTURBED_S:
+            later_s = min(later_s, ready.time(1))
+        found.append((first_s, later_s))
         undo()
     ready.forget()
     return found

@@ -27,7 +27,8 @@ PHASE = "referee"
 LARGE_S = 5e-3
 """Cases whose calls take so long are asked once for new values."""
 REPEATS, FEW, FEW_FROM_S = 5, 2, 5e-4
-"""How often first calls and fetching are timed; twice where a call takes half a millisecond or longer."""
+"""How often first calls and fetching are timed: five times; twice where a call takes half a millisecond, and once
+where it takes `LARGE_S`."""
 TRIES = 3
 """What speaks against a case must be seen three times in a row: other programs disturb once."""
 WHOLE = 2**16
@@ -248,7 +249,8 @@ class Referee:
         return self._pool.call(case.backend, case.device, method, *arguments, process=process)
 
     def _repeats(self, entry: Entry) -> int:
-        return REPEATS if self._call_s(entry) < FEW_FROM_S else FEW
+        call_s = self._call_s(entry)
+        return REPEATS if call_s < FEW_FROM_S else FEW if call_s < LARGE_S else 1
 
     def _call_s(self, entry: Entry) -> float:
         """Return about how long a call takes."""
