@@ -138,7 +138,7 @@ def row_loss(row: Callable[..., Any]) -> Function:
         x = arrays[0]
         shape = _without_axis(x, axis)
         if x.size == 0:
-            return lambda: _losses_of_nothing(x, shape, reduction, out)
+            return lambda: _losses_of_nothing(x, shape, reduction, _count(arrays, axis, parameters), out)
 
         def prepare() -> Run:
             operands = _row_operands(_ignoring(arrays, parameters), axis, parameters, names)
@@ -269,12 +269,12 @@ def _each_time(prepare: Callable[[], Run]) -> Run:
 
 
 def _losses_of_nothing(
-    x: np.ndarray, shape: tuple[int, ...], reduction: str, out: np.ndarray | None
+    x: np.ndarray, shape: tuple[int, ...], reduction: str, count: float, out: np.ndarray | None
 ) -> np.ndarray:
-    """Return the losses of rows without classes, which are 0, or their mean or sum."""
+    """Return the losses of rows without classes, which are 0, or their sum, or that over what takes part."""
     losses = np.zeros(shape, x.dtype)
     if reduction != "none":
-        return reduced(losses, losses.size, x.dtype, reduction, out)
+        return reduced(losses, count, x.dtype, reduction, out)
     if out is None:
         return losses
     out[...] = losses

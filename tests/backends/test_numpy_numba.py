@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 import backends
-from backends.base import output_shape
 from backends.catalogue import OPS
 from backends.numpy.blocks import BLOCK
 from tests.backends.loops import FEW, SOME, assert_same, both, draw
@@ -151,34 +150,6 @@ def test_axis_agrees_with_moving_it_last(backend, op, axis, dimensions):
     y = np.moveaxis(y, axis, -1) if y.ndim else y
     np.testing.assert_allclose(y, expected_y, rtol=2e-6)
     np.testing.assert_allclose(gradient, expected_gradient, rtol=2e-6, atol=1e-7)
-
-
-# --- shapes without or with few elements ----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("op", OPS)
-@pytest.mark.parametrize("dimensions", [(0,), (3, 0), (0, 4)], ids=str)
-def test_empty_arrays_work(backend, op, dimensions):
-    spec = OPS[op]
-    arrays = draw(op, dimensions) if all(d.domain != "labels" for d in spec.inputs) or dimensions[-1] else None
-    if arrays is None:
-        pytest.skip("there is no label without a class")
-    y, gradient = both(backend, op, arrays)
-    assert gradient.shape == dimensions
-    if spec.kind != "loss":
-        assert y.shape == output_shape(spec, arrays, spec.defaults)
-        return
-    losses = getattr(backend, op)(*arrays, reduction="none")
-    assert getattr(backend, op)(*arrays, reduction="sum") == 0
-    assert np.isnan(y) if losses.size == 0 else y == 0
-
-
-@pytest.mark.parametrize("op", FLAT)
-def test_zero_dimensional_inputs_give_zero_dimensional_arrays(backend, op):
-    arrays = [np.array(0.5, np.float32) for declared in OPS[op].inputs if not declared.optional]
-    for result in both(backend, op, arrays):
-        assert isinstance(result, np.ndarray)
-        assert (result.shape, result.dtype) == ((), np.float32)
 
 
 # --- special values -------------------------------------------------------------------------------------------
