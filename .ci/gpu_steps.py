@@ -73,6 +73,8 @@ class Ended:
 
 def together(steps: Sequence[Step], limit_s: float) -> list[Ended]:
     """Run steps side by side; those that take longer than the limit are interrupted, then ended."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as a shell has it for what it starts with `&`
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         outputs = [Path(folder) / str(i) for i in range(len(steps))]

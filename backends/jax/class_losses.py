@@ -26,7 +26,7 @@ def softmax_cross_entropy(logits: Any, target: Any, *, reduction: str, axis: int
         return reduced(jnp.sum(logits, axis=axis), reduction)
     if label_smoothing:
         target = (1 - label_smoothing) * target + label_smoothing / target.shape[axis]
-    terms = unless_absent(target, jax.nn.log_softmax(logits, axis=axis))
+    terms = jnp.where(target == 0, 0, target * jax.nn.log_softmax(logits, axis=axis))
     return reduced(-jnp.sum(terms, axis=axis), reduction)
 
 
@@ -71,8 +71,9 @@ def negative_log_likelihood(
 
 
 def kl_divergence(prediction: Any, target: Any, *, reduction: str, axis: int) -> Any:
-    """Composed from `xlogy`."""
-    terms = jax.scipy.special.xlogy(target, target) - unless_absent(target, prediction)
+    """Composed from `jnp.log`."""
+    absent = (target == 0) & (prediction < jnp.inf)  # NaN stays
+    terms = jnp.where(absent, 0, target * (jnp.log(target) - prediction))
     return reduced(jnp.sum(terms, axis=axis), reduction)
 
 
@@ -86,15 +87,8 @@ def categorical_hinge(prediction: Any, target: Any, *, reduction: str, axis: int
 
 
 def cosine_similarity(prediction: Any, target: Any, *, reduction: str, axis: int, eps: float) -> Any:
-    """Composed from `jnp.sqrt`, bounding the norms before the root, where the gradient stays finite."""
-    arrays = prediction, target
-    squares = tuple(jnp.sum(jnp.square(a), axis=axis) for a in arrays)
-    moderate = [jnp.all((square > 1e-20) & (square < 1e20)) for square in squares]
-    # Few arrays need more passes: a choice between two programs costs the others nothing.
-    plain = partial(_cosine, axis=axis, eps=eps)
-    scaled = jax.checkpoint(partial(_scaled_cosine, axis=axis, eps=eps))
-    cosines = jax.lax.cond(moderate[0] & moderate[1], plain, scaled, arrays, squares)
-    return reduced(cosines, reduction)
+    """Composed from `jnp.sqrt`, with a gradient of its own: JAX's squares a norm, which may leave the range."""
+    return reduced(_cosine(prediction, target, axis, eps), reduction)
 
 
 def dice(prediction: Any, target: Any, *, reduction: str, axis: int, eps: float) -> Any:
@@ -116,22 +110,54 @@ def tversky(
 # --- shared parts -------------------------------------------------------------------------------------------
 
 
-def _cosine(arrays: Any, squares: Any, *, axis: int, eps: float) -> Any:
-    """Return Σ p·t / (|p|·|t|), from the squares of the norms, which are at least eps."""
-    norms = [jnp.sqrt(jnp.maximum(square, eps**2)) for square in squares]
-    return jnp.sum(arrays[0] * arrays[1], axis=axis) / (norms[0] * norms[1])
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _cosine(p: Any, t: Any, axis: int, eps: float) -> Any:
+    """Return Σ p·t / (|p|·|t|), where norms are at least eps."""
+    return _cosine_and_norms(p, t, axis, eps)[0]
 
 
-def _scaled_cosine(arrays: Any, squares: Any, *, axis: int, eps: float) -> Any:
+def _cosine_and_norms(p: Any, t: Any, axis: int, eps: float) -> Any:
+    squares = [jnp.sum(jnp.square(a), axis=axis) for a in (p, t)]
+    moderate = [jnp.all((square > 1e-20) & (square < 1e20)) for square in squares]
+    product = jnp.sum(p * t, axis=axis)
+
+    def plain() -> Any:
+        norms = [jnp.maximum(jnp.sqrt(square), eps) for square in squares]
+        return product / (norms[0] * norms[1]), *norms
+
+    # Other rows need more passes; for a choice between two programs, these do not pay.
+    return jax.lax.cond(moderate[0] & moderate[1], plain, partial(_scaled_cosine, p, t, axis, eps))
+
+
+def _scaled_cosine(p: Any, t: Any, axis: int, eps: float) -> Any:
     """Return the same where squares or products leave the range: of rows over their largest entry, or over eps."""
-    del squares
-    units, norms = [], []
-    for a in arrays:
-        largest = jax.lax.stop_gradient(jnp.maximum(jnp.max(jnp.abs(a), axis=axis, keepdims=True), eps))
-        units.append(a / largest)
-        bound = jnp.square(eps / largest.squeeze(axis))
-        norms.append(jnp.sqrt(jnp.maximum(jnp.sum(jnp.square(units[-1]), axis=axis), bound)))
-    return jnp.sum(units[0] * units[1], axis=axis) / norms[0] / norms[1]
+    largest = [jnp.maximum(jnp.max(jnp.abs(a), axis=axis, keepdims=True), eps) for a in (p, t)]
+    units = [a / size for a, size in zip((p, t), largest, strict=True)]
+    sizes = [size.squeeze(axis) for size in largest]
+    roots = [jnp.sqrt(jnp.sum(jnp.square(unit), axis=axis)) for unit in units]
+    roots = [jnp.maximum(root, eps / size) for root, size in zip(roots, sizes, strict=True)]
+    cosine = jnp.sum(units[0] * units[1], axis=axis) / roots[0] / roots[1]
+    return cosine, roots[0] * sizes[0], roots[1] * sizes[1]
+
+
+def _cosine_forward(p: Any, t: Any, axis: int, eps: float) -> Any:
+    cosine, *norms = _cosine_and_norms(p, t, axis, eps)
+    return cosine, (p, t, cosine, *norms)
+
+
+def _cosine_backward(axis: int, eps: float, residuals: Any, g: Any) -> Any:
+    """(t/|t| - cosine·p/|p|) / |p|, without the second term where |p| is at most eps; and the same for t."""
+    p, t, *narrow = residuals
+    g, cosine, size, other = (jnp.expand_dims(a, axis) for a in (g, *narrow))
+    units = p / size, t / other
+
+    def slope(unit: Any, towards: Any, norm: Any) -> Any:
+        return g * ((towards - jnp.where(norm <= eps, 0, cosine) * unit) / norm)
+
+    return slope(*units, size), slope(*units[::-1], other)
+
+
+_cosine.defvjp(_cosine_forward, _cosine_backward)
 
 
 def _at_labels(values: Any, labels: Any, axis: int, ignore_index: int | None) -> Any:

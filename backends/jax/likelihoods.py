@@ -12,7 +12,7 @@ from backends.jax.losses import reduced, unless_absent
 
 
 def binary_cross_entropy(prediction: Any, target: Any, *, reduction: str) -> Any:
-    """Composed from `jnp.log` and `jnp.log1p`."""
+    """Composed from `xlogy` and `xlog1py`."""
     return reduced(_binary_cross_entropy(prediction, target), reduction)
 
 
@@ -21,17 +21,19 @@ def binary_cross_entropy_with_logits(logits: Any, target: Any, pos_weight: Any, 
     yes, no = jax.nn.log_sigmoid(logits), jax.nn.log_sigmoid(-logits)
     if pos_weight is not None:
         yes = pos_weight * yes
-    return reduced(-unless_absent(target, yes) - unless_absent(1 - target, no), reduction)
+    losses = jnp.where(target == 0, 0, target * yes) + jnp.where(target == 1, 0, (1 - target) * no)
+    return reduced(-losses, reduction)
 
 
 def binary_focal_cross_entropy(
     prediction: Any, target: Any, *, reduction: str, alpha: float | None, gamma: float
 ) -> Any:
-    """Composed from `jnp.log` and `jnp.log1p`."""
+    """Composed from `xlogy` and `xlog1py`."""
     wrong = target * (1 - prediction) + (1 - target) * prediction
     losses = wrong**gamma * _binary_cross_entropy(prediction, target)
     if alpha is not None:
-        losses = unless_absent(alpha * target + (1 - alpha) * (1 - target), losses)
+        weight = alpha * target + (1 - alpha) * (1 - target)
+        losses = unless_absent(weight, losses) if alpha in (0, 1) else weight * losses
     return reduced(losses, reduction)
 
 
@@ -43,7 +45,7 @@ def poisson(prediction: Any, target: Any, *, reduction: str, log_input: bool) ->
         # A rate of 0 is no surprise where nothing was counted.
         rate, log_rate = prediction, jnp.log(jnp.where((prediction == 0) & (target == 0), 1, prediction))
     # An infinite rate outweighs its count.
-    share = jnp.where((rate == jnp.inf) & ~jnp.isnan(target), 0, unless_absent(target, log_rate))
+    share = jnp.where(target == 0, 0, target * jnp.where(log_rate == jnp.inf, 0, log_rate))
     return reduced(rate - share, reduction)
 
 
@@ -61,10 +63,8 @@ def gaussian_negative_log_likelihood(
 
 
 def _binary_cross_entropy(prediction: Any, target: Any) -> Any:
-    """-(t·log(p) + (1 - t)·log(1 - p)), where 0·log(0) is 0, and its slope too: that of `xlogy` is 0/0."""
-    yes = jnp.log(jnp.where((target == 0) & (prediction == 0), 1, prediction))
-    no = jnp.log1p(-jnp.where((target == 1) & (prediction == 1), 0, prediction))
-    return -unless_absent(target, yes) - unless_absent(1 - target, no)
+    special = jax.scipy.special
+    return -special.xlogy(target, prediction) - special.xlog1py(1 - target, -prediction)
 
 
 OPS: Functions = {

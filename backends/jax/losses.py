@@ -17,13 +17,13 @@ def mean_squared_error(prediction: Any, target: Any, *, reduction: str) -> Any:
 
 
 def mean_absolute_error(prediction: Any, target: Any, *, reduction: str) -> Any:
-    """Composed from `jnp.sign`."""
-    return reduced(_distance(prediction, target), reduction)
+    """Composed from `jnp.abs`."""
+    return reduced(jnp.abs(prediction - target), reduction)
 
 
 def mean_absolute_percentage_error(prediction: Any, target: Any, *, reduction: str, eps: float) -> Any:
-    """Composed from `jnp.sign`."""
-    return reduced(100 * (_distance(prediction, target) / jnp.maximum(jnp.abs(target), eps)), reduction)
+    """Composed from `jnp.abs`."""
+    return reduced(100 * jnp.abs((prediction - target) / jnp.maximum(jnp.abs(target), eps)), reduction)
 
 
 def mean_squared_logarithmic_error(prediction: Any, target: Any, *, reduction: str) -> Any:
@@ -32,19 +32,20 @@ def mean_squared_logarithmic_error(prediction: Any, target: Any, *, reduction: s
 
 
 def huber(prediction: Any, target: Any, *, reduction: str, delta: float) -> Any:
-    """Composed from `jnp.where`, which chooses first: the square of an infinite distance has a gradient of NaN."""
-    distance = _distance(prediction, target)
-    bent = jnp.where(distance > delta, delta, distance)
-    return reduced(bent * (distance - bent / 2), reduction)
+    """Composed from `jnp.where`."""
+    distance = jnp.abs(prediction - target)
+    losses = jnp.where(distance > delta, delta * (distance - delta / 2), jnp.square(_up_to(distance, delta)) / 2)
+    return reduced(losses, reduction)
 
 
 def smooth_l1(prediction: Any, target: Any, *, reduction: str, beta: float) -> Any:
-    """Composed from `jnp.where`, which chooses first: the square of an infinite distance has a gradient of NaN."""
-    distance = _distance(prediction, target)
+    """Composed from `jnp.where`."""
+    distance = jnp.abs(prediction - target)
     if beta == 0:
         return reduced(distance, reduction)
-    bent = jnp.where(distance > beta, beta, distance)
-    return reduced(bent / beta * (distance - bent / 2), reduction)
+    near = _up_to(distance, beta)
+    losses = jnp.where(distance > beta, distance - beta / 2, near * (near / beta) / 2)
+    return reduced(losses, reduction)
 
 
 def log_cosh(prediction: Any, target: Any, *, reduction: str) -> Any:
@@ -78,10 +79,9 @@ def soft_margin(prediction: Any, target: Any, *, reduction: str) -> Any:
 # --- shared parts -------------------------------------------------------------------------------------------
 
 
-def _distance(prediction: Any, target: Any) -> Any:
-    """|p - t|, whose derivative is the sign: that of `jnp.abs` is 1 at 0, and a number at NaN."""
-    difference = prediction - target
-    return difference * jnp.sign(difference)
+def _up_to(distance: Any, bend: float) -> Any:
+    """Return 0 beyond the bend: the square of an infinite distance would make the gradient NaN, chosen or not."""
+    return jnp.where(distance > bend, 0, distance)
 
 
 def unless_absent(factor: Any, x: Any) -> Any:

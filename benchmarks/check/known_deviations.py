@@ -41,15 +41,17 @@ _FLUSH = "subnormal numbers are flushed to zero"
 _SLOPE = "leaky_relu'(0) is 1, since the condition is x >= 0"
 _CORNER = "the derivative at a corner is not 0"
 _ROUNDED_CORNER = "x plus a constant is rounded to the corner, or beyond"
+_DIFFERENCE = "the derivative of |x| at 0 is 1"
 _BOUNDED_LOG = "logarithms are bounded at -100"
 _BOUNDED_QUOTIENT = "the denominator (1 - p)p is bounded at 1e-12"
-_FACTOR = "the slope of the power is 0 where the logarithm is infinite"
+_XLOGY = "the derivative of xlogy is 0/0"
 _LOG1P = "XLA's log1p of float64 is 124 ULP off between -0.42 and -0.35"
 _SIXTH = "1/6 is a float32 number"
 _NARROW = "products of small float16 numbers are subnormal"
 _NAN_GRADIENTS = (
     *("relu", "relu6", "leaky_relu", "hard_sigmoid", "hard_tanh", "soft_shrink", "hard_shrink", "threshold"),
-    *("sparse_sigmoid", "prelu", "sparsemax", "quantile", "hinge"),
+    *("sparse_sigmoid", "prelu", "sparsemax", "mean_absolute_error", "mean_absolute_percentage_error", "quantile"),
+    "hinge",
 )
 _LOGISTIC_GRADIENTS = ("softplus", "log_sigmoid", "binary_cross_entropy_with_logits", "soft_margin")
 _PROBABILITY_LOSSES = ("binary_cross_entropy", "binary_focal_cross_entropy")
@@ -65,17 +67,10 @@ KNOWN_DEVIATIONS: tuple[KnownDeviation, ...] = (
         _NAN_IN_TAIL,
         at="undefined",
         seen_in=(),
-        devices=("cpu",),
+        devices=_HOST,
         issue=_NAN_BY_LENGTH,
     ),
-    KnownDeviation(
-        _TORCH,
-        ("mean_absolute_error", "mean_absolute_percentage_error", "categorical_hinge"),
-        _BACKWARD,
-        INF,
-        _NAN_GRADIENT,
-        at="undefined",
-    ),
+    KnownDeviation(_TORCH, ("categorical_hinge",), _BACKWARD, INF, _NAN_GRADIENT, at="undefined"),
     KnownDeviation(
         _JAX, ("step", "squared_hinge", "categorical_hinge"), _BACKWARD, INF, _NAN_GRADIENT, at="undefined"
     ),
@@ -104,7 +99,7 @@ KNOWN_DEVIATIONS: tuple[KnownDeviation, ...] = (
     KnownDeviation(_EITHER, ("swiglu", "geglu"), _FORWARD, INF, _INFINITY, low=INF, seen_in=()),
     KnownDeviation(_EITHER, ("swiglu", "geglu"), _FORWARD, INF, _INFINITY, high=-INF, seen_in=()),
     KnownDeviation(
-        _TORCH, ("smooth_l1",), _BACKWARD, INF, _NAN_GRADIENT, at="undefined", parameters={"beta": 0.0}
+        _EITHER, ("smooth_l1",), _BACKWARD, INF, _NAN_GRADIENT, at="undefined", parameters={"beta": 0.0}
     ),
     KnownDeviation(
         _TORCH, ("poisson",), _BOTH, INF, _INFINITY, low=0, high=0, beside=0, parameters={"log_input": False}
@@ -188,7 +183,7 @@ KNOWN_DEVIATIONS: tuple[KnownDeviation, ...] = (
         at="huge",
         seen_in=(),
     ),
-    KnownDeviation(_TORCH, ("poisson",), _FORWARD, INF, "infinity less infinity", at="huge", seen_in=()),
+    KnownDeviation(_EITHER, ("poisson",), _FORWARD, INF, "infinity less infinity", at="huge", seen_in=()),
     *(
         KnownDeviation(
             _TORCH, ("cosine_similarity",), _BOTH, ALL_DIGITS, reason, at="row", low=low, high=high, dtypes=dtypes
@@ -338,6 +333,9 @@ KNOWN_DEVIATIONS: tuple[KnownDeviation, ...] = (
         for x in corners
         for dtypes, width in ((_NARROW_DTYPES, 0.05), (_WIDE_DTYPES, 1e-6))
     ),
+    KnownDeviation(_JAX, ("mean_absolute_error",), _BACKWARD, INF, _DIFFERENCE, at="zero"),
+    KnownDeviation(_JAX, ("mean_absolute_percentage_error",), _BACKWARD, INF, _DIFFERENCE, at="zero", seen_in=()),
+    KnownDeviation(_JAX, ("smooth_l1",), _BACKWARD, INF, _DIFFERENCE, at="zero", parameters={"beta": 0.0}),
     KnownDeviation(_TORCH, _PROBABILITY_LOSSES, _FORWARD, INF, _BOUNDED_LOG, high=1e-43),
     KnownDeviation(_TORCH, _PROBABILITY_LOSSES, _FORWARD, INF, _BOUNDED_LOG, low=1),
     KnownDeviation(_TORCH, _PROBABILITY_LOSSES, _BACKWARD, INF, _BOUNDED_QUOTIENT, high=2e-12),
@@ -353,8 +351,8 @@ KNOWN_DEVIATIONS: tuple[KnownDeviation, ...] = (
         at="anywhere",
         dtypes=_F64,
     ),
-    KnownDeviation(_JAX, ("binary_focal_cross_entropy",), _BACKWARD, INF, _FACTOR, high=0),
-    KnownDeviation(_JAX, ("binary_focal_cross_entropy",), _BACKWARD, INF, _FACTOR, low=1),
+    KnownDeviation(_JAX, _PROBABILITY_LOSSES, _BACKWARD, INF, _XLOGY, high=0),
+    KnownDeviation(_JAX, _PROBABILITY_LOSSES, _BACKWARD, INF, _XLOGY, low=1),
     # --- subnormal numbers ----------------------------------------------------------------------------------
     KnownDeviation(_JAX, tuple(OPS), _BOTH, ALL_DIGITS, _FLUSH, at="subnormal", seen_in=()),
     KnownDeviation(_TORCH, ("celu",), _FORWARD, ALL_DIGITS, "x / alpha is subnormal", at="subnormal", seen_in=()),

@@ -117,7 +117,9 @@ def test_what_was_not_checked_is_said_first_and_the_run_s_doubts_last():
 def test_what_makes_the_whole_run_doubtful_is_passed_on():
     rows = [timed("torch", 1.00e-6, width=0.3), timed("numpy", 1.02e-6, width=0.3)]
     run = replace(
-        a_run(rows), complete=False, warnings=("Other programs used 50 % of the processors.", "Swapped.")
+        a_run(rows),
+        complete=False,
+        warnings=(Caveat("Other programs used 50 % of the processors.", "load"), Caveat("Swapped.")),
     )
     *_, low, cut, last = recommend(run, Question("sigmoid", 1_000)).lines
     assert low.startswith("Warning: Confidence in this run is low: only 0 of 1 group decided")

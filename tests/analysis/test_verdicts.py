@@ -321,7 +321,7 @@ def _check_answers(said: Said, made: Made) -> None:
         if n not in said.leads:
             continue
         lead, answer = said.leads[n], recommend(made.run, Question("sigmoid", n))
-        assert answer.unchecked.startswith("Accuracy was not checked in this run: run `")
+        assert answer.unchecked.startswith("Accuracy was not checked in this run. To check")
         told = answer.as_dict()
         assert (told["backend"], told["runner_up"]) == (lead.fastest, lead.runner_up or None)
         assert (told["verdict"], told["outcome"]) == (lead.verdict or None, lead.outcome)

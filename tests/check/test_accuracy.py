@@ -93,11 +93,11 @@ def test_a_deviation_of_one_device_excuses_nothing_on_another(monkeypatch):
 
 
 @pytest.mark.parametrize("op", ["elu", "celu", "selu", "hard_silu"])
-@pytest.mark.parametrize(("device", "status"), [("cuda", "known_deviation"), ("cpu", "failed")])
-def test_a_number_for_the_gradient_at_nan_is_excused_where_it_was_seen(op, device, status):
+@pytest.mark.parametrize("device", ["cuda", "cpu"])
+def test_a_number_for_the_gradient_at_nan_is_excused_where_it_was_seen(op, device):
     check = Check(op, "backward", "float64", "torch", device)
     found = accuracy.assess(np.array(1.0), exactly(np.nan), check, first_input=np.array(np.nan), complete=False)
-    assert found.status == status
+    assert found.status == "known_deviation"
 
 
 @pytest.mark.parametrize("op", ["hard_sigmoid", "hard_silu"])

@@ -113,7 +113,7 @@ def test_writing_again_replaces_the_files_and_a_failure_leaves_them(
     with pytest.raises(OSError, match="disk full"):
         write(Study(Run(saved_as="third")), tmp_path)
     assert paths["report.html"].read_bytes() == before
-    assert {path.name for path in tmp_path.iterdir()} == FILES
+    assert {path.name for path in tmp_path.iterdir()} == FILES | {"checksums.json"}
 
 
 def test_the_csv_holds_the_records(written: dict[str, Path]) -> None:
