@@ -122,6 +122,12 @@ FULL: Mapping[str, int] = {
     "test_an_infinite_cotangent_warns_nowhere": 8,
     "test_a_nan_among_masked_classes_counts": 6,
     "test_it_may_lack_the_ops_that_are_not_asked_for": 18,
+    "test_a_reader_who_leaves_is_no_verdict": 11,
+    "test_sums_beyond_narrow_types": 10,
+    "test_ab_ends_with_its_verdict": 6,
+    "test_a_terminal_of_few_signs_gets_all_words": 5,
+    "test_energy_is_read_around_half_a_second_of_calls": 5,
+    "test_a_step_whose_time_is_used_up_is_interrupted_and_keeps_what_it_printed": 3,
     "test_the_threads_stated_are_those_in_force_and_a_list_of_results_is_waited_for": 30,
     "test_keras_on_numpy_computes_in_one_thread": 5,
     "test_a_library_that_leaves_it_on_is_noticed": 5,
@@ -195,7 +201,7 @@ def is_everyday(nodeid: str, name: str, params: Params) -> bool:
     """Tell whether a test is run every day: of the function `name`, for these parameters."""
     if name in FULL:
         return False
-    if name in ("test_lengths", "test_sums_beyond_narrow_types"):
+    if name == "test_lengths":
         return params["op"] in KINDS and params["backend"] != "jax"  # which compiles each shape
     if name in CORRECTNESS and nodeid.startswith("benchmarks/"):
         dtype = params.get("dtype", CORRECTNESS[name])
