@@ -52,9 +52,9 @@ def novelty(
 ) -> list[tuple[float, float]]:
     """Return for each set of new values the seconds of the first call on them, and those of a later one.
 
-    Before a later call the same is done to a decoy: writing or binding leaves less in the caches than a call does.
-    The values before each set are back in place when the next one comes, and at the end. Nothing where binding
-    anew makes a first call itself.
+    Before a later call the same is done to a decoy: writing or binding leaves less in the caches than a call.
+    The values before each set are back in place when the next one comes, and at the end. Nothing is found where
+    binding anew makes a first call itself.
     """
     found: list[tuple[float, float]] = []
     usual, decoy = ready.first, _copies(backend, ready.places[0])
