@@ -47,18 +47,19 @@ class Renewal:
         return [reference.index for reference in self.due]
 
     def is_remembered(self, results: Sequence[Array]) -> bool:
-        """Tell whether an output is nearer to that of the old values, wherever the new ones change it."""
+        """Tell whether an output is that of the old values, wherever the new ones change it."""
         return any(
-            _is_nearer(np.asarray(got, np.float64), old.expected.high, new.expected.high)
+            _is_old(np.asarray(got, np.float64), old.expected.high, new.expected.high)
             for got, old, new in zip(results, self.before, self.due, strict=True)
         )
 
 
-def _is_nearer(got: Array, old: Array, new: Array) -> bool:
+def _is_old(got: Array, old: Array, new: Array) -> bool:
     if got.shape != old.shape:
         return False
     changed = old != new
-    return bool(changed.any() and (np.abs(got - old) < np.abs(got - new))[changed].all())
+    # Rounding aside: what is merely wrong may lie nearer to the old value than to the new one.
+    return bool(changed.any() and (np.abs(got - old) < np.abs(new - old) / 8)[changed].all())
 
 
 class Renewals:

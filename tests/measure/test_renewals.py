@@ -7,6 +7,7 @@ import pytest
 
 from backends.catalogue import OPS
 from benchmarks.check.references import references
+from benchmarks.measure import renewals
 from benchmarks.measure.renewals import CHANGED, Renewals
 from benchmarks.plan import inputs
 from benchmarks.record.schema import Case
@@ -88,3 +89,10 @@ def test_the_inputs_of_later_draws_are_the_old_ones():
     renewals, _ = drawn("softmax", "backward", (40, 7))
     for array, fresh in zip(renewals.present(), inputs.draw("softmax", (40, 7), "float32"), strict=False):
         np.testing.assert_array_equal(array, fresh)
+
+
+def test_what_is_merely_wrong_is_not_remembered():
+    old, new = np.array([0.9, 0.8]), np.array([0.1, 0.2])
+    assert renewals._is_old(old + 1e-7, old, new)
+    assert not renewals._is_old(new + 1.0, old, new)
+    assert not renewals._is_old(new, old, new)
