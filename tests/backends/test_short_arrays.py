@@ -38,9 +38,13 @@ FLAT = [name for name, spec in OPS.items() if not spec.along_axis]
 
 
 def cases(ops):
-    """Return each op on each backend in all types, or those compiled; where every shape is, one of each kind."""
+    """Return each op on each backend in all types, or those compiled; where every shape is, one of each kind.
+
+    Losses of rows are left out of narrow types, which hold no eps as small as theirs.
+    """
     types = {name: DTYPES if name in COMPILES else (*DTYPES, *NARROW) for name in NAMES} | {"jax": DTYPES[:1]}
-    return [(n, d, op) for n in NAMES for d in types[n] for op in ops if n != "jax" or op in KINDS]
+    found = [(n, d, op) for n in NAMES for d in types[n] for op in ops if n != "jax" or op in KINDS]
+    return [(n, d, op) for n, d, op in found if d in DTYPES or op in FLAT or OPS[op].kind != "loss"]
 
 
 def load(name):
