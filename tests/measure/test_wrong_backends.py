@@ -67,14 +67,14 @@ def test_a_buffer_that_is_not_written_is_invalid(tmp_path):
     assert (row["status"], row["reason"]) == ("invalid", "the call left its output buffer as it was")
 
 
-def test_a_result_that_is_not_computed_is_too_fast_to_be_true(tmp_path):
+def test_a_result_that_is_not_computed_is_refused(tmp_path):
     job = Job(
         tmp_path, "--op", "sigmoid", "--size", "1000000", "--mode", "forward", "--backend", "lazy", "numpy",
         pythonpath=WRONG, check=1,
     )  # fmt: skip
     rows = job.records.set_index("backend")
-    assert rows["status"].to_dict() == {"lazy": "invalid", "numpy": "ok"}
-    assert "the work cannot have been done in that time" in rows.loc["lazy", "reason"]
+    assert rows["status"].to_dict() == {"lazy": "cheated", "numpy": "ok"}
+    assert "with new values in its inputs it returns what the old ones give" in rows.loc["lazy", "reason"]
     assert pd.isna(rows.loc["lazy", "median_s"])
     assert "lazy" not in (tmp_path / "latest" / "speedups.md").read_text()
 
