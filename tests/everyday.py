@@ -186,11 +186,17 @@ CORRECTNESS = {
 """The correctness suite's tests of which a part is for every day, each with its type where that is always one."""
 
 
-def _is_representative(op: str, dtype: str, backend: str) -> bool:
-    """All on what does not compile; else the representatives, on JAX in narrow types one of each kind."""
+SPARING = frozenset({"test_shapes_and_layouts", "test_ends_of_parameters"})
+"""Those of them of which a backend that compiles gets one op of each kind of loop."""
+
+
+def _is_everyday_of_correctness(name: str, params: Params) -> bool:
+    """All ops in one type on what does not compile; else the representatives, on JAX some in one of each kind."""
+    op, backend = params["op"], params.get("backend", "numba")  # without a backend, all of them do the same
     if backend not in COMPILES:
-        return True
-    if op not in REPRESENTATIVES:
+        return params.get("dtype", "float32") == "float32" or op in REPRESENTATIVES
+    dtype = params.get("dtype", CORRECTNESS[name])
+    if op not in (KINDS if name in SPARING else REPRESENTATIVES):
         return False
     if backend == "jax":
         return dtype not in NARROW or op in KINDS
@@ -202,11 +208,9 @@ def is_everyday(nodeid: str, name: str, params: Params) -> bool:
     if name in FULL:
         return False
     if name == "test_lengths":
-        return params["op"] in KINDS and params["backend"] != "jax"  # which compiles each shape
+        return params["op"] in KINDS and params["backend"] == "numpy"  # others compile, some of them each shape
     if name in CORRECTNESS and nodeid.startswith("benchmarks/"):
-        dtype = params.get("dtype", CORRECTNESS[name])
-        # A test without a backend has all of them do the same.
-        return _is_representative(params["op"], dtype, params.get("backend", "numba"))
+        return _is_everyday_of_correctness(name, params)
     if "test_browser.py" in nodeid:
         return False  # what a page holds is tested without one, too
     return not nodeid.startswith("tests/backends/") or _is_everyday_of_backends(nodeid, name, params)

@@ -55,5 +55,6 @@ def test_tests_that_fail_anyway_catch_nothing(tiny, capsys):
 
 
 def test_the_full_tests_that_are_named_exist():
-    text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    paths = [*(ROOT / "tests").rglob("test_*.py"), *(ROOT / "benchmarks").glob("test_*.py")]
+    text = "".join(path.read_text(encoding="utf-8") for path in paths)
     assert [name for name in FULL if f"def {name}(" not in text] == []
