@@ -229,6 +229,18 @@ def _is_everyday_of_backends(nodeid: str, name: str, params: Params) -> bool:
     return not compiles or (name not in COMPILED and "test_properties.py" not in nodeid)
 
 
+def is_exhaustive(name: str, params: Params) -> bool:
+    """Tell whether a test is left to the certification: minutes of compiling what others of its kind show too."""
+    op, backend = params.get("op"), params.get("backend", params.get("name"))
+    if name in SHORT:  # `test_lengths` has each op at each length, against the same oracle
+        return backend in COMPILES or params["dtype"] != "float32"
+    if name == "test_lengths":
+        return backend == "numba-parallel" or (backend == "jax" and op not in KINDS)
+    if name == "test_sums_beyond_narrow_types":
+        return backend in COMPILES and op not in REPRESENTATIVES
+    return False
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> Generator[None]:
     """Make no tests that are left out anyway: half of 12,000, and ten seconds of each process.
@@ -256,4 +268,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         params = item.callspec.params if hasattr(item, "callspec") else {}
         if not is_everyday(item.nodeid, name, params):
             item.add_marker("full")
+        if is_exhaustive(name, params):
+            item.add_marker("certification")
     items.sort(key=lambda item: item.nodeid.startswith("tests/backends/"))
