@@ -88,6 +88,8 @@ def categorical_hinge(prediction: Any, target: Any, *, reduction: str, axis: int
 
 def cosine_similarity(prediction: Any, target: Any, *, reduction: str, axis: int, eps: float) -> Any:
     """Composed from `jnp.sqrt`, with a gradient of its own: JAX's squares a norm, which may leave the range."""
+    if not prediction.shape[axis]:
+        return reduced(jnp.sum(prediction, axis=axis), reduction)
     return reduced(_cosine(prediction, target, axis, eps), reduction)
 
 
