@@ -231,14 +231,15 @@ def _is_everyday_of_backends(nodeid: str, name: str, params: Params) -> bool:
 
 def is_exhaustive(name: str, params: Params) -> bool:
     """Tell whether a test is left to the certification: minutes of compiling what others of its kind show too."""
-    op, backend = params.get("op"), params.get("backend", params.get("name"))
+    backend, rare = params.get("backend", params.get("name")), params.get("op") not in REPRESENTATIVES | KINDS
     if name in SHORT:  # `test_lengths` has each op at each length, against the same oracle
-        return backend in COMPILES or params["dtype"] != "float32"
+        return rare or backend in COMPILES or params["dtype"] != "float32"
     if name == "test_lengths":
-        return backend == "numba-parallel" or (backend == "jax" and op not in KINDS)
-    if name in ("test_sums_beyond_narrow_types", "test_ends_of_parameters"):
-        return backend in COMPILES and op not in REPRESENTATIVES
-    return name in EVERY_OP and backend == "numba-parallel"  # whose kernels are those of numba
+        return rare and backend != "numpy"
+    if name in EVERY_OP or name in ("test_sums_beyond_narrow_types", "test_ends_of_parameters"):
+        return rare and backend in COMPILES
+    # Serial and parallel kernels are the same formulas, and are held to agree to the bit.
+    return name in CORRECTNESS and rare and backend == "numba-parallel"
 
 
 @pytest.hookimpl(wrapper=True)
