@@ -105,7 +105,7 @@ class Verdicts:
             return Standing(1.0, 1.0, 1.0, EQUAL)
         first, second = fastest_first([one, other])
         found = self._turns(second, first)
-        told = found or _of_medians(second, first, self.margin)
+        told = found or _of_medians(_interval(second), _interval(first), self.margin)
         doubts = tuple(row.warning if found is None else lasting(row.warning) for row in (one, other))
         return Standing(
             *_ends(told if first is other else pairs.inverse(told)),
@@ -130,10 +130,8 @@ def of_medians(
     one: tuple[float, float, float], other: tuple[float, float, float], margin: float = MARGIN
 ) -> Standing:
     """Return how two times compare that no turn has: each a median with the ends of its interval."""
-    ratio = one[0] / other[0]
-    low, high = ratio_interval(*one, *other)
-    ends = (low, high) if ratio >= 1 else _inverse((ratio, low, high))[1:]
-    return Standing(ratio, low, high, pairs.verdict(*ends, margin))
+    found = _of_medians(one, other, margin)
+    return Standing(*_ends(found), (found if found.ratio >= 1 else pairs.inverse(found)).verdict)
 
 
 def lasting(warning: str) -> str:
@@ -164,15 +162,15 @@ def between(below: Standing, above: Standing, share: float) -> Standing:
     return Standing(ratio, low, high, verdict, (doubts[0], doubts[1]))
 
 
-def _of_medians(slower: Timed, faster: Timed, margin: float) -> Comparison:
-    times = [(row.median_s, row.ci95_low_s, row.ci95_high_s) for row in (slower, faster)]
-    return Comparison(slower.median_s / faster.median_s, *ratio_interval(*times[0], *times[1]), 0, margin)
+def _of_medians(
+    slower: tuple[float, float, float], faster: tuple[float, float, float], margin: float
+) -> Comparison:
+    return Comparison(slower[0] / faster[0], *ratio_interval(*slower, *faster), 0, margin)
+
+
+def _interval(row: Timed) -> tuple[float, float, float]:
+    return row.median_s, row.ci95_low_s, row.ci95_high_s
 
 
 def _ends(found: Comparison) -> _Ratio:
     return found.ratio, found.low, found.high
-
-
-def _inverse(found: _Ratio) -> _Ratio:
-    ratio, low, high = (math.inf if value == 0 else 1 / value for value in found)
-    return ratio, high, low

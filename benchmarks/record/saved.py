@@ -58,9 +58,8 @@ def load_or_last(name: str | None, results: Path) -> Run:
     except (OSError, UnreadableError) as error:
         pass_over(latest, error)
         return newest(results)
-    journal = results / JOURNALS / f"{found.run_id}.jsonl"
     # The journal also knows what makes the run doubtful; the report, what earlier searches found of accuracy.
-    whole = next(_readable([journal] if journal.is_file() else []), None)
+    whole = _from_its_journal(found.run_id, results)
     return replace(whole, accuracy=found.accuracy) if whole else found
 
 
@@ -87,6 +86,12 @@ def _readable(journals: Iterable[Path]) -> Iterator[Run]:
             pass_over(journal, error)
 
 
+def _from_its_journal(run_id: object, results: Path) -> Run | None:
+    """Return the whole run, if its journal is still there and can be read."""
+    journal = results / JOURNALS / f"{run_id}.jsonl"
+    return next(_readable([journal] if journal.is_file() else []), None)
+
+
 def _saved(results: Path) -> Iterator[tuple[Path, Line]]:
     """Yield the journal of each run that was saved under a name, with its first line, the newest first."""
     for journal in sorted((results / JOURNALS).glob("*.jsonl"), reverse=True):
@@ -105,8 +110,7 @@ def _read(path: Path, results: Path) -> Run:
     if path.suffix == ".csv":
         return _from_table(path)
     records = _timed(path)
-    journal = results / JOURNALS / f"{records[0].get('run_id')}.jsonl"
-    whole = next(_readable([journal] if journal.is_file() else []), None)
+    whole = _from_its_journal(records[0].get("run_id"), results)
     if whole:
         return whole
     try:
