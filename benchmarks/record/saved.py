@@ -54,13 +54,13 @@ def load_or_last(name: str | None, results: Path) -> Run:
     if not latest.is_file():
         raise ValueError(f"results: no run has left {latest}; run `pytest benchmarks` first, or name a saved run")
     try:
-        found = load(str(latest), results)
+        # The journal also knows what makes the run doubtful; the report, what earlier searches found of accuracy.
+        if whole := _from_its_journal(tables.first_cell(latest, "run_id"), results):
+            return replace(whole, accuracy=read_accuracy(latest.parent))
+        return _read(latest, results)
     except (OSError, UnreadableError) as error:
         pass_over(latest, error)
         return newest(results)
-    # The journal also knows what makes the run doubtful; the report, what earlier searches found of accuracy.
-    whole = _from_its_journal(found.run_id, results)
-    return replace(whole, accuracy=found.accuracy) if whole else found
 
 
 def newest(results: Path) -> Run:

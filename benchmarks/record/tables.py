@@ -65,8 +65,7 @@ def read(path: Path, columns: Sequence[Column]) -> pd.DataFrame:
 
     Raises UnreadableError for a file that is no such table or does not agree with its checksums, with the line.
     """
-    content = content_of(path)
-    _check(path, content)
+    content = _intact(path)
     # Not pandas' reader: that one takes the name 0001 for the number 1, and fills a line that was cut with gaps.
     reader = csv.reader(io.StringIO(_text(path, content), newline=""), strict=True)
     dtypes = {column.name: column.dtype for column in columns}
@@ -76,6 +75,25 @@ def read(path: Path, columns: Sequence[Column]) -> pd.DataFrame:
     except (ValueError, csv.Error) as error:
         reason = f"is no table of a run: {said(error)}"
         raise UnreadableError(path, str(max(reader.line_num, 1)), reason, REMEDY) from error
+
+
+def first_cell(path: Path, name: str) -> str:
+    """Return what the first row of a table has in a column, "" if there is neither; little else is read.
+
+    Raises UnreadableError for a table that does not agree with its checksums.
+    """
+    lines = csv.DictReader(io.StringIO(_text(path, _intact(path)), newline=""))
+    try:
+        return raw(next(lines, {}).get(name) or "")
+    except csv.Error as error:
+        raise UnreadableError(path, str(max(lines.line_num, 1)), error, REMEDY) from error
+
+
+def _intact(path: Path) -> bytes:
+    """Return the content of a table; raise UnreadableError if it does not agree with its checksums."""
+    content = content_of(path)
+    _check(path, content)
+    return content
 
 
 def _text(path: Path, content: bytes) -> str:

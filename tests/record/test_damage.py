@@ -182,6 +182,14 @@ def test_a_bad_last_table_is_passed_over_for_the_newest_journal(results, capsys)
     assert "passed over: " in capsys.readouterr().err
 
 
+def test_of_the_last_table_no_more_is_read_than_which_run_it_is_of(results, capsys):
+    (results / "latest" / "checksums.json").unlink()
+    with (results / made_up.TABLE).open("a") as file:
+        file.write("what,follows,is,in,its,journal\n")
+    assert saved.load_or_last(None, results).run_id == made_up.RUN
+    assert not capsys.readouterr().err
+
+
 def test_a_damaged_run_does_not_stand_for_an_older_one_of_its_name_unnoticed(results, capsys):
     journals = results / JOURNALS
     text = (journals / f"{made_up.OTHER}.jsonl").read_text()
