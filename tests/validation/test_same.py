@@ -27,10 +27,11 @@ def test_a_share_more_is_what_the_slower_one_takes():
 
 def test_rows_count_verdicts_and_mistakes():
     right, alarm = Comparison(1.10, 1.08, 1.12, 20), Comparison(0.80, 0.78, 0.82, 20)
-    row = same.row(
-        "quiet", 0.10, [same.Found(CASE, 0.10, right, "faster"), same.Found(CASE, 0.10, alarm, "faster")]
-    )
-    assert (row["pairs"], row["faster"], row["equal"]) == (2, "100.0%", "0.0%")
+    said = ((right, "faster"), (alarm, "faster"), (right, "equal"), (right, "too close to call"))
+    every = [same.Found(CASE, 1e-6, 0.10, each, verdict) for each, verdict in said]
+    (row,) = same.rows_of(every)
+    assert (row["calls"], row["not found"]) == ("below 30.0 µs", "numpy 2")
+    assert (row["pairs"], row["faster"], row["equal"]) == (4, "50.0%", "25.0%")
     assert row["the faster one called slower"] == 1
-    assert row["interval holds the truth"] == "50.0%"
+    assert row["interval holds the truth"] == "75.0%"
     assert row["largest"] == "37.5%"
