@@ -25,6 +25,8 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from benchmarks import processes
+
 Kind = Literal["copy", "read"]
 Stores = Literal["plain", "streaming"]
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -249,8 +251,8 @@ def _measure_apart(threads: int, stores: Stores, ladder: Sequence[int]) -> dict[
     tunable = f"glibc.cpu.x86_non_temporal_threshold={_THRESHOLDS[stores]:#x}"
     tunables = ":".join(filter(None, [os.environ.get("GLIBC_TUNABLES"), tunable]))
     # NumPy's linear algebra would start threads of its own, which only cost time here.
-    environment = os.environ | {"GLIBC_TUNABLES": tunables, "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "benchmarks.machine.bandwidth", str(threads), stores, *map(str, ladder)]
+    environment = processes.environment() | {"GLIBC_TUNABLES": tunables, "OPENBLAS_NUM_THREADS": "1"}
+    command = [*processes.command(f"{__package__}.bandwidth"), str(threads), stores, *map(str, ladder)]
     output = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
     found: dict[Kind, list[tuple[int, float]]] = json.loads(output)
     return found

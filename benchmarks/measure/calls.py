@@ -25,7 +25,10 @@ Call = Callable[..., Any]
 @cache
 def is_own(name: str) -> bool:
     """Tell whether a backend's module lies in the folder of our own backends."""
-    found = importlib.util.find_spec(backends.declarations()[name].module)
+    module = backends.declarations()[name].module
+    if not module.startswith(f"{backends.__name__}."):
+        return False  # an installed package's: to look for it would import what is around it
+    found = importlib.util.find_spec(module)
     home = Path(str(backends.__file__)).resolve().parent
     return found is not None and found.origin is not None and Path(found.origin).resolve().is_relative_to(home)
 

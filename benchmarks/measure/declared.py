@@ -21,6 +21,8 @@ def main() -> None:
 
 
 def _lies_in(folder: Path, module: str) -> bool:
+    if not module.startswith(f"{backends.__name__}."):
+        return False  # an installed package's, which is the same on both sides
     found = importlib.util.find_spec(module)
     return bool(found and found.origin and Path(found.origin).resolve().is_relative_to(folder))
 

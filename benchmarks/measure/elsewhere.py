@@ -14,6 +14,7 @@ sides.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import runpy
 import sys
@@ -24,6 +25,7 @@ from pathlib import Path
 from types import ModuleType
 
 OWN = Path(__file__).resolve().parents[2]
+"""The folder that holds our `backends/` and `benchmarks/`: the checkout, or the package that is installed."""
 
 
 def main() -> None:
@@ -31,16 +33,35 @@ def main() -> None:
     folder, checkout, module = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve(), sys.argv[3]
     del sys.argv[1:4]
     others = list(_others(folder, checkout))
-    # A package that is imported finds its modules without the path.
-    sys.path[:] = [str(OWN), *others]
-    importlib.import_module("benchmarks")
-    if (folder / "backends" / "interface.py").is_file():
-        sys.path[:] = [str(folder), *others]
+    is_whole = (folder / "backends" / "interface.py").is_file()
+    if (OWN / "__init__.py").is_file():
+        _take_package(OWN.name, folder if is_whole else OWN)
+        sys.path[:] = others
     else:
-        sys.path[:] = [str(OWN), str(folder), *others]
+        # A package that is imported finds its modules without the path.
+        sys.path[:] = [str(OWN), *others]
+        importlib.import_module("benchmarks")
+        sys.path[:] = [str(folder if is_whole else OWN), *others]
+    if not is_whole:
+        sys.path.insert(len(sys.path) - len(others), str(folder))
         os.chdir(folder)  # a file that is opened by a relative path is the folder's, too
         sys.meta_path.insert(0, _Refusing(folder, checkout, others))
     runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _take_package(name: str, backends: Path) -> None:
+    """Import the package that we are installed as from its place, with the `backends` of another folder.
+
+    Its place is not put on the path: there may be more installed in it, and this may be another environment.
+    """
+    spec = importlib.util.spec_from_file_location(name, OWN / "__init__.py", submodule_search_locations=[str(OWN)])
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{name}: cannot be imported from {OWN}")
+    sys.modules[name] = package = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(package)
+    processes = importlib.import_module(f"{name}.benchmarks.processes")
+    processes.answer_to("backends", f"{name}.backends")
+    package.__path__ = [str(backends)]
 
 
 def _others(folder: Path, checkout: Path) -> Iterator[str]:

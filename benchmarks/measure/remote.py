@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing import Pipe
-from pathlib import Path
 from time import perf_counter
 from typing import Any, Protocol
 
-import backends
 from backends.interface import BackendUnavailable
+from benchmarks import processes
 from benchmarks.machine import memory, resources, signals
 from benchmarks.measure import means
 from benchmarks.measure.worker import FIRST, Worker, answer
 from benchmarks.record.schema import Ending, WorkerFacts
 
-WORKER = (sys.executable, "-P", "-m", "benchmarks.measure.worker")
-"""The command that starts a worker process, up to its arguments; the current folder is not on its path."""
+WORKER = processes.command(f"{__package__}.worker")
+"""The command that starts a worker process, up to its arguments."""
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "NUMBA_NUM_THREADS",
@@ -258,15 +255,10 @@ def worker_environment(threads: int, device: str = "") -> dict[str, str]:
 
     A process for a `device` opens no other, and leaves its memory to others that share it.
 
-    BLAS gets one thread: no op here needs it, and its idle threads slow others' parallel kernels down. The folder
-    `backends/` itself is not on the path: the packages in it are named after the frameworks, and would hide them.
+    BLAS gets one thread: no op here needs it, and its idle threads slow others' parallel kernels down.
     """
     counts = dict.fromkeys(_THREAD_VARIABLES, str(threads)) | {"OPENBLAS_NUM_THREADS": "1"}
-    found = [str(Path(folder).absolute().parent) for folder in backends.__path__]
-    given = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
-    kept = [entry for entry in given if Path(entry).resolve() != backends.OWN]
-    path = {"PYTHONPATH": os.pathsep.join(dict.fromkeys([*found, *kept]))}
-    return {**os.environ, **counts, **resources.device_variables(device), **path}
+    return processes.environment() | counts | resources.device_variables(device)
 
 
 def _unwrap(reply: tuple[str, Any]) -> Any:

@@ -11,7 +11,13 @@ from multiprocessing.connection import Connection
 from types import FunctionType, ModuleType
 from typing import Any
 
-PACKAGES = ("benchmarks", "backends.base", "backends.host", "backends.interface", "backends.catalogue")
+import backends
+import benchmarks
+
+PACKAGES = (
+    benchmarks.__name__,
+    *(f"{backends.__name__}.{module}" for module in ("base", "host", "interface", "catalogue")),
+)
 """What is sealed, with all modules below."""
 CLOCKS = ("perf_counter", "perf_counter_ns", "sleep", "monotonic", "time")
 

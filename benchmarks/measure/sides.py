@@ -19,7 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-OWN = Path(__file__).resolve().parents[2]
+from benchmarks import processes
+
+OWN = processes.HOME
 DEPENDENCIES = ("pyproject.toml", "constraints.txt")
 """Files that say what an environment holds: sides that differ in them may need environments of their own."""
 _WHOLE = "backends/interface.py"
@@ -77,14 +79,14 @@ class Side:
         """Whether its `backends/` replaces ours."""
         return is_whole(self.folder)
 
-    def command(self, module: str = "benchmarks.measure.worker") -> list[str]:
+    def command(self, module: str = f"{__package__}.worker") -> list[str]:
         """Return the command that runs a module with this side's backends, up to the module's own arguments."""
         here = Path(__file__).with_name("elsewhere.py")
         return [str(self.python), str(here), str(self.folder), str(self.checkout or self.folder), module]
 
     def declared(self) -> Declared:
         """Return the backends that lie in this side's folder; none are imported."""
-        found = _run([*self.command("benchmarks.measure.declared"), str(self.folder)])
+        found = _run([*self.command(f"{__package__}.declared"), str(self.folder)])
         return Declared(**{name: tuple(names) for name, names in json.loads(found).items()})
 
     def dependencies(self) -> dict[str, str]:

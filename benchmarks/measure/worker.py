@@ -23,8 +23,9 @@ import numpy as np
 import backends
 from backends.catalogue import OPS
 from backends.interface import Allocation, BackendUnavailable, Gap, Mode
+from benchmarks import processes
 from benchmarks.machine import arithmetic, memory, resources, signals, waiting
-from benchmarks.measure import devices, fetching, prepared, probe
+from benchmarks.measure import calls, devices, fetching, prepared, probe
 from benchmarks.measure.disturbance import Reading
 from benchmarks.measure.fetching import Fetched
 from benchmarks.measure.prepared import Invalid, Prepared, outputs, subnormal_share
@@ -49,6 +50,8 @@ class Worker:
         # Whoever asks may know backends of another folder than this process's.
         if backend not in declared or device not in declared[backend].devices:
             raise BackendUnavailable(f"{backend} on {device}: not among these backends")
+        if not calls.is_own(backend):
+            processes.answer_to("backends", backends.__name__)
         self._seal = Seal()
         started = perf_counter()
         self._backend = backends.load(backend, device, threads=threads)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import backends
+from benchmarks import processes
 from benchmarks.plan import arguments, selection
 
 _TRY = """
-import sys, backends
+import sys
+from {own} import load
+from {processes} import answer_to
+answer_to("backends", "{own}")
 try:
-    backends.load(*sys.argv[1:])
+    load(*sys.argv[1:])
 except Exception as error:
     sys.exit(" ".join(str(error).split()))
 """
@@ -64,12 +66,11 @@ def _devices_of_none(option: argparse.Namespace, places: list[tuple[str, str]]) 
 
 def _tried(places: list[tuple[str, str]], timeout_s: float) -> Iterator[str]:
     """Yield, for each place, why it cannot be used; empty where it can. All are tried at once."""
-    ours = [str(Path(folder).absolute().parent) for folder in backends.__path__]
-    path = {"PYTHONPATH": os.pathsep.join(filter(None, [*ours, *sys.path]))}
+    code = _TRY.format(own=backends.__name__, processes=processes.__name__)
     running = [
         subprocess.Popen(
-            [sys.executable, "-P", "-c", _TRY, *place],
-            env=os.environ | path,
+            [sys.executable, "-P", "-c", code, *place],
+            env=processes.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks import processes
 from benchmarks.validation import kernels
 
 Medians = Mapping[str, float]
@@ -55,14 +56,14 @@ def _row(results: list[tuple[float, Medians]]) -> tuple[float, float]:
 
 
 def _ours() -> Medians:
-    code = "import json; from benchmarks.validation import kernels; print(json.dumps(kernels.measure()))"
+    code = f"import json; from {__package__} import kernels; print(json.dumps(kernels.measure()))"
     return dict(json.loads(_output([sys.executable, "-c", code])))
 
 
 def _pytest_benchmark() -> Medians:
     with tempfile.TemporaryDirectory() as folder:
         test, saved = Path(folder) / "test_kernels.py", Path(folder) / "saved.json"
-        test.write_text(_TEST, encoding="utf-8")
+        test.write_text(_TEST.format(package=__package__), encoding="utf-8")
         _output([sys.executable, "-m", "pytest", "-q", "-c", "/dev/null", str(test), f"--benchmark-json={saved}"])
         found = json.loads(saved.read_text(encoding="utf-8"))["benchmarks"]
     return {benchmark["param"]: benchmark["stats"]["median"] for benchmark in found}
@@ -75,14 +76,22 @@ def _pyperf() -> Medians:
     for name in kernels.NAMES:
         with tempfile.TemporaryDirectory() as folder:
             script, saved = Path(folder) / "script.py", Path(folder) / "saved.json"
-            script.write_text(_SCRIPT.format(name=name), encoding="utf-8")
+            script.write_text(_SCRIPT.format(package=__package__, name=name), encoding="utf-8")
             _output([sys.executable, str(script), "--quiet", "-o", str(saved), "--copy-env"])
             found[name] = float(pyperf.Benchmark.load(str(saved)).median())
     return found
 
 
 def _output(command: list[str]) -> str:
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+    done = subprocess.run(
+        command,
+        check=True,
+        env=processes.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    return done.stdout
 
 
 TOOLS: Mapping[str, Callable[[], Medians]] = {
@@ -93,7 +102,7 @@ TOOLS: Mapping[str, Callable[[], Medians]] = {
 
 _TEST = """
 import pytest
-from benchmarks.validation import kernels
+from {package} import kernels
 
 @pytest.mark.parametrize("name", kernels.NAMES)
 def test_kernel(name, benchmark):
@@ -102,7 +111,7 @@ def test_kernel(name, benchmark):
 
 _SCRIPT = """
 import pyperf
-from benchmarks.validation import kernels
+from {package} import kernels
 
 pyperf.Runner().bench_func("{name}", kernels.kernel("{name}"))
 """

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from benchmarks import processes
 from benchmarks.machine import environment, resources
 
 MEAN_S = 0.1
@@ -18,7 +18,7 @@ MEAN_S = 0.1
 @contextmanager
 def bursty_load() -> Iterator[None]:
     """Keep the first allowed core busy about half of the time, in bursts, while the context is open."""
-    running = subprocess.Popen([sys.executable, "-m", "benchmarks.validation.load"])
+    running = subprocess.Popen(processes.command(f"{__package__}.load"), env=processes.environment())
     try:
         yield
     finally:
