@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks import invocation
 from benchmarks.analysis import tables
 from benchmarks.analysis.entries import Key, grouped
 from benchmarks.analysis.errors import Erring
@@ -424,7 +425,8 @@ def _unchecked(answer: Answer, missing: Sequence[Candidate]) -> str:
     """Return that accuracy was not checked, of these or, where there are none, of all."""
     asked = " ".join(f"{OPTIONS[name]} {value}" for name, value in _unusual(answer.question))
     of = f" of {listing([_named(each, answer) for each in missing], 12)}" if missing else ""
-    return f"Accuracy{of} was not checked in this run. To check and to measure again: `pytest benchmarks {asked}`."
+    again = invocation.as_called(f"pytest benchmarks {asked}")
+    return f"Accuracy{of} was not checked in this run. To check and to measure again: `{again}`."
 
 
 def _unusual(question: Question) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import pandas as pd
 
-from benchmarks import quantities
+from benchmarks import invocation, quantities
 from benchmarks.analysis import tables
 from benchmarks.analysis.entries import Key, entries, parted
 from benchmarks.analysis.ranges import Contest, Range, size_classes
@@ -165,7 +165,8 @@ def unchecked_sentences(accuracy: pd.DataFrame) -> list[str]:
     if not missing:
         return []
     was = "was" if len(missing) == 1 else "were"
-    return [f"{quantities.listing(missing)} {was} not checked: pytest benchmarks --check all."]
+    check = invocation.as_called("pytest benchmarks --check all")
+    return [f"{quantities.listing(missing)} {was} not checked: {check}."]
 
 
 def doubt_sentences(doubts: Iterable[Trouble]) -> list[str]:

@@ -15,6 +15,7 @@ from typing import Annotated
 import numpy as np
 import pandas as pd
 
+from benchmarks import invocation
 from benchmarks.analysis.entries import Key, grouped
 from benchmarks.quantities import listing
 from benchmarks.record.run import Run
@@ -54,7 +55,7 @@ def between_runs(measured: pd.DataFrame, reference_shift: float | None) -> Sprea
     return Spread(
         error,
         f"Too few cases to tell how the runs differ as a whole: intervals cover each run only{kernel}. "
-        "`python -m benchmarks ab` measures both together.",
+        f"`{invocation.command()} ab` measures both together.",
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.utils import get_commit_info
 
+from benchmarks import invocation
 from benchmarks.plan import arguments, availability
 from benchmarks.plugin import suites
 
@@ -67,7 +68,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--results",
         type=arguments.path,
         metavar="FOLDER",
-        help="where results go (default: results/ beside conftest.py)",
+        help="where results go (default: results/ in the checkout, or in the current folder)",
     )
     _extend_pytest_benchmark(parser)
 
@@ -122,9 +123,10 @@ def _refuse_distribution(config: pytest.Config) -> None:
     if not suites.is_distributed(option) or option.benchmark_disable or option.benchmark_skip:
         return
     if suites.is_timing(config) and any(suites.selects(option.markexpr, marker) for marker in suites.TIMED):
+        checking = invocation.as_called("pytest benchmarks/test_correctness.py")
         raise pytest.UsageError(
             "-n: several processes would disturb each other's times; measure without it, or check alone: "
-            "pytest benchmarks/test_correctness.py -n 2"
+            f"{checking} -n 2"
         )
 
 

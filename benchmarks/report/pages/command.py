@@ -6,6 +6,7 @@ import shlex
 
 import pandas as pd
 
+from benchmarks import invocation
 from benchmarks.record import teams
 from benchmarks.record.schema import DEFAULTS, OPTIONS
 from benchmarks.record.shapes import is_default_shape, parse_shape
@@ -35,4 +36,4 @@ def restated(rows: pd.DataFrame) -> str:
             values = [size for team in values if (size := teams.size_of(team))]
         if values not in ([], [DEFAULTS.get(column)], [""]):
             words += [option, *map(str, values)]
-    return shlex.join(words)
+    return invocation.as_called(shlex.join(words))

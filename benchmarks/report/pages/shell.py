@@ -15,6 +15,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
+from benchmarks import invocation
 from benchmarks.report.pages.figures import Board, Figure
 from benchmarks.report.views import dimensions
 
@@ -47,12 +48,13 @@ def _environment() -> jinja2.Environment:
     Escaping is on for every name and value; what is trusted is wrapped in Markup, below and in sight.
     """
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("benchmarks.report.pages"),
+        loader=jinja2.PackageLoader(__package__),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.globals["command"] = invocation.command()
     environment.filters |= {
         "breakable": _breakable,
         "coded": _coded,
@@ -98,5 +100,5 @@ def _packed(content: bytes) -> str:
 
 
 def _source(name: str) -> Markup:
-    text = files("benchmarks.report.pages").joinpath("templates", name).read_text(encoding="utf-8")
+    text = files(__package__).joinpath("templates", name).read_text(encoding="utf-8")
     return Markup(text)  # a file of ours

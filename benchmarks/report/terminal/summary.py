@@ -13,7 +13,7 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table as Grid
 from rich.text import Text
 
-from benchmarks import quantities
+from benchmarks import invocation, quantities
 from benchmarks.analysis import threads, troubles
 from benchmarks.analysis.study import Study
 from benchmarks.analysis.summary import problem_sentences, unchecked_sentences
@@ -230,7 +230,8 @@ def _question(study: Study) -> str:
     row = study.rows[study.rows["op"] == study.rows["op"].iloc[0]].nlargest(1, "n_elements", keep="last").iloc[0]
     n_threads = teams.size_of(row["team"])
     with_threads = f" {OPTIONS['team']} {n_threads}" if n_threads else ""
-    return f"Ask:    python -m benchmarks recommend --op {row['op']} --size {row['n_elements']}{with_threads}"
+    asked = f"--op {row['op']} --size {row['n_elements']}{with_threads}"
+    return f"Ask:    {invocation.command()} recommend {asked}"
 
 
 def _closing(study: Study, n_groups: int | None) -> Iterator[str]:
