@@ -8,15 +8,16 @@ import sys
 import traceback
 from collections.abc import Container, Mapping, Sequence
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
+from benchmarks import invocation, processes
 from benchmarks.exits import CannotTell, Exit
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 COMMANDS: Mapping[str, str] = {
+    invocation.RUN: "check backends and time them, from any folder",
     "report": "write the report of a run, finished or cut short, or of several runs side by side",
     "recommend": "say which backend to use: the fastest that is accurate enough",
     "compare": "compare two saved runs, case by case",
@@ -29,8 +30,7 @@ COMMANDS: Mapping[str, str] = {
 }
 """Each command, a module in `benchmarks.commands`, and what it does. A module is imported when it is chosen."""
 
-OWN = str(Path(__file__).resolve().parents[1])
-"""The folder of this repository, or of the packages that it was installed into."""
+_OURS = ("activation_bench", "backends", "benchmarks")
 
 
 class Command(Protocol):
@@ -39,7 +39,7 @@ class Command(Protocol):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the command's arguments."""
 
-    def run(self, options: argparse.Namespace, console: Console) -> Exit:
+    def run(self, options: argparse.Namespace, console: Console) -> int:
         """Carry the command out; raise OSError or ValueError if that cannot be done, CannotTell for no answer."""
         ...
 
@@ -47,31 +47,33 @@ class Command(Protocol):
 def load(name: str) -> Command:
     """Import a command."""
     # A project with a folder `backends/` of its own, where it stands first on the path, would hide ours.
-    sys.path.insert(0, OWN)
+    sys.path.insert(0, str(processes.ROOT))
     import backends  # noqa: F401 - started in `backends/`, this takes the folder off the path: it has a `numpy/`
 
-    sys.path.remove(OWN)
-    return cast("Command", import_module(f"benchmarks.commands.{name}"))
+    sys.path.remove(str(processes.ROOT))
+    return cast("Command", import_module(f"{__package__}.commands.{name}"))
 
 
 def make_parser(chosen: Container[str] = COMMANDS) -> argparse.ArgumentParser:
     """Return the parser of the command line; only the `chosen` commands are imported, for their arguments."""
     ends = ", ".join(f"{int(each)} {each.name.lower()}" for each in Exit)
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description=__doc__, epilog=f"Exit statuses (docs/ci.md): {ends}."
+        prog=invocation.command(),
+        description=invocation.as_called(str(__doc__)),
+        epilog=f"Exit statuses (docs/ci.md): {ends}.",
     )
     parsers = parser.add_subparsers(dest="command", required=True)
     for name, summary in COMMANDS.items():
-        added = parsers.add_parser(name, help=summary)
+        added = parsers.add_parser(name, help=invocation.as_called(summary))
         if name in chosen:
             command = load(name)
-            added.description = command.__doc__
+            added.description = invocation.as_called(command.__doc__ or "")
             command.add_arguments(added)
     return parser
 
 
-def main(arguments: Sequence[str] | None = None) -> Exit:
-    """Run one command; return how it ended."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return how it ended: an `Exit`, or what pytest ended a run with."""
     try:
         try:
             return _carry_out(sys.argv[1:] if arguments is None else arguments)
@@ -94,24 +96,31 @@ def _ended_by(error: Exception) -> Exit:
             ended = Exit.UNSURE
         case OSError() | ValueError():
             ended = Exit.USAGE
-        case ModuleNotFoundError(name=str(name)) if name.partition(".")[0] not in ("backends", "benchmarks"):
+        case ModuleNotFoundError(name=str(name)) if name.partition(".")[0] not in _OURS:
             error = ModuleNotFoundError(f"the package {name!r} is not installed; see docs/install.md")
             ended = Exit.USAGE
         case _:
             traceback.print_exception(error)
             return Exit.FAULT
-    print(f"error: {error}", file=sys.stderr)
+    print(f"error: {invocation.as_called(str(error))}", file=sys.stderr)
     return ended
 
 
-def _carry_out(arguments: Sequence[str]) -> Exit:
+def _carry_out(arguments: Sequence[str]) -> int:
     from benchmarks.report.terminal.glyphs import never_fail
 
     never_fail(sys.stdout)
-    options = make_parser(chosen=arguments[:1]).parse_args(arguments)
+    options = _parsed(arguments)
     from benchmarks.report.terminal.console import open_console
 
     return load(options.command).run(options, open_console())
+
+
+def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the command line's options; those of a run are pytest's to parse, unless help is asked for."""
+    if arguments[:1] == [invocation.RUN] and not {"-h", "--help"} & set(arguments):
+        return argparse.Namespace(command=invocation.RUN, words=arguments[1:])
+    return make_parser(chosen=arguments[:1]).parse_args(arguments)
 
 
 def _abandon_output() -> None:

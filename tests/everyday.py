@@ -126,6 +126,9 @@ FULL: Mapping[str, int] = {
     "test_a_reader_who_leaves_is_no_verdict": 11,
     "test_sums_beyond_narrow_types": 10,
     "test_ab_ends_with_its_verdict": 6,
+    "test_a_run_takes_its_settings_and_modules_from_nowhere_else": 6,
+    "test_tests_of_others_are_refused": 2,
+    "test_all_options_can_be_listed": 2,
     "test_a_terminal_of_few_signs_gets_all_words": 5,
     "test_energy_is_read_around_half_a_second_of_calls": 5,
     "test_a_step_whose_time_is_used_up_is_interrupted_and_keeps_what_it_printed": 3,
@@ -218,8 +221,8 @@ def is_everyday(nodeid: str, name: str, params: Params) -> bool:
         return params["op"] in KINDS and params["backend"] == "numpy"  # others compile, some of them each shape
     if name in CORRECTNESS and nodeid.startswith("benchmarks/"):
         return _is_everyday_of_correctness(name, params)
-    if "test_browser.py" in nodeid:
-        return False  # what a page holds is tested without one, too
+    if "test_browser.py" in nodeid or "test_installed.py" in nodeid:
+        return False  # what a page holds is tested without one, too, and what is installed, in the checkout
     return not nodeid.startswith("tests/backends/") or _is_everyday_of_backends(nodeid, name, params)
 
 

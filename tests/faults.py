@@ -21,7 +21,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 EVERYDAY = ("-p", "tests.everyday", "benchmarks/test_correctness.py")
 """The everyday part of the correctness suite."""
-PARTS = ("backends", "benchmarks", "tests", "docs", "results", "conftest.py", "pyproject.toml", "README.md")
+PARTS = (
+    "backends", "benchmarks", "tests", "docs", "results",
+    "activation_bench.py", "conftest.py", "setup.py", "pyproject.toml", "README.md",
+)  # fmt: skip
 """What the tests need of the tree."""
 
 

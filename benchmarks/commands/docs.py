@@ -33,6 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, console: Console) -> Exit:
     """Write the files that are out of date and print their paths."""
+    if not (ROOT / "docs").is_dir():
+        raise ValueError("docs: writes the pages of a checkout, and what is installed here has none")
     if reasons := [reason for name in backends.names() if (reason := backends.missing(name))]:
         raise ValueError("docs: the tables describe every backend; " + "; ".join(reasons))
     outdated = {path: text for path in TABLES if (text := updated(path)) != path.read_text(encoding="utf-8")}

@@ -36,7 +36,7 @@ def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
     recorder = Recorder(
         option.results,
         saved_as=option.benchmark_save or "",
-        command=" ".join(["pytest", *config.invocation_params.args]),
+        command=config.stash.get(suites.COMMAND, " ".join(["pytest", *config.invocation_params.args])),
         threads=threads,
         seed=seed,
         precision=float(option.benchmark_precision),

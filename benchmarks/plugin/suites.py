@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from _pytest.mark.expression import Expression
 
+from benchmarks import invocation
 from benchmarks.plan import arguments, selection
 from benchmarks.record.schema import CASE_KEYS, Case
 from benchmarks.record.shapes import parse_shape
@@ -28,8 +29,11 @@ COORDINATES = ("op", "dtype", "backend", "device", "mode")
 TIMED = ("timing", "call_cost")
 """Markers of tests that take times."""
 
-TIMING = "benchmarks/test_timing.py"
-"""The timing suite, from the root of the repository."""
+TIMING = invocation.SUITES["timing"]
+"""The timing suite, from pytest's root."""
+
+COMMAND: pytest.StashKey[str] = pytest.StashKey()
+"""What was typed to start the run, where that is no pytest."""
 
 
 def parametrize(metafunc: pytest.Metafunc, config: pytest.Config) -> None:
