@@ -2,7 +2,8 @@
 
 Importing this package imports no framework; `load` imports the one that is asked for. A backend of ours is a
 package with a module `backend.py`; one of yours is a module named `*_backend.py` in a folder `backends/` on
-`sys.path`. Literals at its top level declare what must be known before it is imported::
+`sys.path`, or one that an installed package names (`plugins`). Literals at its top level declare what must be
+known before it is imported::
 
     PACKAGE = "torch"            # what must be importable
     EXTRA = "torch"              # pip install 'activation-bench[torch]'
@@ -27,6 +28,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from backends import plugins
 from backends.interface import Backend, BackendUnavailable, Declaration
 
 __all__ = [
@@ -48,7 +50,7 @@ OWN = Path(__file__).resolve().parent
 sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != OWN]
 
 # Lets a backend live outside this repository: every `backends/` folder on sys.path is searched.
-__path__ = pkgutil.extend_path(__path__, __name__)
+__path__ = pkgutil.extend_path(__path__, OWN.name)
 
 _LITERALS = {field.name.upper(): field for field in fields(Declaration) if field.name != "module"}
 
@@ -79,7 +81,8 @@ def declarations() -> dict[str, Declaration]:
     Names on request follow those that are measured by default. Modules that declare nothing are in `passed_over`.
     """
     found = [answer for answer in _answers().values() if isinstance(answer, Declaration)]
-    found.sort(key=lambda declaration: (bool(declaration.extra), declaration.module))
+    here = f"{__name__}."
+    found.sort(key=lambda each: (bool(each.extra), not each.module.startswith(here), each.module))
     usual = {variant: declaration for declaration in found for variant in declaration.variants}
     return usual | {
         variant: declaration for declaration in found for variant in (*declaration.on_request, *declaration.peers)
@@ -87,7 +90,7 @@ def declarations() -> dict[str, Declaration]:
 
 
 def passed_over() -> dict[Path, str]:
-    """Return the modules `*_backend.py` on the path that are not backends, each with the reason in one line."""
+    """Return the modules that are named as backends and are none, each with the reason in one line."""
     return {path: answer for path, answer in _answers().items() if isinstance(answer, str)}
 
 
@@ -159,7 +162,29 @@ def _answers() -> dict[Path, Declaration | str]:
     """Return what each module that may be a backend declares, or why it is not a backend."""
     # If several folders have a module of one name, the first counts, as in an import.
     modules = {module: path for folder in reversed(__path__) for module, path in _modules(Path(folder))}
-    return {path: _declaration(module, path, path.stat().st_mtime_ns) for module, path in sorted(modules.items())}
+    answers = {
+        path: _declaration(module, path, path.stat().st_mtime_ns) for module, path in sorted(modules.items())
+    }
+    return answers | _of_packages({name for answer in answers.values() for name in _names(answer)})
+
+
+def _of_packages(taken: set[str]) -> dict[Path, Declaration | str]:
+    """Return what the backends of installed packages declare; none replaces one whose name is `taken`."""
+    answers: dict[Path, Declaration | str] = {}
+    for entry, path in plugins.sources():
+        try:
+            answer = _declaration(entry.value, path, path.stat().st_mtime_ns)
+        except OSError:
+            answer = f"{plugins.named(entry)} names it, and there is no such module"
+        if double := sorted(taken & set(_names(answer))):
+            answer = f"{plugins.named(entry)} declares {', '.join(double)}, which another backend is called"
+        taken |= set(_names(answer))
+        answers[path] = answer
+    return answers
+
+
+def _names(answer: Declaration | str) -> tuple[str, ...]:
+    return () if isinstance(answer, str) else (*answer.variants, *answer.on_request, *answer.peers)
 
 
 def _modules(folder: Path) -> Iterator[tuple[str, Path]]:

@@ -22,6 +22,8 @@ MEASURING = ("benchmarks.plan", "benchmarks.check", "benchmarks.measure")
 TELLING = ("benchmarks.analysis", "benchmarks.judge", "benchmarks.report")
 HOUSE = (
     "backends",
+    "benchmarks.processes",
+    "benchmarks.invocation",
     "benchmarks.quantities",
     "benchmarks.exits",
     "benchmarks.stats",
@@ -60,7 +62,12 @@ def name_of(path):
     return path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
 
 
-PATHS = sorted([*(ROOT / "backends").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py"), ROOT / "conftest.py"])
+PATHS = sorted(
+    [
+        *(path for folder in ("backends", "benchmarks") for path in (ROOT / folder).rglob("*.py")),
+        *(ROOT / name for name in ("activation_bench.py", "conftest.py")),
+    ]
+)
 NAMES = {name_of(path) for path in PATHS} - {"benchmarks"}  # an empty package, above all rooms
 
 
@@ -135,7 +142,7 @@ def test_statistics_know_nothing_but_numbers():
 @pytest.mark.parametrize("room", TELLING)
 def test_the_telling_wing_reads_records_and_computes_no_op(room):
     assert not chains_to(room, lambda name: name in OWNERS or name == "mpmath")
-    known = re.compile(r"backends(\.interface|\.catalogue(\..*)?)?")
+    known = re.compile(r"backends(\.interface|\.plugins|\.catalogue(\..*)?)?")
     assert not chains_to(room, lambda name: name.startswith("backends") and not known.fullmatch(name))
 
 

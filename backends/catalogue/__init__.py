@@ -5,22 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from backends import plugins
 from backends.catalogue import activations, class_losses, gated, likelihoods, losses, piecewise, rows
 from backends.interface import OpSpec
 
-OPS: Mapping[str, OpSpec] = MappingProxyType(
-    {
-        spec.name: spec
-        for module in (piecewise, activations, gated, rows, losses, likelihoods, class_losses)
-        for spec in module.OPS
-    }
-)
-"""All ops by name, activations first, in the order of the catalogue."""
+_OPS = {
+    spec.name: spec
+    for module in (piecewise, activations, gated, rows, losses, likelihoods, class_losses)
+    for spec in module.OPS
+}
+_ALIASES = {alias: name for name, spec in _OPS.items() for alias in spec.aliases}
 
-ALIASES: Mapping[str, str] = MappingProxyType(
-    {alias: name for name, spec in OPS.items() for alias in spec.aliases}
-)
+OPS: Mapping[str, OpSpec] = MappingProxyType(_OPS)
+"""All ops by name, activations first, in the order of the catalogue; those of installed packages last."""
+
+ALIASES: Mapping[str, str] = MappingProxyType(_ALIASES)
 """Other names of ops, as other libraries spell them, with ours."""
+
+_added, PASSED_OVER = plugins.ops({*_OPS, *_ALIASES})
+"""Why ops of installed packages are not among these, by the entry point that names them."""
+_OPS |= {spec.name: spec for spec in _added}
+_ALIASES |= {alias: spec.name for spec in _added for alias in spec.aliases}
 
 
 def find(name: str) -> OpSpec:
@@ -31,4 +36,5 @@ def find(name: str) -> OpSpec:
 
     near = get_close_matches(name, [*OPS, *ALIASES], n=1)
     hint = f"; did you mean {near[0]!r}?" if near else "."
-    raise ValueError(f"op: unknown name {name!r}{hint} Valid names: {', '.join(OPS)}")
+    skipped = "".join(f"; {entry} was passed over: {reason}" for entry, reason in PASSED_OVER.items())
+    raise ValueError(f"op: unknown name {name!r}{hint} Valid names: {', '.join(OPS)}{skipped}")

@@ -15,6 +15,8 @@ from pytest_benchmark.session import PerformanceRegression
 from pytest_benchmark.utils import safe_dumps
 
 import backends
+from backends import catalogue
+from benchmarks import invocation
 from benchmarks.machine import fingerprint
 from benchmarks.machine.caveat import Caveat
 from benchmarks.plugin import options, suites
@@ -38,6 +40,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     And say where what is searched for in several processes will not be found.
     """
     said = [f"passed over {os.path.relpath(path)}: {reason}" for path, reason in backends.passed_over().items()]
+    said += [f"passed over {entry}: {reason}" for entry, reason in catalogue.PASSED_OVER.items()]
     if suites.is_distributed(config.option) and suites.selects(
         config.option.markexpr, "correctness", "certification"
     ):
@@ -166,13 +169,13 @@ def _report(recorder: Recorder, results: Path, lost: list[str]) -> tuple[Study, 
     try:
         page = files.write(study, results / "latest")["report.html"]
     except OSError as error:
-        again = f"`python -m benchmarks report {recorder.path}` writes it when that is mended"
+        again = f"`{invocation.command()} report {recorder.path}` writes it when that is mended"
         lost.append(f"the report could not be written: {error}; {again}")
     if run.saved_as:
         try:
             history.append(run.records, results)
         except (OSError, ValueError) as error:
-            absent = f"this run is not in the history, so `python -m benchmarks trend` will not show it: {error}"
+            absent = f"this run is not in the history, so `{invocation.command()} trend` will not show it: {error}"
             # First in the list: nothing else tells of it, and the terminal shows only a few warnings.
             study = Study(replace(run, warnings=(Caveat(absent), *run.warnings)))
     return study, page
