@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from backends import plugins
-from backends.interface import Backend, BackendUnavailable, Declaration
+from backends.interface import Backend, BackendUnavailable, Declaration, kind_of
 
 __all__ = [
     "Availability",
@@ -118,10 +118,11 @@ def missing(name: str) -> str | None:
 def load(name: str, device: str = "cpu", *, threads: int | None = None) -> Backend:
     """Import backend `name` for `device`, computing with `threads` threads (None: the framework's choice).
 
+    `device` is one that it declares, such as `cuda`, or one of several of them, such as `cuda:1`.
     Raises ValueError for an unknown name or device, BackendUnavailable when the package or device is missing.
     """
     declaration = _find(name)
-    if device not in declaration.devices:
+    if kind_of(device) not in declaration.devices:
         raise ValueError(f"device: {name} runs on {', '.join(declaration.devices)}; got {device!r}")
     if threads is not None and threads < 1:
         raise ValueError(f"threads: must be at least 1; got {threads!r}")

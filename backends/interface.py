@@ -29,6 +29,16 @@ ALLOCATIONS: tuple[Allocation, ...] = get_args(Allocation)
 REDUCTIONS = ("mean", "sum", "none")
 
 
+def kind_of(device: str) -> str:
+    """Return what a backend declares of a device: `cuda`, also of `cuda:1`, the second of its kind."""
+    return device.partition(":")[0]
+
+
+def index_of(device: str) -> int:
+    """Return which of its kind a device is, counted from 0."""
+    return int(device.partition(":")[2] or 0)
+
+
 class BackendUnavailable(RuntimeError):  # noqa: N818 - part of the public interface under this name
     """A backend cannot run here: its package or its device is missing. The message says what would help."""
 
@@ -64,7 +74,7 @@ class Gap:
             and (not self.modes or mode in self.modes)
             and (not self.allocations or allocation in self.allocations)
             and (not self.dtypes or dtype in self.dtypes)
-            and (not self.devices or device in self.devices)
+            and (not self.devices or kind_of(device) in self.devices)
         )
 
     def __str__(self) -> str:

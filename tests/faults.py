@@ -178,7 +178,7 @@ FAULTS: tuple[Fault, ...] = (
     fault("a broken device keeps its worker", "benchmarks/measure/pool.py",
           "if error.is_broken or not worker.alive:", "if not worker.alive:", "tests/measure/test_device.py"),
     fault("a deviation of one device excuses another", "benchmarks/check/deviations.py",
-          "and check.device in self.devices", "and self.devices", "tests/check/test_accuracy.py"),
+          "and kind_of(check.device) in self.devices", "and self.devices", "tests/check/test_accuracy.py"),
     # What is kept.
     fault("a group cut short goes unnoticed", "benchmarks/record/journal.py", "if n_missing > 0:", "if n_missing > 9:",
           "tests/record/test_schema.py", "-k", "cut_short"),

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from backends.base import BaseBackend, host_array, merged, restorable
-from backends.interface import Allocation, BackendUnavailable, Gap, InPlace, Mode, OpSpec
+from backends.interface import Allocation, BackendUnavailable, Gap, InPlace, Mode, OpSpec, index_of, kind_of
 from backends.jax import activations, class_losses, clock, driver, gated, likelihoods, losses, piecewise, rows
 from backends.jax.precision import widening
 from backends.threads import xla_threads
@@ -46,13 +46,21 @@ def create(variant: str, device: str, threads: int | None) -> JaxBackend:
     """Open `device`; raise BackendUnavailable where JAX does not find it, ValueError for other threads."""
     pool = xla_threads(threads if device == "cpu" else None)
     try:
-        chosen = jax.devices(device)[0]
+        chosen = _found(device)
         if device != "cpu":  # its context takes seconds, and belongs to no case
             jax.device_put(0.0, chosen).block_until_ready()
     except RuntimeError as error:
         raise BackendUnavailable(f"{variant}: JAX finds no device {device!r}: {error}") from error
     backend = EagerJaxBackend if variant == "jax-eager" else JaxBackend
     return backend(variant, device, pool, chosen)
+
+
+def _found(device: str) -> jax.Device:
+    """Return a device; raise RuntimeError where JAX has none of its kind, or not so many."""
+    every = jax.devices(kind_of(device))
+    if index_of(device) >= len(every):
+        raise RuntimeError(f"the last of {len(every)} is {kind_of(device)}:{len(every) - 1}")
+    return every[index_of(device)]
 
 
 class JaxBackend(BaseBackend):
@@ -131,7 +139,7 @@ class JaxBackend(BaseBackend):
 
     def cache_bytes(self) -> int | None:
         """Return the size of the device's second-level cache, as the driver says; None on the host."""
-        return None if self.device == "cpu" else driver.cache_bytes()
+        return None if self.device == "cpu" else driver.cache_bytes(index=index_of(self.device))
 
     def device_seconds(self, run: Callable[[], Any], iterations: int) -> float | None:
         """Return seconds per call of calls that follow each other without a gap; None on the host."""

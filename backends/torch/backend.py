@@ -18,7 +18,7 @@ import torch
 
 from backends.base import OVERWRITING, BaseBackend, Functions, host_array, merged, output_shape, restorable
 from backends.catalogue import OPS
-from backends.interface import MODES, Allocation, BackendUnavailable, Gap, InPlace, Mode, OpSpec
+from backends.interface import MODES, Allocation, BackendUnavailable, Gap, InPlace, Mode, OpSpec, index_of
 from backends.torch import activations, class_losses, clock, gated, inplace, likelihoods, losses, piecewise, rows
 from backends.torch import out as torch_out
 from backends.torch.precision import given, holds
@@ -32,8 +32,8 @@ ON_REQUEST = ("torch-compile",)  # compiling takes a second or more an op, and t
 
 def create(variant: str, device: str, threads: int | None) -> TorchBackend:
     """Open `device` and size PyTorch's thread pool; raise BackendUnavailable where there is no such device."""
-    if device == "cuda":
-        _open_cuda(variant)
+    if device != "cpu":
+        _open_cuda(variant, index_of(device))
     if threads is not None:
         torch.set_num_threads(threads)
     if variant == "torch-compile":
@@ -42,10 +42,16 @@ def create(variant: str, device: str, threads: int | None) -> TorchBackend:
     return TorchBackend(variant, device, torch.get_num_threads())
 
 
-def _open_cuda(variant: str) -> None:
-    """Create the device's context: its seconds belong to no case. Raise BackendUnavailable where there is none."""
+def _open_cuda(variant: str, index: int) -> None:
+    """Create the device's context: its seconds belong to no case. Raise BackendUnavailable where there is none.
+
+    What is asked of `torch.cuda` from then on, such as to wait, is asked of that device.
+    """
     if not torch.cuda.is_available():
         raise BackendUnavailable(f"{variant}: PyTorch finds no CUDA device (built for {_built_for()})")
+    if index >= (n := torch.cuda.device_count()):
+        raise BackendUnavailable(f"{variant}: PyTorch finds no cuda:{index}; the last of {n} is cuda:{n - 1}")
+    torch.cuda.set_device(index)
     torch.zeros(1, device="cuda")
     torch.cuda.synchronize()
 
@@ -63,7 +69,7 @@ def _prepare_to_compile(variant: str, device: str) -> None:
     from torch._functorch import config as functorch
     from torch._inductor import cpp_builder, exc
 
-    if device == "cuda":
+    if device != "cpu":
         _require_triton(variant)
     if device == "cpu":
         try:
@@ -158,7 +164,7 @@ class TorchBackend(BaseBackend):
     def synchronize(self, result: Any = None) -> None:
         """Wait for the device."""
         del result
-        if self.device == "cuda":
+        if self.device != "cpu":
             torch.cuda.synchronize()
 
     def copier(self, n_bytes: int) -> Callable[[], Any] | None:
@@ -199,7 +205,7 @@ class TorchBackend(BaseBackend):
 
     def release_memory(self) -> None:
         """Give the device's memory back that PyTorch keeps and does not use: other processes need it too."""
-        if self.device == "cuda":
+        if self.device != "cpu":
             torch.cuda.empty_cache()
 
     def device_name(self) -> str | None:
@@ -208,7 +214,7 @@ class TorchBackend(BaseBackend):
 
     def cache_bytes(self) -> int | None:
         """Return the size of the device's second-level cache, or None on the host."""
-        return None if self.device == "cpu" else int(torch.cuda.get_device_properties(0).L2_cache_size)
+        return None if self.device == "cpu" else int(torch.cuda.get_device_properties(None).L2_cache_size)
 
     def device_seconds(self, run: Callable[[], Any], iterations: int) -> float | None:
         """Return seconds per call between two CUDA events, launches not counted; None on the host.

@@ -13,6 +13,7 @@ import ml_dtypes
 import numpy as np
 
 from backends.catalogue import OPS
+from backends.interface import kind_of
 from benchmarks.record.schema import DEVICES, Check
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -79,7 +80,7 @@ class KnownDeviation:
             and check.mode in self.modes
             and check.backend in self.backends
             and check.dtype in self.dtypes
-            and check.device in self.devices
+            and kind_of(check.device) in self.devices
             and all(given[name] == value for name, value in self.parameters.items())
         )
 

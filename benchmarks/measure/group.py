@@ -12,8 +12,10 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
+from backends.interface import index_of
 from benchmarks.check.references import Reference, references
 from benchmarks.machine import doubts, gpus, memory
 from benchmarks.machine.gpus import Telemetry
@@ -51,7 +53,7 @@ class Group:
     n_processes: int
     watch: Stopwatch
     pairs: Sequence[Pair] = ()
-    telemetry: Telemetry = field(default_factory=Telemetry)
+    telemetry: dict[str, Telemetry] = field(default_factory=dict)
     referee: Referee | None = None
 
     @property
@@ -138,13 +140,14 @@ class Group:
                 take_turns(every, rule, order, self._between(pulse, order))
                 others = doubts.others_share(before, doubts.read_moment())
         drift = pulse.deviation()
-        load = doubts.gpu_load(self.telemetry.finish())
+        loads = {device: doubts.gpu_load(each.finish()) for device, each in self.telemetry.items()}
         for entry in self.alive:
             with entry.step():
                 entry.sampling = combine(lanes[id(entry)], rule.confidence)
                 # The pulse is the processor's and tells nothing of another device, nor the other way round.
                 on_host = entry.case.device == "cpu"
-                entry.drift, entry.others, entry.load = drift if on_host else 0.0, others, "" if on_host else load
+                entry.drift, entry.others = drift if on_host else 0.0, others
+                entry.load = loads.get(entry.case.device, "")
         self.pairs = list(self._pairs(lanes, rule))
 
     def _between(self, pulse: Pulse, order: random.Random) -> Callable[[], None]:
@@ -203,11 +206,11 @@ class Group:
         """Return the GPU's energy for a call, from its counter; None where it has none, or rounds are short."""
         assert entry.sampling is not None
         n = min(entry.at_most, math.ceil(ENERGY_S / entry.sampling.median_s))
-        before = gpus.load()
+        before = gpus.load(index_of(entry.case.device))
         if before is None or before.energy_j is None or n * entry.sampling.median_s < ENERGY_S / 2:
             return None
         self._call(entry.case, "rounds", n, 1)
-        after = gpus.load()
+        after = gpus.load(index_of(entry.case.device))
         return None if after is None or after.energy_j is None else (after.energy_j - before.energy_j) / n
 
     def examine(self, due: Sequence[Reference]) -> None:
@@ -253,10 +256,15 @@ class Group:
                 with entry.step():
                     reading = self.pool.turn(case.backend, case.device, iterations, n_rounds, process)
                     entry.readings.append(reading)
-                    return reading if case.device == "cpu" else replace(reading, throttled=self.telemetry.beat())
+                    return reading if case.device == "cpu" else replace(reading, throttled=self._beat(case.device))
             return None
 
         return take
+
+    def _beat(self, device: str) -> bool:
+        """Tell whether a GPU is slowed down, after a burst on it; each is watched on its own."""
+        watched = Telemetry(partial(gpus.load, index_of(device)))
+        return self.telemetry.setdefault(device, watched).beat()
 
     def _peak_bytes(self, entry: Entry) -> int | None:
         assert entry.preparation is not None

@@ -47,8 +47,9 @@ class Worker:
 
     def __init__(self, backend: str, device: str, threads: int) -> None:
         declared = backends.declarations()
-        # Whoever asks may know backends of another folder than this process's.
-        if backend not in declared or device not in declared[backend].devices:
+        # Whoever asks may know backends of another folder than this process's. An older interface has no
+        # `kind_of`.
+        if backend not in declared or device.partition(":")[0] not in declared[backend].devices:
             raise BackendUnavailable(f"{backend} on {device}: not among these backends")
         if not calls.is_own(backend):
             processes.answer_to("backends", backends.__name__)

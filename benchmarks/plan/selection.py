@@ -8,7 +8,7 @@ from itertools import product
 
 import backends
 from backends.catalogue import OPS
-from backends.interface import Mode
+from backends.interface import Mode, kind_of
 from benchmarks.plan.presets import PRESETS
 from benchmarks.record.schema import DTYPES, Case, Policies
 from benchmarks.record.shapes import default_shape
@@ -101,4 +101,4 @@ def places(selection: Selection) -> list[tuple[str, str]]:
 
 def _places(names: Sequence[str], devices: Sequence[str]) -> list[tuple[str, str]]:
     declared = backends.declarations()
-    return [(name, device) for name in names for device in devices if device in declared[name].devices]
+    return [(name, device) for name in names for device in devices if kind_of(device) in declared[name].devices]

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.utils import get_commit_info
 
+from backends.interface import index_of
 from benchmarks import invocation
 from benchmarks.plan import arguments, availability
 from benchmarks.plugin import suites
@@ -105,6 +106,8 @@ def _refuse_contradictions(option: argparse.Namespace) -> None:
         raise pytest.UsageError(f"--processes: must be 1 with --in-process; got {option.processes}")
     if option.in_process and len(set(option.threads or ())) > 1:
         raise pytest.UsageError("--threads: must be one number with --in-process, which has its threads already")
+    if option.in_process and len({index_of(each) for each in option.device or () if each != "cpu"}) > 1:
+        raise pytest.UsageError("--device: must be one GPU with --in-process: a process waits for one alone")
     if option.benchmark_cprofile:
         raise pytest.UsageError(
             "--benchmark-cprofile: kernels run in other processes; use a profiler with --in-process instead"

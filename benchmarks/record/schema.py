@@ -102,7 +102,7 @@ class Case(Policies):
     dtype: str = column("of the inputs and the output")
     shape: tuple[int, ...] = column("of the first input, such as 1024x1024")
     backend: str = column("name of the backend, variant included")
-    device: str = column("cpu or cuda")
+    device: str = column("cpu, cuda, or cuda:1 and so on")
 
     @property
     def n_elements(self) -> int:
@@ -138,7 +138,7 @@ class Check:
     mode: str = column("forward or backward")
     dtype: str = column("of the inputs and the output")
     backend: str = column("name of the backend, variant included")
-    device: str = column("cpu or cuda")
+    device: str = column("cpu, cuda, or cuda:1 and so on")
 
 
 # --- what is found out about a case ---------------------------------------------------------------------------
@@ -320,7 +320,7 @@ class Cost:
 
     backend: str = column("name of the backend, variant included")
     backend_version: str = column("version of the framework")
-    device: str = column("cpu or cuda")
+    device: str = column("cpu, cuda, or cuda:1 and so on")
     start_s: float = column("time until a new worker process answers, imports included", "s")
     import_s: float = column("that part of it that imports the framework and opens the device", "s")
     floor_s: float = column("a call that does nothing, measured like every case: the floor", "s")

@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 import backends
+from backends.interface import index_of, kind_of
 from benchmarks.machine import gpus
 from benchmarks.machine.bandwidth import DEVICE_LADDER
 from benchmarks.measure.pool import CaseError, Pool
@@ -75,9 +76,9 @@ class Checks:
 
     def memory_at_start(self, backend: str) -> Finding:
         """Check that a worker leaves the device's memory to others."""
-        before = gpus.load()
+        before = gpus.load(index_of(self.device))
         self.pool.facts(backend, self.device)
-        after = gpus.load()
+        after = gpus.load(index_of(self.device))
         taken = None
         if before and after and None not in (before.memory_used_bytes, after.memory_used_bytes):
             taken = (after.memory_used_bytes or 0) - (before.memory_used_bytes or 0)
@@ -105,7 +106,7 @@ class Checks:
             return Finding("copies", backend, "the host's are measured without a backend", "", UNKNOWN)
         times = self._ask(backend, "copy_seconds", DEVICE_LADDER)
         rate, at = max((n / s / 1e9, n) for n, s in zip(DEVICE_LADDER[-3:], times[-3:], strict=True))
-        nominal = next((gpu.nominal_gb_s for gpu in gpus.gpus() or ()), None)
+        nominal = next((gpu.nominal_gb_s for gpu in (gpus.gpus() or ())[index_of(self.device) :]), None)
         found = f"{rate:,.0f} GB/s at {size(at)}"
         if not nominal:
             return Finding("copies", backend, found, f"at least {percent(BUILT_FOR)} of nominal", UNKNOWN)
@@ -180,7 +181,9 @@ def places(device: str) -> list[str]:
     """Return the usual backends that run on an accelerator, are installed, and run on `device` too."""
     declared = {name: set(backends.declarations()[name].devices) for name in backends.names()}
     return [
-        name for name, devices in declared.items() if {"cuda", device} <= devices and not backends.missing(name)
+        name
+        for name, devices in declared.items()
+        if {"cuda", kind_of(device)} <= devices and not backends.missing(name)
     ]
 
 

@@ -178,6 +178,15 @@ def test_the_driver_tells_the_cache():
     assert driver.cache_bytes(lambda name: MadeUpDriver()) == 62_914_560
 
 
+def test_the_driver_is_asked_of_the_device_of_that_number():
+    class Second(MadeUpDriver):
+        def cuDeviceGet(self, device, index):  # noqa: N802 - the driver's name
+            return 0 if index == 1 else 101
+
+    assert driver.cache_bytes(lambda name: Second(), index=1) == 62_914_560
+    assert driver.cache_bytes(lambda name: Second()) is None
+
+
 @pytest.mark.parametrize("fails", ["cuInit", "cuDeviceGet", "cuDeviceGetAttribute"])
 def test_a_driver_that_fails_tells_nothing(fails):
     assert driver.cache_bytes(lambda name: MadeUpDriver(fails)) is None

@@ -10,6 +10,8 @@ import importlib
 import numpy as np
 import pytest
 
+from backends.interface import BackendUnavailable
+
 jax = pytest.importorskip("jax")
 backend = importlib.import_module("backends.jax.backend")
 
@@ -51,3 +53,12 @@ def test_the_host_is_asked_nothing():
     assert (host.copier(8), host.transfer_seconds(8, pinned=False), host.cache_bytes()) == (None, None, None)
     assert (host.device_seconds(lambda: None, 1), host.peak_bytes(lambda: None)) == (None, None)
     assert host.free_bytes() is None
+
+
+def test_one_of_several_devices_is_opened_and_one_too_many_is_refused(monkeypatch):
+    here = jax.devices("cpu")[0]
+    monkeypatch.setattr(backend.jax, "devices", lambda kind: ["the first", here] if kind == "cuda" else [here])
+    there = backend.create("jax", "cuda:1", None)
+    assert (there.device, there._device) == ("cuda:1", here)
+    with pytest.raises(BackendUnavailable, match="JAX finds no device 'cuda:2': the last of 2 is cuda:1"):
+        backend.create("jax", "cuda:2", None)

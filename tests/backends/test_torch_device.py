@@ -59,3 +59,21 @@ def test_what_is_kept_and_not_used_is_free_and_given_back(monkeypatch):
     host.release_memory()
     assert asked == ["empty_cache"]
     assert host.transfer_seconds(8, pinned=False) is None
+
+
+def test_one_of_several_gpus_is_opened_and_one_too_many_is_refused(monkeypatch):
+    opened = []
+    cuda = SimpleNamespace(
+        is_available=lambda: True,
+        device_count=lambda: 2,
+        set_device=opened.append,
+        synchronize=lambda: opened.append("waited"),
+    )
+    monkeypatch.setattr(backend.torch, "cuda", cuda)
+    monkeypatch.setattr(backend.torch, "zeros", lambda n, device: opened.append(device))
+    there = backend.create("torch", "cuda:1", None)
+    assert (there.device, opened) == ("cuda:1", [1, "cuda", "waited"])
+    there.synchronize()
+    assert opened[3:] == ["waited"]
+    with pytest.raises(BackendUnavailable, match="torch: PyTorch finds no cuda:2; the last of 2 is cuda:1"):
+        backend.create("torch", "cuda:2", None)

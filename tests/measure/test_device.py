@@ -113,7 +113,7 @@ def test_workers_of_a_device_share_its_memory_and_keep_what_was_given(monkeypatc
 
 def test_energy_is_read_around_half_a_second_of_calls(pool, monkeypatch):
     readings = iter(range(0, 1000, 7))
-    monkeypatch.setattr(gpus, "load", lambda: Load(1980.0, (), float(next(readings)), None, None))
+    monkeypatch.setattr(gpus, "load", lambda _: Load(1980.0, (), float(next(readings)), None, None))
     entry = Entry(CASE)
     group = Group([entry], pool, 1, Stopwatch())
     with group.prepared():
@@ -122,19 +122,30 @@ def test_energy_is_read_around_half_a_second_of_calls(pool, monkeypatch):
         assert entry.closer.energy_j == pytest.approx(7 / n)
         entry.preparation = replace(entry.preparation, at_most=3)
         assert group._energy_j(entry) is None  # three calls are no half second
-        monkeypatch.setattr(gpus, "load", lambda: Load(1980.0, (), None, None, None))
+        monkeypatch.setattr(gpus, "load", lambda _: Load(1980.0, (), None, None, None))
         assert group._energy_j(entry) is None
 
 
 def test_bursts_of_a_device_that_is_slowed_down_make_its_times_doubtful(pool):
     entry = Entry(CASE)
     slowed = Load(1200.0, ("power limit",), None, None, None)
-    group = Group([entry], pool, 1, Stopwatch(), telemetry=Telemetry(lambda: slowed))
+    group = Group([entry], pool, 1, Stopwatch(), telemetry={"cuda": Telemetry(lambda: slowed)})
     with group.prepared():
         group.take_through(RULE, random.Random(0), SteadyPulse())
     assert entry.load.startswith("the GPU was slowed down in ")
     assert entry.load.endswith(" bursts (power limit)")
     assert sum(source.n_again for source in entry.sources) == 0  # always: that is as it is
+
+
+def test_each_gpu_is_watched_on_its_own(pool, monkeypatch):
+    entries = [Entry(CASE), Entry(replace(CASE, device="cuda:1"))]
+    slowed = {0: (), 1: ("temperature (hardware)",)}
+    monkeypatch.setattr(gpus, "load", lambda at: Load(1200.0, slowed[at], None, None, None))
+    group = Group(entries, pool, 1, Stopwatch())
+    with group.prepared():
+        group.take_through(RULE, random.Random(0), SteadyPulse())
+    assert [entry.ending.reason if entry.ending else "" for entry in entries] == ["", ""]
+    assert [entry.load[:27] for entry in entries] == ["", "the GPU was slowed down in "]
 
 
 # The clock

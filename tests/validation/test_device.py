@@ -48,7 +48,7 @@ def checked(monkeypatch):
 
     def check(used=(0, 2**29), gpu=GPU, **answers):
         loads = [None if used is None else Load(None, (), None, None, each) for each in used or (0, 0)]
-        monkeypatch.setattr(gpus, "load", lambda: loads.pop(0))
+        monkeypatch.setattr(gpus, "load", lambda at=0: loads.pop(0))
         monkeypatch.setattr(gpus, "gpus", lambda: [gpu] if gpu else None)
         return {each.check: each for each in Checks(MadeUpPool(**answers), "cuda").of("torch")}
 
