@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from benchmarks import invocation, processes
 from benchmarks.exits import CannotTell, Exit
+from benchmarks.plan import spelling
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -57,7 +58,7 @@ def load(name: str) -> Command:
 def make_parser(chosen: Container[str] = COMMANDS) -> argparse.ArgumentParser:
     """Return the parser of the command line; only the `chosen` commands are imported, for their arguments."""
     ends = ", ".join(f"{int(each)} {each.name.lower()}" for each in Exit)
-    parser = argparse.ArgumentParser(
+    parser = spelling.Parser(
         prog=invocation.command(),
         description=invocation.as_called(str(__doc__)),
         epilog=f"Exit statuses (docs/ci.md): {ends}.",
@@ -111,6 +112,8 @@ def _carry_out(arguments: Sequence[str]) -> int:
 
     never_fail(sys.stdout)
     options = _parsed(arguments)
+    for sentence in spelling.readings(options):
+        print(sentence, file=sys.stderr)  # not beside JSON
     from benchmarks.report.terminal.console import open_console
 
     return load(options.command).run(options, open_console())

@@ -11,7 +11,7 @@ from benchmarks.plan import arguments
 def add_results(parser: argparse.ArgumentParser) -> None:
     """Declare the option that says where runs lie."""
     parser.add_argument(
-        "--results", type=arguments.path, default=Path("results"), help="the results folder (results/)"
+        "--results", type=arguments.path, default=Path("results"), help="the results folder (default: results/)"
     )
 
 

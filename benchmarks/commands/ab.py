@@ -5,6 +5,8 @@ BASE and HEAD are git revisions of the repository that you stand in, or folders 
 measured in short alternating bursts. Each sitting starts new processes; a case needs no more of them once it is
 decided. Exit status: 0 nothing got worse, 1 something is slower or fails now, 2 usage, 3 nothing could be judged,
 4 a result is wrong, 5 a kernel cheated.
+
+Example: python -m benchmarks ab main . --backend numpy --op relu --size 1e6 --time-budget 2min
 """
 
 from __future__ import annotations
@@ -64,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=arguments.seconds,
         default=600.0,
         metavar="TIME",
-        help="stop after this time, such as 90s or 5min, even if cases are undecided (10min)",
+        help="stop after this time, such as 90s or 5min, even if cases are undecided (default: 10min)",
     )
     parser.add_argument(
         "--order-seed", type=arguments.seed, metavar="SEED", help="seed of all orders (default: a new one)"
@@ -89,7 +91,8 @@ def run(options: argparse.Namespace, console: Console) -> Exit:
         chosen = list(selection.timing_cases(_selection(options, base, head)))
         threads = arguments.threads(options)
         notes = list(_differences(base, head, [each.package for each in _declarations(chosen)]))
-        for line in (f"{plural(len(chosen), 'case')}, {head.label} against {base.label}", *notes):
+        rows = selection.rows_told(arguments.chosen(options))
+        for line in (f"{plural(len(chosen), 'case')}, {head.label} against {base.label}", *rows, *notes):
             console.print(text_for(console, line), soft_wrap=True)
         notes += map(str, doubts.warnings(doubts.busy_share(), threads=threads))
         watch = doubts.Watch()

@@ -3,6 +3,8 @@
 BASE and HEAD are saved names (--benchmark-save), numbers such as 0001, or files. Exit status: 0 nothing got worse,
 1 something is slower or fails now, 2 the runs cannot be compared, 3 nothing could be judged, 4 a result is wrong,
 5 a kernel cheated.
+
+Example: python -m benchmarks compare before after --margin 3%
 """
 
 from __future__ import annotations
@@ -36,11 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--across-machines",
         action="store_true",
-        help="for different machines or settings: compare fractions of each machine's own bandwidth",
+        help="for different machines or settings: compare shares of each machine's own bandwidth (default: not)",
     )
-    parser.add_argument("--format", choices=("table", *TEXTS), default="table", help="what to print (table)")
+    parser.add_argument(
+        "--format", choices=("table", *TEXTS), default="table", help="what to print (default: table)"
+    )
     add_results(parser)
-    add_output(parser, "a folder for comparison.md and comparison.json")
+    add_output(parser, "a folder for comparison.md and comparison.json (default: none)")
 
 
 def run(options: argparse.Namespace, console: Console) -> Exit:

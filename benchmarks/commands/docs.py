@@ -1,6 +1,8 @@
 """`python -m benchmarks docs`: write the generated tables of the documentation, between their markers.
 
 With --check nothing is written. Exit status: 0, 4 if a table is out of date, 2 if a library is not installed.
+
+Example: python -m benchmarks docs --check
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if a table is out of date")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; fail if a table is out of date (default: write)"
+    )
 
 
 def run(options: argparse.Namespace, console: Console) -> Exit:

@@ -3,6 +3,8 @@
 RUN is a saved name (--benchmark-save), a number such as 0001, or a file; by default the last run. Options choose
 among its cases before anything is computed, so speed-ups over NumPy need NumPy among them. Exit status: 0, 3
 if no case is left, 2 if you ask for pictures without matplotlib.
+
+Example: python -m benchmarks export --format md png --op gelu silu --mode forward
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=arguments.given,
         metavar="RUN",
         nargs="?",
-        help="a saved name, a number such as 0001, or a file (the last run)",
+        help="a saved name, a number such as 0001, or a file (default: the last run)",
     )
     parser.add_argument(
         "--format",

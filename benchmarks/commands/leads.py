@@ -3,6 +3,8 @@
 RUN is a saved name or a file such as records.csv, of a run that checked accuracy. A Markdown table shows for each
 function the alternative's time over ours, at each size. Alternatives that err by more than a function's budget
 are named, but we are not compared with them.
+
+Example: python -m benchmarks leads first second --means
 """
 
 from __future__ import annotations
@@ -26,7 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "runs", nargs="+", type=arguments.given, metavar="RUN", help="saved names, or files such as records.csv"
     )
     add_results(parser)
-    parser.add_argument("--means", action="store_true", help="only the geometric mean of all functions, by size")
+    parser.add_argument(
+        "--means",
+        action="store_true",
+        help="only the geometric mean of all functions, by size (default: each function)",
+    )
 
 
 def run(options: argparse.Namespace, console: Console) -> Exit:

@@ -1,10 +1,12 @@
-"""`python -m benchmarks recommend --op gelu --size 1e6`: which backend to use, by how much, and how sure that is.
+"""`python -m benchmarks recommend --op OP --size N`: which backend to use, by how much, and how sure that is.
 
 It names the fastest backend whose largest error is within the function's budget, or within `--max-ulp`; infinite,
 NaN and subnormal values are not counted. Where accuracy was not checked it says so first. The
 answer comes from the last run (results/latest/), or from `--run`.
 `--table` answers for everything that the run measured, as JSON for a program. Exit status: 0 answered, 3 what the
 run measured does not answer it, 2 there is no such run.
+
+Example: python -m benchmarks recommend --op gelu --size 1e6 --dtype bf16
 """
 
 from __future__ import annotations
@@ -20,48 +22,54 @@ from benchmarks.commands import add_results
 from benchmarks.exits import Exit
 from benchmarks.plan import arguments
 from benchmarks.record import saved
-from benchmarks.record.schema import CHOICES, DEFAULTS, DEVICES, DTYPES, MODES, OPTIONS
+from benchmarks.record.schema import CHOICES, DEFAULTS, DTYPES, MODES, OPTIONS
 from benchmarks.record.shapes import label_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("--op", type=arguments.op_name, help="the function, by any of its names")
-    parser.add_argument("--size", type=arguments.size, help="number of elements of the first input, such as 1e6")
-    parser.add_argument("--shape", type=arguments.shape, help="the whole shape instead, such as 1024x32000")
-    for name, choices, usual in (
-        ("dtype", DTYPES, Question.dtype),
-        ("mode", MODES, Question.mode),
-        *((policy, choices, DEFAULTS[policy]) for policy, choices in CHOICES.items()),
+    add = parser.add_argument
+    for name, text in (
+        ("op", "the function, by any of its names (default: none, which only --table goes without)"),
+        ("size", "number of elements of the first input, such as 1e6 or 1M (default: those of --shape)"),
+        ("shape", "the whole shape, such as 1024x32000 (default: any of that size)"),
+        ("device", "the device (default: the fastest that was measured)"),
     ):
-        parser.add_argument(f"--{name}", choices=choices, default=usual, help=f"({usual})")
-    parser.add_argument(
+        arguments.add_reading(add, f"--{name}", text)
+    for name, values in {"dtype": DTYPES, "mode": MODES, **CHOICES}.items():
+        usual = getattr(Question, name)
+        arguments.add_reading(add, f"--{name}", f"{', '.join(values)} (default: {usual})", default=usual)
+    add(
         OPTIONS["team"],
         dest="team",
         type=arguments.team,
         default=Question.team,
         metavar="N",
-        help="the number of threads, of a run that was given several",
+        help="the number of threads, of a run that was given several (default: the run's one)",
     )
-    parser.add_argument("--device", choices=DEVICES, help="the device (default: the fastest that was measured)")
-    parser.add_argument(
+    add(
         "--max-ulp",
         type=arguments.ulp,
         metavar="ULP",
-        help="the largest error allowed, or inf for any (the function's budget)",
+        help="the largest error allowed, or inf for any (default: the function's budget)",
     )
     parser.add_argument(
         "--transfer",
         choices=("included", "excluded"),
         default="excluded",
-        help="whether to add the time from the host to the device and back (excluded)",
+        help="whether to add the time from the host to the device and back (default: excluded)",
     )
     parser.add_argument(
-        "--run", type=arguments.given, metavar="RUN", help="a saved name, a number, or a file (the last run)"
+        "--run",
+        type=arguments.given,
+        metavar="RUN",
+        help="a saved name, a number, or a file (default: the last run)",
     )
-    parser.add_argument("--json", action="store_true", help="print the answer as JSON")
+    parser.add_argument("--json", action="store_true", help="print the answer as JSON (default: a sentence)")
     parser.add_argument(
-        "--table", action="store_true", help="print what to use for everything that was measured, as JSON"
+        "--table",
+        action="store_true",
+        help="print, as JSON, what to use for all that was measured (default: an answer)",
     )
     add_results(parser)
 
@@ -77,13 +85,16 @@ def run(options: argparse.Namespace, console: Console) -> Exit:
         return Exit.FINE
     if options.op is None:
         raise ValueError("--op: must be given, unless --table is")
+    size, shape = options.size, options.shape
+    if isinstance(size, tuple):  # said to be read as a shape
+        size, shape = None, size
     question = Question(
         op=options.op,
-        size=_size(options.size, options.shape),
+        size=_size(size, shape),
         dtype=options.dtype,
         mode=options.mode,
         device=options.device,
-        shape=options.shape and label_of(options.shape),
+        shape=shape and label_of(shape),
         **{policy: getattr(options, policy) for policy in DEFAULTS},
         max_ulp=options.max_ulp,
         transfer=transfer,

@@ -3,6 +3,8 @@
 A RUN is a saved name (--benchmark-save), a number such as 0001, or a file: a journal, a saved .json or a
 records.csv. One run, finished or cut short, gets its usual report. Several runs, of different machines or
 versions, are shown side by side, and the others are compared with the first.
+
+Example: python -m benchmarks report laptop server --output comparison
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 The history holds every run saved with `--benchmark-save`. A change is named with the last commit before and the
 first after it. Exit status: 0 whatever is found (use `compare` or `ab` as gates), 3 if no saved run
 measured what you ask for, 2 if there is none.
+
+Example: python -m benchmarks trend --op gelu --backend torch --changed
 """
 
 from __future__ import annotations
@@ -29,16 +31,20 @@ from benchmarks.report.text.trend import render, to_json, to_markdown
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     arguments.add_filters(parser.add_argument)
-    only = "only machines whose id begins so; may be repeated"
+    only = "only machines whose id begins so; may be repeated (default: all)"
     arguments.add_filter(parser.add_argument, "--machine", only, type=arguments.given)
     parser.add_argument(
-        "--metric", default="median_s", choices=tuple(trend.METRICS), help="what to show (median_s)"
+        "--metric", default="median_s", choices=tuple(trend.METRICS), help="what to show (default: median_s)"
     )
     arguments.add_margin(parser.add_argument, "--threshold")
-    parser.add_argument("--changed", action="store_true", help="show only cases that changed")
-    parser.add_argument("--format", default="table", choices=tuple(_FORMATS), help="how to print it (table)")
+    parser.add_argument("--changed", action="store_true", help="show only cases that changed (default: all)")
+    parser.add_argument(
+        "--format", default="table", choices=tuple(_FORMATS), help="how to print it (default: table)"
+    )
     add_results(parser)
-    parser.add_argument("--page", action="store_true", help="write a web page too, with a chart for each case")
+    parser.add_argument(
+        "--page", action="store_true", help="write a web page too, with a chart for each case (default: not)"
+    )
     add_output(parser, "where that page goes (default: RESULTS/trend.html)")
 
 

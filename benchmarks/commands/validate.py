@@ -2,19 +2,24 @@
 
 Most commands measure something whose answer is known, or measure it with another tool too, and print a Markdown
 table. `picture` takes the README's picture of a report.
+
+Example: python -m benchmarks validate same --trials 3
 """
 
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backends.catalogue import ALIASES
 from benchmarks.commands import add_output
 from benchmarks.exits import Exit
 from benchmarks.machine.resources import default_threads
-from benchmarks.plan.arguments import fraction, path, positive, seed
-from benchmarks.record.schema import DEVICES
+from benchmarks.plan import spelling
+from benchmarks.plan.arguments import add_reading, fraction, path, positive, seed, size
+from benchmarks.plan.spelling import Read
 from benchmarks.validation import agreement, alarms, damage, device, efficiency, naive, picture, power, same
 
 if TYPE_CHECKING:
@@ -58,22 +63,24 @@ def _add_agreement(commands: Commands) -> None:
 
 def _add_same(commands: Commands) -> None:
     parser = commands.add_parser("same", help="verdicts on one backend against itself; 45 minutes")
-    parser.add_argument("--trials", type=positive, default=7, help="groups for each case and backend (7)")
+    parser.add_argument("--trials", type=positive, default=7, help="groups for each case and backend (default: 7)")
     _add_seed(parser)
     parser.set_defaults(measure=lambda options: same.table(options.trials, default_threads(), options.seed))
 
 
 def _add_power(commands: Commands) -> None:
     parser = commands.add_parser("power", help="which slow-downs `ab` finds, and which it imagines; 90 minutes")
-    parser.add_argument("--same", type=int, default=20, help="runs without a change, quiet and loaded (20)")
-    parser.add_argument("--slowed", type=int, default=20, help="runs with each slow-down (20)")
+    parser.add_argument(
+        "--same", type=int, default=20, help="runs without a change, quiet and loaded (default: 20)"
+    )
+    parser.add_argument("--slowed", type=int, default=20, help="runs with each slow-down (default: 20)")
     parser.add_argument(
         "--shares",
         type=fraction,
         nargs="+",
         default=[0.03, 0.05, 0.1, 0.2],
         metavar="SHARE",
-        help="slow-downs, such as 5%% or 0.05 (3%%, 5%%, 10%% and 20%%)",
+        help="slow-downs, such as 5%% or 0.05 (default: 3%%, 5%%, 10%% and 20%%)",
     )
     _add_seed(parser)
     parser.set_defaults(
@@ -90,21 +97,28 @@ def _add_alarms(commands: Commands) -> None:
 
 def _add_efficiency(commands: Commands) -> None:
     parser = commands.add_parser("efficiency", help="our precision for the time, beside other tools'; 20 minutes")
-    parser.add_argument("--repeats", type=positive, default=5, help="how often each tool measures everything (5)")
-    parser.add_argument("--pyperf", type=positive, default=3, help="how often pyperf does, the slowest (3)")
+    parser.add_argument(
+        "--repeats", type=positive, default=5, help="how often each tool measures everything (default: 5)"
+    )
+    parser.add_argument(
+        "--pyperf", type=positive, default=3, help="how often pyperf does, the slowest (default: 3)"
+    )
     parser.set_defaults(measure=lambda options: efficiency.table(options.repeats, options.pyperf))
 
 
 def _add_naive(commands: Commands) -> None:
     parser = commands.add_parser("naive", help="NumPy's ops beside one-liners and SciPy; half an hour or more")
-    ops = tuple(naive.ONE_LINERS)
-    parser.add_argument("--op", choices=ops, nargs="+", default=ops, metavar="OP", help="only these functions")
-    parser.add_argument("--mode", choices=naive.MODES, nargs="+", default=naive.MODES, help="only these modes")
-    parser.add_argument("--dtype", choices=naive.DTYPES, nargs="+", default=naive.DTYPES, help="only these types")
+    for option, names, also in (
+        ("--op", tuple(naive.ONE_LINERS), ALIASES),
+        ("--mode", naive.MODES, spelling.OTHER_MODES),
+        ("--dtype", naive.DTYPES, spelling.OTHER_DTYPES),
+    ):
+        parse = partial(spelling.name, names=names, also=also)
+        text = f"only these {option[2:]}s (default: all)"
+        parser.add_argument(option, action=Read, parse=parse, nargs="+", default=names, metavar="NAME", help=text)
     sizes = ", ".join(map(str, naive.SIZES))
-    parser.add_argument(
-        "--size", type=positive, nargs="+", default=naive.SIZES, help=f"numbers of elements ({sizes})"
-    )
+    text = f"numbers of elements (default: {sizes})"
+    parser.add_argument("--size", action=Read, parse=size, nargs="+", default=naive.SIZES, metavar="N", help=text)
     _add_seed(parser)
     parser.set_defaults(
         measure=lambda options: naive.table(options.op, options.mode, options.dtype, options.size, options.seed)
@@ -115,26 +129,35 @@ def _add_damage(commands: Commands) -> None:
     parser = commands.add_parser(
         "damage", help="whether damaged files are noticed, 1,000 of each kind; 10 minutes"
     )
-    parser.add_argument("--trials", type=positive, default=1000, help="damaged files of each kind (1000)")
+    parser.add_argument("--trials", type=positive, default=1000, help="damaged files of each kind (default: 1000)")
     _add_seed(parser)
     parser.set_defaults(measure=lambda options: damage.table(options.trials, options.seed))
 
 
 def _add_device(commands: Commands) -> None:
     parser = commands.add_parser("device", help="what must hold on a GPU, checked on one; a minute")
-    parser.add_argument("--device", choices=DEVICES, default="cuda", help="where to check (cuda)")
-    parser.add_argument("--output", metavar="JSON", type=path, help="where the findings go too")
+    add_reading(parser.add_argument, "--device", "where to check (default: cuda)", default="cuda")
+    parser.add_argument("--output", metavar="JSON", type=path, help="where the findings go too (default: nowhere)")
     parser.set_defaults(measure=lambda options: device.table(options.device, default_threads(), options.output))
 
 
 def _add_picture(commands: Commands) -> None:
     parser = commands.add_parser("picture", help="a picture of a report's head and map, in Chromium; 5 seconds")
     parser.add_argument(
-        "report", metavar="REPORT.html", nargs="?", type=path, default=picture.REPORT, help=f"({picture.REPORT})"
+        "report",
+        metavar="REPORT.html",
+        nargs="?",
+        type=path,
+        default=picture.REPORT,
+        help=f"(default: {picture.REPORT})",
     )
     add_output(parser, "where the PNG goes (default: beside the report)")
-    parser.add_argument("--width", type=positive, default=picture.WIDTH, help="of the window, in pixels (1280)")
-    parser.add_argument("--dark", action="store_true", help="as a reader with a dark theme sees it")
+    parser.add_argument(
+        "--width", type=positive, default=picture.WIDTH, help="of the window, in pixels (default: 1280)"
+    )
+    parser.add_argument(
+        "--dark", action="store_true", help="as a reader with a dark theme sees it (default: a light one)"
+    )
     parser.set_defaults(
         measure=lambda options: picture.save(
             options.report, options.output, width=options.width, dark=options.dark
@@ -143,4 +166,6 @@ def _add_picture(commands: Commands) -> None:
 
 
 def _add_seed(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seed", type=seed, default=0, help="seed of the order in which things take turns (0)")
+    parser.add_argument(
+        "--seed", type=seed, default=0, help="seed of the order in which things take turns (default: 0)"
+    )

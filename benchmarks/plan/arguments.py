@@ -8,48 +8,52 @@ from __future__ import annotations
 import argparse
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import backends
-from backends.catalogue import find
+from backends.catalogue import ALIASES, OPS
+from backends.interface import kind_of
+from benchmarks.plan import spelling
 from benchmarks.plan.presets import PRESETS
 from benchmarks.plan.selection import Selection
+from benchmarks.plan.spelling import Read
 from benchmarks.record import teams
 from benchmarks.record.schema import CASE_KEYS, CHOICES, DEFAULTS, DEVICES, DTYPES, MODES, OPTIONS, Policies
-from benchmarks.record.shapes import parse_shape
+from benchmarks.record.shapes import label_of
 from benchmarks.stats.effects import Criteria
 
 
 def add_options(add: Callable[..., Any], *, several_threads: bool = False) -> None:
     """Declare the options that select cases, and how many threads may compute: one number, or several."""
     presets = "; ".join(f"{name}: {preset.summary}" for name, preset in PRESETS.items())
-    add("--preset", default="quick", choices=tuple(PRESETS), help=f"what to run ({presets})")
-    for option, parse, noun in (
-        ("--op", op_name, "an op's name"),
-        ("--backend", _backend, "a backend's name"),
-        ("--device", _one_of(DEVICES), " or ".join(DEVICES)),
-        ("--dtype", _one_of(DTYPES), " or ".join(DTYPES)),
-        ("--size", size, "a number of elements, such as 1000000 or 1e6"),
-        ("--shape", shape, "a whole shape, such as 1024x32000: rows of 32000 for ops along an axis"),
-        ("--mode", _one_of(MODES), " or ".join(MODES)),
-        *((f"--{policy}", _one_of(choices), " or ".join(choices)) for policy, choices in CHOICES.items()),
+    add(
+        "--preset",
+        action=Read,
+        parse=lambda text: spelling.name(text, PRESETS),
+        default="quick",
+        metavar="NAME",
+        help=f"what to run, as far as no other option says ({presets}; default: quick)",
+    )
+    for name, noun in (
+        ("op", "functions, by any of their names (default: the preset's)"),
+        ("backend", "backends, such as numpy or torch (default: all but those that are measured on request)"),
+        ("device", "cpu, cuda, or one GPU of several, such as cuda:1 (default: cpu, and cuda where a driver is)"),
+        ("dtype", f"types: {', '.join(DTYPES)} (default: the preset's: float32)"),
+        ("size", "numbers of elements, such as 1000000, 1e6 or 1M (default: the preset's)"),
+        ("shape", "whole shapes, such as 1024x32000: rows of 32000 for ops along an axis (default: sizes)"),
+        ("mode", f"{', '.join(MODES)} (default: the preset's)"),
+        *((policy, f"{', '.join(values)} (default: {DEFAULTS[policy]})") for policy, values in CHOICES.items()),
     ):
-        add(
-            option,
-            action="extend",
-            nargs="+",
-            type=_listed(option, parse),
-            metavar=option[2:].upper(),
-            help=f"run only these: {noun}; may be repeated",
-        )
+        add_reading(add, f"--{name}", noun, several=True)
     add(
         "--peers",
         action="store_true",
-        help="also measure other libraries, to compare with; pip install 'activation-bench[peers]'",
+        help="also measure other libraries, to compare with; pip install 'activation-bench[peers]' (default: not)",
     )
     _add_threads(add, several=several_threads)
     add(
@@ -57,8 +61,31 @@ def add_options(add: Callable[..., Any], *, several_threads: bool = False) -> No
         type=seconds,
         default=120.0,
         metavar="TIME",
-        help="give a case up after this (2min)",
+        help="give a case up after this (default: 2min)",
     )
+
+
+def add_reading(
+    add: Callable[..., Any], option: str, text: str, *, several: bool = False, default: Any = None
+) -> None:
+    """Declare an option that names a part of a case, such as `--dtype`, and takes every spelling of it.
+
+    It takes one value, or any number of them if `several`.
+    """
+    parse = PARSERS[option[2:]]
+    more = {"nargs": "+", "parse": _listed(option, parse)} if several else {"parse": parse}
+    action = _ReadSize if option == "--size" else Read
+    add(option, action=action, default=default, metavar=option[2:].upper(), help=text, **more)
+
+
+class _ReadSize(Read):
+    """Sizes, among which a shape stands for itself: see `chosen`."""
+
+    def said(self, text: str, value: Any) -> str:
+        """Return that a size was taken for a shape, or what else was taken as meant."""
+        if isinstance(value, tuple):
+            return f"--size {text} is read as --shape {label_of(value)}"
+        return super().said(text, value)
 
 
 def _add_threads(add: Callable[..., Any], *, several: bool) -> None:
@@ -69,7 +96,7 @@ def _add_threads(add: Callable[..., Any], *, several: bool) -> None:
         nargs="+" if several else 1,
         type=_listed("--threads", positive) if several else positive,
         metavar="N",
-        help=f"threads a CPU backend may use (default: physical cores){each}",
+        help=f"threads a CPU backend may use{each} (default: as many as physical cores)",
     )
 
 
@@ -103,20 +130,31 @@ def add_margin(add: Callable[..., Any], *names: str) -> None:
         type=fraction,
         default=Criteria.threshold,
         metavar="SHARE",
-        help="the least change that matters, such as 5%% or 0.05 (5%%)",
+        help="the least change that matters, such as 5%% or 0.05 (default: 5%%)",
     )
 
 
 def add_filters(add: Callable[..., Any]) -> None:
-    """Declare the options that choose among records: any value that some record has."""
+    """Declare the options that choose among records: any value that some record has, in any spelling of it."""
     for name, option in OPTIONS.items():
-        kind: Callable[[str], str] = team if name == "team" else given
-        add_filter(add, option, f"only these, by {option[2:]}; may be repeated", dest=name, type=kind)
+        text = f"only these, by {option[2:]}; may be repeated (default: all)"
+        if name == "team":
+            add_filter(add, option, text, dest=name, type=team)
+        else:
+            add_filter(add, option, text, dest=name, action=Read, parse=partial(_recorded, PARSERS[name]))
 
 
 def add_filter(add: Callable[..., Any], option: str, text: str, **more: Any) -> None:
     """Declare one option that takes any number of values; `more` are arguments of argparse."""
-    add(option, action="extend", nargs="+", metavar=option[2:].upper(), help=text, **more)
+    add(option, nargs="+", metavar=option[2:].upper(), help=text, **{"action": "extend", **more})
+
+
+def _recorded(parse: Callable[[str], Any], text: str) -> str:
+    """Parse what a record may hold: a valid value, or one that is known to the record's own installation alone."""
+    try:
+        return spelling.shown(parse(text))
+    except argparse.ArgumentTypeError:
+        return given(text)
 
 
 def filters(option: argparse.Namespace) -> dict[str, list[Any]]:
@@ -129,7 +167,8 @@ def contradiction(option: argparse.Namespace) -> str | None:
     for name in option.backend or ():
         if reason := backends.missing(name):
             return f"--backend: {reason}"
-        if option.device and not set(option.device) & set(devices := backends.declarations()[name].devices):
+        devices = backends.declarations()[name].devices
+        if option.device and not set(map(kind_of, option.device)) & set(devices):
             return f"--device: {name} runs on {', '.join(devices)}; got {', '.join(option.device)}"
     return None
 
@@ -139,14 +178,15 @@ def chosen(option: argparse.Namespace) -> Selection:
     from benchmarks.machine.resources import cuda_driver_present  # late: commands that read runs ask no machine
 
     devices = option.device or (["cpu", "cuda"] if cuda_driver_present() else ["cpu"])
+    sizes = _unique(option.size)
     return Selection(
         preset=option.preset,
         ops=_unique(option.op),
         backends=_backends(option),
         devices=_unique(devices),
         dtypes=_unique(option.dtype),
-        sizes=_unique(option.size),
-        whole_shapes=_unique(option.shape),
+        sizes=tuple(each for each in sizes if isinstance(each, int)),
+        whole_shapes=_unique([*(each for each in sizes if isinstance(each, tuple)), *(option.shape or ())]),
         modes=_unique(option.mode),
         policies=_policies(option),
     )
@@ -251,44 +291,92 @@ def _unique(values: list[Any] | None) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(values or ()))
 
 
-def _one_of(choices: tuple[str, ...]) -> Any:
-    def parse(text: str) -> str:
-        if text not in choices:
-            raise argparse.ArgumentTypeError(f"unknown name {text!r}; valid names: {', '.join(choices)}")
-        return text
-
-    return parse
-
-
 def op_name(text: str) -> str:
     """Parse an op's name, any that it goes by; return the one in the catalogue."""
-    try:
-        return find(text).name
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    return spelling.name(text, OPS, ALIASES)
 
 
-def _backend(text: str) -> str:
-    return str(_one_of(backends.names(on_request=True))(text))
+def backend_name(text: str) -> str:
+    """Parse the name of a backend, those on request and other libraries included."""
+    return spelling.name(text, backends.names(on_request=True), spelling.OTHER_BACKENDS, spelling.NO_BACKENDS)
+
+
+def device(text: str) -> str:
+    """Parse a device that some backend declares, or, as in `cuda:1`, one GPU of several."""
+    declared = backends.declarations().values()
+    kinds = dict.fromkeys((*DEVICES, *(kind for each in declared for kind in each.devices)))
+    kind, colon, index = text.partition(":")
+    found = spelling.name(kind, kinds, spelling.OTHER_DEVICES, spelling.NO_DEVICES)
+    if not colon:
+        return found
+    if found == "cpu" or not index.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a kind of device, or a GPU's number as in cuda:1; got {text!r}")
+    return f"{found}:{int(index)}"
+
+
+def dtype(text: str) -> str:
+    """Parse a type's name, also a short one such as `bf16`."""
+    return spelling.name(text, DTYPES, spelling.OTHER_DTYPES)
+
+
+def mode(text: str) -> str:
+    """Parse a mode, also a short one such as `fwd`."""
+    return spelling.name(text, MODES, spelling.OTHER_MODES)
 
 
 def size(text: str) -> int:
-    """Parse a number of elements such as 1000000 or 1e6."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0
-    if not (math.isfinite(value) and value >= 1 and value == int(value)):
-        raise argparse.ArgumentTypeError(f"must be a whole number of elements, at least 1; got {text!r}")
+    """Parse a number of elements such as 1000000, 1e6, 1M or 1Mi (1,048,576)."""
+    value = _amount(text)
+    if value is None or value < 1 or value != int(value):
+        near = _commas(text) if value is None else f"; the nearest is {max(1, math.floor(value + 0.5))}"
+        raise argparse.ArgumentTypeError(f"must be a whole number of elements, at least 1; got {text!r}{near}")
     return int(value)
+
+
+def size_or_shape(text: str) -> int | tuple[int, ...]:
+    """Parse a number of elements, or a shape, which has an x between its numbers."""
+    return shape(text) if len(re.split("[x×]", text.lower())) > 1 else size(text)
 
 
 def shape(text: str) -> tuple[int, ...]:
     """Parse a shape such as 1024x32000, of whole numbers of at least 1."""
     try:
-        found = parse_shape(text)
+        return tuple(map(size, re.split("[x×]", text.lower())))
+    except argparse.ArgumentTypeError:
+        numbers = [number for number in re.findall(r"\d+", text) if int(number)]
+        near = f"; did you mean {'x'.join(numbers)}?" if len(numbers) > 1 else ""
+        raise argparse.ArgumentTypeError(
+            f"must be whole numbers, at least 1, such as 1024x32000; got {text!r}{near}"
+        ) from None
+
+
+def _amount(text: str) -> float | None:
+    """Return a finite number, which may end in a unit such as k, M, Ki or Mi; None for any other text."""
+    match = re.fullmatch(r"(.*?)([kmg]?)(i?)", text.lower())
+    assert match is not None  # it matches any line
+    base = 1024 if match[3] else 1000
+    try:
+        value = float(match[1]) * base ** " kmg".index(match[2] or " ")
     except ValueError:
-        found = ()
-    if not found or min(found) < 1:
-        raise argparse.ArgumentTypeError(f"must be whole numbers, at least 1, such as 1024x32000; got {text!r}")
-    return found
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _commas(text: str) -> str:
+    """Return what numbers with commas may mean: one with its digits in groups, as in our tables, or a shape."""
+    if re.fullmatch(r"\d{1,3}(,\d{3})+", text):
+        return f"; did you mean {text.replace(',', '')}?"
+    return f"; a shape is written {text.replace(',', 'x')}" if re.fullmatch(r"\d+(,\d+)+", text) else ""
+
+
+PARSERS: Mapping[str, Callable[[str], Any]] = {
+    "op": op_name,
+    "backend": backend_name,
+    "device": device,
+    "dtype": dtype,
+    "size": size_or_shape,
+    "shape": shape,
+    "mode": mode,
+    **{policy: partial(spelling.name, names=values) for policy, values in CHOICES.items()},
+}
+"""How each part of a case is read, by the name of its option."""

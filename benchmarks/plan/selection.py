@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
+from math import prod
 
 import backends
 from backends.catalogue import OPS
 from backends.interface import Mode, kind_of
 from benchmarks.plan.presets import PRESETS
+from benchmarks.quantities import listing
 from benchmarks.record.schema import DTYPES, Case, Policies
-from benchmarks.record.shapes import default_shape
+from benchmarks.record.shapes import default_shape, label_of
 
 CHECKED_MODES: tuple[Mode, ...] = ("forward", "backward")
 """Modes of the correctness suite."""
@@ -71,6 +73,16 @@ def timing_cases(selection: Selection) -> Iterator[Case]:
         for shape, policies, (backend, device) in product(chosen.shapes(op), chosen.policies, places):
             if device == "cpu" or policies.team == chosen.policies[-1].team:
                 yield Case(op, mode, dtype, shape, backend, device, **asdict(policies))
+
+
+def rows_told(selection: Selection) -> Iterator[str]:
+    """Yield which shapes the sizes that were asked for take, where ops along an axis are among those selected."""
+    ops = [op for op in selection.resolve().ops if OPS[op].along_axis]
+    if ops and selection.sizes:
+        sizes = {size: default_shape(OPS[ops[0]], size) for size in selection.sizes}
+        told = [f"--size {size} is {label_of(shape)}" for size, shape in sizes.items()]
+        cut = " (whole rows alone)" * any(prod(shape) < size for size, shape in sizes.items())
+        yield f"along an axis, as for {listing(ops, 3)}, {listing(told)}{cut}"
 
 
 def in_every_way(selection: Selection, ops: Sequence[str] = tuple(OPS)) -> Selection:

@@ -19,6 +19,7 @@ from backends import catalogue
 from benchmarks import invocation
 from benchmarks.machine import fingerprint
 from benchmarks.machine.caveat import Caveat
+from benchmarks.plan import arguments, selection, spelling
 from benchmarks.plugin import options, suites
 from benchmarks.plugin.fixtures import HARNESS
 from benchmarks.record.damage import UnreadableError
@@ -35,11 +36,12 @@ LOST: pytest.StashKey[list[str]] = pytest.StashKey()
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    """Name the modules that look like a backend and are none, so that nobody wonders why one is not measured.
+    """Say what was taken as meant, which shapes a size takes, and what looks like a backend and is none.
 
     And say where what is searched for in several processes will not be found.
     """
-    said = [f"passed over {os.path.relpath(path)}: {reason}" for path, reason in backends.passed_over().items()]
+    said = [*spelling.readings(config.option), *selection.rows_told(arguments.chosen(config.option))]
+    said += [f"passed over {os.path.relpath(path)}: {reason}" for path, reason in backends.passed_over().items()]
     said += [f"passed over {entry}: {reason}" for entry, reason in catalogue.PASSED_OVER.items()]
     if suites.is_distributed(config.option) and suites.selects(
         config.option.markexpr, "correctness", "certification"

@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import os
 import re
+from collections.abc import Generator
+from copy import copy
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,8 +18,15 @@ from pytest_benchmark.utils import get_commit_info
 
 from backends.interface import index_of
 from benchmarks import invocation
-from benchmarks.plan import arguments, availability
+from benchmarks.plan import arguments, availability, spelling
 from benchmarks.plugin import suites
+
+GROUP = "activation-bench"
+TITLE = (
+    "activation-bench, such as: pytest benchmarks --op gelu relu --size 1e6 --dtype float32 bfloat16\n"
+    "An option of several values takes all that follows it, so put folders first. More in docs/cases.md"
+)
+"""What stands above our options in pytest's help, and before all others."""
 
 UNNAMED = True
 """Stands for `--benchmark-save` without a name. Not a string: argparse would parse that as if you had typed it."""
@@ -28,26 +37,27 @@ TABLES = ("--benchmark-columns", "--benchmark-sort", "--benchmark-group-by", "--
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options."""
-    group = parser.getgroup("activation-bench")
+    group = parser.getgroup(GROUP, TITLE, after="_anonymous")
     arguments.add_options(group.addoption, several_threads=True)
     group.addoption(
         "--time-budget",
         type=arguments.seconds,
         metavar="TIME",
-        help="time for the whole run, such as 90s or 10min: more decides more (the plain quick preset has 5min)",
+        help="time for the whole run, such as 90s or 10min: more decides more (default: 5min for the plain quick "
+        "preset, else as long as it takes)",
     )
     arguments.add_margin(group.addoption)
     group.addoption(
         "--check",
         choices=("timed", "all"),
-        help="check the types and modes that are timed, or all (timed; all for the correctness suite alone)",
+        help="check the types and modes that are timed, or all (default: timed; of the correctness suite, all)",
     )
     group.addoption(
         "--processes",
         type=arguments.positive,
         default=1,
         metavar="N",
-        help="measure each case in N processes, so that its interval covers how processes differ (1)",
+        help="measure each case in N processes, so that its interval covers how processes differ (default: 1)",
     )
     group.addoption(
         "--order-seed",
@@ -58,12 +68,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--keep-rounds",
         action="store_true",
-        help="write every round to rounds.csv, beside the report",
+        help="write every round to rounds.csv, beside the report (default: not)",
     )
     group.addoption(
         "--in-process",
         action="store_true",
-        help="run everything in this process, for debuggers and profilers; backends then disturb each other",
+        help="run everything in this process, for debuggers and profilers; backends then disturb each other "
+        "(default: a process each)",
     )
     group.addoption(
         "--results",
@@ -72,6 +83,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="where results go (default: results/ in the checkout, or in the current folder)",
     )
     _extend_pytest_benchmark(parser)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser, args: list[str]
+) -> Generator[None, object, object]:
+    """Let pytest name, where it refuses an unknown option, the one of ours that is nearest to it."""
+    result = yield
+    _, unknown = parser.parse_known_and_unknown_args(args, copy(early_config.option))
+    ours = [name for option in parser.getgroup(GROUP).options for name in option.names()]
+    if hint := spelling.options_meant(unknown, ours):
+        parser.extra_info["did you mean"] = hint  # shown below each usage error
+    return result
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -72,7 +72,7 @@ def test_a_project_with_a_folder_of_backends_does_not_hide_ours(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "installed"), "COLUMNS": "500"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "unknown name 'nmupy'; valid names: numpy" in done.stderr
+    assert "unknown name 'nmupy' (did you mean 'numpy'?); valid names: numpy" in done.stderr
 
 
 def test_leads_prints_a_table_by_function_or_their_means(monkeypatch, capsys):

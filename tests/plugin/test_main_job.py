@@ -343,10 +343,10 @@ def test_unknown_names_are_usage_errors_that_list_the_choices(option, value, mes
     assert value in str(refusal.value)
 
 
-def test_an_unknown_op_is_a_usage_error_that_names_the_one_meant(tmp_path):
-    job = Job(tmp_path, "--op", "sigmoidd", check=4)
-    assert "did you mean 'sigmoid'?" in job.output
-    assert "sigmoidd" in job.output
+def test_an_unknown_option_is_a_usage_error_that_names_the_one_meant(tmp_path):
+    job = Job(tmp_path, "--ops", "sigmoid", "--size=10", check=4)
+    assert "unrecognized arguments: --ops" in job.output
+    assert "did you mean: --op (for --ops)" in job.output
 
 
 def test_a_device_that_a_named_backend_lacks_is_a_usage_error(refusal):
@@ -392,6 +392,7 @@ def test_a_folder_after_a_list_is_told_its_place(option):
 
 def test_several_processes_in_one_are_a_usage_error(refusal):
     assert "--processes: must be 1 with --in-process; got 3" in refusal("--in-process", "--processes", "3")
+    assert "--device: must be one GPU" in refusal("--in-process", "--device", "cuda:0", "cuda:1")
 
 
 def test_results_that_cannot_be_written_are_a_usage_error(tmp_path):
