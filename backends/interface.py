@@ -240,9 +240,9 @@ class OpSpec:
     `shape(first, **parameters)` is the output's shape (before a reduction), where that is not the first input's;
     it raises ValueError for an unsuitable first input. `mean_weight(m, *inputs, **parameters)` is how much each
     loss counts in a mean, where that is not 1. `linear` says that the gradient does not depend on the first input,
-    `gathers` that the op reads one element of each row of it. `alternatives` are parameters worth a test besides
-    the defaults. `choice` says which convention this op follows where the field disagrees, `elsewhere` what others
-    do.
+    `gathers` that the op reads one element of each row of it. `fuses` names ops that compute the same one after
+    another, each from the last one's output. `alternatives` are parameters worth a test besides the defaults.
+    `choice` says which convention this op follows where the field disagrees, `elsewhere` what others do.
     """
 
     name: str
@@ -266,6 +266,7 @@ class OpSpec:
     mean_weight: Formula | None = None
     linear: bool = False
     gathers: bool = False
+    fuses: tuple[str, ...] = ()
     alternatives: tuple[Mapping[str, Any], ...] = ()
     choice: str = ""
     elsewhere: str = ""

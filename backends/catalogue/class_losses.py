@@ -294,6 +294,7 @@ OPS: tuple[OpSpec, ...] = (
         transcendentals=1,
         mean_weight=_taking_part,
         aliases=("cross_entropy", "sparse_categorical_crossentropy"),
+        fuses=("log_softmax", "negative_log_likelihood"),
         alternatives=({"ignore_index": 2}, {"label_smoothing": 0.1}, {"label_smoothing": 0.3, "ignore_index": 0}),
         choice="a mean divides by the weights that took part; ignore_index=None",
         elsewhere="PyTorch as here, with ignore_index=-100; Keras divides by the number of rows",

@@ -144,6 +144,7 @@ OPS: tuple[OpSpec, ...] = (
         inputs=(LOGITS, YES_OR_NO, Input("pos_weight", "positive", "broadcast", optional=True)),
         transcendentals=2,
         aliases=("bce_with_logits", "sigmoid_binary_cross_entropy"),
+        fuses=("sigmoid", "binary_cross_entropy"),
     ),
     loss(
         "binary_focal_cross_entropy",

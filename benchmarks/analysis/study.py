@@ -10,7 +10,9 @@ import pandas as pd
 from benchmarks.analysis import (
     costs,
     devices,
+    dtypes,
     errors,
+    fusions,
     limits,
     memory,
     noise,
@@ -162,6 +164,16 @@ class Study:
     def thread_payoffs(self) -> pd.DataFrame:
         """From which size on more threads pay."""
         return threads.payoffs(self.thread_gains)
+
+    @cached_property
+    def type_gains(self) -> pd.DataFrame:
+        """What another type gains and costs, case by case."""
+        return dtypes.gains(self.erring, self.verdicts)
+
+    @cached_property
+    def fusions(self) -> pd.DataFrame:
+        """Fused ops beside their parts."""
+        return fusions.fusions(self.erring, self.verdicts)
 
     # Accuracy and costs
 

@@ -51,6 +51,8 @@ _EXTRAS: Mapping[str, tuple[Callable[[Study], pd.DataFrame], Callable[[Study], T
     "peers": (lambda study: study.beside_peers, results.peers),
     "policies": (lambda study: study.side_by_side, results.policies),
     "threads": (lambda study: study.thread_gains, lambda study: threads.gains(study.thread_gains)),
+    "types": (lambda study: study.type_gains, results.types),
+    "fusions": (lambda study: study.fusions, results.fusions),
     "costs": (lambda study: study.run.costs, None),
     "break_even": (lambda study: study.break_even, None),
     "rounds": (lambda study: study.run.rounds, None),

@@ -103,6 +103,16 @@ def test_policies_stand_side_by_side_with_their_ratio() -> None:
     assert shown.policies(synthetic.study(synthetic.single_policy())).rows == ()
 
 
+def test_types_and_fused_ops_are_told_on_the_page_and_in_files(tmp_path: Path) -> None:
+    ops = ("softmax_cross_entropy_with_integer_labels", "log_softmax", "negative_log_likelihood")
+    rows = [record("numpy", op, dtype=dtype) for op in ops for dtype in ("float32", "bfloat16")]
+    html = files.write(synthetic.study(to_frame(rows)), tmp_path)["report.html"].read_text(encoding="utf-8")
+    assert "<h2>What does another type gain, and cost?</h2>" in html
+    assert "<h2>Fused, or one after the other?</h2>" in html
+    assert html.count("took no turns together") == 2
+    assert {"types.csv", "types.md", "fusions.csv", "fusions.md"} <= {path.name for path in tmp_path.iterdir()}
+
+
 def test_threads_are_told_on_the_page_and_in_files(tmp_path: Path) -> None:
     study = Study(synthetic.teams_run())
     table = threads.payoffs(study.thread_payoffs)

@@ -194,6 +194,18 @@ def test_several_numbers_of_threads_are_told_apart_and_answered() -> None:
     assert "second thread" not in shown(few("sigmoid"), 200)
 
 
+def test_another_type_and_a_fused_op_are_told_in_a_line_each() -> None:
+    ops = ("softmax_cross_entropy_with_integer_labels", "log_softmax", "negative_log_likelihood")
+    rows = [times("numpy", 1e-5, op=op, dtype=dtype) for op in ops for dtype in ("float32", "bfloat16")]
+    text = shown(Run(records=to_frame(rows)), 400)
+    assert (
+        "\nbfloat16 instead of float32, at 1,024 elements: the fastest 1.0× as fast (faster in 0 of 3 cases), "
+        in text
+    )
+    assert text.count("Fused it is 2.00 times as fast") == 1
+    assert "instead of" not in shown(few("sigmoid"), 400)
+
+
 def test_a_run_in_which_none_used_more_threads_says_so() -> None:
     rows = [times("numpy", 1e-5, team=team, threads=1) for team in ("1thread", "2threads")]
     assert "No backend used more threads where it was given more.\n" in shown(Run(records=to_frame(rows)))

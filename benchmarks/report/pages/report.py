@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from benchmarks import quantities
-from benchmarks.analysis import memory, noise, tables, threads
+from benchmarks.analysis import dtypes, memory, noise, tables, threads
 from benchmarks.analysis.study import Study
 from benchmarks.record.run import Run
 from benchmarks.report.pages import charts, frontier, gallery, shell
@@ -81,6 +81,9 @@ def render(study: Study) -> str:
         thread_sentences=threads.sentences(study.thread_gains, study.thread_payoffs),
         thread_payoffs=threads_tables.payoffs(study.thread_payoffs).cut(),
         thread_gains=threads_tables.gains(study.thread_gains).cut(),
+        type_sentences=dtypes.sentences(study.type_gains),
+        types=results.types(study).cut(),
+        fusions=results.fusions(study).cut(),
         shares=results.limits(study).cut(),
         share_sentences=study.share_sentences,
         peers=results.peers(study).cut(),

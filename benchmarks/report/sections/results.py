@@ -11,6 +11,7 @@ import pandas as pd
 
 from benchmarks import quantities
 from benchmarks.analysis import tables
+from benchmarks.analysis.dtypes import BEST
 from benchmarks.analysis.entries import Key, Timed, entries
 from benchmarks.analysis.limits import LARGE, NEAR, shared_by
 from benchmarks.analysis.study import Study
@@ -93,6 +94,44 @@ def policies(study: Study) -> Table:
     title = f"Median time per call under {quantities.listing(labels)}"
     title += f", and how many times as fast as under {labels[0]}" if labels else ""
     return explained(Table(tuple(columns), title))
+
+
+def types(study: Study) -> Table:
+    """Return what another type gains and costs, case by case; no rows where there is one type alone."""
+    found = study.type_gains
+    columns = (
+        *cases(found, perhaps=("device", *POLICIES, "shape"), last=["other_dtype"]),
+        texts("backend", _chosen(found, "usual", "other")),
+        numbers("usual type", found["usual_s"], quantities.seconds, doubts=found["usual_warning"]),
+        numbers("its time", found["other_s"], quantities.seconds, doubts=found["other_warning"]),
+        ratios("times as fast", found, "ratio", "verdict"),
+        numbers("usual error", found["usual_error"]),
+        numbers("its error", found["other_error"]),
+    )
+    usual = quantities.listing(list(found["usual_dtype"].unique()))
+    title = f"What another type than {usual} gains and costs; errors are shares of the exact result"
+    return explained(Table(columns, title))
+
+
+def fusions(study: Study) -> Table:
+    """Return fused ops beside their parts; no rows where no op was measured with its parts."""
+    found = study.fusions
+    columns = (
+        *cases(found),
+        texts("parts", found["parts"]),
+        texts("backend", _chosen(found, "fused", "apart")),
+        numbers("fused", found["fused_s"], quantities.seconds, doubts=found["fused_warning"]),
+        numbers("parts", found["parts_s"], quantities.seconds, doubts=found["parts_warning"]),
+        ratios("times as fast", found, "ratio", "verdict"),
+    )
+    return explained(Table(columns, "Ops that do at once what others do one after the other"))
+
+
+def _chosen(found: pd.DataFrame, first: str, then: str) -> Iterator[str]:
+    """Yield the backend of each row, or which are recommended: one, or two with a comma."""
+    for name, one, other in zip(found["backend"], found[first], found[then], strict=True):
+        both = one if one == other else f"{one}, {other}"
+        yield f"{name}: {both}" if name == BEST else name
 
 
 def limits(study: Study) -> Table:

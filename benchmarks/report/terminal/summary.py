@@ -14,7 +14,9 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from benchmarks import invocation, quantities
-from benchmarks.analysis import threads, troubles
+from benchmarks.analysis import dtypes, threads, troubles
+from benchmarks.analysis.entries import entries
+from benchmarks.analysis.fusions import FusedCase
 from benchmarks.analysis.study import Study
 from benchmarks.analysis.summary import problem_sentences, unchecked_sentences
 from benchmarks.record import teams
@@ -51,7 +53,7 @@ def render_summary(
     `report_path` is printed relative to the working directory. `n_groups` is how many groups were to be measured.
     """
     page = _Page(console)
-    answers = [*_overall(study, page), *page.texts(_threads(study))]
+    answers = [*_overall(study, page), *page.texts([*_threads(study), *_types(study)])]
     below = [*answers, *_notes(study, page), *page.texts(_closing(study, n_groups))]
     room = page.most_lines - 3 - sum(map(page.height, below))  # an empty line, and the last two
     above = _winners(study, page, room)
@@ -183,6 +185,13 @@ def _threads(study: Study) -> list[str]:
         return []
     lines = threads.brief(study.thread_gains, study.thread_payoffs)
     return [*lines[:1], *lines[1:][-1:]] or ["No backend used more threads where it was given more."]
+
+
+def _types(study: Study) -> list[str]:
+    """Say what other types gain and cost, two at most, and what a fused op gains, the largest."""
+    fused = [each for each in entries(study.fusions, FusedCase) if each.backend == dtypes.BEST]
+    largest = sorted(fused, key=lambda each: each.n_elements)[-1:]
+    return [*dtypes.sentences(study.type_gains)[:2], *(each.sentence for each in largest)]
 
 
 def _notes(study: Study, page: _Page) -> Iterator[RenderableType]:
