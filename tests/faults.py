@@ -217,6 +217,8 @@ FAULTS: tuple[Fault, ...] = (
           "tests/analysis/test_dtypes.py"),
     fault("of a fused op's parts one alone counts", "benchmarks/analysis/fusions.py",
           "sum(values) for values in zip", "max(values) for values in zip", "tests/analysis/test_fusions.py"),
+    fault("a call's memory is not asked for", "benchmarks/analysis/recommend.py",
+          " or _too_large(extra, question.max_memory)", "", "tests/analysis/test_recommend.py", "-k", "memory"),
     fault("more threads pay though they do not at a larger size", "benchmarks/analysis/ranges.py",
           "larger = sizes[sizes > other.max()]", "larger = sizes[sizes > other.min()]", "tests/analysis/test_threads.py"),
     fault("the history keeps nothing", "benchmarks/record/history.py", "        temporary.replace(path)\n",

@@ -7,10 +7,12 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 import pandas as pd
 
+from backends.catalogue import OPS
 from benchmarks import invocation
 from benchmarks.analysis import tables
 from benchmarks.analysis.entries import Key, grouped
@@ -19,9 +21,11 @@ from benchmarks.analysis.study import Study
 from benchmarks.analysis.verdicts import UNKNOWN, Standing, Verdicts, between, of_medians, together
 from benchmarks.exits import CannotTell
 from benchmarks.quantities import count, listing, number, plural, seconds
+from benchmarks.quantities import size as amount
 from benchmarks.record import teams
 from benchmarks.record.run import Run
 from benchmarks.record.schema import DEFAULTS, OPTIONS, Policies
+from benchmarks.record.shapes import default_shape
 from benchmarks.stats.pairs import CLOSE, EQUAL, FASTER
 
 _FACTS = ("op", "mode", "dtype", "device", "shape", *DEFAULTS)
@@ -31,6 +35,15 @@ _FACTS = ("op", "mode", "dtype", "device", "shape", *DEFAULTS)
 class _Row(Erring):
     host_to_device_s: float
     device_to_host_s: float
+    peak_bytes: float
+    bytes_written: float
+    allocation: str
+
+    @property
+    def extra_bytes(self) -> float:
+        """What a call takes beyond its inputs and outputs, at its peak; NaN where that was not measured."""
+        # What is unknown stays so: of NaN and another number, `max` returns the first.
+        return max(self.peak_bytes - self.bytes_written * (self.allocation == "fresh"), 0.0)
 
     @property
     def transfer_s(self) -> float:
@@ -45,7 +58,8 @@ Places = Mapping[Key, Sequence[_Row]]
 class Question(Policies):
     """What is asked for. Without a device, all devices compete; without `max_ulp`, the op's own budget holds.
 
-    `transfer` adds the time to bring the inputs to the device and the output back, which is nothing on the host.
+    `max_memory` is how many bytes a call may use beyond its inputs and outputs, None for any. `transfer` adds the
+    time to bring the inputs to the device and the output back, which is nothing on the host.
     """
 
     op: str
@@ -55,6 +69,7 @@ class Question(Policies):
     device: str | None = None
     shape: str | None = None
     max_ulp: float | None = None
+    max_memory: float | None = None
     transfer: bool = False
 
 
@@ -64,6 +79,7 @@ class Candidate:
 
     `near` is what was measured of it: at the size, or at two sizes between which its time is interpolated.
     `checked` tells whether its accuracy was; if not, `max_ulp` is the error of the outputs that were timed.
+    `extra_bytes` is the memory of a call beyond its inputs and outputs, NaN where that is not known.
     """
 
     backend: str
@@ -76,6 +92,7 @@ class Candidate:
     excluded: str = ""
     doubt: str = ""
     checked: bool = True
+    extra_bytes: float = math.nan
 
     @property
     def measured(self) -> bool:
@@ -194,7 +211,10 @@ def _answer(places: Places, question: Question, study: Study) -> Answer:
     excluded = tuple(candidate for candidate in found if candidate.excluded)
     if not ranking:
         reasons = listing([f"{c.backend} {c.excluded}" for c in excluded], 12)
-        raise CannotTell(f"--max-ulp: no backend is accurate enough: {reasons}")
+        limit = "--max-ulp: no backend is accurate enough"
+        if question.max_memory is not None:
+            limit = "--max-memory: no backend is accurate enough and needs no more memory"
+        raise CannotTell(f"{limit}: {reasons}")
     best = ranking[0]
     return Answer(
         question,
@@ -234,7 +254,9 @@ def _nearest(places: Places, size: int) -> dict[Key, Sequence[_Row]]:
     return {place: near for place, near in found.items() if (near[0].n_elements, -near[-1].n_elements) == closest}
 
 
-def decision_table(run: Run, *, max_ulp: float | None = None, transfer: bool = False) -> dict[str, object]:
+def decision_table(
+    run: Run, *, max_ulp: float | None = None, max_memory: float | None = None, transfer: bool = False
+) -> dict[str, object]:
     """Return what to use for everything that a run measured, for a program to load as JSON.
 
     `entries` are by op, mode, dtype and policies, on each `device` and on `any`. Each has `choices`, sorted by
@@ -253,7 +275,7 @@ def decision_table(run: Run, *, max_ulp: float | None = None, transfer: bool = F
         places = _by_place(group)
         for device in ("any", *map(str, group["device"].unique())):
             here = {place: rows for place, rows in places.items() if device in ("any", place[1])}
-            question = Question(**asked, size=0, max_ulp=max_ulp, transfer=transfer)
+            question = Question(**asked, size=0, max_ulp=max_ulp, max_memory=max_memory, transfer=transfer)
             answers = _answers(here, question, study)
             unchecked |= dict.fromkeys(answer.unchecked for answer in answers if answer.unchecked)
             entries.append({**asked, "device": device, "choices": list(_choices(answers))})
@@ -264,6 +286,7 @@ def decision_table(run: Run, *, max_ulp: float | None = None, transfer: bool = F
         "run_id": run.run_id,
         "machine_id": run.machine.get("machine_id"),
         "max_ulp": "the op's budget" if max_ulp is None else max_ulp if math.isfinite(max_ulp) else "any",
+        "max_memory": "any" if max_memory is None else max_memory,
         "transfer": "included" if transfer else "excluded",
         "backend_versions": _versions(rows),
         "entries": entries,
@@ -315,7 +338,16 @@ def _sizes(places: Places) -> list[int]:
 
 
 def _as_measured(question: Question, run: Run) -> Question:
-    """Return the question with the usual team, where it asks for the one number of threads that the run had."""
+    """Return the question as the run can answer it, where it asks for the same in other words.
+
+    That is with the usual team, where it asks for the one number of threads that the run had; and with the whole
+    rows that a number of elements has for an op along an axis, where that many were not measured.
+    """
+    if question.op in OPS and question.shape is None:
+        sizes = set(run.records.loc[run.records["op"] == question.op, "n_elements"])
+        rows = prod(default_shape(OPS[question.op], question.size)) if question.size else 0
+        if question.size not in sizes and rows in sizes:
+            question = replace(question, size=rows)
     n_threads = teams.size_of(question.team)
     had = run.machine.get("threads") == n_threads and set(run.records["team"]) == {teams.USUAL}
     return replace(question, team=teams.USUAL) if had else question
@@ -361,6 +393,7 @@ def _candidate(place: Key, near: Sequence[_Row], question: Question) -> Candidat
     error = max(row.error_ulp for row in near)
     allowed = near[-1].budget_ulp if question.max_ulp is None else question.max_ulp
     unknown = "has no measured transfers" if any(map(math.isnan, moved)) else ""
+    extra = _largest([row.extra_bytes for row in near])
     backend, device = place
     return Candidate(
         backend,
@@ -370,9 +403,10 @@ def _candidate(place: Key, near: Sequence[_Row], question: Question) -> Candidat
         high,
         error,
         tuple(near),
-        excluded=unknown or _inaccurate(error, allowed),
+        excluded=unknown or _inaccurate(error, allowed) or _too_large(extra, question.max_memory),
         doubt="; ".join(dict.fromkeys(row.warning for row in near if row.warning)),
         checked=not math.isinf(near[-1].budget_ulp),
+        extra_bytes=extra,
     )
 
 
@@ -393,6 +427,20 @@ def _inaccurate(error: float, allowed: float) -> str:
     return (
         f"errs by {number(error)} ULP, more than {number(allowed)}" if error > allowed else "has no known accuracy"
     )
+
+
+def _largest(values: Sequence[float]) -> float:
+    """Return the largest number; NaN where any is not known."""
+    return math.nan if any(map(math.isnan, values)) else max(values)
+
+
+def _too_large(extra: float, allowed: float | None) -> str:
+    """Return why a call needs too much memory; empty where it does not."""
+    if allowed is None or extra <= allowed:
+        return ""
+    if math.isnan(extra):
+        return "has no known peak memory"
+    return f"takes {amount(extra)} beside its inputs and outputs, more than {amount(allowed)}"
 
 
 def _over(one: Candidate, other: Candidate, question: Question, verdicts: Verdicts) -> Standing:
@@ -457,7 +505,7 @@ def _told(answer: Answer) -> str:
     name, facts = _named(best, answer), f"({seconds(best.seconds)}{about}{error}"
     doubt = f"; doubtful: {best.doubt}" if best.doubt else ""
     if len(answer.ranking) == 1:
-        return f"{name} {facts}{doubt}), the only backend measured"
+        return f"{name} {facts}{doubt}), the only backend {'within the limits' if answer.excluded else 'measured'}"
     next_one = _named(answer.ranking[1], answer)
     sure = f"{number(lead.ratio)} times as fast as {next_one} ({number(lead.low)} to {number(lead.high)})"
     # A doubt about the time, such as a machine that changed its speed, need be none about who is faster.
@@ -494,6 +542,7 @@ def _question_dict(question: Question) -> dict[str, object]:
         **{name: getattr(question, name) for name in DEFAULTS},
         "transfer": "included" if question.transfer else "excluded",
         "max_ulp_allowed": _known(question.max_ulp),
+        "max_memory_allowed": _known(question.max_memory),
     }
 
 
@@ -507,6 +556,7 @@ def _candidate_dict(candidate: Candidate) -> dict[str, object]:
         "max_ulp": _known(candidate.max_ulp),
         "interpolated": not candidate.measured,
         "accuracy_checked": candidate.checked,
+        "extra_bytes": _known(candidate.extra_bytes),
         "doubt": candidate.doubt or None,
     }
 

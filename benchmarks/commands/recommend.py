@@ -1,10 +1,10 @@
 """`python -m benchmarks recommend --op OP --size N`: which backend to use, by how much, and how sure that is.
 
-It names the fastest backend whose largest error is within the function's budget, or within `--max-ulp`; infinite,
-NaN and subnormal values are not counted. Where accuracy was not checked it says so first. The
-answer comes from the last run (results/latest/), or from `--run`.
-`--table` answers for everything that the run measured, as JSON for a program. Exit status: 0 answered, 3 what the
-run measured does not answer it, 2 there is no such run.
+It names the fastest backend whose largest error is within the function's budget, or within `--max-ulp`, and whose
+memory is within `--max-memory`; infinite, NaN and subnormal values are not counted. Where accuracy was not checked
+it says so first. The answer comes from the last run (results/latest/), or from `--run`. `--table` answers for
+everything that the run measured, as JSON for a program. Exit status: 0 answered, 3 what the run measured does not
+answer it, 2 there is no such run.
 
 Example: python -m benchmarks recommend --op gelu --size 1e6 --dtype bf16
 """
@@ -14,16 +14,23 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from benchmarks.analysis import beside
 from benchmarks.analysis.recommend import Question, decision_table, recommend
+from benchmarks.analysis.study import Study
 from benchmarks.commands import add_results
 from benchmarks.exits import Exit
 from benchmarks.plan import arguments
 from benchmarks.record import saved
 from benchmarks.record.schema import CHOICES, DEFAULTS, DTYPES, MODES, OPTIONS
 from benchmarks.record.shapes import label_of
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("device", "the device (default: the fastest that was measured)"),
     ):
         arguments.add_reading(add, f"--{name}", text)
-    for name, values in {"dtype": DTYPES, "mode": MODES, **CHOICES}.items():
+    types = f"{', '.join(DTYPES)}; of several, what each gains and costs too (default: {Question.dtype})"
+    arguments.add_reading(add, "--dtype", types, several=True)
+    for name, values in {"mode": MODES, **CHOICES}.items():
         usual = getattr(Question, name)
         arguments.add_reading(add, f"--{name}", f"{', '.join(values)} (default: {usual})", default=usual)
     add(
@@ -53,20 +62,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ULP",
         help="the largest error allowed, or inf for any (default: the function's budget)",
     )
-    parser.add_argument(
+    add(
+        "--max-memory",
+        type=arguments.memory,
+        metavar="BYTES",
+        help="memory that a call may use beyond its inputs and outputs, such as 64MiB (default: any)",
+    )
+    add(
+        "--fused",
+        action="store_true",
+        help="set a function that fuses others beside these, such as cross_entropy (default: not)",
+    )
+    add(
         "--transfer",
         choices=("included", "excluded"),
         default="excluded",
         help="whether to add the time from the host to the device and back (default: excluded)",
     )
-    parser.add_argument(
+    add(
         "--run",
         type=arguments.given,
         metavar="RUN",
         help="a saved name, a number, or a file (default: the last run)",
     )
-    parser.add_argument("--json", action="store_true", help="print the answer as JSON (default: a sentence)")
-    parser.add_argument(
+    add("--json", action="store_true", help="print the answer as JSON (default: a sentence)")
+    add(
         "--table",
         action="store_true",
         help="print, as JSON, what to use for all that was measured (default: an answer)",
@@ -76,36 +96,58 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, console: Console) -> Exit:
     """Print the answer."""
-    transfer = options.transfer == "included"
     if options.table:
         table = decision_table(
-            saved.load_or_last(options.run, options.results), max_ulp=options.max_ulp, transfer=transfer
+            saved.load_or_last(options.run, options.results),
+            max_ulp=options.max_ulp,
+            max_memory=options.max_memory,
+            transfer=options.transfer == "included",
         )
         print(json.dumps(table, indent=1, allow_nan=False))
         return Exit.FINE
+    question, dtypes = _question(options), list(dict.fromkeys(options.dtype or [Question.dtype]))
+    study = Study(saved.load_or_last(options.run, options.results))
+    answers = [recommend(study.run, replace(question, dtype=dtype)) for dtype in dtypes]
+    asked = answers[0].question
+    gains = beside.other_types(study, asked, dtypes) if len(dtypes) > 1 else []
+    fused = beside.parts(study, asked) if options.fused else []
+    if options.json:
+        told = [answer.as_dict() for answer in answers]
+        more = {"other_types": told[1:], "gains": list(map(_known, gains)), "fused": list(map(_known, fused))}
+        print(json.dumps(told[0] | {name: each for name, each in more.items() if each}, indent=1, allow_nan=False))
+    else:
+        lines = [line for answer in answers for line in answer.lines]
+        lines += [*(gain.sentence for gain in gains), *(each.sentence for each in fused)]
+        # Of several types, what makes the run doubtful is said once, and last.
+        for line in sorted(dict.fromkeys(lines), key=lambda line: line.startswith("Warning: ")):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+    return Exit.FINE
+
+
+def _known(found: DataclassInstance) -> dict[str, object]:
+    """Return what stands beside an answer as a program reads it: JSON has no NaN, so what is unknown is None."""
+    facts = asdict(found)
+    return {name: None if isinstance(fact, float) and math.isnan(fact) else fact for name, fact in facts.items()}
+
+
+def _question(options: argparse.Namespace) -> Question:
+    """Return what is asked for; raise ValueError where it lacks the function or the size."""
     if options.op is None:
         raise ValueError("--op: must be given, unless --table is")
     size, shape = options.size, options.shape
     if isinstance(size, tuple):  # said to be read as a shape
         size, shape = None, size
-    question = Question(
+    return Question(
         op=options.op,
         size=_size(size, shape),
-        dtype=options.dtype,
         mode=options.mode,
         device=options.device,
         shape=shape and label_of(shape),
         **{policy: getattr(options, policy) for policy in DEFAULTS},
         max_ulp=options.max_ulp,
-        transfer=transfer,
+        max_memory=options.max_memory,
+        transfer=options.transfer == "included",
     )
-    answer = recommend(saved.load_or_last(options.run, options.results), question)
-    if options.json:
-        print(json.dumps(answer.as_dict(), indent=1, allow_nan=False))
-    else:
-        for line in answer.lines:
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
-    return Exit.FINE
 
 
 def _size(size: int | None, shape: tuple[int, ...] | None) -> int:

@@ -350,6 +350,14 @@ def shape(text: str) -> tuple[int, ...]:
         ) from None
 
 
+def memory(text: str) -> int:
+    """Parse an amount of memory such as 64MiB, 1.5GB or 0; return bytes."""
+    value = _amount(re.sub("B$", "", text, flags=re.IGNORECASE))
+    if value is None or value < 0:
+        raise argparse.ArgumentTypeError(f"must be an amount of memory, such as 64MiB or 1.5GB; got {text!r}")
+    return math.floor(value)
+
+
 def _amount(text: str) -> float | None:
     """Return a finite number, which may end in a unit such as k, M, Ki or Mi; None for any other text."""
     match = re.fullmatch(r"(.*?)([kmg]?)(i?)", text.lower())

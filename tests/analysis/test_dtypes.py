@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
 
-from benchmarks.analysis import dtypes
+from benchmarks.__main__ import main
+from benchmarks.analysis import beside, dtypes
+from benchmarks.analysis.recommend import Question
 from benchmarks.analysis.study import Study
+from benchmarks.record import saved
 from benchmarks.record.frames import to_frame
 from benchmarks.record.run import Run
 from benchmarks.record.schema import ACCURACY_COLUMNS
@@ -108,3 +112,31 @@ def test_the_table_has_the_recommended_first():
         "sigmoid", "forward", "bfloat16", "1,024", "recommended: torch", "2.00 µs", "1.00 µs", "2.0×", "5.96×10⁻⁸",
         "0.00391",
     ]  # fmt: skip
+
+
+def test_an_answer_for_several_types_says_what_each_gains(monkeypatch, capsys):
+    def answered(rows, *dtypes):
+        monkeypatch.setattr(saved, "load_or_last", lambda run, folder: study(rows).run)
+        return main(["recommend", "--op", "sigmoid", "--size", "1024", "--dtype", *dtypes])
+
+    assert answered(ROWS, "fp32", "bf16") == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if " instead of " in line]
+    assert len(said) == 3
+    assert said[0] == (
+        "sigmoid forward, 1,024 elements, bfloat16 instead of float32, recommended: torch, 1.00 µs instead of "
+        "2.00 µs, 2.00 times as fast (1.97–2.03). Largest error: 0.0039 of the result, instead of 6.0×10⁻⁸."
+    )
+    assert answered(ROWS, "fp32", "bf16", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["dtype"], found["other_types"][0]["dtype"]) == ("float32", "bfloat16")
+    assert [gain["backend"] for gain in found["gains"]] == ["recommended", "numpy", "torch"]
+    assert answered(ROWS, "fp32", "bf16", "--max-ulp", "9") == 0
+    assert "recommended" not in capsys.readouterr().out, "that is within the budget"
+    assert answered([*ROWS, timed("torch", "float16", 2e-6)], "bf16", "fp16") == 0
+    assert "bfloat16 instead of float16: torch, 1.00 µs instead of 2.00 µs" in capsys.readouterr().out
+
+
+def test_types_that_were_not_measured_alike_have_no_answer():
+    found = study([timed("numpy", dtype, 1e-6, n=n) for dtype, n in (("float32", 512), ("float16", 1024))])
+    with pytest.raises(ValueError, match="--dtype: this run did not measure float32 and float16 alike, with 512"):
+        beside.other_types(found, Question("sigmoid", 512), ["float32", "float16"])

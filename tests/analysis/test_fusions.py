@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import numpy as np
 import pytest
 
 import backends
 from backends.catalogue import OPS
+from benchmarks.__main__ import main
 from benchmarks.analysis.study import Study
+from benchmarks.record import saved
 from benchmarks.record.frames import to_frame
 from benchmarks.record.run import Run
 from tests.synthetic import MACHINE, record
@@ -62,3 +67,30 @@ def test_what_lacks_a_part_is_not_compared():
     assert study([row for row in ROWS if row["op"] != PARTS[0]]).fusions.empty
     apart = [row | {"shape": (1, 2048)} if row["op"] == PARTS[0] else row for row in ROWS]
     assert study(apart).fusions.empty
+
+
+def test_an_answer_says_what_is_gained_where_it_is_asked_for(monkeypatch, capsys):
+    monkeypatch.setattr(saved, "load_or_last", lambda run, folder: study().run)
+    asked = ["recommend", "--op", "cross_entropy", "--size", "2048", "--fused"]
+    assert main(asked) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if "Fused" in line]
+    assert said[1] == (
+        f"{FUSED} forward, float32, 2,048 elements: 4.00 µs (numpy); its parts log_softmax + "
+        "negative_log_likelihood: 6.00 µs (numpy). Fused it is 1.50 times as fast (1.48–1.52)."
+    )
+    assert main([*asked, "--json"]) == 0
+    assert [each["fused"] for each in json.loads(capsys.readouterr().out)["fused"]] == ["jax", "numpy", "torch"]
+
+
+@pytest.mark.parametrize(
+    ("op", "status", "message"),
+    [
+        ("log_softmax", 2, f"--fused: log_softmax fuses no other functions; those that do are .*{FUSED}"),
+        (FUSED, 3, f"--fused: this run did not measure {FUSED}, log_softmax and .* alike, .*--op {FUSED} log"),
+    ],
+)
+def test_what_cannot_be_compared_is_an_error_that_says_what_could(op, status, message, monkeypatch, capsys):
+    rows = [row for row in ROWS if row["op"] != PARTS[1]]
+    monkeypatch.setattr(saved, "load_or_last", lambda run, folder: study(rows).run)
+    assert main(["recommend", "--op", op, "--size", "2048", "--fused"]) == status
+    assert re.search(message, capsys.readouterr().err)

@@ -14,6 +14,7 @@ from benchmarks.__main__ import main
 from benchmarks.analysis.recommend import Question, decision_table, recommend
 from benchmarks.analysis.study import Study
 from benchmarks.machine.caveat import Caveat
+from benchmarks.record import saved
 from benchmarks.record.frames import to_frame
 from benchmarks.record.run import Run
 from benchmarks.record.schema import ACCURACY_COLUMNS
@@ -161,6 +162,60 @@ def test_interpolated_times_lie_between_those_measured(size):
     best = recommend(SIMPLE, Question("sigmoid", size, device="cpu", max_ulp=1.5)).best
     assert 4e-6 * (1 - 1e-9) <= best.seconds <= 8e-4 * (1 + 1e-9)
     assert best.low < best.seconds < best.high
+
+
+def sized(backend, seconds, peak, **more):
+    """Make a record of a call that writes 4,000 bytes."""
+    return timed(backend, seconds, peak_bytes=peak, bytes_written=4_000, **more)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "best"), [(None, "jax"), (8_000, "jax"), (6_000, "torch"), (1_000, "torch"), (0, "numpy")]
+)
+def test_less_memory_beside_the_output_leaves_fewer_backends(allowed, best):
+    run = a_run([sized("numpy", 4e-6, 3_900), sized("torch", 2e-6, 5_000), sized("jax", 1e-6, 12_000)])
+    answer = recommend(run, Question("sigmoid", 1_000, max_memory=allowed))
+    assert answer.best.backend == best
+    assert answer.best.extra_bytes == {"jax": 8_000, "torch": 1_000, "numpy": 0}[best]
+    assert answer.as_dict()["max_memory_allowed"] == allowed
+    first = decision_table(run, max_memory=allowed)["entries"][0]
+    assert first["choices"][0]["backend"] == best
+    if allowed == 6_000:
+        assert answer.sentence.endswith(
+            "(jax would be 2.00 times as fast but takes 7.81 KiB "
+            "beside its inputs and outputs, more than 5.86 KiB.)"
+        )
+    if allowed == 0:
+        assert "numpy (4.00 µs, " in answer.sentence
+        assert "ULP in what was timed), the only backend within the limits. (" in answer.sentence
+
+
+def test_an_output_that_is_reused_takes_no_memory_and_what_is_unknown_is_not_recommended():
+    run = a_run([sized("numpy", 4e-6, 3_000, allocation="reuse"), sized("torch", 1e-6, None, allocation="reuse")])
+    answer = recommend(run, Question("sigmoid", 1_000, allocation="reuse", max_memory=3_000))
+    assert answer.best.backend == "numpy"
+    assert [candidate.excluded for candidate in answer.excluded] == ["has no known peak memory"]
+    with pytest.raises(ValueError, match="--max-memory: no backend is accurate enough and needs no more"):
+        recommend(run, Question("sigmoid", 1_000, allocation="reuse", max_memory=2_999))
+
+
+def test_a_size_of_whole_rows_is_found_by_the_size_that_was_asked_for():
+    rows = [timed("torch", 1e-6, shape=(31, 1024), op="softmax", n=31 * 1024)]
+    assert recommend(a_run(rows), Question("softmax", 32_000)).question.size == 31_744
+    rows += [timed("torch", 2e-6, shape=(1, 32_000), op="softmax", n=32_000)]
+    assert recommend(a_run(rows), Question("softmax", 32_000)).best.seconds == 2e-6
+
+
+def test_the_command_takes_memory_and_says_what_it_took_as_meant(monkeypatch, capsys):
+    run = a_run([sized("numpy", 4e-6, 3_900), sized("torch", 2e-6, 9_000)])
+    monkeypatch.setattr(saved, "load_or_last", lambda name, folder: run)
+    asked = ["recommend", "--op", "Sigmoid", "--size", "1k", "--dtype", "fp32", "--max-memory", "1KiB", "--json"]
+    assert main(asked) == 0
+    found = capsys.readouterr()
+    assert json.loads(found.out)["backend"] == "numpy"
+    assert found.err.splitlines() == [
+        "--op Sigmoid is read as sigmoid", "--size 1k is read as 1000", "--dtype fp32 is read as float32",
+    ]  # fmt: skip
 
 
 def test_transfers_count_where_asked_for_and_only_beyond_the_host():

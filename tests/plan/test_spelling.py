@@ -215,6 +215,19 @@ def test_a_size_for_an_op_along_an_axis_says_which_shape_it_takes(sizes, told):
     assert not list(selection.rows_told(Selection(ops=("softmax",))))
 
 
+@pytest.mark.parametrize(
+    ("text", "n_bytes"), [("0", 0), ("64MiB", 2**26), ("1.5GB", 1_500_000_000), ("10k", 10_000)]
+)
+def test_an_amount_of_memory_has_a_unit_or_is_in_bytes(text, n_bytes):
+    assert arguments.memory(text) == n_bytes
+
+
+@pytest.mark.parametrize("text", ["lots", "-1", "nan", "1TB"])
+def test_what_is_no_amount_of_memory_is_refused(text):
+    with pytest.raises(argparse.ArgumentTypeError, match=f"such as 64MiB or 1.5GB; got '{text}'"):
+        arguments.memory(text)
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_begins_with_an_example_and_what_it_is_within_a_screen(name, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
