@@ -14,22 +14,37 @@ if TYPE_CHECKING:
     from backends.catalogue.activations import activation
     from backends.host import HostBackend, reduced, share
     from backends.interface import Budget, Gap, Input, OpSpec, Parameter
+    from benchmarks.api import Checked, Result, RunFailed, call_lines, check, load, measure, recommend
 
 __all__ = [
     "BaseBackend",
     "Budget",
+    "Checked",
     "Gap",
     "HostBackend",
     "Input",
     "OpSpec",
     "Parameter",
+    "Result",
+    "RunFailed",
     "activation",
+    "backends",
+    "call_lines",
+    "check",
+    "load",
     "main",
+    "measure",
+    "recommend",
     "reduced",
     "share",
 ]
 
 _HOMES = {
+    "backends": ".backends",
+    # To measure, and to ask (docs/python.md).
+    **dict.fromkeys(
+        ("Checked", "Result", "RunFailed", "call_lines", "check", "load", "measure", "recommend"), ".benchmarks.api"
+    ),
     # For backends and ops of your own (docs/extending.md).
     "BaseBackend": ".backends.base",
     "HostBackend": ".backends.host",
@@ -42,7 +57,7 @@ _HOMES = {
     "OpSpec": ".backends.interface",
     "Parameter": ".backends.interface",
 }
-"""The module of each name, from where the two folders lie."""
+"""The module of each name, or the name's own, from where the two folders lie."""
 
 
 def main() -> int:
@@ -55,7 +70,8 @@ def main() -> int:
 def __getattr__(name: str) -> object:
     """Import a name when it is first used, so that each command imports what it needs alone."""
     if home := _HOMES.get(name):
-        found: object = getattr(import_module(f"{__package__ or ''}{home}".lstrip(".")), name)
+        module = import_module(f"{__package__ or ''}{home}".lstrip("."))
+        found: object = module if home == f".{name}" else getattr(module, name)
         globals()[name] = found
         return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from backends import calling
 from backends.catalogue import OPS
 from benchmarks import invocation
 from benchmarks.analysis import tables
@@ -158,29 +160,30 @@ class Answer:
         """The answer, after what of it was not checked, and before the doubts about the whole run."""
         return [*filter(None, [self.unchecked]), self.sentence, *(f"Warning: {text}" for text in self.warnings)]
 
+    @property
+    def call(self) -> tuple[str, ...]:
+        """Lines of Python that import and call the best one, for code of your own; see `backends.calling`."""
+        asked = self.question
+        return calling.lines(
+            self.best.backend,
+            asked.op,
+            mode=asked.mode,
+            dtype=asked.dtype,
+            device=self.best.device,
+            allocation=asked.allocation,
+            threads=teams.size_of(asked.team),
+        )
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+    def _repr_html_(self) -> str:
+        text = "\n".join([*self.lines, "", *self.call])
+        return f"<pre>{html.escape(text)}</pre>"
+
     def as_dict(self) -> dict[str, object]:
         """Return the answer as a program reads it: JSON has no NaN, so what is unknown is None."""
-        return {
-            "warnings": list(self.warnings),
-            "unchecked": self.unchecked or None,
-            **_question_dict(self.question),
-            **_candidate_dict(self.best),
-            "sure": self.sure,
-            "runner_up": self.ranking[1].backend if self.behind else None,
-            "runner_up_device": self.ranking[1].device if self.behind else None,
-            "verdict": self.lead.verdict or None,
-            "ratio": _known(self.lead.ratio),
-            "low": _known(self.lead.low),
-            "high": _known(self.lead.high),
-            "verdict_doubt": "; ".join(dict.fromkeys(filter(None, self.lead.doubts))) or None,
-            "outcome": self.outcome,
-            "equal_to": self.with_verdict(EQUAL),
-            "too_close_to": self.with_verdict(CLOSE),
-            "ranking": [_candidate_dict(candidate) for candidate in self.ranking],
-            "excluded": [
-                _candidate_dict(candidate) | {"reason": candidate.excluded} for candidate in self.excluded
-            ],
-        }
+        return {**_told_dict(self), "call": list(self.call)}
 
 
 def recommend(run: Run, question: Question) -> Answer:
@@ -326,7 +329,7 @@ def _choices(answers: Sequence[Answer]) -> Iterator[dict[str, object]]:
     """Yield what to use, with the size from which on it applies: wherever anything of it changes."""
     before: list[object] = []
     for answer in answers:
-        told = answer.as_dict()
+        told = _told_dict(answer)
         now = [told[name] for name in _SAME]
         if now != before:
             yield {"from_elements": answer.question.size} | {name: told[name] for name in _CHOICE}
@@ -543,6 +546,30 @@ def _question_dict(question: Question) -> dict[str, object]:
         "transfer": "included" if question.transfer else "excluded",
         "max_ulp_allowed": _known(question.max_ulp),
         "max_memory_allowed": _known(question.max_memory),
+    }
+
+
+def _told_dict(answer: Answer) -> dict[str, object]:
+    """Return all of an answer but how to call the best one, which a table of thousands has no room for."""
+    lead, behind = answer.lead, answer.behind
+    return {
+        "warnings": list(answer.warnings),
+        "unchecked": answer.unchecked or None,
+        **_question_dict(answer.question),
+        **_candidate_dict(answer.best),
+        "sure": answer.sure,
+        "runner_up": answer.ranking[1].backend if behind else None,
+        "runner_up_device": answer.ranking[1].device if behind else None,
+        "verdict": lead.verdict or None,
+        "ratio": _known(lead.ratio),
+        "low": _known(lead.low),
+        "high": _known(lead.high),
+        "verdict_doubt": "; ".join(dict.fromkeys(filter(None, lead.doubts))) or None,
+        "outcome": answer.outcome,
+        "equal_to": answer.with_verdict(EQUAL),
+        "too_close_to": answer.with_verdict(CLOSE),
+        "ranking": [_candidate_dict(candidate) for candidate in answer.ranking],
+        "excluded": [_candidate_dict(candidate) | {"reason": candidate.excluded} for candidate in answer.excluded],
     }
 
 

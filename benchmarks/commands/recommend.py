@@ -2,9 +2,9 @@
 
 It names the fastest backend whose largest error is within the function's budget, or within `--max-ulp`, and whose
 memory is within `--max-memory`; infinite, NaN and subnormal values are not counted. Where accuracy was not checked
-it says so first. The answer comes from the last run (results/latest/), or from `--run`. `--table` answers for
-everything that the run measured, as JSON for a program. Exit status: 0 answered, 3 what the run measured does not
-answer it, 2 there is no such run.
+it says so first. After the answer come the lines that import and call that backend. The answer comes from the last
+run (results/latest/), or from `--run`. `--table` answers for everything that the run measured, as JSON for a
+program. Exit status: 0 answered, 3 what the run measured does not answer it, 2 there is no such run.
 
 Example: python -m benchmarks recommend --op gelu --size 1e6 --dtype bf16
 """
@@ -121,6 +121,9 @@ def run(options: argparse.Namespace, console: Console) -> Exit:
         # Of several types, what makes the run doubtful is said once, and last.
         for line in sorted(dict.fromkeys(lines), key=lambda line: line.startswith("Warning: ")):
             console.print(line, highlight=False, markup=False, soft_wrap=True)
+        for backend, call in dict.fromkeys((answer.best.backend, tuple(answer.call)) for answer in answers):
+            for line in (f"To call {backend}:", *(f"    {each}".rstrip() for each in call)):
+                console.print(line, highlight=False, markup=False, soft_wrap=True)
     return Exit.FINE
 
 

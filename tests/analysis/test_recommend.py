@@ -296,10 +296,10 @@ def test_the_command_answers_from_the_last_report_in_words_and_as_json(tmp_path,
     assert main(asked) == 0
     words = capsys.readouterr().out
     assert words.startswith("sigmoid forward, float32, 1,000,000 elements: ")
-    assert words.count("\n") == 1, "nothing is unchecked, and the run has no warnings"
     assert main([*asked, "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert f": {answer['backend']} (" in words
+    assert words.count("\n") == 2 + len(answer["call"]), "nothing is unchecked, and the run has no warnings"
     here = run.records[(run.records["op"] == "sigmoid") & (run.records["mode"] == "forward")]
     at = here[here["n_elements"] == 1_048_576]
     assert answer["backend"] == at.loc[at["median_s"].idxmin(), "backend"]
@@ -331,3 +331,14 @@ def test_a_number_of_threads_is_asked_for_as_it_was_given():
     assert recommend(one, Question("sigmoid", 1_000, team="4threads")).best.backend == "torch"
     with pytest.raises(ValueError, match="did not measure team 2threads"):
         recommend(one, Question("sigmoid", 1_000, team="2threads"))
+
+
+def test_after_the_answer_come_the_lines_that_call_the_winner(tmp_path, capsys):
+    write(Study(SIMPLE), tmp_path / "latest")
+    asked = ["recommend", "--op", "sigmoid", "--size", "1e3", "--results", str(tmp_path)]
+    assert main(asked) == 0
+    assert capsys.readouterr().out.endswith("To call torch:\n    import torch\n\n    y = torch.sigmoid(x)\n")
+    assert main([*asked, "--json", "--max-ulp", "1.5"]) == 0
+    call = json.loads(capsys.readouterr().out)["call"]
+    assert call[0] == "from activation_bench import backends"
+    assert call[-1] == "y = b.sigmoid(x)"

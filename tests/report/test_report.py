@@ -176,6 +176,7 @@ def test_sections_come_in_order(html: str) -> None:
     headings = re.findall(r"<h2>(.*?)</h2>", html)
     assert headings == [
         "In words, op by op",
+        "How to call the winners",
         "Every backend&#39;s speed-up over numpy",
         "Speed against size",
         "How close to the limit",

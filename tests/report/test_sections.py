@@ -11,7 +11,7 @@ import pytest
 from benchmarks.analysis.study import Study
 from benchmarks.record.frames import to_frame
 from benchmarks.report import files, views
-from benchmarks.report.sections import costs, heatmap, method, threads
+from benchmarks.report.sections import calling, costs, heatmap, method, threads
 from benchmarks.report.sections import results as shown
 from benchmarks.report.table import Table
 from benchmarks.report.text import markdown
@@ -226,3 +226,17 @@ def test_shapes_of_one_size_keep_their_own_columns() -> None:
 @pytest.mark.parametrize(("ratio", "shade"), [(1, 0), (16, 1), (1000, 1), (1 / 16, -1), (4, 0.5)])
 def test_colours_are_logarithmic_around_one(ratio: float, shade: float) -> None:
     assert heatmap.shade(ratio) == pytest.approx(shade)
+
+
+def test_the_page_has_the_lines_that_call_each_winner_once() -> None:
+    found = calling.calls(Study(synthetic.run()))
+    assert "from activation_bench import backends" in found["step"][0].code
+    assert any(each.code.endswith("y = torch.sigmoid(x)") for each in found["sigmoid"])
+    for calls in found.values():
+        assert len(calls) == len(set(calls))
+    several = [record("torch", op="gelu", device="cuda"), record("numba", op="gelu", allocation="reuse")]
+    assert {each.told for each in calling.calls(synthetic.study(to_frame(several)))["gelu"]} == {
+        "forward: torch on cuda",
+        "forward: numba on cpu, reuse",
+    }
+    assert not calling.calls(synthetic.study(to_frame([record("torch", op="an op of an older version")])))

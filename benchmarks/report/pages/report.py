@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -14,8 +15,20 @@ from benchmarks.analysis import dtypes, memory, noise, tables, threads
 from benchmarks.analysis.study import Study
 from benchmarks.record.run import Run
 from benchmarks.report.pages import charts, frontier, gallery, shell
+from benchmarks.report.pages.figures import Board
 from benchmarks.report.palette import Style, styles
-from benchmarks.report.sections import accuracy, costs, devices, first, heatmap, machine, method, results, spread
+from benchmarks.report.sections import (
+    accuracy,
+    calling,
+    costs,
+    devices,
+    first,
+    heatmap,
+    machine,
+    method,
+    results,
+    spread,
+)
 from benchmarks.report.sections import threads as threads_tables
 from benchmarks.report.text import csv
 from benchmarks.report.views import by_device
@@ -35,14 +48,12 @@ class Download:
 def render(study: Study) -> str:
     """Return the report of a run as a web page."""
     run, looks = study.run, looks_of(study.run)
-    speed = charts.speed_boards(study, looks)
-    fronts = frontier.boards(study.erring, looks)
-    curves, curve_errors = (_of_ops(found, run.records) for found in (run.curves, run.curve_errors))
-    functions = gallery.boards(curves, curve_errors, looks)
+    boards = boards_of(study, looks)
+    speed, fronts, functions = boards.values()
     measured = set(study.rows["backend"])
     return shell.fill(
         "report.html.j2",
-        {"speed": speed, "front": fronts, "curve": functions},
+        boards,
         title=first.title(run),
         saved_as=run.saved_as,
         subtitle=subtitle(run.records),
@@ -51,6 +62,7 @@ def render(study: Study) -> str:
         about=first.KNOWN,
         machine_line=machine.line(run.machine),
         summary=study.summary,
+        calls=calling.calls(study),
         backends=[name for name in study.backends if name in measured],
         looks=looks,
         devices=sorted(study.rows["device"].unique(), key=lambda device: device != "cpu"),
@@ -98,6 +110,17 @@ def render(study: Study) -> str:
         results=results.results(study).cut(),
         download=download(run.records, run.saved_as or "records"),
     )
+
+
+def boards_of(study: Study, looks: Mapping[str, Style]) -> dict[str, list[Board]]:
+    """Return all charts: `speed` against size, `front` of accuracy beside speed, and `curve` of each function."""
+    run = study.run
+    curves, curve_errors = (_of_ops(found, run.records) for found in (run.curves, run.curve_errors))
+    return {
+        "speed": charts.speed_boards(study, looks),
+        "front": frontier.boards(study.erring, looks),
+        "curve": gallery.boards(curves, curve_errors, looks),
+    }
 
 
 def looks_of(run: Run) -> dict[str, Style]:
