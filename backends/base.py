@@ -152,6 +152,14 @@ class BaseBackend(ABC):
         del run
         return None
 
+    def pullback(self, function: Callable[..., Any]) -> Callable[..., Any] | None:
+        """Return `f(g, *inputs)`, the framework's own gradient of any function of its arrays.
+
+        It is with respect to the first input. None where the framework does not differentiate.
+        """
+        del function
+        return None
+
     def _bind(
         self,
         spec: OpSpec,

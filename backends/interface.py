@@ -385,6 +385,9 @@ class Backend(Protocol):
     def derivative(self, op: str) -> Callable[..., Any]:
         """Return `f(x, **parameters)`: the derivative of an elementwise activation."""
 
+    def pullback(self, function: Callable[..., Any]) -> Callable[..., Any] | None:
+        """Return `f(g, *inputs)`, the framework's own gradient of any function; None if it has none."""
+
     def supports(
         self, op: str, *, dtype: str | None = None, mode: Mode = "forward", allocation: Allocation = "fresh"
     ) -> Literal[True] | Gap:

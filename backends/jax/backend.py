@@ -170,6 +170,10 @@ class JaxBackend(BaseBackend):
         jitted: Callable[..., Any] = _jitted_vjp(self._functions[op], tuple(parameters.items()))
         return jitted
 
+    def pullback(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return JAX's gradient of any function of arrays, with respect to the first."""
+        return partial(_gradient, function, ())
+
     def _bind(
         self,
         spec: OpSpec,

@@ -240,7 +240,11 @@ class TorchBackend(BaseBackend):
         return given(self._functions[op], parameters, dtype, sums=op in SUMMING)
 
     def _vjp(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
-        return partial(_forward_and_pull, self._forward(op, parameters), gradient_only=True)
+        return self.pullback(self._forward(op, parameters))
+
+    def pullback(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return autograd's gradient of any function of tensors, with respect to the first."""
+        return partial(_forward_and_pull, function, gradient_only=True)
 
     def _bind(
         self,
