@@ -242,7 +242,7 @@ def _certify(
             check,
             first_input=first,
             second_input=_second(sample.arrays),
-            n_summed=_n_summed(OPS[check.op], first, parameters),
+            n_summed=accuracy.terms(OPS[check.op], first, parameters),
             # Known deviations were measured there; what is on request shares those of its family, or has fewer.
             complete=check.device == "cpu" and check.backend in backends.names(),
             promised=promised,
@@ -310,13 +310,6 @@ def _flushed(harness: Harness, check: Check) -> bool:
     return flushed
 
 
-def _n_summed(spec: OpSpec, first: Array, parameters: Mapping[str, Any]) -> int:
-    """Return how many terms a result sums: none, those of a row, or all."""
-    if spec.kind == "loss" and parameters.get("reduction", "mean") != "none":
-        return max(first.size, 1)
-    return first.shape[parameters.get("axis", -1)] if spec.along_axis and first.ndim else 1
-
-
 def _compare(
     harness: Harness,
     check: Check,
@@ -375,7 +368,7 @@ def _compare_sample(
         parameters=parameters,
         first_input=arrays[0],
         second_input=_second(arrays),
-        n_summed=_n_summed(spec, arrays[0], parameters),
+        n_summed=accuracy.terms(spec, arrays[0], parameters),
         complete=False,
         flushed=_flushed(harness, check),
     )

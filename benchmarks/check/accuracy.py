@@ -16,6 +16,7 @@ import numpy as np
 
 import backends
 from backends.catalogue import OPS
+from backends.interface import OpSpec
 from benchmarks.check.known_deviations import KNOWN_DEVIATIONS
 from benchmarks.check.oracle import Expected
 from benchmarks.machine import arithmetic
@@ -56,6 +57,13 @@ def budget(op: str, mode: str, n_summed: int = 1) -> float:
         return OPS[op].budget.ulp(mode)
     is_total = OPS[op].kind == "loss" and mode == "forward"
     return OPS[op].budget.ulp(mode) + (math.log2(n_summed) if is_total else n_summed**0.5)
+
+
+def terms(spec: OpSpec, first: Array, parameters: Mapping[str, Any]) -> int:
+    """Return how many terms a result of an op sums: none, those of a row, or all."""
+    if spec.kind == "loss" and parameters.get("reduction", "mean") != "none":
+        return max(first.size, 1)
+    return first.shape[parameters.get("axis", -1)] if spec.along_axis and first.ndim else 1
 
 
 def assess(

@@ -50,11 +50,14 @@ def test_missing_markers_are_an_error():
         docs.update("nothing", "ops", "| table |")
 
 
-def test_python_example_runs():
-    if reason := backends.missing("torch"):
-        pytest.skip(reason)
-    (code,) = re.findall(r"```python\n(.*?)```", (docs.ROOT / "docs" / "python.md").read_text("utf-8"), re.DOTALL)
-    exec(code, {})
+def test_python_example_runs(tmp_path, monkeypatch):
+    """The examples of a page, one after the other, as who reads it would try them."""
+    for name in ("torch", "numba"):
+        if reason := backends.missing(name):
+            pytest.skip(reason)
+    monkeypatch.chdir(tmp_path)
+    page = (docs.ROOT / "docs" / "python.md").read_text("utf-8")
+    exec("".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)), {})
 
 
 def test_every_option_shown_exists(pytestconfig):
