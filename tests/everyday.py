@@ -102,6 +102,7 @@ FULL: Mapping[str, int] = {
     "test_a_run_is_measured_in_a_process_of_its_own": 20,
     "test_the_notebook_runs_and_every_cell_shows_something": 30,
     "test_the_lines_of_every_op_compute_what_the_backend_does": 400,
+    "test_the_lines_of_a_compiled_call_compute_what_the_backend_does": 15,
     "test_the_bridge_computes_what_the_kernels_do": 20,
     "test_autograd_finds_the_gradient_of_the_kernels": 20,
     "test_a_gradient_flows_through_a_model": 3,
