@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import backends
     from backends.base import BaseBackend
     from backends.catalogue.activations import activation
     from backends.host import HostBackend, reduced, share
@@ -42,9 +43,14 @@ __all__ = [
 _HOMES = {
     "backends": ".backends",
     # To measure, and to ask (docs/python.md).
-    **dict.fromkeys(
-        ("Checked", "Result", "RunFailed", "call_lines", "check", "load", "measure", "recommend"), ".benchmarks.api"
-    ),
+    "Checked": ".benchmarks.api",
+    "Result": ".benchmarks.api",
+    "RunFailed": ".benchmarks.api",
+    "call_lines": ".benchmarks.api",
+    "check": ".benchmarks.api",
+    "load": ".benchmarks.api",
+    "measure": ".benchmarks.api",
+    "recommend": ".benchmarks.api",
     # For backends and ops of your own (docs/extending.md).
     "BaseBackend": ".backends.base",
     "HostBackend": ".backends.host",
