@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import html
 import math
-import os
 import signal
 import subprocess
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +24,7 @@ import backends
 from backends.calling import lines as call_lines
 from backends.catalogue import find
 from backends.interface import Backend, OpSpec
+from benchmarks import invocation, processes
 from benchmarks.analysis import recommend as advice
 from benchmarks.analysis.recommend import Answer, Question
 from benchmarks.analysis.study import Study
@@ -51,8 +50,6 @@ RESULTS = Path("results")
 CHARTS = ("speed", "front", "curve")
 """Throughput against size; accuracy beside speed; each function, with the errors of each backend."""
 _LAST_LINES = 20
-_SUITES = Path(__file__).resolve().parent
-
 
 # --- a run ------------------------------------------------------------------------------------------------------
 
@@ -167,7 +164,7 @@ def measure(
         asked += [option, *map(str, each)] if each else []
     asked += [f"--benchmark-save={save}"] if save else []
     before = _journals(folder)
-    status, lines = _carry_out(_command([*asked, *options]), echo=echo)
+    status, lines = _carry_out([*processes.command(__package__), invocation.RUN, *asked, *options], echo=echo)
     made = sorted(_journals(folder) - before)
     result = Result(saved.load(str(made[-1]), folder)) if made else None
     if status or result is None:
@@ -241,15 +238,8 @@ def _journals(results: Path) -> set[Path]:
     return set((results / JOURNALS).glob("*.jsonl"))
 
 
-def _command(arguments: Sequence[str]) -> list[str]:
-    """Return the command line of the suites. They find their configuration beside them, whatever folder it is."""
-    # -P: the current folder may have a `benchmarks/` or a `backends/` of somebody's own.
-    return [sys.executable, "-P", "-m", "pytest", str(_SUITES), *arguments]
-
-
 def _carry_out(command: Sequence[str], *, echo: bool) -> tuple[int, list[str]]:
     """Run a command; return its status and the last lines of its output."""
-    path = os.pathsep.join(filter(None, [str(_SUITES.parent), os.environ.get("PYTHONPATH")]))
     last: deque[str] = deque(maxlen=_LAST_LINES)
     with subprocess.Popen(
         command,
@@ -257,7 +247,7 @@ def _carry_out(command: Sequence[str], *, echo: bool) -> tuple[int, list[str]]:
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        env={**os.environ, "PYTHONPATH": path},
+        env=processes.environment(),
         start_new_session=True,  # an interrupt in the terminal is for us, who pass it on, once
     ) as child:
         try:
