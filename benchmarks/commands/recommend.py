@@ -117,13 +117,13 @@ def run(options: argparse.Namespace, console: Console) -> Exit:
         print(json.dumps(told[0] | {name: each for name, each in more.items() if each}, indent=1, allow_nan=False))
     else:
         lines = [line for answer in answers for line in answer.lines]
-        lines += [*(gain.sentence for gain in gains), *(each.sentence for each in fused)]
+        lines += [gain.sentence for gain in gains] + [each.sentence for each in fused]
         # Of several types, what makes the run doubtful is said once, and last.
-        for line in sorted(dict.fromkeys(lines), key=lambda line: line.startswith("Warning: ")):
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
+        lines = sorted(dict.fromkeys(lines), key=lambda line: line.startswith("Warning: "))
         for backend, call in dict.fromkeys((answer.best.backend, tuple(answer.call)) for answer in answers):
-            for line in (f"To call {backend}:", *(f"    {each}".rstrip() for each in call)):
-                console.print(line, highlight=False, markup=False, soft_wrap=True)
+            lines += [f"To call {backend}:", *(f"    {line}".rstrip() for line in call)]
+        for line in lines:
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
     return Exit.FINE
 
 
