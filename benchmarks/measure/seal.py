@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import builtins
+import copyreg
 import gc
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -20,6 +23,7 @@ PACKAGES = (
 )
 """What is sealed, with all modules below."""
 CLOCKS = ("perf_counter", "perf_counter_ns", "sleep", "monotonic", "time")
+_BUILTINS = frozenset(name for name in vars(builtins) if not name.startswith("_"))
 
 
 @dataclass(frozen=True)
@@ -40,28 +44,65 @@ class _Note:
         )
 
 
+@dataclass(frozen=True)
+class _Space:
+    """The names that a module or class had; `hides` those that matter if they come later, None for all."""
+
+    label: str
+    space: Mapping[str, Any]
+    names: frozenset[str]
+    hides: frozenset[str] | None = None
+
+    def come(self) -> Iterator[str]:
+        """Yield what can be called, has come since, and hides something else."""
+        for name in self.space.keys() - self.names:
+            if (self.hides is None or name in self.hides) and callable(self.space[name]):
+                yield f"{self.label}.{name}"
+
+
 class Seal:
-    """Notes every function, and every class with its methods, of the harness's modules loaded by now."""
+    """Notes every function, and every class with its methods, of the harness's modules loaded by now.
+
+    A name that a module gets later is no matter, unless it hides one of Python's own. A method that a class gets
+    later may hide one that it inherits, such as that by which its instances are pickled.
+    """
 
     def __init__(self) -> None:
         modules = [module for module in list(sys.modules.values()) if _is_sealed(module)]
         names = {str(module.__name__) for module in modules}
-        self._notes = [note for module in modules for note in _of_module(module, names)]
+        self._classes = {
+            value: f"{value.__module__}.{value.__qualname__}"
+            for module in modules
+            for value in vars(module).values()
+            if isinstance(value, type) and value.__module__ in names
+        }
+        self._spaces = [
+            *(_Space(module.__name__, vars(module), frozenset(vars(module)), _BUILTINS) for module in modules),
+            *(_Space(label, vars(each), frozenset(vars(each))) for each, label in self._classes.items()),
+        ]
+        self._notes = [note for each in self._spaces for note in _notes(each.label, each.space)]
         self._notes += [*_notes(Connection.__name__, vars(Connection))]
-        for owner, few in ((time, CLOCKS), (gc, ("disable", "enable", "isenabled"))):
+        for owner, few in (
+            (time, CLOCKS),
+            (gc, ("disable", "enable", "isenabled")),
+            (builtins, _BUILTINS),
+        ):
             self._notes += [note for note in _notes(owner.__name__, vars(owner)) if note.name in few]
 
     def broken(self, *instances: object) -> list[str]:
-        """Return the names of what is no longer what it was, or hidden by an attribute of one of these instances.
-
-        What has come since is no matter.
-        """
+        """Return the names of what was exchanged, or is hidden: in a module, a class or one of these instances."""
         hidden = {
             f"{type(each).__name__}.{name}"
             for each in instances
             for name in vars(each).keys() & set(dir(type(each)))
         }
-        return sorted(hidden | {note.label for note in self._notes if not note.holds()})
+        changed = {note.label for note in self._notes if not note.holds()}
+        return sorted(hidden | changed | {name for each in self._spaces for name in each.come()} | self._pickled())
+
+    def _pickled(self) -> set[str]:
+        """Return the classes for which somebody has registered how they are pickled."""
+        registered: set[type] = {*copyreg.dispatch_table, *ForkingPickler._extra_reducers}  # type: ignore[attr-defined]  # noqa: SLF001
+        return {label for each, label in self._classes.items() if each in registered}
 
 
 def _is_sealed(module: ModuleType) -> bool:
@@ -69,13 +110,6 @@ def _is_sealed(module: ModuleType) -> bool:
     spec = getattr(module, "__spec__", None)
     name = spec.name if spec else ""
     return any(name == package or name.startswith(f"{package}.") for package in PACKAGES)
-
-
-def _of_module(module: ModuleType, names: set[str]) -> Iterator[_Note]:
-    yield from _notes(module.__name__, vars(module))
-    for name, value in vars(module).items():
-        if isinstance(value, type) and value.__module__ in names:
-            yield from _notes(f"{module.__name__}.{name}", vars(value))
 
 
 def _notes(label: str, space: Mapping[str, Any]) -> Iterator[_Note]:

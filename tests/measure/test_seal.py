@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
+import copyreg
 import time
 from types import SimpleNamespace
 
 from benchmarks.measure import prepared
+from benchmarks.measure.disturbance import Reading
 from benchmarks.measure.prepared import Prepared
 from benchmarks.measure.seal import Seal
 
@@ -33,3 +36,30 @@ def test_a_method_that_an_instance_hides_is_named():
     assert Seal().broken(ready) == []
     ready.time = lambda iterations: 0.0
     assert Seal().broken(ready) == ["Prepared.time"]
+
+
+def test_a_name_that_hides_one_of_python_s_or_of_a_base_is_named(monkeypatch):
+    seal = Seal()
+    monkeypatch.setattr(prepared, "len", lambda items: 0, raising=False)
+    monkeypatch.setattr(Reading, "__reduce__", lambda self: (Reading, ((0.0,), None, 0.0)))
+    monkeypatch.setattr(builtins, "sum", lambda items: 0)
+    assert seal.broken() == [
+        "benchmarks.measure.disturbance.Reading.__reduce__",
+        "benchmarks.measure.prepared.len",
+        "builtins.sum",
+    ]
+
+
+def test_a_name_that_hides_nothing_is_no_matter(monkeypatch):
+    seal = Seal()
+    monkeypatch.setattr(prepared, "a_cache", lambda: None, raising=False)
+    monkeypatch.setattr(Prepared, "count", 0, raising=False)
+    assert seal.broken() == []
+
+
+def test_how_somebody_has_a_class_of_the_harness_pickled_is_named(monkeypatch):
+    seal = Seal()
+    monkeypatch.setitem(copyreg.dispatch_table, complex, copyreg.pickle_complex)
+    assert seal.broken() == []
+    monkeypatch.setitem(copyreg.dispatch_table, Reading, lambda reading: (Reading, ((0.0,), None, 0.0)))
+    assert seal.broken() == ["benchmarks.measure.disturbance.Reading"]
