@@ -59,15 +59,16 @@ _CHECKSUM_LENGTH = 24
 REMEDY = "copy it again, or name another run"
 
 
-def write_journal_line(file: TextIO, record: Mapping[str, object]) -> None:
+def write_journal_line(file: TextIO, record: Mapping[str, object]) -> bytes:
     """Append `record` to an open journal, without the names of home folders, and wait until it is on disk.
 
-    Where that fails, as on a full disk, OSError is raised and nothing of the line is left behind.
+    Returns the line. Where that fails, as on a full disk, OSError is raised and nothing of it is left behind.
     """
     # Past the file's buffer, which would keep what could not be written and write it later.
     descriptor = file.fileno()
     start = os.lseek(descriptor, 0, os.SEEK_END)
-    left = memoryview(journal_line(record, start))
+    line = journal_line(record, start)
+    left = memoryview(line)
     try:
         while left:
             left = left[os.write(descriptor, left) :]
@@ -76,6 +77,7 @@ def write_journal_line(file: TextIO, record: Mapping[str, object]) -> None:
         with suppress(OSError):
             os.ftruncate(descriptor, start)
         raise
+    return line
 
 
 def journal_line(record: Mapping[str, object], start: int) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from benchmarks.machine import doubts, fingerprint
 from benchmarks.machine.bandwidth import Bandwidth
 from benchmarks.machine.caveat import Caveat
 from benchmarks.record import atomic
-from benchmarks.record.journal import JOURNALS, journal_line, load_run, run_of, write_journal_line
+from benchmarks.record.damage import UnreadableError, content_of
+from benchmarks.record.journal import JOURNALS, journal_line, run_of, write_journal_line
 from benchmarks.record.run import Run
 from benchmarks.record.schema import (
     DEFAULTS,
@@ -72,6 +74,7 @@ class Recorder:
         self._file = self.path.open("a+", encoding="utf-8")
         self._unwritten: list[Mapping[str, object]] = []
         self._whole: bytes | None = None
+        self._written = sha256()
         self.lost = ""
         self._write(
             "run",
@@ -152,7 +155,7 @@ class Recorder:
     def regressed(self, reason: str) -> None:
         """Write that the run failed a comparison, and so is no baseline; also after the journal was closed."""
         with self.path.open("a", encoding="utf-8") as file:
-            write_journal_line(file, {"type": "regressed", "reason": reason})
+            self._written.update(write_journal_line(file, {"type": "regressed", "reason": reason}))
 
     def end(self, time_s: Mapping[str, float], reference_s: float | None = None) -> None:
         """Write what the run spent its time on, the reference kernel's time, what happened to the machine."""
@@ -172,8 +175,17 @@ class Recorder:
         self._file.close()
 
     def run(self) -> Run:
-        """Return the run so far, as its journal has it, or would have it."""
-        return load_run(self.path) if self._whole is None else run_of(self._whole, self.path)
+        """Return the run so far, as its journal has it, or would have it.
+
+        Raises UnreadableError if the journal has another content than was written: a kernel that is measured can
+        write there, checksums included. It gets another name, by which nobody takes it for that of a run.
+        """
+        content = content_of(self.path) if self._whole is None else self._whole
+        if sha256(content).digest() != self._written.digest():
+            changed = self.path.rename(self.path.with_suffix(".changed"))
+            reason = "was changed by another program while this run wrote it"
+            raise UnreadableError(changed, "", reason, "measure again, without backends that you do not trust")
+        return run_of(content, self.path)
 
     def _device_name(self, measured: Measured) -> str:
         if measured.case.device == "cpu":
@@ -189,7 +201,7 @@ class Recorder:
         while self._unwritten:
             record = self._unwritten.pop(0)
             try:
-                write_journal_line(self._file, record)
+                self._written.update(write_journal_line(self._file, record))
             except OSError:
                 self._unwritten.insert(0, record)
                 return
@@ -199,7 +211,9 @@ class Recorder:
         self._file.seek(0)  # still there where the file was deleted
         whole = self._file.read().encode()
         for record in self._unwritten:
-            whole += journal_line(record, len(whole))
+            line = journal_line(record, len(whole))
+            self._written.update(line)
+            whole += line
         self._whole = whole
         self.lost = f"{self.path} could not be written: it has no more than the beginning of this run"
         elsewhere = Path(tempfile.gettempdir()) / self.path.name

@@ -16,7 +16,7 @@ from benchmarks.__main__ import main
 from benchmarks.record import history, journal, places, recorder, saved, tables
 from benchmarks.record.damage import UnreadableError, named
 from benchmarks.record.frames import to_frame
-from benchmarks.record.journal import JOURNALS, load_run, read_journal, write_journal_line
+from benchmarks.record.journal import JOURNALS, journal_line, load_run, read_journal, write_journal_line
 from benchmarks.record.recorder import Recorder
 from benchmarks.record.schema import COLUMNS
 from benchmarks.report.text import csv
@@ -339,6 +339,20 @@ def run(tmp_path, monkeypatch):
 
 def kinds(path):
     return [line["type"] for line in read_journal(path) if line["type"] != "warning"]
+
+
+def test_a_journal_that_another_program_writes_to_is_not_that_of_the_run(run):
+    run.begin([])
+    run.end({})
+    run.close()
+    assert run.run().complete
+    *lines, _ = run.path.read_bytes().splitlines(keepends=True)
+    forged = journal_line({"type": "end", "time_s": {}, "elapsed_s": 1.0}, sum(map(len, lines)))
+    run.path.write_bytes(b"".join([*lines, forged]))
+    assert kinds(run.path) == ["run", "begin", "end"]  # its checksums are right
+    with pytest.raises(UnreadableError, match=r"\.changed: was changed by another program while"):
+        run.run()
+    assert not run.path.exists()
 
 
 def test_a_disk_that_was_full_for_a_while_costs_no_line_and_repeats_none(run, disk):
