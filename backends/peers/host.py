@@ -7,14 +7,15 @@ function that takes `out` writes into it.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from backends.base import NARROW, BaseBackend, host_array, is_plain, output_shape
-from backends.interface import MODES, Allocation, Gap, Mode, OpSpec
+from backends.interface import MODES, Allocation, Gap, Mode, NotSupported, OpSpec
 
 FORWARD_ALONE = Gap("the library has no gradients", "upstream", modes=MODES[1:])
 WIDE_ALONE = Gap("the library is compared in float32 and float64", "never", dtypes=NARROW)
@@ -22,11 +23,24 @@ NOT_IN_PLACE = Gap("the library is not compared in place", "never", allocations=
 
 
 class HostPeer(BaseBackend):
-    """A library's functions over NumPy arrays, without gradients."""
+    """A library's functions over NumPy arrays, without gradients.
+
+    Those of `needy` ops take no array without elements; of ops along an axis, no row without.
+    """
 
     _functions: Mapping[str, Any]
 
-    def __init__(self, name: str, threads: int, functions: Mapping[str, Any], library: str, version: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        threads: int,
+        functions: Mapping[str, Any],
+        library: str,
+        version: str,
+        *,
+        needy: Collection[str] = (),
+    ) -> None:
+        self._needy = needy
         self.gaps = (FORWARD_ALONE, WIDE_ALONE, NOT_IN_PLACE)
         super().__init__(name, "cpu", threads)
         self._functions, self._library, self._version = functions, library, version
@@ -64,6 +78,16 @@ class HostPeer(BaseBackend):
         return Gap(f"{self._library} has no {op}", "upstream", ops=(op,))
 
     def _forward(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
+        function = self._function(op, parameters)
+
+        def forward(*arrays: Any) -> np.ndarray:
+            require_elements(self._library, op, arrays[0].shape, self._needy, parameters)
+            return np.asarray(function(*arrays))  # NumPy's ufuncs make scalars of arrays without dimensions
+
+        return forward
+
+    def _function(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
+        """Return the library's own function of an op."""
         return partial(self._functions[op], **parameters)
 
     def _vjp(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
@@ -79,14 +103,29 @@ class HostPeer(BaseBackend):
         allocation: Allocation,
     ) -> Callable[[], Any]:
         del mode, cotangent  # a forward: see `gaps`
-        forward = partial(self._forward(spec.name, parameters), *inputs)
+        # What is timed is the library's function alone, where it makes arrays.
+        require_elements(self._library, spec.name, inputs[0].shape, self._needy, parameters)
+        make = self._function if inputs[0].ndim else self._forward
         if allocation == "fresh":
-            return forward
+            return partial(make(spec.name, parameters), *inputs)
+        forward = partial(self._function(spec.name, parameters), *inputs)
         return partial(forward, out=np.empty(output_shape(spec, inputs, parameters), inputs[0].dtype))
+
+
+def require_elements(
+    library: str, op: str, shape: tuple[int, ...], needy: Collection[str], parameters: Mapping[str, Any]
+) -> None:
+    """Raise NotSupported if a `needy` op would get an array without elements; along an axis, a row without."""
+    what, n = ("row", shape[parameters["axis"]]) if "axis" in parameters else ("array", math.prod(shape))
+    if op in needy and not n:
+        gap = Gap(f"{library} takes no {what} without elements", "upstream", ops=(op,))
+        raise NotSupported(gap, f"{op} of shape {shape}")
 
 
 def reduced(losses: np.ndarray, reduction: str) -> np.ndarray:
     """Return losses, their mean or their sum, as an array of their dtype."""
     if reduction == "none":
-        return losses
+        return np.asarray(losses)
+    if not losses.size and reduction == "mean":
+        return np.full((), np.nan, losses.dtype)
     return np.asarray(losses.mean() if reduction == "mean" else losses.sum())

@@ -15,6 +15,7 @@ import numpy as np
 
 from backends.base import NARROW, BaseBackend, host_array, is_plain
 from backends.interface import MODES, BackendUnavailable, Gap
+from backends.peers.host import require_elements
 from backends.threads import xla_threads
 
 PACKAGE = "keras"
@@ -22,6 +23,9 @@ EXTRA = "peers"
 DEVICES = ("cpu",)
 VARIANTS = ()
 PEERS = ("keras-jax", "keras-torch", "keras-numpy")
+
+NEEDY_ON_NUMPY = ("softmax", "log_softmax")
+"""Of a row without elements, NumPy knows no maximum."""
 
 
 def create(variant: str, device: str, threads: int | None) -> KerasPeer:
@@ -55,7 +59,7 @@ class KerasPeer(BaseBackend):
     """`keras.ops`; without gradients, since those are its backends' own."""
 
     _functions: Mapping[str, Callable[..., Any]]
-    gaps = (
+    gaps: tuple[Gap, ...] = (
         Gap("gradients are those of Keras's backend", "never", modes=MODES[1:]),
         Gap("Keras allocates every output", "upstream", allocations=("reuse", "inplace")),
         Gap("Keras computes in its floatx, float32 unless it is configured", "never", dtypes=(*NARROW, "float64")),
@@ -63,6 +67,9 @@ class KerasPeer(BaseBackend):
 
     def __init__(self, name: str, threads: int, keras: Any) -> None:
         super().__init__(name, "cpu", threads)
+        if name == "keras-numpy":
+            reason = "Keras's function on NumPy makes float64 of float32"
+            self.gaps = (*self.gaps, Gap(reason, "upstream", ops=("sparsemax",)))
         self.asynchronous = keras.backend.backend() == "jax"
         self._keras = keras
         self._functions = _functions(keras.ops)
@@ -97,7 +104,15 @@ class KerasPeer(BaseBackend):
         return Gap(f"keras.ops has no {op}", "upstream", ops=(op,))
 
     def _forward(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
-        return partial(self._functions[op], **parameters)
+        function = partial(self._functions[op], **parameters)
+        if self.name != "keras-numpy" or op not in NEEDY_ON_NUMPY:
+            return function
+
+        def forward(x: Any) -> Any:
+            require_elements("Keras on NumPy", op, x.shape, NEEDY_ON_NUMPY, parameters)
+            return function(x)
+
+        return forward
 
     def _vjp(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
         raise NotImplementedError(f"{self.name} has no gradients of its own, and `gaps` says so")

@@ -47,6 +47,8 @@ def mean_squared_error(prediction: np.ndarray, target: np.ndarray, *, reduction:
     values = {"p": prediction, "t": target}
     if reduction == "none":
         return numexpr.evaluate("(p - t) * (p - t)", values, {})
+    if not prediction.size:  # of nothing, NumExpr's sum is an array like it
+        return reduced(prediction, reduction)
     total = numexpr.evaluate("sum((p - t) * (p - t))", values, {})
     return np.asarray(total / (prediction.size if reduction == "mean" else 1), prediction.dtype)
 

@@ -7,6 +7,7 @@ from typing import Any
 import optax
 
 from backends.base import Functions
+from backends.peers.host import require_elements
 from backends.peers.jax import JaxPeer
 from backends.threads import xla_threads
 
@@ -44,7 +45,10 @@ def log_cosh(prediction: Any, target: Any, *, reduction: str) -> Any:
 
 def softmax_cross_entropy(x: Any, target: Any, *, axis: int, label_smoothing: float, reduction: str) -> Any:
     """`softmax_cross_entropy`."""
-    smoothed = optax.smooth_labels(target, label_smoothing) if label_smoothing else target
+    smoothed = target
+    if label_smoothing:  # by their number
+        require_elements("Optax", "softmax_cross_entropy", x.shape, OPS, {"axis": axis})
+        smoothed = optax.smooth_labels(target, label_smoothing)
     return _reduced(optax.softmax_cross_entropy(x, smoothed, axis=axis), reduction)
 
 

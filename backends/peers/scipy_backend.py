@@ -21,7 +21,7 @@ PEERS = ("scipy",)
 def create(variant: str, device: str, threads: int | None) -> HostPeer:
     """Return the backend; SciPy's ufuncs compute in one thread."""
     del device, threads
-    return HostPeer(variant, 1, OPS, "scipy.special", scipy.__version__)
+    return HostPeer(variant, 1, OPS, "scipy.special", scipy.__version__, needy=("softmax", "log_softmax"))
 
 
 def sigmoid(x: np.ndarray, *, out: np.ndarray | None = None) -> Any:

@@ -23,7 +23,7 @@ PEERS = ("sklearn",)
 def create(variant: str, device: str, threads: int | None) -> HostPeer:
     """Return the backend; these metrics compute in one thread."""
     del device, threads
-    return HostPeer(variant, 1, OPS, "sklearn.metrics", sklearn.__version__)
+    return HostPeer(variant, 1, OPS, "sklearn.metrics", sklearn.__version__, needy=tuple(OPS))
 
 
 def _mean_of(metric: Callable[..., Any], scale: float = 1) -> Callable[..., Any]:

@@ -15,7 +15,7 @@ import backends
 from backends.arguments import without_axis
 from backends.base import DTYPES, NARROW, output_shape
 from backends.catalogue import OPS
-from backends.interface import ALLOCATIONS, MODES, REDUCTIONS
+from backends.interface import ALLOCATIONS, MODES, REDUCTIONS, BackendUnavailable, Gap, NotSupported
 from benchmarks.check import oracle
 from tests.everyday import COMPILES
 
@@ -169,3 +169,46 @@ def test_every_allocation_takes_them(name, op, shape):
             pairs = zip(found, expected, strict=True) if isinstance(found, tuple) else [(found, expected)]
             for one, other in pairs:
                 check(b, one, b.to_numpy(other), "float32")
+
+
+def peer(name):
+    if reason := backends.missing(name):
+        pytest.skip(reason)
+    try:
+        return backends.load(name)
+    except BackendUnavailable as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's use of PyTorch
+@pytest.mark.parametrize("name", backends.peer_names())
+def test_another_library_takes_arrays_without_elements_or_says_that_it_takes_none(name):
+    b = peer(name)
+    for op, dtype in product(OPS, DTYPES):
+        if isinstance(b.supports(op, dtype=dtype), Gap):
+            continue
+        for arrays, parameters in calls_on_nothing(OPS[op], dtype):
+            native = [b.asarray(a) for a in arrays]
+            for call in (getattr(b, op), lambda *a, op=op, **p: b.bind(op, *a, **p)()):
+                try:
+                    result = call(*native, **parameters)
+                except NotSupported:
+                    continue
+                check(b, result, value_of_nothing(OPS[op], arrays, parameters), dtype)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's use of PyTorch
+@pytest.mark.parametrize("name", backends.peer_names())
+def test_another_library_takes_arrays_without_dimensions(name):
+    b = peer(name)
+    for op, dtype in product(FLAT, DTYPES):
+        if isinstance(b.supports(op, dtype=dtype), Gap):
+            continue
+        for parameters in parameters_of(OPS[op], ()):
+            alone, beside = ([b.asarray(a) for a in filled(OPS[op], shape, -1, dtype)] for shape in ((), (1,)))
+            try:
+                expected = b.to_numpy(b.bind(op, *beside, **parameters)())
+            except NotSupported:
+                continue
+            check(b, b.bind(op, *alone, **parameters)(), expected.reshape(()), dtype)
+            check(b, getattr(b, op)(*alone, **parameters), expected.reshape(()), dtype)

@@ -8,7 +8,10 @@ import pytest
 import backends
 from backends.interface import BackendUnavailable
 
-pytestmark = pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras's use of PyTorch
+]
 
 NAMES = (*backends.names(), *backends.peer_names())
 X = np.array([[0.5, -1.0], [2.0, -3.0]], np.float32)
