@@ -23,8 +23,8 @@ class Reading:
     """One burst: the seconds of its rounds, how long its threads waited for a processor, its page faults per call.
 
     `waited_s` is the sum over all threads; None where the system does not tell. `throttled` says that a GPU was
-    slowed down. By the clocks of the process that asked for it, the burst took `wall_s` with all around it, and
-    its process `cpu_s` of processors' time.
+    slowed down. By the clocks of the process that asked for it, the burst took `wall_s` with all around it, its
+    process `cpu_s` of processors' time, and its threads waited for `queued_s` until they had a processor.
     """
 
     rounds: tuple[float, ...]
@@ -33,6 +33,7 @@ class Reading:
     throttled: bool = False
     wall_s: float = math.nan
     cpu_s: float = math.nan
+    queued_s: float = 0.0
 
 
 Turn = Callable[[int, int], Reading | None]

@@ -155,9 +155,10 @@ class Duel:
                 )
                 for group in (base, head):
                     group.check(due, "last_result")
-                    # Each sitting has new processes, which cannot know which one it is.
-                    if n == 1 or case in self._cheated:
-                        group.examine(due)
+                # Each sitting has new processes, which cannot know which one it is.
+                if effect and (n == 1 or case in self._cheated):
+                    base.examine(due, effect.base_s)
+                    head.examine(due, effect.head_s)
         if any(entry.ending and entry.ending.status == "cheated" for entry in entries):
             self._cheated.add(case)
         ends = [entry.ending or Ending(status="ok") for entry in entries]

@@ -213,14 +213,15 @@ class Group:
         after = gpus.load(index_of(entry.case.device))
         return None if after is None or after.energy_j is None else (after.energy_j - before.energy_j) / n
 
-    def examine(self, due: Sequence[Reference]) -> None:
-        """Have a referee look at cases whose rounds were not taken in turns."""
+    def examine(self, due: Sequence[Reference], call_s: float) -> None:
+        """Have a referee look at cases whose rounds were not taken in turns; a call took `call_s`."""
         self.referee = Referee(self.entries, self.pool, self.n_processes, due, self.watch)
         processes = range(self.n_processes)
         self.referee.begin(
             {
                 id(entry): [
-                    Lane(self.burst(entry, process), min(FEW_CALLS, entry.at_most)) for process in processes
+                    Lane(self.burst(entry, process), min(FEW_CALLS, entry.at_most), values=[call_s])
+                    for process in processes
                 ]
                 for entry in self.alive
             }

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 MARK = "ACTIVATION_BENCH_WORKER"
@@ -21,6 +22,18 @@ def processor_seconds(pid: int) -> float | None:
         return time.clock_gettime((~pid << 3) | _PROCESS_CLOCK)
     except (OSError, AttributeError, OverflowError):
         return None
+
+
+def queued_seconds(pid: int) -> float:
+    """Return for how long the threads that a process has were ready to run and had no processor; 0 if untold.
+
+    It is the second number of each one's schedstat (Linux, Documentation/scheduler/sched-stats.rst).
+    """
+    found = 0
+    for thread in (_PROCESSES / str(pid) / "task").glob("[0-9]*"):
+        with suppress(OSError, ValueError, IndexError):  # it has ended, or the system does not tell
+            found += int((thread / "schedstat").read_bytes().split()[1])
+    return found / 1e9
 
 
 def marked() -> dict[tuple[str, int], float]:
@@ -39,6 +52,40 @@ def marked() -> dict[tuple[str, int], float]:
                     pid, mark = int(process.name), rest.partition(b"\0")[0].decode()
                     found[mark, pid] = processor_seconds(pid) or 0.0
     return found
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """What the system's scheduler goes by for a process's first thread: priority, class and processors."""
+
+    priority: int
+    scheduled: int
+    processors: set[int]
+
+
+def treatment(pid: int) -> Treatment | None:
+    """Return how a process's first thread is treated; None where the system does not tell, or it has ended."""
+    if not hasattr(os, "sched_getscheduler"):
+        return None
+    try:
+        priority, scheduled = os.getpriority(os.PRIO_PROCESS, pid), os.sched_getscheduler(pid)
+        return Treatment(priority, scheduled, os.sched_getaffinity(pid))
+    except OSError:
+        return None
+
+
+def treat(pid: int, usual: Treatment) -> None:
+    """Have all threads of a process treated in this way, as far as the system lets this process say so."""
+    for thread in (_PROCESSES / str(pid) / "task").glob("[0-9]*"):
+        tid = int(thread.name)
+        # Each for itself: only the system's administrator may raise a priority again.
+        with suppress(OSError):
+            os.sched_setaffinity(tid, usual.processors)
+        with suppress(OSError):
+            if os.sched_getscheduler(tid) != usual.scheduled:
+                os.sched_setscheduler(tid, usual.scheduled, os.sched_param(0))
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, tid, usual.priority)
 
 
 def privileges(pid: int, processors: set[int] | None = None) -> list[str]:

@@ -93,8 +93,8 @@ def _explained(rounds: Sequence[float]) -> float:
 def too_many_threads(used: Iterable[tuple[float, float]], threads: int, *, queued: bool) -> float | None:
     """Return how many processors a case computed with, where those are more than `threads`; else None.
 
-    `used` has a pair for each burst: seconds of processors' time, and seconds. Where calls are `queued`, one more
-    thread makes them.
+    `used` has a pair for each burst: seconds of processors' time that its threads had or waited for, and seconds.
+    Where calls are `queued`, one more thread makes them.
     """
     cpu_s, wall_s = (sum(each) for each in zip((0.0, 0.0), *used, strict=True))
     share = cpu_s / wall_s if wall_s > 0 else 0.0

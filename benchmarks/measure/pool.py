@@ -27,6 +27,7 @@ from benchmarks.measure.remote import (
     worker_environment,
 )
 from benchmarks.measure.sampling import Burst
+from benchmarks.quantities import listing
 from benchmarks.record import teams
 from benchmarks.record.schema import Memory, Policies, WorkerFacts
 
@@ -88,7 +89,7 @@ class Pool:
         if self._alone:
             worker.go_on()
         try:
-            return worker.call(method, *arguments)
+            found = worker.call(method, *arguments)
         except CaseError as error:
             if error.is_broken or not worker.alive:
                 self._workers.pop((backend, device, process)).close()
@@ -96,6 +97,12 @@ class Pool:
         finally:
             if self._alone:
                 worker.stop()
+            changed = [key[0] for key in self._workers if self._is_changed(key, (backend, device, process))]
+        if changed and self._alone:
+            # They were stopped: it was not they who saw to that.
+            what = "the priority or the processors of other processes changed while it computed"
+            raise CaseError("invalid", f"{what}: {listing(changed)}")
+        return found
 
     @contextmanager
     def alone(self) -> Iterator[bool]:
@@ -135,12 +142,14 @@ class Pool:
         """Return a burst of rounds of what the worker has prepared, and what disturbed it."""
         if self._alone:
             worker = self._worker(backend, device, process)
+            queued_s = worker.queued_seconds()
             before_s, started = worker.processor_seconds(), perf_counter()
             counts = (iterations, n_rounds, self._processor)
             reading: Reading = self.call(backend, device, "turn", *counts, process=process)
             wall_s, after_s = perf_counter() - started, worker.processor_seconds()
             cpu_s = math.nan if before_s is None or after_s is None else after_s - before_s
-            return replace(reading, wall_s=wall_s, cpu_s=cpu_s)
+            queued_s = max(0.0, worker.queued_seconds() - queued_s)  # of threads that have ended, it is not known
+            return replace(reading, wall_s=wall_s, cpu_s=cpu_s, queued_s=queued_s)
         return Reading(tuple(self.rounds(backend, device, process)(iterations, n_rounds)), None, math.nan)
 
     def seen(self, backend: str, device: str, process: int = 0) -> Seen | None:
@@ -168,6 +177,10 @@ class Pool:
         self._workers.clear()
         for sibling in self._siblings.values():
             sibling.close()
+
+    def _is_changed(self, key: tuple[str, str, int], asked: tuple[str, str, int]) -> bool:
+        """Tell whether the system treats the worker `key` otherwise since the other one was `asked`."""
+        return key != asked and self._workers[key].treated_otherwise(asked[0])
 
     def _environment(self) -> dict[str, str]:
         kept = memory.retained(os.environ) if self._memory == "retained" else {}

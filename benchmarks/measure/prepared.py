@@ -66,7 +66,8 @@ class Prepared:
     would keep that for as long as it lives.
 
     `result` is that of the last call timed, `last_round_s` the seconds of the last round. While `keeps`, `kept`
-    holds that of another call of that round too, drawn at random. `places` are where inputs lie.
+    holds that of another call of that round too, drawn at random, and `opening` that of the very first call since
+    results were forgotten. `places` are where inputs lie.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Prepared:
         self.places: list[Place] = []
         self.keeps = False
         self.kept: list[Any] = []
+        self.opening: list[Any] = []
 
     @property
     def at_most(self) -> int | None:
@@ -139,6 +141,7 @@ class Prepared:
         """Let go of all results."""
         self.result = None
         self.kept.clear()
+        self.opening.clear()
 
     def restore(self) -> None:
         """Put back the inputs that calls have overwritten."""
@@ -177,7 +180,7 @@ class Prepared:
         if several:
             before = islice(self._turn, iterations - 1)
         if self.keeps and iterations > 1:
-            before = self._keeping_one(before)
+            before = self._keeping_some(before)
         each_waits = self._case is None or self._case.timing == "latency"
         gc_was_enabled = gc.isenabled()
         gc.disable()
@@ -186,6 +189,8 @@ class Prepared:
         finally:
             if gc_was_enabled:
                 gc.enable()
+        if self.keeps and not self.opening:
+            self.opening.append(self.result)  # of a round of one call
         self.last_round_s = seconds
         return seconds
 
@@ -220,15 +225,18 @@ class Prepared:
         synchronize(result)
         return perf_counter() - started, result
 
-    def _keeping_one(self, before: Iterable[Callable[[], Any]]) -> list[Callable[[], Any]]:
-        """Return calls of which one, drawn at random, leaves its result in `kept`.
+    def _keeping_some(self, before: Iterable[Callable[[], Any]]) -> list[Callable[[], Any]]:
+        """Return calls of which one drawn at random leaves its result in `kept`, and the very first in `opening`.
 
-        Nothing but C lies between the clock's loop and that call, so that its stack looks like every other's.
+        Nothing but C lies between the clock's loop and those calls, so that their stack looks like every other's.
         """
-        runs = list(before)
-        chosen = int(_random.integers(len(runs)))
+        runs, opens = list(before), not self.opening
         self.kept.clear()
-        runs[chosen] = partial(self.kept.extend, starmap(runs[chosen], [()]))
+        chosen = int(_random.integers(len(runs)))
+        if opens:
+            runs[0] = partial(self.opening.extend, starmap(runs[0], [()]))
+        if chosen or not opens:
+            runs[chosen] = partial(self.kept.extend, starmap(runs[chosen], [()]))
         return runs
 
     def arrival_seconds(self, iterations: int) -> tuple[float, float, float]:

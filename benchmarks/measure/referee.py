@@ -6,7 +6,8 @@ All cases are asked alike, and nothing of it is timed. `docs/cheats.md` says aga
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from math import ceil
 from typing import Any
 
@@ -16,8 +17,9 @@ from benchmarks.check.references import Reference
 from benchmarks.measure import means, plausibility
 from benchmarks.measure.entry import Entry, verdicts_on
 from benchmarks.measure.pool import CaseError, Pool
+from benchmarks.measure.probe import Renewed
 from benchmarks.measure.renewals import Renewal, Renewals
-from benchmarks.measure.sampling import Lane
+from benchmarks.measure.sampling import MOST_CALLS, Lane
 from benchmarks.measure.stopwatch import Stopwatch
 from benchmarks.quantities import listing, number, seconds
 from benchmarks.record.schema import Case
@@ -38,6 +40,10 @@ CLOCK_TRIES = 20
 """So many more bursts are taken where none has cleared the clock: other programs disturb many in a row."""
 LONG_BURST_S, MOST_ROUNDS = 1e-2, 100
 """They claim to take 10 ms, or have 100 rounds."""
+RECURRING_S = 5e-3
+"""Values have recurred long enough after calls that claim to take 5 ms: what is taken in later gains little."""
+HELD_S, MOST_HELD = 8e-3, 16
+"""After the last turn, results of calls of 8 ms are kept, at most 16: eight buffers in turn are noticed."""
 HELPED_S = 1e-2
 """Processor time is counted by the system in steps of up to 10 ms."""
 
@@ -59,6 +65,7 @@ class Referee:
         self._renewals: Renewals | None = None
         self._random = random.SystemRandom()
         self._turns_left = self._random.randint(2, LOOKS[0])
+        self._is_over = False
         self._lanes: Mapping[int, Sequence[Lane]] = {}
         self._before: Mapping[tuple[str, int], float] = {}
         self._after: Mapping[tuple[str, int], float] = {}
@@ -76,6 +83,7 @@ class Referee:
 
     def finish(self) -> None:
         """Ask once more after the last turn, each worker alone as it was then."""
+        self._is_over = True
         with self._pool.alone():
             if self._turns_left > 0:
                 self._ask_for_new_values(self._alive())
@@ -102,27 +110,40 @@ class Referee:
                 _note(entry, "new values")
 
     def _require_new_results(self, entry: Entry, process: int, renewal: Renewal) -> None:
-        """Have a burst taken on new values, as every burst is; look at the result of two of its calls."""
+        """Have a burst taken on new values, as every burst is; look at the result of three of its calls.
+
+        A result from before must be what it was: who is given a fresh output may keep it.
+        """
         case, lane = entry.case, self._lanes[id(entry)][process]
-        self._call(case, "renew", renewal.changes, process=process)
+        self._call(case, "renew", renewal.changes, self._holds(entry), process=process)
         iterations = self._random.randint(1, max(1, lane.iterations))
         self._pool.turn(case.backend, case.device, iterations, 1, process)
-        last, *others = self._call(case, "results_at", renewal.index, process=process)
-        require_right(case, renewal, last)
-        for results in others:
-            try:
+        found: Renewed = self._call(case, "results_at", renewal.index, process=process)
+        for results in found.last:
+            require_right(case, renewal, results)
+        for results in found.others:
+            with _as("cheated", "right in the last call of a round alone"):
                 require_right(case, renewal, results)
-            except CaseError as error:
-                raise CaseError(
-                    "cheated", f"right in the last call of a round alone: {error.ending.reason}"
-                ) from error
+        for results in found.first:
+            with _as("cheated", "right only after some calls on the same inputs"):
+                require_right(case, renewal, results)
+        for results in found.held:
+            with _as("invalid", "a result that was kept has changed while others were computed"):
+                verdicts_on(case, renewal.before, results)
+
+    def _holds(self, entry: Entry) -> int:
+        """Return how many results to keep: one while turns are to come, which find the memory as it was left."""
+        most = int(HELD_S / (self._call_s(entry) or HELD_S)) if self._is_over else 1
+        return max(1, min(MOST_HELD, most))
 
     def _require_no_memory(self, entry: Entry, process: int) -> None:
-        """Time first calls on new values beside later ones."""
-        n = self._repeats(entry)
+        """Time first calls on new values beside later ones, and beside those on values that have long recurred."""
+        n, recurring = self._repeats(entry), ceil(RECURRING_S / (self._call_s(entry) or RECURRING_S))
         for _ in range(TRIES):
             novelties = self._draw([entry], lambda renewals: [renewals.changes() for _ in range(n)])
-            times_s = self._call(entry.case, "novelty", novelties or [], process=process)
+            times_s = self._call(
+                entry.case, "novelty", novelties or [], min(recurring, MOST_CALLS), process=process
+            )
             if not plausibility.remembers(times_s):
                 _note(entry, "no memory", passed=bool(times_s))
                 return
@@ -222,12 +243,25 @@ class Referee:
         if seen.stirred_s > HELPED_S:
             raise CaseError("cheated", f"it computed for {seconds(seen.stirred_s)} while it was stopped")
         if seen.privileges:
-            raise CaseError("cheated", f"the system treats it differently: {listing(sorted({*seen.privileges}))}")
-        queued, threads = entry.case.timing == "throughput", self._pool.threads
-        used = [(reading.cpu_s, reading.wall_s) for reading in entry.readings if reading.cpu_s >= 0]
-        if share := plausibility.too_many_threads(used, threads, queued=queued):
-            raise CaseError("invalid", f"it computed with {number(share)} processors where {threads} were allowed")
+            treated = f"the system treats it differently: {listing(sorted({*seen.privileges}))}"
+            if seen.meanwhile:
+                raise CaseError("invalid", f"{treated}; that came while {seen.meanwhile} was asked")
+            raise CaseError("cheated", treated)
+        used = [reading for reading in entry.readings if reading.cpu_s >= 0]
+        self._require_threads(entry, [(each.cpu_s, each.wall_s) for each in used])
+        # Where other programs leave no second processor, a second thread waits for one. Those that hand their work
+        # to other threads are not asked: each that is woken waits, however little it has to do.
+        if not self._call(entry.case, "is_asynchronous", process=process):
+            wanted = [(each.cpu_s + each.queued_s, each.wall_s) for each in used]
+            self._require_threads(entry, wanted)
         _note(entry, "alone", passed=bool(used))
+
+    def _require_threads(self, entry: Entry, used: Sequence[tuple[float, float]]) -> None:
+        """Require that no more than its threads have used, or waited for, a processor: see `too_many_threads`."""
+        queued, threads = entry.case.timing == "throughput", self._pool.threads
+        if share := plausibility.too_many_threads(used, threads, queued=queued):
+            what = f"it used, or waited for, {number(share)} processors where {threads} were allowed"
+            raise CaseError("invalid", what)
 
     def _require_unbroken_seal(self, entry: Entry, process: int) -> None:
         if broken := self._call(entry.case, "broken_seal", process=process):
@@ -269,6 +303,15 @@ def require_right(case: Case, renewal: Renewal, results: Sequence[Any]) -> None:
             ) from error
         reason = f"with new values in its inputs: {error.ending.reason}"
         raise CaseError(error.ending.status, reason) from error
+
+
+@contextmanager
+def _as(status: str, meaning: str) -> Iterator[None]:
+    """Have what is wrong with results in here end a case by this `status`, and say what it means."""
+    try:
+        yield
+    except CaseError as error:
+        raise CaseError(status, f"{meaning}: {error.ending.reason}") from error
 
 
 def _note(entry: Entry, check: str, *, passed: bool = True) -> None:

@@ -62,13 +62,15 @@ class Seen:
     """What the system tells of a worker's process.
 
     What it starts has the same `mark` in its environment (see `means`), and another number. `stirred_s` is the
-    processor time that it used while it was stopped; `privileges` say how the scheduler treats it differently.
+    processor time that it used while it was stopped; `privileges` say how the scheduler treats it differently. If
+    that has changed while another worker had been asked, `meanwhile` names it.
     """
 
     pid: int
     mark: str
     stirred_s: float
     privileges: tuple[str, ...]
+    meanwhile: str = ""
 
 
 class Remote(Protocol):
@@ -85,12 +87,24 @@ class Remote(Protocol):
         """Return the processor time that it has used; None where it has no process of its own."""
         ...
 
+    def queued_seconds(self) -> float:
+        """Return for how long its threads have been ready and had no processor; 0 where that is untold."""
+        ...
+
     def seen(self) -> Seen | None:
         """Return what the system tells of it; None where it has no process of its own."""
         ...
 
     def call(self, method: str, *arguments: Any) -> Any:
         """Return what `Worker.method(*arguments)` returns; raise CaseError when it fails."""
+        ...
+
+    def treated_otherwise(self, asked: str) -> bool:
+        """Tell whether the system treats it otherwise than after its last call, and have it treated as it was.
+
+        `asked` names the worker that has been asked meanwhile. What concerns the process that asks as well is no
+        matter, such as fewer processors for a whole container.
+        """
         ...
 
     def stop(self) -> None:
@@ -125,6 +139,8 @@ class ProcessWorker:
         self._stopped_at_s: float | None = None
         self._stirred_s = 0.0
         self._processors: set[int] | None = None
+        self._treatment: means.Treatment | None = None
+        self._meanwhile = ""
         started = perf_counter()
         self._connection, theirs = Pipe()
         self._process = subprocess.Popen(
@@ -141,6 +157,7 @@ class ProcessWorker:
             self.close()
             raise
         self.facts = replace(facts, start_s=perf_counter() - started)
+        self._treatment = means.treatment(self._process.pid)
 
     @property
     def alive(self) -> bool:
@@ -156,7 +173,19 @@ class ProcessWorker:
             self._connection.send((number, method, arguments))
         except OSError:
             raise self._crashed() from None
-        return self._receive(number)
+        try:
+            return self._receive(number)
+        finally:
+            self._treatment = means.treatment(self._process.pid)
+
+    def treated_otherwise(self, asked: str) -> bool:
+        """Tell whether the system treats it otherwise than after its last call, and have it treated as it was."""
+        now = means.treatment(self._process.pid)
+        if now is None or self._treatment is None or now in (self._treatment, means.treatment(os.getpid())):
+            return False
+        self._meanwhile = asked
+        means.treat(self._process.pid, self._treatment)
+        return True
 
     def stop(self) -> None:
         """Stop the process, and wait until its threads stand still."""
@@ -176,10 +205,15 @@ class ProcessWorker:
         """Return the processor time that the process has used so far; None where the system does not tell."""
         return means.processor_seconds(self._process.pid)
 
+    def queued_seconds(self) -> float:
+        """Return for how long its threads have been ready and had no processor; 0 where that is untold."""
+        return means.queued_seconds(self._process.pid)
+
     def seen(self) -> Seen:
         """Return what the process did and is, as the system tells it."""
         pid = self._process.pid
-        return Seen(pid, self._mark, self._stirred_s, tuple(means.privileges(pid, self._processors)))
+        privileges = tuple(means.privileges(pid, self._processors))
+        return Seen(pid, self._mark, self._stirred_s, privileges, self._meanwhile)
 
     def close(self) -> None:
         """End the process, by force if it does not listen."""
@@ -234,8 +268,17 @@ class LocalWorker:
         """Carry out one request."""
         return _unwrap(answer(self._worker, method, arguments))
 
+    def treated_otherwise(self, asked: str) -> bool:
+        """Never: whoever asks computes here."""
+        del asked
+        return False
+
     def processor_seconds(self) -> None:
         """None: whoever asks computes here."""
+
+    def queued_seconds(self) -> float:
+        """0: whoever asks computes here."""
+        return 0.0
 
     def seen(self) -> None:
         """None: whoever asks computes here."""

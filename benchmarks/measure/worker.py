@@ -29,7 +29,7 @@ from benchmarks.measure import calls, devices, fetching, prepared, probe
 from benchmarks.measure.disturbance import Reading
 from benchmarks.measure.fetching import Fetched
 from benchmarks.measure.prepared import Invalid, Prepared, outputs, subnormal_share
-from benchmarks.measure.probe import Change, Undo
+from benchmarks.measure.probe import Change, Renewed, Undo
 from benchmarks.measure.rest import come_to_rest
 from benchmarks.measure.seal import Seal
 from benchmarks.measure.waking import LONG_S, WAKE_S
@@ -60,6 +60,7 @@ class Worker:
         self._prepared: Prepared | None = None
         self._case: Case | None = None
         self._undo: Undo | None = None
+        self._held: list[Any] = []
         self._second: Any = None
         self._subnormal = 0.0
         self._waiting = waiting.Waiting()
@@ -75,6 +76,10 @@ class Worker:
             device_name=self._told("device_name"),
             import_s=self._import_s,
         )
+
+    def is_asynchronous(self) -> bool:
+        """Tell whether the backend says that its calls return before their work is done."""
+        return self._backend.asynchronous
 
     def pin(self, processor: int) -> None:
         """Compute on one processor from now on, where the system lets a process choose."""
@@ -154,11 +159,14 @@ class Worker:
         """Return the outputs of the last timed call at `index`."""
         return self._finite(self._ready().result, index)
 
-    def renew(self, changes: Sequence[Change]) -> None:
-        """Put new values into the inputs, to stay until `put_back`; of each round one more result is kept."""
+    def renew(self, changes: Sequence[Change], holds: int) -> None:
+        """Put new values into the inputs until `put_back`. Results are kept, also of `holds` calls before."""
         self.put_back()
-        ready = self._ready()
-        self._undo = probe.renew(self._backend, self._case_ready(), ready, changes)
+        ready, case = self._ready(), self._case_ready()
+        for _ in range(holds if case.allocation == "fresh" else 0):
+            ready.time(1)
+            self._held.append(ready.result)
+        self._undo = probe.renew(self._backend, case, ready, changes)
         ready.keeps = True
 
     def put_back(self) -> None:
@@ -168,21 +176,22 @@ class Worker:
             self._undo, ready = None, self._ready()
             ready.keeps = False
             ready.forget()
+            self._held.clear()
 
-    def results_at(self, index: Sequence[Any]) -> list[list[Array]]:
-        """Return at `index` the outputs of the last timed call, and of another one of its round if one was kept.
+    def results_at(self, index: Sequence[Any]) -> Renewed:
+        """Return at `index` the outputs of calls on the new values, and what has become of an earlier one.
 
         They are looked at, if they can be, without the backend's help. The inputs get their old values back.
         """
         ready = self._ready()
-        found = [self._at(result, index) for result in (ready.result, *ready.kept)]
+        every = [ready.result], ready.kept, ready.opening, self._held
+        found = Renewed(*([self._at(result, index) for result in results] for results in every))
         self.put_back()
         return found
 
-    def novelty(self, novelties: Sequence[Sequence[Change]]) -> list[tuple[float, float]]:
+    def novelty(self, every: Sequence[Sequence[Change]], recurring: int) -> list[tuple[float, float]]:
         """Return for each set of new values the seconds of the first call on them, and those of a later one."""
-        self._awake(1)
-        return probe.novelty(self._backend, self._case_ready(), self._ready(), novelties)
+        return probe.novelty(self._backend, self._case_ready(), self._awake(1), every, recurring)
 
     def inputs_at(self, index: Sequence[Any]) -> list[list[Array]]:
         """Return for each place its inputs, the cotangent last, at `index` (one an array); without absent ones."""
@@ -287,6 +296,7 @@ class Worker:
     def release(self) -> None:
         """Let go of the prepared case and its memory, what an allocator has kept included."""
         self._prepared = self._case = self._undo = self._second = None
+        self._held.clear()
         _collect()
         memory.give_back()
         self._told("release_memory")

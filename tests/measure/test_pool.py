@@ -224,6 +224,39 @@ def test_while_one_computes_the_others_are_stopped(pool):
 
 
 @linux
+def test_whose_call_changes_the_priority_of_others_is_refused_and_they_get_it_back(pool):
+    pids = [pool.call("numpy", "cpu", "describe", process=i) and worker_pid(pool, i) for i in range(2)]
+    usual = os.getpriority(os.PRIO_PROCESS, 0)
+    with pool.alone():
+        os.setpriority(os.PRIO_PROCESS, pids[0], usual + 1)
+        with pytest.raises(CaseError, match=r"processors of other processes changed .*: numpy"):
+            pool.call("numpy", "cpu", "describe", process=1)
+        if os.geteuid() == 0:  # others may not raise a priority again
+            assert os.getpriority(os.PRIO_PROCESS, pids[0]) == usual
+            assert pool.seen("numpy", "cpu", 0).privileges == ()
+            assert pool.call("numpy", "cpu", "describe", process=1).threads == 1
+    assert pool.seen("numpy", "cpu", 0).meanwhile == "numpy"
+    assert pool.seen("numpy", "cpu", 1).meanwhile == ""
+
+
+@linux
+def test_fewer_processors_for_all_are_nobody_s_doing(pool):
+    pids = [pool.call("numpy", "cpu", "describe", process=i) and worker_pid(pool, i) for i in range(2)]
+    allowed = os.sched_getaffinity(0)
+    try:
+        with pool.alone():
+            for pid in (0, *pids):
+                os.sched_setaffinity(pid, {min(allowed)})
+            assert pool.call("numpy", "cpu", "describe", process=1).threads == 1
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+def worker_pid(pool, process):
+    return pool._workers["numpy", "cpu", process]._process.pid
+
+
+@linux
 def test_a_crash_or_a_hang_of_one_that_computes_alone_costs_that_one(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(WRONG))
     pool = Pool(1, timeout_s=8)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from time import sleep
+
 import numpy as np
 import pytest
 
 import backends
-from benchmarks.measure import prepared, probe
+from benchmarks.measure import plausibility, prepared, probe
 from benchmarks.measure.probe import Change
 from benchmarks.record.schema import Case
 
@@ -51,13 +53,44 @@ def test_numpy_s_arrays_are_written_where_they_lie():
     assert not any((place.inputs[0][INDEX] == VALUES).all() for place in ready.places)
 
 
-def test_one_more_result_of_a_round_is_kept_while_that_is_asked_for():
+def test_two_more_results_of_a_round_are_kept_while_that_is_asked_for():
     _, _, ready = ready_for("numpy")
     ready.keeps = True
+    for iterations in (10, 10):
+        ready.time(iterations)
+    (opening,), (kept,) = ready.opening, ready.kept
+    assert len({id(each) for each in (opening, kept, ready.result)}) == 3
     ready.time(10)
-    assert len(ready.kept) == 1
-    assert ready.kept[0] is not ready.result
+    assert ready.opening == [opening]
+    ready.forget()
+    assert ready.opening == []
+    ready.time(1)
+    assert ready.opening == [ready.result]
     ready.forget()
     ready.keeps = False
     ready.time(10)
     assert ready.kept == []
+    assert ready.opening == []
+
+
+class Remembering:
+    """Calls that take long until they have come as often as that on the same value, and then hardly any time."""
+
+    def __init__(self, array, admission):
+        self.array, self.admission, self.seen = array, admission, []
+
+    def __call__(self):
+        value = self.array[3]
+        self.seen = [*self.seen, value] if self.seen and self.seen[-1] == value else [value]
+        if len(self.seen) <= self.admission:
+            sleep(1e-3)
+        return self.array
+
+
+@pytest.mark.parametrize(("admission", "remembers"), [(0, False), (1, True), (12, True), (10**6, False)])
+def test_what_is_remembered_only_once_it_recurs_counts_as_remembered(admission, remembers):
+    backend, case, ready = ready_for("numpy")
+    ready.exchange([Remembering(ready.places[0].inputs[0], admission)] * len(ready.places))
+    novelties = [[Change(0, INDEX, VALUES + i)] for i in range(3)]
+    times_s = probe.novelty(backend, case, ready, novelties, 20)
+    assert plausibility.remembers(times_s) == remembers

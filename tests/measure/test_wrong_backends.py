@@ -8,7 +8,14 @@ import pytest
 from tests.job import SMALL, WRONG, Job, timed
 from tests.measure.test_cheats import CHEATS
 
-SOON_SEEN = ("remembers-addresses", "remembers-some-values", "cheap-before-the-last", "forged-replies")
+SOON_SEEN = (
+    "remembers-addresses",
+    "remembers-some-values",
+    "cheap-before-the-last",
+    "works-in-instalments",
+    "lends-its-results",
+    "forged-replies",
+)
 """Cheats that stand for the others on a normal day."""
 MISTAKES = {
     **{cheat: CHEATS[cheat] for cheat in SOON_SEEN},
