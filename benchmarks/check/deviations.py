@@ -46,9 +46,11 @@ class KnownDeviation:
     of max(1, |x|). `seen_in` holds the dtypes in which every processor shows the deviation at the default
     parameters, so that its absence is news.
 
-    `devices` says where it is. One that names none comes from the framework's formula, whatever the device: it was
-    measured on the host, and the first run on a GPU (an H200) exceeded none of them. One of a device's own kernels
-    or compiler names that device, and excuses nothing on the others.
+    `devices` says where it is. One that names none comes from the framework's formula, whatever the device. All
+    were measured on the host. The one run on a GPU so far (an H200) exceeded none of those known then. No GPU has
+    shown those found since, at infinities, in masked rows and at ends of parameters: their formulas are composed
+    of the same operations on every device, or were read in PyTorch's CUDA kernels too. One of a device's own
+    kernels or compiler names that device, and excuses nothing on the others.
     """
 
     backends: tuple[str, ...]

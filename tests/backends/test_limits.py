@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 import backends
+from benchmarks.check import accuracy, oracle
+from benchmarks.record.schema import Check
 
 INF, NAN = math.inf, math.nan
 INSTALLED = [name for name in backends.names() if backends.missing(name) is None]
@@ -126,6 +128,25 @@ def test_a_parameter_that_float16_cannot_hold_keeps_its_meaning(b):
 def test_a_square_that_float16_cannot_hold_is_divided_first(name):
     loss = forward(LOADED[name], "smooth_l1", [9e3], [0.0], dtype="float16", beta=1e4, **EACH)
     assert loss == pytest.approx([4050], rel=1e-3)
+
+
+@pytest.mark.skipif("torch" not in LOADED, reason="PyTorch is not installed")
+def test_where_pytorch_squares_first_is_declared():
+    """Its absence is news: then the declaration goes."""
+    prediction, target = np.array([9e3, 400, 300], np.float16), np.zeros(3, np.float16)
+    parameters = {"beta": 1e4, **EACH}
+    got = np.array(forward(LOADED["torch"], "smooth_l1", prediction, target, dtype="float16", **parameters))
+    assert got.tolist() == [INF, INF, 4.5]
+    verdict = accuracy.assess(
+        got.astype(np.float16),
+        oracle.forward("smooth_l1", [prediction, target], parameters, "float16"),
+        Check("smooth_l1", "forward", "float16", "torch", "cpu"),
+        parameters=parameters,
+        first_input=prediction,
+        second_input=target,
+        complete=False,
+    )
+    assert (verdict.status, verdict.reason[:20]) == ("known_deviation", "the square overflows")
 
 
 def test_a_parameter_that_float32_cannot_hold_keeps_its_meaning(b):
