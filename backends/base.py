@@ -5,6 +5,7 @@ A backend module subclasses `BaseBackend` and adds only how its framework moves 
 
 from __future__ import annotations
 
+import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -230,6 +231,11 @@ class BaseBackend(ABC):
     def promised_ulp(self, op: str, *, mode: Mode, dtype: str) -> float:  # noqa: ARG002
         """Return the largest error, in ULP, that this backend promises; infinity if it makes no promise."""
         return math.inf
+
+    def how(self, op: str) -> str:
+        """Return in a line how an op is computed, as its function's docstring says; empty if there is none."""
+        function = (self._functions or {}).get(op)
+        return (inspect.getdoc(function) or "").partition("\n")[0] if function else ""
 
     def bind(
         self,

@@ -396,6 +396,9 @@ class Backend(Protocol):
     def promised_ulp(self, op: str, *, mode: Mode, dtype: str) -> float:
         """Return the largest error, in ULP, that this backend promises; infinity if it makes no promise."""
 
+    def how(self, op: str) -> str:
+        """Return in a line how an op is computed, for the documentation; empty if that is told nowhere."""
+
     def bind(
         self,
         op: str,

@@ -15,7 +15,7 @@ import backends
 from backends.base import DTYPES, NARROW, output_shape
 from backends.catalogue import OPS
 from backends.interface import REDUCTIONS, OpSpec
-from benchmarks.check import accuracy, oracle, samples, search
+from benchmarks.check import accuracy, course_notes, oracle, samples, search
 from benchmarks.check.namespaces import Array
 from benchmarks.measure.pool import CaseError
 from benchmarks.plan import inputs
@@ -25,12 +25,6 @@ if TYPE_CHECKING:
     from benchmarks.measure.harness import Harness
 
 pytestmark = pytest.mark.correctness
-
-# The course notes' example: a digit's class 2 of 10, and a network's answer.
-TARGET = np.eye(10)[2]
-PREDICTION = np.array([0.1, 0.05, 0.6, 0.0, 0.05, 0.1, 0.0, 0.1, 0.0, 0.0])
-GOLDEN = {"mean_squared_error": ("sum", 0.195, 1e-7), "categorical_cross_entropy": ("mean", 0.510826, 1e-6)}
-"""Reduction, result and its tolerance."""
 
 Places = list[tuple[str, str]]
 
@@ -189,13 +183,14 @@ def test_derivative_is_the_gradient_for_ones(harness: Harness, op: str, backend:
     np.testing.assert_array_equal(slope, gradient)
 
 
-@pytest.mark.correctness(ops=tuple(GOLDEN), dtypes=("float64",), modes=("forward",))
+@pytest.mark.correctness(ops=tuple(course_notes.EXAMPLES), dtypes=("float64",), modes=("forward",))
 def test_course_notes_examples(harness: Harness, op: str, backend: str, device: str) -> None:
     """The numbers printed in the course notes: 0.195, and -ln 0.6."""
-    reduction, golden, tolerance = GOLDEN[op]
+    example = course_notes.EXAMPLES[op]
     check = Check(op, "forward", "float64", backend, device)
-    got = _evaluate(harness, check, (PREDICTION, TARGET), None, {"reduction": reduction})
-    assert float(got) == pytest.approx(golden, abs=tolerance)
+    arrays = (course_notes.PREDICTION, course_notes.TARGET)
+    got = _evaluate(harness, check, arrays, None, {"reduction": example.reduction})
+    assert float(got) == pytest.approx(example.loss, abs=example.tolerance)
 
 
 def _trace(harness: Harness, check: Check) -> None:

@@ -33,6 +33,7 @@ HOUSE = (
     *TELLING,
     "benchmarks.validation",
     "benchmarks.plugin",
+    "benchmarks.reference",
     "benchmarks.commands",
     "benchmarks.api",
     "the entry points",

@@ -1,6 +1,7 @@
-"""`python -m benchmarks docs`: write the generated tables of the documentation, between their markers.
+"""`python -m benchmarks docs`: write what is generated of the documentation: tables, and a page for each op.
 
-With --check nothing is written. Exit status: 0, 4 if a table is out of date, 2 if a library is not installed.
+Tables lie between their markers, the pages in docs/ops/. With --check nothing is written. Exit status: 0, 4 if
+something is out of date, 2 if a library is not installed.
 
 Example: python -m benchmarks docs --check
 """
@@ -8,58 +9,91 @@ Example: python -m benchmarks docs --check
 from __future__ import annotations
 
 import argparse
+import pkgutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 import backends
 from backends.catalogue import OPS
-from backends.interface import MODES, Backend, Gap
+from benchmarks import commands
 from benchmarks.exits import Exit
 from benchmarks.plan.presets import PRESETS
-from benchmarks.record.schema import COLUMNS, DTYPES
+from benchmarks.record.schema import (
+    ACCURACY_COLUMNS,
+    CHOICES,
+    COLUMNS,
+    COST_COLUMNS,
+    DEFAULTS,
+    OPTIONS,
+    PAIR_COLUMNS,
+    Column,
+    Policies,
+    columns_of,
+)
+from benchmarks.reference import command_line, markdown, ops, support
+from benchmarks.reference.support import Loaded
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 ROOT = Path(__file__).resolve().parents[2]
+OP_PAGES = ROOT / "docs" / "ops"
+"""The folder of the pages of ops, which holds nothing else."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument(
-        "--check", action="store_true", help="write nothing; fail if a table is out of date (default: write)"
+        "--check", action="store_true", help="write nothing; fail if something is out of date (default: write)"
     )
 
 
 def run(options: argparse.Namespace, console: Console) -> Exit:
-    """Write the files that are out of date and print their paths."""
+    """Write the files that are out of date, delete the pages of ops that are no more, and print their paths."""
     if not (ROOT / "docs").is_dir():
         raise ValueError("docs: writes the pages of a checkout, and what is installed here has none")
     if reasons := [reason for name in backends.names() if (reason := backends.missing(name))]:
         raise ValueError("docs: the tables describe every backend; " + "; ".join(reasons))
-    outdated = {path: text for path in TABLES if (text := updated(path)) != path.read_text(encoding="utf-8")}
-    if options.check and outdated:
-        names = ", ".join(map(str, outdated))
-        print(f"error: {names}: a generated table is out of date; run: python -m benchmarks docs", file=sys.stderr)
+    due = {path: updated(path) for path in TABLES} | op_pages()
+    outdated = {path: text for path, text in due.items() if not path.exists() or text != path.read_text("utf-8")}
+    needless = [path for path in OP_PAGES.glob("*.md") if path not in due]
+    if options.check and (outdated or needless):
+        names = ", ".join(map(str, [*outdated, *needless]))
+        print(f"error: {names}: what is generated is out of date; run: python -m benchmarks docs", file=sys.stderr)
         return Exit.WRONG
     for path, text in outdated.items():
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
         console.out(f"Written: {path}", highlight=False)
+    for path in needless:
+        path.unlink()
+        console.out(f"Deleted: {path}", highlight=False)
     return Exit.FINE
 
 
+def op_pages() -> dict[Path, str]:
+    """Return the page of every op, by its path."""
+    return {OP_PAGES / f"{name}.md": ops.page(spec, loaded()) for name, spec in OPS.items()}
+
+
+@cache
+def loaded() -> Loaded:
+    """Return every backend that is measured by default; this imports their frameworks."""
+    return {name: backends.load(name) for name in backends.names()}
+
+
 def ops_table() -> str:
-    """Return every op with its formula, arguments and budget."""
+    """Return every op, which leads to its page, with its formula, arguments and budget."""
     rows = [
         {
-            "op": f"`{spec.name}`",
-            "also called": _code(spec.aliases),
+            "op": f"[`{spec.name}`](ops/{spec.name}.md)",
+            "also called": markdown.code(spec.aliases),
             "formula": f"`{spec.formula}`",
-            "arguments": _code(
+            "arguments": markdown.code(
                 [f"{d.name}=None" if d.optional else d.name for d in spec.inputs]
                 + [f"{p.name}={p.default!r}" for p in spec.parameters if p.name != "reduction"]
             ),
@@ -68,7 +102,7 @@ def ops_table() -> str:
         }
         for spec in OPS.values()
     ]
-    return _markdown(rows)
+    return markdown.table(rows)
 
 
 def conventions_table() -> str:
@@ -78,49 +112,17 @@ def conventions_table() -> str:
         for spec in OPS.values()
         if spec.choice
     ]
-    return _markdown(rows)
+    return markdown.table(rows)
 
 
 def support_table() -> str:
-    """Return which dtypes each op supports on each backend, which are all imported."""
-    loaded = {name: backends.load(name) for name in backends.names()}
-    rows = [{"op": f"`{op}`"} | {name: _supported(backend, op) for name, backend in loaded.items()} for op in OPS]
-    return _markdown(rows)
+    """Return which dtypes each op supports on each backend."""
+    return support.support_table(loaded())
 
 
 def gaps_table() -> str:
-    """Return what each backend does not support, and why; imports them all."""
-    owners: dict[Gap, list[str]] = {}
-    for name in backends.names():
-        for gap in _gaps(backends.load(name)):
-            owners.setdefault(gap, []).append(name)
-    rows = [
-        {
-            "backend": "all" if len(names) == len(backends.names()) else ", ".join(names),
-            "op": _code(gap.ops) or "all",
-            "what": ", ".join([*gap.dtypes, *gap.modes, *gap.allocations, *gap.devices]) or "all",
-            "why": gap.reason,
-            "whose": {"todo": "ours to write", "upstream": "the framework's", "never": "makes no sense"}[gap.kind],
-        }
-        for gap, names in owners.items()
-    ]
-    return _markdown(rows)
-
-
-def _gaps(backend: Backend) -> list[Gap]:
-    """Return the gaps that a backend declares, and one for each op without a function."""
-    missing = (backend.supports(op) for op in OPS)
-    return [*backend.gaps, *(gap for gap in missing if isinstance(gap, Gap) and gap not in backend.gaps)]
-
-
-def _supported(backend: Backend, op: str) -> str:
-    """Return the dtypes in which an op runs, forward and backward."""
-    names = [dtype for dtype in DTYPES if all(backend.supports(op, dtype=dtype, mode=mode) for mode in MODES)]
-    return "all" if len(names) == len(DTYPES) else ", ".join(names) or "none"
-
-
-def _code(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
+    """Return what each backend does not support, and why."""
+    return support.gaps_table(loaded())
 
 
 def presets_table() -> str:
@@ -136,22 +138,54 @@ def presets_table() -> str:
         }
         for name, preset in PRESETS.items()
     ]
-    return _markdown(rows)
+    return markdown.table(rows)
 
 
-def columns_table() -> str:
-    """Return the columns of records.csv."""
-    return _markdown(
-        [{"column": f"`{c.name}`", "type": c.dtype, "unit": c.unit, "meaning": c.meaning} for c in COLUMNS]
+def columns_table(columns: tuple[Column, ...] = COLUMNS) -> str:
+    """Return columns, by default those of records.csv."""
+    return markdown.table(
+        [{"column": f"`{c.name}`", "type": c.dtype, "unit": c.unit, "meaning": c.meaning} for c in columns]
     )
+
+
+def policies_table() -> str:
+    """Return the policies, each with its option, its values and what they mean."""
+    rows = [
+        {
+            "policy": f"`{policy.name}`",
+            "option": f"`{OPTIONS[policy.name]}`",
+            "values": markdown.code(CHOICES.get(policy.name, ())) or "numbers of threads",
+            "default": f"`{DEFAULTS[policy.name]}`",
+            "meaning": policy.meaning,
+        }
+        for policy in columns_of(Policies)
+    ]
+    return markdown.table(rows)
 
 
 def exits_table() -> str:
     """Return the exit statuses of the commands."""
-    return _markdown([{"status": int(each), "meaning": each.__doc__} for each in Exit])
+    return markdown.table([{"status": int(each), "meaning": each.__doc__} for each in Exit])
 
 
-TABLES = {
+def options_tables() -> str:
+    """Return a section with a table for `pytest benchmarks` and for each command."""
+    found = [("pytest benchmarks", command_line.of_pytest())]
+    found += [table for parser in _commands() for table in command_line.of_command(parser)]
+    return "\n" + "\n\n".join(f"## {title}\n\n{table}" for title, table in found) + "\n"
+
+
+def _commands() -> Iterator[argparse.ArgumentParser]:
+    """Yield a parser for each command: a module beside this one."""
+    for each in pkgutil.iter_modules(commands.__path__):
+        module = import_module(f"{commands.__name__}.{each.name}")
+        if hasattr(module, "add_arguments"):
+            parser = argparse.ArgumentParser(prog=f"python -m benchmarks {each.name}", add_help=False)
+            module.add_arguments(parser)
+            yield parser
+
+
+TABLES: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     ROOT / "docs" / "ops.md": {
         "ops": ops_table,
         "conventions": conventions_table,
@@ -160,8 +194,15 @@ TABLES = {
     },
     ROOT / "docs" / "cases.md": {"presets": presets_table},
     ROOT / "docs" / "ci.md": {"exits": exits_table},
-    ROOT / "results" / "README.md": {"columns": columns_table},
+    ROOT / "docs" / "options.md": {"policies": policies_table, "options": options_tables},
+    ROOT / "results" / "README.md": {
+        "columns": columns_table,
+        "accuracy-columns": lambda: columns_table(ACCURACY_COLUMNS),
+        "pair-columns": lambda: columns_table(PAIR_COLUMNS),
+        "cost-columns": lambda: columns_table(COST_COLUMNS),
+    },
 }
+"""The generated tables of each page, by the names of their markers."""
 
 
 def update(text: str, name: str, table: str) -> str:
@@ -180,7 +221,3 @@ def updated(path: Path) -> str:
     for name, table in TABLES[path].items():
         text = update(text, name, table())
     return text
-
-
-def _markdown(rows: Sequence[Mapping[str, object]]) -> str:
-    return pd.DataFrame(rows).to_markdown(index=False)

@@ -1,20 +1,31 @@
-"""The pages' generated tables are up to date, their links lead somewhere, and what they show works."""
+"""What is generated of the pages is up to date, their links lead somewhere, and what they show works."""
 
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import shlex
+import subprocess
 import sys
+import tomllib
+from functools import cache
 from itertools import chain
+from pathlib import Path
 
 import pytest
 
 import backends
-from benchmarks.__main__ import main, make_parser
+from benchmarks.__main__ import COMMANDS, main, make_parser
 from benchmarks.commands import docs
+from tests.job import RIGHT
 
-PAGES = [docs.ROOT / "README.md", docs.ROOT / "results" / "README.md", *sorted((docs.ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *sorted(docs.ROOT.glob("*.md")),
+    docs.ROOT / "results" / "README.md",
+    *sorted((docs.ROOT / "docs").glob("*.md")),
+]
+"""All pages but those of single ops, which are made from one mould."""
 
 
 @pytest.mark.parametrize("path", docs.TABLES, ids=lambda path: path.relative_to(docs.ROOT).as_posix())
@@ -24,13 +35,56 @@ def test_generated_tables_are_up_to_date(path):
     assert path.read_text(encoding="utf-8") == docs.updated(path), "run `python -m benchmarks docs`"
 
 
-def test_a_table_out_of_date_is_named_by_check_and_written_without_it(tmp_path, monkeypatch, capsys):
-    page = tmp_path / "page.md"
+def test_the_pages_of_ops_are_up_to_date():
+    if reasons := [reason for name in backends.names() if (reason := backends.missing(name))]:
+        pytest.skip("; ".join(reasons))
+    due = docs.op_pages()
+    assert set(docs.OP_PAGES.glob("*.md")) == set(due)
+    for path, text in due.items():
+        assert path.read_text(encoding="utf-8") == text, f"{path.name}: run `python -m benchmarks docs`"
+
+
+def test_every_backend_says_how_it_computes_each_op():
+    for name, backend in docs.loaded().items():
+        silent = [op for op in backends.catalogue.OPS if backend.supports(op) and not backend.how(op)]
+        assert not silent, name
+
+
+def test_every_command_is_among_the_options():
+    assert {parser.prog.rpartition(" ")[2] for parser in docs._commands()} == set(COMMANDS)
+
+
+@pytest.fixture
+def written(tmp_path, monkeypatch):
+    """Return a folder into which the command writes: every library counts as installed, and no op has a page."""
+    monkeypatch.setattr(docs, "TABLES", {})
+    monkeypatch.setattr(docs, "OP_PAGES", tmp_path / "ops")
+    monkeypatch.setattr(docs, "op_pages", dict)
+    monkeypatch.setattr(backends, "missing", lambda name: None)
+    return tmp_path
+
+
+def test_a_page_of_an_op_is_written_and_that_of_a_former_op_deleted(written, monkeypatch, capsys):
+    new, former = written / "ops" / "new.md", written / "ops" / "former.md"
+    monkeypatch.setattr(docs, "op_pages", lambda: {new: "# new\n"})
+    assert main(["docs", "--check"]) == 4
+    assert f"error: {new}: what is generated is out of date" in capsys.readouterr().err
+    assert main(["docs"]) == 0
+    assert new.read_text(encoding="utf-8") == "# new\n"
+    former.write_text("# former\n", encoding="utf-8")
+    assert main(["docs", "--check"]) == 4
+    assert main(["docs"]) == 0
+    assert f"Deleted: {former}\n" in capsys.readouterr().out
+    assert [path.name for path in (written / "ops").iterdir()] == ["new.md"]
+    assert main(["docs", "--check"]) == 0
+
+
+def test_a_table_out_of_date_is_named_by_check_and_written_without_it(written, monkeypatch, capsys):
+    page = written / "page.md"
     page.write_text("Before.\n<!-- ops -->\nold\n<!-- /ops -->\nAfter.\n", encoding="utf-8")
     monkeypatch.setattr(docs, "TABLES", {page: {"ops": lambda: "new"}})
-    monkeypatch.setattr(backends, "missing", lambda name: None)
     assert main(["docs", "--check"]) == 4
-    message = f"error: {page}: a generated table is out of date; run: python -m benchmarks docs\n"
+    message = f"error: {page}: what is generated is out of date; run: python -m benchmarks docs\n"
     assert capsys.readouterr().err == message
     assert "old" in page.read_text(encoding="utf-8")
     assert main(["docs"]) == 0
@@ -70,15 +124,24 @@ def test_every_option_shown_exists(pytestconfig):
     assert shown <= known, shown - known
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(docs.ROOT).as_posix())
+@pytest.mark.parametrize("path", [*PAGES, docs.OP_PAGES], ids=lambda path: path.relative_to(docs.ROOT).as_posix())
 def test_links_lead_somewhere(path):
-    for target, heading in re.findall(r"\]\((?!https?:)([^)#]*)(#[^)]*)?\)", path.read_text(encoding="utf-8")):
-        page = path.parent / target if target else path
-        assert page.exists(), target
-        if heading:
-            assert heading[1:] in map(
-                slug, re.findall(r"^#+ (.*)", page.read_text(encoding="utf-8"), re.MULTILINE)
-            )
+    for page in path.glob("*.md") if path.is_dir() else [path]:
+        assert not dead_links(page), page
+
+
+def dead_links(path):
+    """Return the links of a page to files that are not there, or to headings that a page does not have."""
+    links = re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)", path.read_text(encoding="utf-8"))
+    places = {(path.parent / target if target else path, heading) for target, heading in links}
+    return [place for place in places if not place[0].exists() or (place[1] and place[1] not in anchors(place[0]))]
+
+
+@cache
+def anchors(path):
+    """Return the anchors of a page's headings."""
+    text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    return set(map(slug, re.findall(r"^#+ (.*)", text, re.MULTILINE)))
 
 
 def slug(heading):
@@ -86,11 +149,22 @@ def slug(heading):
     return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
-def test_the_readme_is_short_and_every_page_is_in_the_contents():
+def test_a_dead_link_is_noticed(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# A `name`\n[a](page.md#a-name) [b](#a-name) [c](#b) [d](gone.md) [e](https://x/#y)", "utf-8")
+    assert sorted(dead_links(page)) == [(tmp_path / "gone.md", ""), (page, "b")]
+
+
+def test_the_readme_is_short_and_no_page_is_an_orphan():
     assert len((docs.ROOT / "README.md").read_bytes()) <= 12_000
-    contents = (docs.ROOT / "docs" / "README.md").read_text(encoding="utf-8")
-    for path in (docs.ROOT / "docs").glob("*.md"):
-        assert path.name == "README.md" or f"({path.name})" in contents, path
+    contents = links_of(docs.ROOT / "docs" / "README.md")
+    assert set(PAGES) - {docs.ROOT / "docs" / "README.md"} <= contents
+    assert set(docs.OP_PAGES.glob("*.md")) <= links_of(docs.ROOT / "docs" / "ops.md")
+
+
+def links_of(path):
+    """Return the files that a page leads to."""
+    return {(path.parent / target).resolve() for target in re.findall(r"\]\(([^)#:]+)", path.read_text("utf-8"))}
 
 
 def gpu_script():
@@ -108,7 +182,69 @@ def options(parser):
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(docs.ROOT).as_posix())
-def test_commands_shown_can_be_parsed(path):
+def test_commands_shown_can_be_parsed(path, pytestconfig, monkeypatch):
+    monkeypatch.setattr(
+        backends, "__path__", [*backends.__path__, str(RIGHT / "backends")]
+    )  # one's own, in examples
     for block in re.findall(r"```sh\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL):
-        for line in block.strip().splitlines():
-            assert shlex.split(line)
+        for line in block.replace("\\\n", " ").strip().splitlines():
+            parse(shlex.split(line.partition(" > ")[0], comments=True), pytestconfig)
+
+
+def parse(words, pytestconfig):
+    """Parse a command as its program would, and raise what that refuses; fail for a program that is not known."""
+    while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
+        words = words[1:]
+    match [Path(words[0]).name, *words[1:]] if words else []:
+        case ["pytest", *rest] | ["activation-bench", "run", *rest]:
+            pytestconfig._parser.parse(rest)
+        case [("python" | "python3"), "-m", "benchmarks", *rest] | ["activation-bench", *rest]:
+            make_parser().parse_args(rest)
+        case ["gpu", *rest]:
+            gpu_script().make_parser().parse_args(rest)
+        case ["pip", "install", *rest]:
+            assert extras(rest) <= known_extras(), rest
+        case [("python" | "python3"), "-m", ("venv" | "sphinx" | "tests.faults"), *_]:
+            pass
+        case ["cd" | "git" | "mypy" | "ruff", *_] | []:
+            pass
+        case unknown:
+            pytest.fail(f"no test knows how to parse {shlex.join(unknown)}")
+
+
+def extras(words):
+    """Return the extras that `pip install` is asked for."""
+    found = [re.fullmatch(r"\.\[(.*)\]", word) for word in words]
+    return {name for match in found if match for name in match[1].split(",")}
+
+
+@cache
+def known_extras():
+    with (docs.ROOT / "pyproject.toml").open("rb") as file:
+        return set(tomllib.load(file)["project"]["optional-dependencies"])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["pytest", "--sizes", "3"], ["python", "-m", "benchmarks", "recomend"], ["pip", "install", ".[tpu]"], ["rm"]],
+)
+def test_a_command_that_does_not_exist_is_noticed(words, pytestconfig):
+    with pytest.raises((SystemExit, pytest.UsageError, AssertionError, pytest.fail.Exception)):
+        parse(words, pytestconfig)
+
+
+def test_the_site_is_built_without_a_warning_and_needs_no_network(tmp_path):
+    """The command is that of CONTRIBUTING.md, into another folder."""
+    pytest.importorskip("myst_parser", reason="pip install 'activation-bench[docs]'")
+    pytest.importorskip("furo")
+    shown = (docs.ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^\.venv/bin/python (-m sphinx .*) build/docs$", shown, re.MULTILINE)
+    words = [sys.executable, *shlex.split(command), str(tmp_path)]
+    done = subprocess.run(words, cwd=docs.ROOT, env=os.environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "index.html").read_bytes() == (tmp_path / "README.html").read_bytes()
+    for page in tmp_path.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        assert not re.search(r"<(?:script|img|link|iframe)[^>]*(?:src|href)=\"(?:https?:)?//", text), page
+    assert "<svg" in (tmp_path / "docs" / "ops" / "gelu.html").read_text(encoding="utf-8")
+    assert "docs/ops/gelu.html" in (tmp_path / "README.html").read_text(encoding="utf-8")

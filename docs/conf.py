@@ -1,0 +1,75 @@
+"""Sphinx's settings: the pages of the repository, as they are, become one site that needs no network.
+
+`CONTRIBUTING.md` has the command. The table of contents is docs/README.md, and the pictures of functions are drawn
+while the pages are read: none is kept.
+"""
+
+import re
+import shutil
+import tomllib
+from pathlib import Path
+from posixpath import normpath
+
+from sphinx.application import Sphinx
+
+from benchmarks.reference import curves
+
+ROOT = Path(__file__).resolve().parents[1]
+
+project = "activation-bench"
+version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+extensions = ["myst_parser"]
+root_doc = "README"
+include_patterns = ["*.md", "docs/**.md", "results/README.md", "results/published/*/accuracy.md"]
+exclude_patterns = [".*", "build", "tests"]
+nitpicky = True
+myst_heading_anchors = 4  # `page.md#heading`, as on GitHub
+html_theme = "furo"
+html_title = f"{project} {version}"
+html_copy_source = False
+html_show_copyright = False
+
+
+def contents() -> str:
+    """Return a table of contents for each section of docs/README.md, which lists every page."""
+    first, *sections = (ROOT / "docs" / "README.md").read_text("utf-8").split("\n## ")
+    del first
+    return "\n".join(map(_section, sections))
+
+
+def _section(text: str) -> str:
+    caption, _, bullets = text.partition("\n")
+    found = re.findall(r"^- \[(.+?)\]\((.+?)\.md\)", bullets, re.MULTILINE)
+    pages = [f"{title} <{normpath(f'docs/{path}')}>" for title, path in found]
+    return _toctree(caption, [page for page in pages if not page.endswith("<README>")])
+
+
+def _toctree(caption: str, pages: list[str], more: str = "") -> str:
+    return "\n".join(["", "```{toctree}", ":hidden:", f":caption: {caption}", more, "", *pages, "```", ""])
+
+
+def complete(app: Sphinx, page: str, source: list[str]) -> None:
+    """Add to a page what only the site has: tables of contents, and the picture of a function."""
+    del app
+    if page == root_doc:
+        source[0] += contents() + _toctree("All pages", ["docs/README"])
+    elif page == "docs/ops":
+        source[0] += _toctree("", ["ops/*"], ":glob:")
+    elif page == "results/README":
+        source[0] += _toctree("", ["published/*/accuracy"], ":glob:")
+    elif page.startswith("docs/ops/"):
+        title, summary, rest = source[0].split("\n\n", 2)
+        picture = curves.figure(page.rpartition("/")[2])
+        source[0] = f"{title}\n\n{summary}\n\n````{{raw}} html\n{picture}\n````\n\n{rest}"
+
+
+def open_at_the_start(app: Sphinx, error: Exception | None) -> None:
+    """Let the folder open at the README."""
+    if error is None and app.builder.name == "html":
+        shutil.copy(app.outdir / "README.html", app.outdir / "index.html")
+
+
+def setup(app: Sphinx) -> None:
+    """Connect the functions above."""
+    app.connect("source-read", complete)
+    app.connect("build-finished", open_at_the_start)
