@@ -23,10 +23,13 @@ root_doc = "README"
 include_patterns = ["*.md", "docs/**.md", "results/README.md", "results/published/*/accuracy.md"]
 exclude_patterns = [".*", "build", "tests"]
 nitpicky = True
+smartquotes = False  # `--op` is no dash
 myst_heading_anchors = 4  # `page.md#heading`, as on GitHub
 html_theme = "furo"
 html_title = f"{project} {version}"
 html_copy_source = False
+html_static_path = ["site.css"]
+html_css_files = ["site.css"]
 html_show_copyright = False
 
 
@@ -41,26 +44,26 @@ def _section(text: str) -> str:
     caption, _, bullets = text.partition("\n")
     found = re.findall(r"^- \[(.+?)\]\((.+?)\.md\)", bullets, re.MULTILINE)
     pages = [f"{title} <{normpath(f'docs/{path}')}>" for title, path in found]
-    return _toctree(caption, [page for page in pages if not page.endswith("<README>")])
+    return _toctree([page for page in pages if not page.endswith("<README>")], f":caption: {caption}")
 
 
-def _toctree(caption: str, pages: list[str], more: str = "") -> str:
-    return "\n".join(["", "```{toctree}", ":hidden:", f":caption: {caption}", more, "", *pages, "```", ""])
+def _toctree(pages: list[str], *options: str) -> str:
+    return "\n".join(["", "```{toctree}", ":hidden:", *options, "", *pages, "```", ""])
 
 
 def complete(app: Sphinx, page: str, source: list[str]) -> None:
     """Add to a page what only the site has: tables of contents, and the picture of a function."""
     del app
     if page == root_doc:
-        source[0] += contents() + _toctree("All pages", ["docs/README"])
+        source[0] += contents() + _toctree(["All pages <docs/README>"])
     elif page == "docs/ops":
-        source[0] += _toctree("", ["ops/*"], ":glob:")
+        source[0] += _toctree(["ops/*"], ":glob:")
     elif page == "results/README":
-        source[0] += _toctree("", ["published/*/accuracy"], ":glob:")
+        source[0] += _toctree(["published/*/accuracy"], ":glob:")
     elif page.startswith("docs/ops/"):
         title, summary, rest = source[0].split("\n\n", 2)
-        picture = curves.figure(page.rpartition("/")[2])
-        source[0] = f"{title}\n\n{summary}\n\n````{{raw}} html\n{picture}\n````\n\n{rest}"
+        if picture := curves.figure(page.rpartition("/")[2]):
+            source[0] = f"{title}\n\n{summary}\n\n````{{raw}} html\n{picture}\n````\n\n{rest}"
 
 
 def open_at_the_start(app: Sphinx, error: Exception | None) -> None:

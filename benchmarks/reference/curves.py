@@ -51,8 +51,8 @@ def _svg(op: str) -> str:
     x, y, slope = oracle.curve(op)
     file = io.StringIO()
     with matplotlib.style.context(["default", _LOOK]):
-        drawn = Figure(figsize=(4.8, 2.6), layout="constrained")
-        axes = drawn.add_subplot()
+        drawn = Figure(figsize=(4.8, 2.6))
+        axes = drawn.add_axes((0.07, 0.1, 0.91, 0.87))
         axes.plot(x, y, color="#0072B2", label="f(x)")
         axes.plot(x, slope, "--", color="#D55E00", label="f′(x)")
         axes.set(xlim=(-5, 5), ylim=_limits(np.concatenate([y, slope])))
