@@ -85,7 +85,7 @@ def bound_by(bind: Bind) -> Function:
         return bind(*arrays, **options)()
 
     made = cast("Function", function)
-    made.bind = bind
+    made.bind, made.__doc__ = bind, bind.__doc__
     return made
 
 

@@ -24,7 +24,6 @@ from benchmarks.exits import Exit
 from benchmarks.plan.presets import PRESETS
 from benchmarks.record.schema import (
     ACCURACY_COLUMNS,
-    CHOICES,
     COLUMNS,
     COST_COLUMNS,
     DEFAULTS,
@@ -154,7 +153,6 @@ def policies_table() -> str:
         {
             "policy": f"`{policy.name}`",
             "option": f"`{OPTIONS[policy.name]}`",
-            "values": markdown.code(CHOICES.get(policy.name, ())) or "numbers of threads",
             "default": f"`{DEFAULTS[policy.name]}`",
             "meaning": policy.meaning,
         }

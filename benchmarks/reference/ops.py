@@ -190,13 +190,32 @@ def deviations_table(op: str) -> str:
             "device": all_or(each.devices, DEVICES),
             "where": _where(each, op),
             "error": _size(each),
-            "why": markdown.plain(each.description),
+            "why": _why(each),
         }
         for each in KNOWN_DEVIATIONS
         if op in each.ops
     ]
+    rows = _merged(_merged(rows, "mode", ", "), "where", "; ")
     told = [name for name in rows[0] if {row[name] for row in rows} != {"all"}] if rows else []
     return markdown.table([{name: row[name] for name in told} for row in rows])
+
+
+def _merged(rows: list[dict[str, str]], column: str, joint: str) -> list[dict[str, str]]:
+    """Return one row for those that differ in one column alone."""
+    found: dict[tuple[str, ...], dict[str, str]] = {}
+    for row in rows:
+        key = tuple(value for name, value in row.items() if name != column)
+        found[key] = row | {column: found[key][column] + joint + row[column]} if key in found else row
+    return list(found.values())
+
+
+def _why(deviation: KnownDeviation) -> str:
+    """Return the reason, and a link to where the framework's maintainers were told."""
+    reason, issue = markdown.plain(deviation.reason), deviation.issue
+    if not issue:
+        return reason
+    url = issue if "://" in issue else "https://github.com/{}/issues/{}".format(*issue.split("#"))
+    return f"{reason} ([issue]({url}))"
 
 
 def _where(deviation: KnownDeviation, op: str) -> str:

@@ -99,6 +99,23 @@ def test_where_a_known_deviation_is_of_some_dtypes_alone_they_are_told(monkeypat
     assert cells(table, "jax") == ["jax", "forward", "all", "all", "anywhere", "4 ULP", "so"]
 
 
+def test_known_deviations_that_differ_in_one_thing_share_a_row(monkeypatch):
+    common = {"max_ulp": float("inf"), "reason": "it is NaN", "issue": "pytorch/pytorch#1"}
+    monkeypatch.setattr(
+        ops,
+        "KNOWN_DEVIATIONS",
+        tuple(
+            KnownDeviation(("torch",), ("gelu",), (mode,), low=x, high=x, **common)
+            for x in (-float("inf"), 0.0)
+            for mode in ("forward", "backward")
+        ),
+    )
+    table = ops.deviations_table("gelu")
+    why = "it is NaN ([issue](https://github.com/pytorch/pytorch/issues/1))"
+    assert cells(table, "torch") == ["torch", "forward, backward", "`x` = −∞; `x` = 0", "any", why]
+    assert table.count("\n") == 2
+
+
 def test_every_op_has_a_page_without_any_backend():
     for spec in OPS.values():
         assert ops.page(spec, {}).count("## ") >= 2, spec.name
