@@ -106,6 +106,17 @@ def peer_names() -> tuple[str, ...]:
     return tuple(name for name, declaration in declarations().items() if name in declaration.peers)
 
 
+def candidate_names() -> tuple[str, ...]:
+    """Return the names of functions that somebody wants to try (see `backends.candidates`)."""
+    return tuple(name for name, declaration in declarations().items() if declaration.candidate)
+
+
+def candidate(name: str) -> Declaration | None:
+    """Return what a candidate declares; None for any other backend."""
+    declaration = declarations().get(name)
+    return declaration if declaration and declaration.candidate else None
+
+
 def missing(name: str) -> str | None:
     """Return why the package of backend `name` cannot be imported, or None if it is installed."""
     declaration = _find(name)

@@ -28,6 +28,9 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 ALLOCATIONS: tuple[Allocation, ...] = get_args(Allocation)
 REDUCTIONS = ("mean", "sum", "none")
 
+OP_SPECS = "ACTIVATION_BENCH_OP_SPECS"
+"""The environment variable that lists files with ops of somebody's own (see `backends.catalogue.own`)."""
+
 
 def kind_of(device: str) -> str:
     """Return what a backend declares of a device: `cuda`, also of `cuda:1`, the second of its kind."""
@@ -294,7 +297,12 @@ class OpSpec:
 
 @dataclass(frozen=True)
 class Declaration:
-    """What a backend module says about itself, readable without importing its framework."""
+    """What a backend module says about itself, readable without importing its framework.
+
+    `candidate` says where a function lies that somebody wants to try, such as `kernels.py:fast_gelu`, `gradient`
+    the function of its gradient, and `max_ulp` which error its results may have, as a number. All are empty for
+    every other backend.
+    """
 
     module: str
     package: str
@@ -303,6 +311,9 @@ class Declaration:
     variants: tuple[str, ...]
     on_request: tuple[str, ...] = ()
     peers: tuple[str, ...] = ()
+    candidate: str = ""
+    gradient: str = ""
+    max_ulp: str = ""
 
 
 class InPlace(Protocol):

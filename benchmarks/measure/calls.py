@@ -41,11 +41,24 @@ def made_here(backend: Backend, case: Case) -> bool:
     return case.allocation == "fresh" and not is_own(backend.name)
 
 
+def saves_its_forward(backend: Backend, case: Case) -> bool:
+    """Tell whether a framework differentiates a candidate: what the forward saves is made when the call is.
+
+    So it is for the framework's own backend. What then saves it is our class around the candidate's function.
+    """
+    return case.mode != "forward" and getattr(backend, "pulls_back", False) is True
+
+
 def bound(backend: Backend, case: Case, inputs: Sequence[Any], cotangent: Any) -> Callable[[], Any]:
     """Return a call of the op, its vjp or both on native arrays; one made here has not been called yet."""
     if not made_here(backend, case):
         return backend.bind(case.op, *inputs, mode=case.mode, allocation=case.allocation, cotangent=cotangent)
     made: Any = backend  # of any type that the protocol does not know
+    if saves_its_forward(backend, case):
+        bound: Callable[[], Any] = made._bind(  # noqa: SLF001 - `bind` would make a first call
+            OPS[case.op], case.mode, inputs, cotangent, OPS[case.op].defaults, case.allocation
+        )
+        return bound
     if case.mode == "forward":
         return partial(_forward(made, case), *inputs)
     backward = partial(_vjp(made, case), cotangent, *inputs)

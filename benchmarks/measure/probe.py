@@ -141,8 +141,10 @@ def _reads_inputs(backend: Backend, case: Case) -> bool:
     """Tell whether bound calls read the arrays that they were bound to, and not copies, each time."""
     if case.allocation == "inplace":
         return False
+    if calls.made_here(backend, case):
+        return not calls.saves_its_forward(backend, case)
     # A revision that does not say is taken for one that copies.
-    return calls.made_here(backend, case) or not getattr(backend, "binds_values", True)
+    return not getattr(backend, "binds_values", True)
 
 
 def _write(backend: Backend, array: Any, change: Change) -> Undo | None:

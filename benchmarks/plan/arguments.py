@@ -200,8 +200,8 @@ def _policies(option: argparse.Namespace) -> tuple[Policies, ...]:
 
 
 def _backends(option: argparse.Namespace) -> tuple[str, ...]:
-    """Return the backends that were named, or the usual ones, and all peers where they are asked for."""
-    named = _unique(option.backend)
+    """Return the backends that were named and all candidates, or the usual ones; and peers where asked for."""
+    named = _unique([*option.backend, *backends.candidate_names()] if option.backend else None)
     return _unique([*(named or backends.names()), *backends.peer_names()]) if option.peers else named
 
 

@@ -26,9 +26,9 @@ except Exception as error:
 def missing(option: argparse.Namespace) -> str | None:
     """Return why a device or backend that was asked for by name cannot be used, and what to do; None if all can.
 
-    Devices other than the CPU are tried on each backend to be measured there, as are backends that are measured
-    on request alone: in processes of their own, each of which imports a framework. Of the others it is enough
-    that their packages are installed (`arguments.contradiction`).
+    Devices other than the CPU are tried on each backend to be measured there, as are candidates, and backends that
+    are measured on request alone: in processes of their own, each of which imports a framework. Of the others it
+    is enough that their packages are installed (`arguments.contradiction`).
     """
     places = list(_places(option))
     found = dict(zip(places, _tried(places, option.case_timeout), strict=True))
@@ -37,6 +37,10 @@ def missing(option: argparse.Namespace) -> str | None:
         return next(_devices_of_none(option, places), None)
     there = dict.fromkeys(backend for (backend, _), reason in found.items() if not reason)
     devices = " ".join(dict.fromkeys(device for (_, device), reason in found.items() if reason))
+    if broken := [
+        reason for (backend, _), reason in found.items() if reason and backend in backends.candidate_names()
+    ]:
+        return f"--candidate: {'; '.join(dict.fromkeys(broken))}"
     remedy = (
         f"name those that have it: --backend {' '.join(there)}"
         if there and not option.backend
@@ -49,11 +53,11 @@ def missing(option: argparse.Namespace) -> str | None:
 
 def _places(option: argparse.Namespace) -> Iterator[tuple[str, str]]:
     """Yield the backends and devices that must be tried."""
-    usual = backends.names()
+    usual, candidates = backends.names(), backends.candidate_names()
     for backend, device in selection.places(arguments.chosen(option)):
         by_device = device != "cpu" and device in (option.device or ())
         by_name = backend in (option.backend or ()) and backend not in usual
-        if (by_device or by_name) and backends.missing(backend) is None:
+        if (by_device or by_name or backend in candidates) and backends.missing(backend) is None:
             yield backend, device
 
 
