@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from backends import plugins
-from backends.catalogue import activations, class_losses, gated, likelihoods, losses, piecewise, rows
+from backends.catalogue import activations, class_losses, gated, likelihoods, losses, own, piecewise, rows
 from backends.interface import OpSpec
 
 _OPS = {
@@ -17,15 +17,23 @@ _OPS = {
 _ALIASES = {alias: name for name, spec in _OPS.items() for alias in spec.aliases}
 
 OPS: Mapping[str, OpSpec] = MappingProxyType(_OPS)
-"""All ops by name, activations first, in the order of the catalogue; those of installed packages last."""
+"""All ops by name, activations first, in the order of the catalogue; then those of packages and files."""
 
 ALIASES: Mapping[str, str] = MappingProxyType(_ALIASES)
 """Other names of ops, as other libraries spell them, with ours."""
 
-_added, PASSED_OVER = plugins.ops({*_OPS, *_ALIASES})
+
+def _add(specs: Iterable[OpSpec]) -> None:
+    """Take ops of somebody's own, which may import from here: by then ours are there."""
+    for spec in specs:
+        _OPS[spec.name] = spec
+        _ALIASES.update(dict.fromkeys(spec.aliases, spec.name))
+
+
+_installed, PASSED_OVER = plugins.ops({*_OPS, *_ALIASES})
 """Why ops of installed packages are not among these, by the entry point that names them."""
-_OPS |= {spec.name: spec for spec in _added}
-_ALIASES |= {alias: spec.name for spec in _added for alias in spec.aliases}
+_add(_installed)
+_add(own.ops({*_OPS, *_ALIASES}))
 
 
 def find(name: str) -> OpSpec:
