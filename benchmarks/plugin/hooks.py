@@ -41,6 +41,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     And say where what is searched for in several processes will not be found.
     """
     said = [*spelling.readings(config.option), *selection.rows_told(arguments.chosen(config.option))]
+    said += [f"{each.candidate.name}: {each.sentence}" for each in config.option.candidate]
     said += [f"passed over {os.path.relpath(path)}: {reason}" for path, reason in backends.passed_over().items()]
     said += [f"passed over {entry}: {reason}" for entry, reason in catalogue.PASSED_OVER.items()]
     if suites.is_distributed(config.option) and suites.selects(

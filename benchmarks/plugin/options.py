@@ -9,6 +9,7 @@ import argparse
 import os
 import re
 from collections.abc import Generator
+from contextlib import ExitStack
 from copy import copy
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ from pytest_benchmark.utils import get_commit_info
 
 from backends.interface import index_of
 from benchmarks import invocation
-from benchmarks.plan import arguments, availability, spelling
+from benchmarks.plan import arguments, availability, candidates, spelling
 from benchmarks.plugin import suites
 
 GROUP = "activation-bench"
@@ -39,6 +40,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options."""
     group = parser.getgroup(GROUP, TITLE, after="_anonymous")
     arguments.add_options(group.addoption, several_threads=True)
+    candidates.add_option(group.addoption)
+    candidates.add_options(group.addoption)
     group.addoption(
         "--time-budget",
         type=arguments.seconds,
@@ -104,6 +107,7 @@ def pytest_configure(config: pytest.Config) -> None:
     option = config.option
     _refuse_contradictions(option)
     _refuse_distribution(config)
+    _make_known(config)
     if not hasattr(config, "workerinput") and (reason := availability.missing(option)):
         raise pytest.UsageError(reason)
     if option.results is None:
@@ -122,6 +126,18 @@ def pytest_configure(config: pytest.Config) -> None:
             f"--benchmark-save: took the folder {option.benchmark_save!r} for a name; "
             "write --benchmark-save=NAME, or put --benchmark-save last"
         )
+
+
+def _make_known(config: pytest.Config) -> None:
+    """Let the candidates of the command line be backends to the end; raise pytest.UsageError if one cannot."""
+    option = config.option
+    try:
+        option.candidate = candidates.asked(option, option.candidate or (), option.op or ())
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
+    stack = ExitStack()
+    stack.enter_context(candidates.known(option.candidate))
+    config.add_cleanup(stack.close)
 
 
 def _refuse_contradictions(option: argparse.Namespace) -> None:
