@@ -1,10 +1,11 @@
 """`python -m benchmarks ab BASE HEAD`: measure two revisions, or two environments, against each other.
 
 BASE and HEAD are git revisions of the repository that you stand in, or folders that contain `backends/`, such as
-`.` for the files as they are now. In a project of your own, its backends are measured, and no others. The two are
-measured in short alternating bursts. Each sitting starts new processes; a case needs no more of them once it is
-decided. Exit status: 0 nothing got worse, 1 something is slower or fails now, 2 usage, 3 nothing could be judged,
-4 a result is wrong, 5 a kernel cheated.
+`.` for the files as they are now. In a project of your own, its backends are measured, and no others; with
+`--candidate kernels.py:fast_gelu --op gelu`, that function of each side, wherever it lies. The two are measured in
+short alternating bursts. Each sitting starts new processes; a case needs no more of them once it is decided. Exit
+status: 0 nothing got worse, 1 something is slower or fails now, 2 usage, 3 nothing could be judged, 4 a result is
+wrong, 5 a kernel cheated.
 
 Example: python -m benchmarks ab main . --backend numpy --op relu --size 1e6 --time-budget 2min
 """
@@ -19,19 +20,21 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 from rich.console import Console
 
 import backends
-from backends.interface import Declaration
+from backends.candidates import FRAMEWORKS
+from backends.interface import MODES, Declaration, Mode
 from benchmarks.commands import add_output, add_results
 from benchmarks.exits import Exit
 from benchmarks.machine import doubts, fingerprint
 from benchmarks.measure import sides
 from benchmarks.measure.duel import Duel
 from benchmarks.measure.sides import Side
-from benchmarks.plan import arguments, availability, selection
+from benchmarks.plan import arguments, availability, candidates, own_ops, selection
 from benchmarks.plan.selection import Selection
 from benchmarks.quantities import listing, plural
 from benchmarks.record.schema import Case
@@ -60,6 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             help=f"the Python that measures {side.upper()}, such as old/bin/python (default: this one)",
         )
     arguments.add_options(parser.add_argument)
+    candidates.add_option(parser.add_argument)
+    candidates.add_options(parser.add_argument)
+    own_ops.add_option(parser.add_argument)
     arguments.add_margin(parser.add_argument, "--threshold")
     parser.add_argument(
         "--time-budget",
@@ -85,8 +91,8 @@ def run(options: argparse.Namespace, console: Console) -> Exit:
     output = options.output or options.results / "ab" / stamp
     seed = secrets.randbits(32) if options.order_seed is None else options.order_seed
     with ExitStack() as stack:
-        base = stack.enter_context(sides.opened(options.base, options.base_python))
-        head = stack.enter_context(sides.opened(options.head, options.head_python))
+        base = stack.enter_context(_opened(options, options.base, options.base_python))
+        head = stack.enter_context(_opened(options, options.head, options.head_python))
         stack.enter_context(_termination_as_interrupt())
         chosen = list(selection.timing_cases(_selection(options, base, head)))
         threads = arguments.threads(options)
@@ -117,6 +123,26 @@ def run(options: argparse.Namespace, console: Console) -> Exit:
     for path in write(comparison, output):
         console.print(f"Written: {path}", highlight=False, soft_wrap=True)
     return comparison.exit_status
+
+
+@contextmanager
+def _opened(options: argparse.Namespace, name: str, python: Path | None) -> Iterator[Side]:
+    """Open a side, with the candidates of the command line as backends of it, each from the side's own file."""
+    with sides.opened(name, python, whole=bool(options.candidate)) as side, TemporaryDirectory() as temporary:
+        if not options.candidate:
+            yield side
+            return
+        here = sides.root() or Path.cwd()
+        places = [candidates.moved(place, side.folder, here, side.label) for place in options.candidate]
+        planned = candidates.asked(options, places, options.op or ())
+        if side.commit is not None and not side.whole:
+            candidates.write(planned, side.folder)
+            yield side
+        else:  # a folder that somebody works in stays as it is
+            candidates.write(planned, Path(temporary))
+            for file, text in side.dependencies().items():
+                (Path(temporary) / file).write_text(text, encoding="utf-8")
+            yield replace(side, folder=Path(temporary).resolve(), checkout=None)
 
 
 def _left(found: pd.DataFrame) -> Iterator[str]:
@@ -151,6 +177,9 @@ def _selection(options: argparse.Namespace, base: Side, head: Side) -> Selection
     declared = [side.declared() for side in (head, base)]
     every = tuple(dict.fromkeys(name for each in declared for name in each.every))
     usual = tuple(dict.fromkeys(name for each in declared for name in each.usual))
+    if options.candidate:
+        named = tuple(name for name in every if backends.candidate(name))
+        return replace(chosen, backends=named, modes=chosen.modes or _modes(named))
     if not every:
         raise ValueError(f"{head.label}, {base.label}: neither has a module in backends/ that declares a backend")
     if foreign := [name for name in chosen.backends if name not in every]:
@@ -163,6 +192,13 @@ def _selection(options: argparse.Namespace, base: Side, head: Side) -> Selection
             f"--backend: must be given, since it is on request alone that {listing(every)} is measured"
         )
     return replace(chosen, backends=chosen.backends or usual)
+
+
+def _modes(named: Sequence[str]) -> tuple[Mode, ...]:
+    """Return the forward pass alone where no candidate has a gradient; none, for the usual modes, otherwise."""
+    declared = backends.declarations()
+    has_none = all(FRAMEWORKS[declared[name].package].on_numpy and not declared[name].gradient for name in named)
+    return MODES[:1] if has_none else ()
 
 
 def _declarations(cases: Iterable[Case]) -> list[Declaration]:

@@ -99,17 +99,22 @@ class Side:
 
 
 @contextmanager
-def opened(name: str, python: Path | None = None, repository: Path | None = None) -> Iterator[Side]:
+def opened(
+    name: str, python: Path | None = None, repository: Path | None = None, *, whole: bool = False
+) -> Iterator[Side]:
     """Open a side: a folder that holds `backends/` (such as `.`), or a git revision.
 
-    Revisions are those of `repository`, or else of the one that the current folder lies in. Raises ValueError for
-    a name that is neither, for a revision that cannot be exported, or a Python that does not run.
+    Revisions are those of `repository`, or else of the one that the current folder lies in. With `whole`, it needs
+    no `backends/`, and all of a revision is exported. Raises ValueError for a name that is neither, for a revision
+    that cannot be exported, or a Python that does not run.
     """
     executable = _checked(python) if python else Path(sys.executable)
     checkout = repository or root()
     if Path(name).is_dir():
         folder = Path(name).resolve()
-        if not _holds_backends(path.relative_to(folder).as_posix() for path in folder.glob("backends/*")):
+        if not whole and not _holds_backends(
+            path.relative_to(folder).as_posix() for path in folder.glob("backends/*")
+        ):
             raise ValueError(f"{name}: this folder holds no backends/; give a checkout or a git revision")
         yield Side(name, None, folder, executable, _state(folder), checkout or Path.cwd())
         return
@@ -119,7 +124,7 @@ def opened(name: str, python: Path | None = None, repository: Path | None = None
     with TemporaryDirectory(prefix="activation-bench-") as temporary:
         folder = Path(temporary).resolve() / "exported"
         folder.mkdir()
-        _export(commit, folder, checkout)
+        _export(commit, folder, checkout, whole=whole)
         yield Side(name, commit, folder, executable, checkout=checkout)
 
 
@@ -184,13 +189,15 @@ def _commit(revision: str, repository: Path) -> str:
     return found.stdout.decode().strip()
 
 
-def _export(commit: str, folder: Path, repository: Path) -> None:
-    """Write a revision into a folder: its `backends/` if it is whole, else all that its backends may import."""
+def _export(commit: str, folder: Path, repository: Path, *, whole: bool) -> None:
+    """Write a revision into a folder: its `backends/` if that is whole, else all that its backends may import."""
     listed = _git(repository, "ls-tree", "-z", "--name-only", commit, "backends/", *DEPENDENCIES).stdout
     names = os.fsdecode(listed).split("\0")
-    if not _holds_backends(iter(names)):
+    if not whole and not _holds_backends(iter(names)):
         raise ValueError(f"{commit[:_SHORT]}: this revision holds no backends/ (repository: {repository})")
-    wanted = ["backends", *(name for name in DEPENDENCIES if name in names)] if _WHOLE in names else []
+    wanted = (
+        ["backends", *(name for name in DEPENDENCIES if name in names)] if _WHOLE in names and not whole else []
+    )
     archive = folder.with_name("exported.tar")
     made = _git(repository, "archive", "--format=tar", f"--output={archive}", commit, *wanted)
     if made.returncode:
