@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Container, Mapping, Sequence
 from importlib import import_module
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Protocol, cast
 
 from benchmarks import invocation, processes
@@ -21,8 +22,10 @@ COMMANDS: Mapping[str, str] = {
     invocation.RUN: "check backends and time them, from any folder",
     "report": "write the report of a run, finished or cut short, or of several runs side by side",
     "recommend": "say which backend to use: the fastest that is accurate enough",
+    "try": "say whether a function of yours is right, how exact it is, and how fast beside the others",
     "compare": "compare two saved runs, case by case",
     "ab": "measure two git revisions, or two Python environments, against each other",
+    "init": "write a workflow that turns a pull request red where a kernel of yours gets slower",
     "trend": "show how a metric changed over all saved runs",
     "export": "write tables and pictures of a run, for papers and pull requests",
     "leads": "show how far our Numba kernels are ahead of the fastest accurate alternative",
@@ -47,12 +50,16 @@ class Command(Protocol):
 
 def load(name: str) -> Command:
     """Import a command."""
-    # A project with a folder `backends/` of its own, where it stands first on the path, would hide ours.
+    _import_backends()
+    return cast("Command", import_module(f"{__package__}.commands.{name}{'_' * iskeyword(name)}"))
+
+
+def _import_backends() -> None:
+    """Import our backends: a project's own folder `backends/`, first on the path, would hide them."""
     sys.path.insert(0, str(processes.ROOT))
     import backends  # noqa: F401 - started in `backends/`, this takes the folder off the path: it has a `numpy/`
 
     sys.path.remove(str(processes.ROOT))
-    return cast("Command", import_module(f"{__package__}.commands.{name}"))
 
 
 def make_parser(chosen: Container[str] = COMMANDS) -> argparse.ArgumentParser:
@@ -111,6 +118,11 @@ def _carry_out(arguments: Sequence[str]) -> int:
     from benchmarks.report.terminal.glyphs import never_fail
 
     never_fail(sys.stdout)
+    if any(each.startswith("--op-spec") for each in arguments):
+        _import_backends()
+        from benchmarks.plan import own_ops
+
+        own_ops.learn(arguments)
     options = _parsed(arguments)
     for sentence in spelling.readings(options):
         print(sentence, file=sys.stderr)  # not beside JSON

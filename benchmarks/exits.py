@@ -20,24 +20,31 @@ class Exit(IntEnum):
         member.__doc__ = meaning
         return member
 
-    FINE = 0, "The command did what was asked. `compare` and `ab`: nothing got worse."
-    WORSE = 1, "A verdict of `compare` or `ab`: something is slower, or fails now."
+    FINE = (
+        0,
+        "The command did what was asked. `compare` and `ab`: nothing got worse. `try`: the function is right.",
+    )
+    WORSE = (
+        1,
+        "A verdict of `compare` or `ab`: something is slower, or fails now; of `try`: slower than `--than`.",
+    )
     USAGE = (
         2,
         "A wrong command line, a file that cannot be read or written, or runs that cannot be compared.",
     )
     UNSURE = (
         3,
-        "Could not tell. `compare` and `ab` could judge no case; or the run did not measure what you ask for.",
+        "Could not tell. `compare`, `ab`, `try` could judge no case; or the run did not measure what you ask for.",
     )
     WRONG = (
         4,
         (
             "Wrong. `compare` and `ab`: a result of the head is wrong, and the base had no right one either; "
+            "`try`: a result is wrong; "
             "`docs --check`: a table is out of date; `validate device`: something does not hold there."
         ),
     )
-    CHEATED = 5, "`compare` and `ab`: a kernel of the head cheated the clock. This outweighs every other verdict."
+    CHEATED = 5, "`compare`, `ab` and `try`: a kernel cheated the clock. This outweighs every other verdict."
     FAULT = 70, "A mistake of this program, whose traceback is printed. Please report it."
     INTERRUPTED = 128 + signal.SIGINT, "Interrupted by Ctrl-C. `ab` then ends with the verdict that it has."
     UNREAD = (

@@ -151,6 +151,22 @@ FULL: Mapping[str, int] = {
     "test_keras_on_numpy_computes_in_one_thread": 5,
     "test_a_library_that_leaves_it_on_is_noticed": 5,
     "test_available_gives_devices_and_reasons": 12,
+    "test_a_right_function_is_right_in_all_types_and_timed_beside_numpy": 12,
+    "test_a_function_that_is_wrong_at_one_place_is_wrong_there": 6,
+    "test_an_inaccurate_tail_is_wrong_there_or_measured_with_the_error_that_is_allowed": 18,
+    "test_a_function_that_is_fast_in_one_type_has_times_of_both": 12,
+    "test_a_function_that_remembers_its_results_cheats": 10,
+    "test_what_cannot_be_tried_is_said_in_a_line": 40,
+    "test_the_usual_question_is_answered_within_half_a_minute": 60,
+    "test_several_ops_leave_open_which_one_a_candidate_computes": 3,
+    "test_candidates_are_measured_in_one_run_with_the_others": 14,
+    "test_an_op_of_ones_own_is_checked_timed_and_tried": 25,
+    "test_a_twofold_slower_kernel_turns_the_gate_red_and_the_same_one_does_not": 60,
+    "test_a_base_without_the_file_cannot_tell": 4,
+    "test_every_framework_s_functions_compute_and_are_differentiated_if_that_differentiates": 12,
+    "test_what_autograd_cannot_follow_has_no_gradient": 4,
+    "test_a_process_that_starts_with_the_variable_has_the_ops": 1,
+    "test_nothing_of_a_candidate_is_imported_to_plan_it": 1,
 }
 """Tests of the full tier by name, each with its seconds on two cores: most start processes that measure."""
 

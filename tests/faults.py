@@ -293,6 +293,17 @@ FAULTS: tuple[Fault, ...] = (
           "if options.check and not (outdated or needless):", "tests/commands/test_docs.py"),
     fault("validate finds no alarms", "benchmarks/commands/validate.py", "measure=lambda _: alarms.table()",
           "measure=lambda _: None", "tests/commands/test_command_line.py"),
+    # Functions that somebody tries.
+    fault("a wrong function that is tried is called right", "benchmarks/analysis/trials.py", "return Exit.WRONG",
+          "return Exit.FINE", "tests/analysis/test_trials.py"),
+    fault("a wrong special value is listed as right", "benchmarks/report/terminal/trial.py",
+          "if point.ulp > allowed]", "if point.ulp < 0]", "tests/report/test_trial.py"),
+    fault("a candidate has the name of a backend", "benchmarks/plan/candidates.py",
+          "next(name for name in names if name not in taken)", "next(iter(names))", "tests/plan/test_candidates.py"),
+    fault("a type that a candidate refuses is a mistake", "backends/candidates.py", "if other != dtype", "if not dtype",
+          "tests/backends/test_candidates.py"),
+    fault("an error of a candidate lies in all regions", "benchmarks/check/regions.py",
+          "(x >= low) & (x < high)", "(x >= low) | (x < high)", "tests/check/test_regions.py"),
     # The page.
     fault("the page does not escape names", "benchmarks/report/pages/shell.py", "autoescape=True", "autoescape=False",
           "tests/report/test_report.py"),

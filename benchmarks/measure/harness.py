@@ -64,6 +64,7 @@ class Harness:
     seed: int = 0
     budget: Budget | None = None
     keep_rounds: bool = False
+    with_bandwidth: bool = True
     watch: Stopwatch = field(default_factory=Stopwatch)
     _pulse: Pulse = field(default_factory=Pulse)
     _outcomes: dict[Case, Outcome] = field(default_factory=dict)
@@ -83,9 +84,9 @@ class Harness:
         """
         # pytest-benchmark has no public way to take rounds measured elsewhere; this marks it used.
         benchmark._mode = "activation-bench"  # noqa: SLF001
-        if case not in self._outcomes:
-            self._measure_group(case, rule if benchmark.enabled else None)
-        outcome = self._outcomes.pop(case)
+        outcome = self.measure(case, rule if benchmark.enabled else None)
+        if outcome is None:
+            pytest.skip("the time budget is used up")
         if outcome.error:
             raise outcome.error
         if outcome.sampling and outcome.record.measured.ending.status == "ok":
@@ -93,6 +94,15 @@ class Harness:
             benchmark.extra_info.update(row(outcome.record), bursts_s=outcome.sampling.bursts_s)
             fill(benchmark, outcome.sampling)
         self.settle(outcome.record.measured.ending, case.backend, case.device)
+
+    def measure(self, case: Case, rule: Rule | None) -> Outcome | None:
+        """Measure a case and its group, unless that is done; return what became of it, None if no time is left.
+
+        Without a rule, it is only checked.
+        """
+        if case not in self._outcomes and not self._measure_group(case, rule):
+            return None
+        return self._outcomes.pop(case)
 
     def time_call(self, backend: str, device: str, benchmark: BenchmarkFixture, rule: Rule) -> None:
         """Measure what a backend costs before it computes: its start, a call of nothing, a call on one element."""
@@ -126,20 +136,21 @@ class Harness:
                 pytest.xfail(f"{ending.status}: {ending.reason}")  # news about another library
             pytest.fail(f"{ending.status}: {ending.reason}", pytrace=False)
 
-    def _measure_group(self, case: Case, usual: Rule | None) -> None:
-        """Measure a case with those that it is compared with; skip the test where the run has no time left."""
+    def _measure_group(self, case: Case, usual: Rule | None) -> bool:
+        """Measure a case with those that it is compared with; tell whether the run had time left for it."""
         cases = self._groups.get(case.group, [case])
         rule = usual
         if usual and self.budget:
             rule = self.budget.rule(usual, case.group, len(cases) * self.n_processes)
             if rule is None:
-                pytest.skip("the time budget is used up")
+                return False
         started = time.monotonic()
         for part in self._parts(cases):
             self._measure(part, rule)
         if usual and self.budget:
             spent_s = sum(each.spent_s for member in cases if (each := self._outcomes[member].sampling))
             self.budget.took(time.monotonic() - started, spent_s)
+        return True
 
     def _measure(self, cases: Sequence[Case], rule: Rule | None) -> None:
         """Take cases through all steps and record each; without a rule, only check them."""
@@ -150,7 +161,7 @@ class Harness:
         limits: dict[str, Bandwidth | None] = {}
         with group.prepared():
             if rule is not None:
-                limits = {case.device: self._limits.of(case.device) for case in cases}
+                limits = {case.device: self._limits.of(case.device) for case in cases if self.with_bandwidth}
             group.take_through(rule, self._order, self._pulse)
         found = [self._concluded(entry, limits.get(entry.case.device)) for entry in entries]
         rounds = [each.rounds(every=self.keep_rounds) if (each := entry.sampling) else None for entry in entries]

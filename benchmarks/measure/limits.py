@@ -42,7 +42,7 @@ class Limits:
 
         Another program may have disturbed the measurements so far: the fastest of them counts.
         """
-        known = self._found[device]
+        known = self._found.get(device)
         if not known:
             return None
         reason = plausibility.too_fast(times, n_bytes, bandwidth.fastest(known), verdicts)

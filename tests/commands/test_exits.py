@@ -144,6 +144,8 @@ def test_a_mistake_of_ours_is_no_verdict_and_is_shown(command, monkeypatch, caps
         "compare": ["a", "b"],
         "ab": [".", "."],
         "leads": ["a"],
+        "try": [__file__ + ":table", "--op", "relu"],
+        "init": [__file__ + ":table", "--op", "relu"],
         "export": ["--format", "md"],
         "validate": ["alarms"],
     }
