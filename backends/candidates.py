@@ -215,7 +215,6 @@ class Tried(BaseBackend):
 class HostCandidate(Tried, HostBackend):
     """A function of NumPy arrays; in `threads` threads, by a library of `version`."""
 
-    gaps = Tried.gaps
     no_gradient = "NumPy arrays are not differentiated; give a function (g, *inputs) with --vjp"
 
     def __init__(self, candidate: Candidate, threads: int, version: str) -> None:

@@ -26,7 +26,7 @@ from backends.base import (
     restorable,
 )
 from backends.catalogue import find
-from backends.interface import Allocation, InPlace, Mode, OpSpec
+from backends.interface import Allocation, Gap, InPlace, Mode, OpSpec
 
 PROMISED_ULP = 4.0
 """The error of a few roundings around elementary functions of up to 2 ULP."""
@@ -95,7 +95,7 @@ FLOAT32_MAX = float(np.finfo(np.float32).max)
 class HostBackend(BaseBackend):
     """Ops that are looked up by name in `functions` and compute on NumPy arrays."""
 
-    gaps = ()
+    gaps: tuple[Gap, ...] = ()
 
     _functions: Mapping[str, Callable[..., Any]]
 

@@ -300,8 +300,8 @@ class Declaration:
     """What a backend module says about itself, readable without importing its framework.
 
     `candidate` says where a function lies that somebody wants to try, such as `kernels.py:fast_gelu`, `gradient`
-    the function of its gradient, and `max_ulp` which error its results may have, as a number. All are empty for
-    every other backend.
+    the function of its gradient, `max_ulp` which error its results may have, as a number, and `like` the backend
+    whose known deviations it may have too. All are empty for every other backend.
     """
 
     module: str
@@ -314,6 +314,7 @@ class Declaration:
     candidate: str = ""
     gradient: str = ""
     max_ulp: str = ""
+    like: str = ""
 
 
 class InPlace(Protocol):

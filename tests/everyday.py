@@ -157,7 +157,6 @@ FULL: Mapping[str, int] = {
     "test_a_function_that_is_fast_in_one_type_has_times_of_both": 12,
     "test_a_function_that_remembers_its_results_cheats": 10,
     "test_what_cannot_be_tried_is_said_in_a_line": 40,
-    "test_the_usual_question_is_answered_within_half_a_minute": 60,
     "test_several_ops_leave_open_which_one_a_candidate_computes": 3,
     "test_candidates_are_measured_in_one_run_with_the_others": 14,
     "test_an_op_of_ones_own_is_checked_timed_and_tried": 25,

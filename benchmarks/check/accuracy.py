@@ -102,8 +102,9 @@ def assess(
         over = errors > allowed
     known = [d for d in KNOWN_DEVIATIONS if d.applies(check, parameters)]
     if candidate:  # it cannot help how its framework treats subnormal numbers
-        framework = replace(check, backend=candidate.package)
+        framework, like = (replace(check, backend=name) for name in (candidate.package, candidate.like))
         known += [d for d in KNOWN_DEVIATIONS if d.at == "subnormal" and d.applies(framework, parameters)]
+        known += [d for d in KNOWN_DEVIATIONS if d.applies(like, parameters)]
     covered = [d.covers(x, expected.high, got.dtype, second_input, rows) for d in known]
 
     excused = np.zeros(got.shape, bool)

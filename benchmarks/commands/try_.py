@@ -43,6 +43,8 @@ SMALL, LARGE = 1_024, 1_048_576
 """Elements to time at, where nothing else is asked for: where calls cost most, and where memory does."""
 CLOSING_S = 2.0
 """Seconds of the time budget for the report."""
+START_S = 120.0
+"""A worker may take so long to start: importing a framework takes 20 s on a machine that has much else to do."""
 LEAST_S = 4.0
 """The rounds have at least these seconds, whatever the checks took."""
 
@@ -53,7 +55,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("function", type=candidates.parse, metavar="FILE:FUNCTION", help="a file or module, and a function in it")
     add("--op", type=arguments.op_name, required=True, help="the op that it computes, such as gelu (docs/ops.md)")
     candidates.add_options(add)
-    add("--like", type=_backend, metavar="BACKEND", help="allow it the error of this backend, such as torch")
+    add(
+        "--like",
+        type=_backend,
+        metavar="BACKEND",
+        help="allow it the error of this backend, such as torch, and its known deviations",
+    )
     add("--than", type=_backend, metavar="BACKEND", help="end with 1 where it is slower than this backend")
     for option, parse, noun in (
         ("--backend", _backend, "backends to compare with (all that are installed)"),
@@ -85,7 +92,8 @@ def run(options: argparse.Namespace, console: Console) -> Exit:
     begun = monotonic()
     (planned,) = candidates.asked(options, [options.function], [options.op])
     if options.like:
-        planned = replace(planned, max_ulp=max(planned.max_ulp or 0.0, _error_of(options.like, options)))
+        allowed = max(planned.max_ulp or 0.0, _error_of(options.like, options))
+        planned = replace(planned, max_ulp=allowed, like=options.like)
     with candidates.known([planned]), _status(console):
         if lacks := backends.missing(planned.candidate.name):
             raise ValueError(lacks)
@@ -141,7 +149,8 @@ class Sitting:
             try:
                 facts = pool.facts(self.name, self.options.device)
             except CaseError as error:
-                raise ValueError(error.ending.reason) from None
+                kind = CannotTell if error.ending.status == "timeout" else ValueError
+                raise kind(error.ending.reason) from None
             examiner = Examiner(pool, self.name, self.op, self.options.device)
             decisive, judged = self._judged(examiner)
             found = Trial(
@@ -233,7 +242,9 @@ class Sitting:
 
     def _notes(self, examiner: Examiner) -> tuple[str, ...]:
         reduced = examiner.is_reduced and "it takes no reduction: the mean of all losses was compared"
-        allowed = self.planned.max_ulp is not None and f"allowed by you: {self.planned.max_ulp:.6g} ULP"
+        allowed = (
+            self.planned.max_ulp is not None and f"allowed by you: an error of {self.planned.max_ulp:.3g} ULP"
+        )
         return tuple(filter(None, (reduced or "", allowed or "")))
 
     def _cases(self, found: Trial) -> Iterator[Case]:
@@ -269,7 +280,12 @@ def _workers(options: argparse.Namespace) -> Iterator[Pool]:
 def _pool(options: argparse.Namespace) -> Pool:
     # What NumPy warns of is what the checks look at.
     variables = {"PYTHONWARNINGS": "ignore"}
-    return Pool(arguments.threads(options), timeout_s=options.case_timeout, variables=variables)
+    return Pool(
+        arguments.threads(options),
+        timeout_s=options.case_timeout,
+        start_timeout_s=max(START_S, options.case_timeout),
+        variables=variables,
+    )
 
 
 @contextmanager

@@ -37,6 +37,9 @@ __all__ = ["CaseError", "Pool", "worker_environment"]
 class Pool:
     """The workers of a run. `threads` is the number each may compute with.
 
+    A call that takes longer than `timeout_s` ends its worker, as does a start that takes longer than
+    `start_timeout_s`, if that is another time.
+
     `command` starts a process, with `variables` in its environment beside those of this process.
 
     Several processes of one backend and device are told apart by a number, `process`.
@@ -47,6 +50,7 @@ class Pool:
         threads: int,
         *,
         timeout_s: float = 120,
+        start_timeout_s: float | None = None,
         in_process: bool = False,
         command: Sequence[str] = WORKER,
         variables: Mapping[str, str] | None = None,
@@ -58,6 +62,7 @@ class Pool:
         self._siblings: dict[tuple[int, Memory], Pool] = {}
         self._command = command
         self._timeout_s = timeout_s
+        self._start_timeout_s = start_timeout_s
         self._in_process = in_process
         self._workers: dict[tuple[str, str, int], Remote] = {}
         self._alone = False
@@ -77,6 +82,7 @@ class Pool:
             self._siblings[key] = Pool(
                 threads,
                 timeout_s=self._timeout_s,
+                start_timeout_s=self._start_timeout_s,
                 command=self._command,
                 variables=self._variables,
                 memory_policy=policies.memory,
@@ -196,7 +202,13 @@ class Pool:
                     LocalWorker(backend, device, self.threads)
                     if self._in_process
                     else ProcessWorker(
-                        backend, device, self.threads, self._timeout_s, self._command, self._environment()
+                        backend,
+                        device,
+                        self.threads,
+                        self._timeout_s,
+                        self._command,
+                        self._environment(),
+                        self._start_timeout_s,
                     )
                 )
             except CaseError as error:

@@ -131,6 +131,7 @@ class ProcessWorker:
         timeout_s: float,
         command: Sequence[str] = WORKER,
         variables: Mapping[str, str] | None = None,
+        start_timeout_s: float | None = None,
     ) -> None:
         self._name = f"{backend}-{device}"
         self._timeout_s = timeout_s
@@ -152,7 +153,7 @@ class ProcessWorker:
         )
         theirs.close()
         try:
-            facts: WorkerFacts = self._receive(FIRST)
+            facts: WorkerFacts = self._receive(FIRST, start_timeout_s)
         except CaseError:
             self.close()
             raise
@@ -224,10 +225,11 @@ class ProcessWorker:
         except subprocess.TimeoutExpired:
             self._end()
 
-    def _receive(self, number: int) -> Any:
-        if not self._connection.poll(self._timeout_s):
+    def _receive(self, number: int, timeout_s: float | None = None) -> Any:
+        timeout_s = timeout_s or self._timeout_s
+        if not self._connection.poll(timeout_s):
             self._end()
-            raise CaseError("timeout", f"{self._name} gave no answer within {self._timeout_s:g} s and was ended")
+            raise CaseError("timeout", f"{self._name} gave no answer within {timeout_s:g} s and was ended")
         try:
             reply = self._connection.recv()
         except (EOFError, ConnectionError):

@@ -41,6 +41,10 @@ RULE = Rule(precision=0.02, confidence=0.95, max_s=0.2)
 """As `pytest benchmarks` measures."""
 
 
+AT_ONCE = 2
+"""Workers that start at a time: more would only slow each other down, and the checks."""
+
+
 @dataclass
 class Examiner:
     """Checks one backend's op in a worker. `parameters` are those that its checks give it."""
@@ -181,7 +185,7 @@ def started(pool: Pool, names: Sequence[str], device: str) -> Iterator[Callable[
         with suppress(CaseError):  # what cannot start says so when it is measured
             pool.facts(name, device)
 
-    with ThreadPoolExecutor(max_workers=max(1, len(names))) as executor:
+    with ThreadPoolExecutor(max_workers=AT_ONCE) as executor:
         starts = [executor.submit(begin, name) for name in names]
         try:
             yield lambda: wait(starts)

@@ -36,6 +36,7 @@ VARIANTS = ({candidate.name!r},)
 CANDIDATE = {label!r}
 GRADIENT = {candidate.vjp!r}
 MAX_ULP = {max_ulp!r}
+LIKE = {like!r}
 
 
 def create(variant, device, threads):
@@ -63,13 +64,17 @@ class Place:
 
 @dataclass(frozen=True)
 class Planned:
-    """A candidate, its framework and why it is that one; `max_ulp` is the error that its user allows, if any."""
+    """A candidate, its framework and why it is that one.
+
+    `max_ulp` is the error that its user allows, if any; `like` a backend whose known deviations it may have too.
+    """
 
     candidate: Candidate
     label: str
     framework: str
     because: str
     max_ulp: float | None = None
+    like: str = ""
 
     @property
     def sentence(self) -> str:
@@ -208,6 +213,7 @@ def write(planned: Sequence[Planned], folder: Path) -> Path:
             extra=framework.extra,
             devices=framework.devices,
             framework=framework.name,
+            like=each.like,
             max_ulp="" if each.max_ulp is None else repr(each.max_ulp),
         )
         stem = "".join(letter if letter.isalnum() else "_" for letter in each.candidate.name)

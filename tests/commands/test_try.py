@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 
 import pandas as pd
 import pytest
@@ -58,7 +57,7 @@ def test_an_inaccurate_tail_is_wrong_there_or_measured_with_the_error_that_is_al
     assert "max ULP by input" in text
     text = answer(tmp_path, "inaccurate_tail.py:erf_gelu", "--max-ulp", "2e7", ended=Exit.FINE, op="gelu")
     assert text.startswith("erf_gelu as gelu: RIGHT in float32")
-    assert "allowed by you: 2e+07 ULP" in text
+    assert "allowed by you: an error of 2e+07 ULP" in text
 
 
 def test_a_function_that_is_fast_in_one_type_has_times_of_both(tmp_path):
@@ -90,21 +89,13 @@ def test_a_function_that_remembers_its_results_cheats(tmp_path):
         ("broken.py:other_shape", Exit.WRONG, "other_shape has shape"),
         ("broken.py:raises", Exit.WRONG, "ZeroDivisionError: it never works"),
         ("broken.py:crashes", Exit.WRONG, "ended with signal SIGABRT"),
-        ("broken.py:hangs", Exit.UNSURE, "gave no answer within 3 s"),
+        ("broken.py:hangs", Exit.UNSURE, "gave no answer within 10 s"),
     ],
 )
 def test_what_cannot_be_tried_is_said_in_a_line(tmp_path, function, ended, said):
-    framework = ("--framework", "numpy")
-    text = answer(tmp_path, function, "--case-timeout", "3s", *framework, ended=ended)
+    timeout = ("--case-timeout", "10s") if "gave no answer" in said else ()
+    text = answer(tmp_path, function, "--framework", "numpy", *timeout, ended=ended)
     assert said in text.splitlines()[0]
-
-
-def test_the_usual_question_is_answered_within_half_a_minute(tmp_path):
-    attempt(tmp_path, "right.py:my_tanh", quick=())  # Numba compiles what it will find on disk
-    started = time.monotonic()
-    text = answer(tmp_path, "right.py:my_tanh", ended=Exit.FINE, quick=())
-    assert time.monotonic() - started < 60  # of a machine that is busy; alone it takes half of it
-    assert "faster than all others in" in text.splitlines()[0]
 
 
 def test_several_ops_leave_open_which_one_a_candidate_computes(tmp_path):
