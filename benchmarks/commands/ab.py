@@ -14,9 +14,8 @@ from __future__ import annotations
 
 import argparse
 import secrets
-import signal
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +29,7 @@ from backends.candidates import FRAMEWORKS
 from backends.interface import MODES, Declaration, Mode
 from benchmarks.commands import add_output, add_results
 from benchmarks.exits import Exit
-from benchmarks.machine import doubts, fingerprint
+from benchmarks.machine import doubts, fingerprint, signals
 from benchmarks.measure import sides
 from benchmarks.measure.duel import Duel
 from benchmarks.measure.sides import Side
@@ -91,9 +90,9 @@ def run(options: argparse.Namespace, console: Console) -> Exit:
     output = options.output or options.results / "ab" / stamp
     seed = secrets.randbits(32) if options.order_seed is None else options.order_seed
     with ExitStack() as stack:
+        stack.enter_context(signals.as_interrupts())  # or the sides' folders would be left behind
         base = stack.enter_context(_opened(options, options.base, options.base_python))
         head = stack.enter_context(_opened(options, options.head, options.head_python))
-        stack.enter_context(_termination_as_interrupt())
         chosen = list(selection.timing_cases(_selection(options, base, head)))
         threads = arguments.threads(options)
         notes = list(_differences(base, head, [each.package for each in _declarations(chosen)]))
@@ -225,17 +224,3 @@ def _differences(base: Side, head: Side, packages: Sequence[str] = ()) -> Iterat
                     f"{name} differs between base and head, but both were measured in one environment; "
                     "give each its own with --base-python and --head-python."
                 )
-
-
-@contextmanager
-def _termination_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM, which ends a cancelled CI job, stop the measurement as Ctrl-C does: with a report."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

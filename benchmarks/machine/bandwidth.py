@@ -26,6 +26,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from benchmarks import processes
+from benchmarks.machine import guardian
 
 Kind = Literal["copy", "read"]
 Stores = Literal["plain", "streaming"]
@@ -51,6 +52,8 @@ LONG_S = 5e-3
 """What takes this long is far larger than any cache."""
 STREAMING_FROM = 0x4041
 """Bytes of the smallest copy that glibc can be told to stream: it refuses 0x4040 and less (its dl-cacheinfo.h)."""
+APART_S = 120.0
+"""Whoever has not measured in this time, where twenty seconds are long, is stopped, or does something else."""
 READ_ONLY = 0.01
 """A call that writes less than this share of the bytes it moves is limited by reading: reductions, losses."""
 _THRESHOLDS: dict[Stores, int] = {"plain": 0xFFFFFFFFFFFFFFF, "streaming": STREAMING_FROM}
@@ -253,7 +256,9 @@ def _measure_apart(threads: int, stores: Stores, ladder: Sequence[int]) -> dict[
     # NumPy's linear algebra would start threads of its own, which only cost time here.
     environment = processes.environment() | {"GLIBC_TUNABLES": tunables, "OPENBLAS_NUM_THREADS": "1"}
     command = [*processes.command(f"{__package__}.bandwidth"), str(threads), stores, *map(str, ladder)]
-    output = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
+    output = subprocess.run(
+        command, check=True, capture_output=True, text=True, env=environment | guardian.marked(), timeout=APART_S
+    ).stdout
     found: dict[Kind, list[tuple[int, float]]] = json.loads(output)
     return found
 

@@ -6,7 +6,14 @@ import ctypes
 import os
 import signal
 import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
+_ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+STOP_S = 10.0
+"""Whose threads do not stand still after so long will not."""
 _PR_SET_PDEATHSIG = 1
 """From Linux's <sys/prctl.h>."""
 
@@ -22,17 +29,56 @@ def end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def stop(pid: int) -> None:
+@contextmanager
+def as_interrupts() -> Iterator[None]:
+    """Let what ends a cancelled job (SIGTERM) or follows a closed terminal (SIGHUP) be like Ctrl-C, once.
+
+    What was measured is then reported. The second one ends this process at once.
+    """
+
+    def interrupt(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    before = {number: signal.signal(number, interrupt) for number in _ENDING if _is_ours(number)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _is_ours(number: signal.Signals) -> bool:
+    """Tell whether nobody else handles or ignores a signal, as `nohup` does, and this is the main thread."""
+    alone = threading.current_thread() is threading.main_thread()
+    return alone and signal.getsignal(number) is signal.SIG_DFL
+
+
+def stop(pid: int, limit_s: float = STOP_S) -> bool:
     """Stop a child that leads a process group, with all of the group, and wait until its threads stand still.
 
-    A child that has ended meanwhile is left as it is.
+    Tell whether they did within `limit_s` seconds: one that waits for a device or a file cannot. A child that has
+    ended meanwhile is left as it is.
     """
+    # Reported once every thread has stopped. WNOWAIT leaves the report, and an exit status, to others.
+    options = os.WSTOPPED | os.WEXITED | os.WNOWAIT | os.WNOHANG
+    end, pause_s = time.monotonic() + limit_s, 0.0
     try:
         os.killpg(pid, signal.SIGSTOP)
-        # Reported once every thread has stopped. WNOWAIT leaves the report, and an exit status, to others.
-        os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        while os.waitid(os.P_PID, pid, options) is None:
+            if time.monotonic() > end:
+                return False
+            time.sleep(pause_s)
+            pause_s = min(pause_s + 1e-5, 1e-3)
     except (ProcessLookupError, ChildProcessError):
-        return
+        pass
+    return True
+
+
+def end_group(pid: int) -> None:
+    """Kill a process group, stopped or not."""
+    with suppress(ProcessLookupError, PermissionError):  # there is nobody left, or only who may not be ended
+        os.killpg(pid, signal.SIGKILL)
 
 
 def go_on(pid: int) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 from benchmarks.machine import memory, resources, signals
 from benchmarks.measure.disturbance import Reading
 from benchmarks.measure.remote import (
+    LEAVE_S,
     WORKER,
     CaseError,
     LocalWorker,
@@ -176,13 +177,13 @@ class Pool:
         """Return the backends and devices that have a worker."""
         return list(dict.fromkeys((backend, device) for backend, device, _ in self._workers))
 
-    def close(self) -> None:
-        """End all workers."""
+    def close(self, patience_s: float = LEAVE_S) -> None:
+        """End all workers; each has so long to end by itself."""
         for worker in self._workers.values():
-            worker.close()
+            worker.close(patience_s)
         self._workers.clear()
         for sibling in self._siblings.values():
-            sibling.close()
+            sibling.close(patience_s)
 
     def _is_changed(self, key: tuple[str, str, int], asked: tuple[str, str, int]) -> bool:
         """Tell whether the system treats the worker `key` otherwise since the other one was `asked`."""

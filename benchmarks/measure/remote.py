@@ -7,6 +7,7 @@ import secrets
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing import Pipe
 from time import perf_counter
@@ -14,13 +15,16 @@ from typing import Any, Protocol
 
 from backends.interface import BackendUnavailable
 from benchmarks import processes
-from benchmarks.machine import memory, resources, signals
-from benchmarks.measure import means
+from benchmarks.machine import guardian, memory, resources, signals
+from benchmarks.measure import limited, means
+from benchmarks.measure.printed import Printed
 from benchmarks.measure.worker import FIRST, Worker, answer
 from benchmarks.record.schema import Ending, WorkerFacts
 
 WORKER = processes.command(f"{__package__}.worker")
 """The command that starts a worker process, up to its arguments."""
+LEAVE_S = 2.0
+"""A process that was told to end has so long to do so."""
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "NUMBA_NUM_THREADS",
@@ -115,8 +119,8 @@ class Remote(Protocol):
         """Let it go on."""
         ...
 
-    def close(self) -> None:
-        """End the worker."""
+    def close(self, patience_s: float = LEAVE_S) -> None:
+        """End the worker, which has so long to do so itself."""
         ...
 
 
@@ -142,16 +146,26 @@ class ProcessWorker:
         self._processors: set[int] | None = None
         self._treatment: means.Treatment | None = None
         self._meanwhile = ""
+        self._has_ended = False
+        self._printed = Printed()
         started = perf_counter()
         self._connection, theirs = Pipe()
-        self._process = subprocess.Popen(
-            [*command, str(theirs.fileno()), backend, device, str(threads)],
-            pass_fds=[theirs.fileno()],
-            env=worker_environment(threads, device) | dict(variables or {}) | {means.MARK: self._mark},
-            stdin=subprocess.DEVNULL,
-            process_group=0,  # so that it can be stopped with all that it starts
-        )
-        theirs.close()
+        # What is printed before a crash is to be there, and not in a buffer.
+        marks = {means.MARK: self._mark, **guardian.marked(), "PYTHONUNBUFFERED": "1"}
+        try:
+            self._process = subprocess.Popen(
+                [*command, str(theirs.fileno()), backend, device, str(threads)],
+                pass_fds=[theirs.fileno()],
+                env=worker_environment(threads, device) | dict(variables or {}) | marks,
+                stdin=subprocess.DEVNULL,
+                stdout=self._printed.descriptor,
+                stderr=self._printed.descriptor,
+                process_group=0,  # so that it can be stopped with all that it starts
+            )
+        finally:
+            theirs.close()
+            self._printed.started()
+        guardian.watch(self._process.pid)
         try:
             facts: WorkerFacts = self._receive(FIRST, start_timeout_s)
         except CaseError:
@@ -162,8 +176,8 @@ class ProcessWorker:
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs."""
-        return self._process.poll() is None
+        """Whether the process runs, and was not given up."""
+        return not self._has_ended and self._process.poll() is None
 
     def call(self, method: str, *arguments: Any) -> Any:
         """Carry out one request; raise CaseError when it fails, crashes or takes too long."""
@@ -171,7 +185,9 @@ class ProcessWorker:
         if method == "pin":
             self._processors = set(arguments)
         try:
-            self._connection.send((number, method, arguments))
+            limited.send(self._connection, (number, method, arguments), self._timeout_s)
+        except TimeoutError:
+            raise self._given_up("took no request", self._timeout_s) from None
         except OSError:
             raise self._crashed() from None
         try:
@@ -191,7 +207,8 @@ class ProcessWorker:
     def stop(self) -> None:
         """Stop the process, and wait until its threads stand still."""
         if self.alive:
-            signals.stop(self._process.pid)
+            if not signals.stop(self._process.pid):
+                self._end()
             self._stopped_at_s = self.processor_seconds()
 
     def go_on(self) -> None:
@@ -216,39 +233,68 @@ class ProcessWorker:
         privileges = tuple(means.privileges(pid, self._processors))
         return Seen(pid, self._mark, self._stirred_s, privileges, self._meanwhile)
 
-    def close(self) -> None:
-        """End the process, by force if it does not listen."""
+    def close(self, patience_s: float = LEAVE_S) -> None:
+        """End the process, by force if it does not listen, and all that it has started."""
         self._connection.close()
         self.go_on()
-        try:
-            self._process.wait(timeout=2)
-        except subprocess.TimeoutExpired:
-            self._end()
+        with suppress(subprocess.TimeoutExpired):
+            if not self._has_ended:
+                self._process.wait(patience_s)
+        self._end()
 
     def _receive(self, number: int, timeout_s: float | None = None) -> Any:
         timeout_s = timeout_s or self._timeout_s
-        if not self._connection.poll(timeout_s):
-            self._end()
-            raise CaseError("timeout", f"{self._name} gave no answer within {timeout_s:g} s and was ended")
         try:
-            reply = self._connection.recv()
+            reply = limited.receive(self._connection, timeout_s, lambda: self.alive)
+        except TimeoutError:
+            raise self._given_up("gave no answer", timeout_s) from None
         except (EOFError, ConnectionError):
             raise self._crashed() from None
+        except limited.Broken as error:
+            self._end()
+            reason = f"the process of {self._name} wrote into its connection what is no reply ({error})"
+            raise CaseError("failed", reason) from None
+        finally:
+            self._printed.pass_on()
         if not isinstance(reply, tuple) or len(reply) != 3 or reply[0] != number:
             self._end()
             raise CaseError("cheated", f"the process of {self._name} sent a reply that answers no request")
         return _unwrap(reply[1:])
 
     def _end(self) -> None:
-        self._process.kill()
-        self._process.wait()
+        """Kill the process and all that it has started; one that the system cannot end is given up."""
+        if self._has_ended:
+            return
+        self._has_ended = True
+        signals.end_group(self._process.pid)
+        guardian.end_marked(means.MARK, self._mark)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(LEAVE_S)
+            guardian.forget(self._process.pid)
+
+    def _given_up(self, what: str, timeout_s: float) -> CaseError:
+        self._end()
+        return CaseError(
+            "timeout", f"{self._name} {what} within {timeout_s:g} s and was ended{self._said()}"
+        )
+
+    def _said(self) -> str:
+        """Return what the process printed last, as the end of a sentence."""
+        line = self._printed.last_line()
+        return f"; it printed last: {line}" if line else ""
 
     def _crashed(self) -> CaseError:
-        code = self._process.wait()
+        """Return how the process ended, or that it has closed its connection and lives."""
+        try:
+            code = self._process.wait(LEAVE_S)
+        except subprocess.TimeoutExpired:
+            self._end()
+            return CaseError("crashed", f"the process of {self._name} closed its connection, and was ended")
+        self._end()
         if code == -signal.SIGKILL and memory.oom_kills() > self._oom_kills:
             return CaseError("out_of_memory", f"the system ended the process of {self._name}: memory ran out")
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        return CaseError("crashed", f"the process of {self._name} ended with {how}")
+        return CaseError("crashed", f"the process of {self._name} ended with {how}{self._said()}")
 
 
 class LocalWorker:
@@ -291,7 +337,7 @@ class LocalWorker:
     def go_on(self) -> None:
         """Nothing stands still."""
 
-    def close(self) -> None:
+    def close(self, patience_s: float = LEAVE_S) -> None:
         """Nothing to end."""
 
 

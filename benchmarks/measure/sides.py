@@ -26,6 +26,8 @@ DEPENDENCIES = ("pyproject.toml", "constraints.txt")
 """Files that say what an environment holds: sides that differ in them may need environments of their own."""
 _WHOLE = "backends/interface.py"
 """What a `backends/` has that needs nothing of ours."""
+MOST_S = 300.0
+"""No question to git or to a Python takes longer; it would otherwise be waited for without end."""
 _SHORT = 12
 """Letters of a commit in a sentence."""
 _VERSIONS = """
@@ -153,15 +155,18 @@ def versions(python: Path, packages: Sequence[str]) -> dict[str, str]:
 def _checked(python: Path) -> Path:
     """Return a Python's path, which is not resolved: a virtual environment's is a link, and found by its place."""
     try:
-        subprocess.run([python, "-c", ""], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError) as error:
+        subprocess.run([python, "-c", ""], check=True, capture_output=True, timeout=MOST_S)
+    except (OSError, subprocess.SubprocessError) as error:
         raise ValueError(f"{python}: is not a working Python interpreter: {error}") from None
     return python.absolute()
 
 
 def _run(command: Sequence[str]) -> str:
     """Return what a command prints; raise ValueError with the last line that it has to say if it fails."""
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=MOST_S)
+    except subprocess.TimeoutExpired as error:
+        raise ValueError(f"{command[0]}: {error}") from None
     if done.returncode:
         raise ValueError(f"{command[0]}: {(done.stderr.strip().splitlines() or ['fails'])[-1]}")
     return done.stdout
@@ -216,6 +221,10 @@ def _export(commit: str, folder: Path, repository: Path, *, whole: bool) -> None
 
 def _git(repository: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     try:
-        return subprocess.run(["git", "-C", str(repository), *arguments], capture_output=True, check=False)
+        return subprocess.run(
+            ["git", "-C", str(repository), *arguments], capture_output=True, check=False, timeout=MOST_S
+        )
     except FileNotFoundError:
         raise ValueError("git: is not installed; give folders instead of revisions") from None
+    except subprocess.TimeoutExpired as error:
+        raise ValueError(f"git: {error}") from None

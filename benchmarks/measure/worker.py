@@ -270,8 +270,8 @@ class Worker:
         self._backend.synchronize(copy and copy())
 
     def is_usable(self) -> bool:
-        """Tell whether the device still computes."""
-        return devices.is_usable(self._backend)
+        """Tell whether the device still computes, and this process has what it needs."""
+        return devices.is_usable(self._backend) and _has_descriptors()
 
     def peak_bytes(self) -> int | None:
         """Return the peak extra memory of one call, by the device's counters or by this process's pages."""
@@ -353,6 +353,15 @@ class Worker:
                 raise RuntimeError(f"{n_bad} of {output.size} outputs are not finite")
         self._subnormal = max(map(subnormal_share, found))
         return [output[i] for output, i in zip(found, index, strict=True)]
+
+
+def _has_descriptors() -> bool:
+    """Tell whether this process can open anything: without descriptors, it fails in whatever comes next."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        return False
+    return True
 
 
 def _collect() -> None:

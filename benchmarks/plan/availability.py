@@ -6,11 +6,15 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 
 import backends
 from benchmarks import processes
+from benchmarks.machine import guardian
 from benchmarks.plan import arguments, selection
 
+KILLED_S = 5.0
+"""What was killed has so long to end."""
 _TRY = """
 import sys
 from {own} import load
@@ -74,7 +78,7 @@ def _tried(places: list[tuple[str, str]], timeout_s: float) -> Iterator[str]:
     running = [
         subprocess.Popen(
             [sys.executable, "-P", "-c", code, *place],
-            env=processes.environment(),
+            env=processes.environment() | guardian.marked(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -88,7 +92,8 @@ def _tried(places: list[tuple[str, str]], timeout_s: float) -> Iterator[str]:
             _, said = process.communicate(timeout=timeout_s)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.communicate()
+            with suppress(subprocess.TimeoutExpired):  # one that the system cannot end, or whose child writes on
+                process.communicate(timeout=KILLED_S)
             yield f"{backend} on {device}: gave no answer within {timeout_s:g} s"
             continue
         lines = said.strip().splitlines() or [f"{backend} on {device}: ended with {process.returncode}"]

@@ -215,7 +215,7 @@ class PlainLines:
         """Leave the lines as they are."""
         self._over.set()
         if self._thread:
-            self._thread.join()
+            self._thread.join(QUIET_S)
             self._stream.close()
 
     def _go_on(self) -> None:

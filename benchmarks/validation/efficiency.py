@@ -90,6 +90,7 @@ def _output(command: list[str]) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        timeout=_MOST_S,
     )
     return done.stdout
 
@@ -100,6 +101,8 @@ TOOLS: Mapping[str, Callable[[], Medians]] = {
     "pyperf": _pyperf,
 }
 
+_MOST_S = 3600.0
+"""No tool takes longer for what it is asked here."""
 _TEST = """
 import pytest
 from {package} import kernels

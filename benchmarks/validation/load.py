@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import time
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from benchmarks import processes
-from benchmarks.machine import environment, resources
+from benchmarks.machine import environment, guardian, resources
 
 MEAN_S = 0.1
 """Mean length of a burst, and of the pause after it, both exponentially distributed."""
@@ -18,12 +19,13 @@ MEAN_S = 0.1
 @contextmanager
 def bursty_load() -> Iterator[None]:
     """Keep the first allowed core busy about half of the time, in bursts, while the context is open."""
-    running = subprocess.Popen(processes.command(f"{__package__}.load"), env=processes.environment())
+    command = processes.command(f"{__package__}.load")
+    running = subprocess.Popen(command, env=processes.environment() | guardian.marked())
     try:
         yield
     finally:
         running.kill()
-        running.wait()
+        running.wait(10)
 
 
 def _burn() -> None:

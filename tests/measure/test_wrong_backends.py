@@ -106,6 +106,23 @@ def test_a_wrong_reduction_is_found(tmp_path):
     assert statuses == {"wrong-reduction": ["failed"], "right": ["ok"]}
 
 
+def test_a_harm_costs_its_own_cases_and_no_other(tmp_path):
+    harms = (
+        "closes-its-descriptors",
+        "half-a-message",
+        "stray-bytes",
+        "uses-up-descriptors",
+        "says-why-and-exits",
+    )
+    harmless = ("prints-gigabytes", "forks-a-child", "numpy")
+    job = Job(tmp_path, *SMALL, "-m", "timing", "--backend", *harms, *harmless, "--case-timeout", "8s",
+              pythonpath=WRONG, check=1)  # fmt: skip
+    statuses = job.records.set_index("backend")["status"]
+    assert not (statuses.loc[list(harms)] == "ok").any()
+    assert statuses["numpy"] == "ok"
+    assert len(job.output) < 10**6
+
+
 def test_a_hang_costs_one_case(tmp_path):
     job = Job(tmp_path, *SMALL, "--backend", "hangs", "numpy", "--benchmark-only", "--case-timeout", "3s",
               pythonpath=WRONG, check=1)  # fmt: skip
