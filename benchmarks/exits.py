@@ -40,8 +40,8 @@ class Exit(IntEnum):
         4,
         (
             "Wrong. `compare` and `ab`: a result of the head is wrong, and the base had no right one either; "
-            "`try`: a result is wrong; "
-            "`docs --check`: a table is out of date; `validate device`: something does not hold there."
+            "`try`: a result is wrong; `docs --check`: something is out of date; "
+            "`validate`: something does not hold."
         ),
     )
     CHEATED = 5, "`compare`, `ab` and `try`: a kernel cheated the clock. This outweighs every other verdict."

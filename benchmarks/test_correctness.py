@@ -19,6 +19,7 @@ from benchmarks.check import accuracy, course_notes, oracle, samples, search
 from benchmarks.check.namespaces import Array
 from benchmarks.measure.pool import CaseError
 from benchmarks.plan import inputs
+from benchmarks.record.run import SEARCHED
 from benchmarks.record.schema import Accuracy, Check, Ending, Verdict
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def test_accuracy(harness: Harness, op: str, mode: str, dtype: str, backend: str
 def test_worst_points(harness: Harness, op: str, mode: str, dtype: str, backend: str, device: str) -> None:
     """So do thousands of points, and the worst that a local search finds from there."""
     check = Check(op, mode, dtype, backend, device)
-    _certify(harness, check, lambda evaluate: search.worst_points(evaluate, op, mode, dtype), "searched")
+    _certify(harness, check, lambda evaluate: search.worst_points(evaluate, op, mode, dtype), SEARCHED)
 
 
 @pytest.mark.correctness(dtypes=("float32",))
@@ -209,6 +210,9 @@ def _certify(
     kind: str = "designed",
 ) -> None:
     """Judge and record a backend's results on a sample that `measure` evaluates."""
+    if known := harness.checked(check, kind):
+        harness.settle(known, check.backend, check.device)
+        return
     parameters = {"reduction": "none"} if OPS[check.op].kind == "loss" else {}
     version = None
 

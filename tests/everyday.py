@@ -166,6 +166,12 @@ FULL: Mapping[str, int] = {
     "test_what_autograd_cannot_follow_has_no_gradient": 4,
     "test_a_process_that_starts_with_the_variable_has_the_ops": 1,
     "test_nothing_of_a_candidate_is_imported_to_plan_it": 1,
+    "test_what_is_ended_anywhere_goes_on_as_if_nothing_had_happened": 90,
+    "test_a_harm_costs_one_request": 15,
+    "test_descriptors_that_are_used_up_cost_no_later_request": 2,
+    "test_gigabytes_of_output_stay_out_of_this_process": 3,
+    "test_children_of_a_backend_end_with_it": 4,
+    "test_a_harm_costs_its_own_cases_and_no_other": 60,
 }
 """Tests of the full tier by name, each with its seconds on two cores: most start processes that measure."""
 

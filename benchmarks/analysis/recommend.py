@@ -234,7 +234,7 @@ def _doubts(study: Study) -> tuple[str, ...]:
     run, noise = study.run, study.noise
     low = bool(noise.n_groups) and noise.level == "low"
     found = [" ".join([f"Confidence in this run is low: {noise.brief}.", *noise.remedies])] * low
-    found += ["This run was cut short."] * (not run.complete)
+    found += [run.shortfall] * bool(run.shortfall)
     found += [f"This run failed a comparison: {run.regression}."] * bool(run.regression)
     return (*found, *(str(each) for each in run.warnings if not (low and each.about == "load")))
 

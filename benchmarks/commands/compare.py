@@ -54,6 +54,8 @@ def run(options: argparse.Namespace, console: Console) -> Exit:
     _require_comparable(base, head, across_machines=options.across_machines)
     criteria = Criteria(threshold=options.margin)
     cases, notes = compare(base, head, criteria, shares=options.across_machines)
+    if head.shortfall:
+        notes = [f"Of the head: {head.shortfall}", *notes]
     if options.across_machines:
         notes = [
             "These are fractions of each machine's own bandwidth, not times.",
@@ -83,8 +85,8 @@ def _require_baseline(name: str, base: Run) -> None:
     """Raise ValueError for a run that must not be the base."""
     if base.regression:
         raise ValueError(f"{name}: failed a comparison itself, and is no baseline: {base.regression}")
-    if not base.complete:
-        raise ValueError(f"{name}: was cut short, and is no baseline")
+    if base.shortfall:
+        raise ValueError(f"{name}: is no baseline. {base.shortfall}")
 
 
 def _require_comparable(base: Run, head: Run, *, across_machines: bool) -> None:

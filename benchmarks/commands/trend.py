@@ -10,7 +10,9 @@ Example: python -m benchmarks trend --op gelu --backend torch --changed
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +25,12 @@ from benchmarks.exits import CannotTell, Exit
 from benchmarks.judge import trend
 from benchmarks.judge.trend import Series
 from benchmarks.plan import arguments
-from benchmarks.record import history
+from benchmarks.record import history, unfinished
 from benchmarks.record.atomic import replace
 from benchmarks.report.text.trend import render, to_json, to_markdown
+
+_MOST_CUT_SHORT = 3
+"""Runs that are named since they were cut short."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +59,7 @@ def run(options: argparse.Namespace, console: Console) -> Exit:
     only = arguments.filters(options)
     if options.machine:
         only["machine_id"] = _machines(records, options.machine)
+    _tell_cut_short(options.results)
     found = trend.trends(records, options.metric, threshold=options.margin, only=only)
     if not found:
         raise CannotTell(f"history: no saved run measured {options.metric} of what you asked for")
@@ -68,6 +74,13 @@ def run(options: argparse.Namespace, console: Console) -> Exit:
         if options.format == "table":
             console.print(Text(f"Page: {page}"), soft_wrap=True)
     return Exit.FINE
+
+
+def _tell_cut_short(results: Path) -> None:
+    """Say on the error stream which runs are not in the history, since they were cut short: the newest."""
+    meant = (path.stem for path, first in unfinished.cut_short(results) if first["saved_as"])
+    for run_id in islice(meant, _MOST_CUT_SHORT):
+        print(f"not in the history: {run_id} was cut short; see docs/interrupted.md", file=sys.stderr)
 
 
 def _write_page(found: list[Series], margin: float, path: Path) -> Path:

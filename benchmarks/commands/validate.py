@@ -20,7 +20,18 @@ from benchmarks.machine.resources import default_threads
 from benchmarks.plan import spelling
 from benchmarks.plan.arguments import add_reading, fraction, path, positive, seed, size
 from benchmarks.plan.spelling import Read
-from benchmarks.validation import agreement, alarms, damage, device, efficiency, naive, picture, power, same
+from benchmarks.validation import (
+    agreement,
+    alarms,
+    damage,
+    device,
+    efficiency,
+    naive,
+    picture,
+    power,
+    resume,
+    same,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         _add_efficiency,
         _add_naive,
         _add_damage,
+        _add_resume,
         _add_device,
         _add_picture,
     ):
@@ -46,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, console: Console) -> Exit:
-    """Print the table, or the picture's path; say where something on a device does not hold."""
+    """Print the table, or the picture's path; say where something does not hold."""
     found = options.measure(options)
     if isinstance(found, Path):
         console.out(found, highlight=False)
@@ -132,6 +144,15 @@ def _add_damage(commands: Commands) -> None:
     parser.add_argument("--trials", type=positive, default=1000, help="damaged files of each kind (default: 1000)")
     _add_seed(parser)
     parser.set_defaults(measure=lambda options: damage.table(options.trials, options.seed))
+
+
+def _add_resume(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "resume", help="whether runs that are ended anywhere go on as if nothing had happened, 50; 15 minutes"
+    )
+    parser.add_argument("--trials", type=positive, default=50, help="runs that are ended and gone on with (50)")
+    _add_seed(parser)
+    parser.set_defaults(measure=lambda options: resume.table(options.trials, options.seed))
 
 
 def _add_device(commands: Commands) -> None:

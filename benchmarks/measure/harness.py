@@ -6,13 +6,14 @@ never timed; what fails anywhere is a record with its reason.
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -28,11 +29,15 @@ from benchmarks.measure.group import Group
 from benchmarks.measure.limits import Limits
 from benchmarks.measure.measured import measured, times_of
 from benchmarks.measure.pool import CaseError, Pool
-from benchmarks.measure.sampling import Rule, Sampling
+from benchmarks.measure.remote import LEAVE_S
+from benchmarks.measure.sampling import Rule
 from benchmarks.measure.stopwatch import Stopwatch
 from benchmarks.plan import inputs
+from benchmarks.record.journal import BESIDE, Line
 from benchmarks.record.recorder import Recorder
-from benchmarks.record.schema import Case, Ending, Measured, Pair, Record, Times, row
+from benchmarks.record.run import bursts_of
+from benchmarks.record.schema import Case, Check, Ending, Measured, Pair, Times, row
+from benchmarks.record.unfinished import Unfinished
 
 MEMORY_SHARE = 0.6
 """Of the memory that is free, the cases measured together take no more than this share."""
@@ -40,11 +45,12 @@ MEMORY_SHARE = 0.6
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a case: its record, and its rounds or the mistake that kept it from having any."""
+    """What became of a case: its ending, its record's values and bursts, or the mistake that kept it from any."""
 
-    record: Record
-    sampling: Sampling | None
-    error: Exception | None
+    ending: Ending
+    values: Mapping[str, object] = field(default_factory=dict)
+    bursts_s: Sequence[Sequence[float]] = ()
+    error: Exception | None = None
 
 
 @dataclass
@@ -54,6 +60,7 @@ class Harness:
     `planned` are all cases of the run: those to be compared with each other are measured together. `required`
     holds the backends and devices that the user asked for by name: for them, being unavailable is a failure and
     no reason to skip. `seed` is that of the order in which backends take turns, `budget` the time that there is.
+    What `earlier`, a run that was cut short, has measured is not measured again. pytest-benchmark `saves` the run.
     """
 
     pool: Pool
@@ -65,6 +72,8 @@ class Harness:
     budget: Budget | None = None
     keep_rounds: bool = False
     with_bandwidth: bool = True
+    earlier: Unfinished | None = None
+    saves: bool = False
     watch: Stopwatch = field(default_factory=Stopwatch)
     _pulse: Pulse = field(default_factory=Pulse)
     _outcomes: dict[Case, Outcome] = field(default_factory=dict)
@@ -76,6 +85,11 @@ class Harness:
         self._groups: defaultdict[str, list[Case]] = defaultdict(list)
         for case in self.planned:
             self._groups[case.group].append(case)
+        self._checked: dict[tuple[str, ...], Ending] = {}
+        self._is_closed = False
+        self.complete = False
+        if self.earlier:
+            self._take_over(self.earlier)
 
     def time(self, case: Case, benchmark: BenchmarkFixture, rule: Rule) -> None:
         """Measure `case` and its group, unless that is done, and put its rounds into `benchmark`.
@@ -89,11 +103,11 @@ class Harness:
             pytest.skip("the time budget is used up")
         if outcome.error:
             raise outcome.error
-        if outcome.sampling and outcome.record.measured.ending.status == "ok":
+        if outcome.bursts_s and outcome.ending.status == "ok":
             benchmark.group = case.group
-            benchmark.extra_info.update(row(outcome.record), bursts_s=outcome.sampling.bursts_s)
-            fill(benchmark, outcome.sampling)
-        self.settle(outcome.record.measured.ending, case.backend, case.device)
+            benchmark.extra_info.update(outcome.values, bursts_s=outcome.bursts_s)
+            fill(benchmark, outcome.bursts_s, int(str(outcome.values["iterations"])))
+        self.settle(outcome.ending, case.backend, case.device)
 
     def measure(self, case: Case, rule: Rule | None) -> Outcome | None:
         """Measure a case and its group, unless that is done; return what became of it, None if no time is left.
@@ -118,14 +132,43 @@ class Harness:
             self.recorder.warn(warning)
         self.recorder.cost(cost.cost)
         benchmark.group = "a call that does nothing"
-        fill(benchmark, cost.floor)
+        fill(benchmark, cost.floor.bursts_s, cost.floor.iterations[0])
 
-    def finish(self) -> None:
-        """Measure the bandwidth again, where it was measured, and record what the run spent its time on."""
+    def checked(self, check: Check, sample: str) -> Ending | None:
+        """Return how a check of the run that is gone on with ended; None of one that is to be made."""
+        return self._checked.get((*row(check).values(), sample))  # type: ignore[arg-type]
+
+    def close(self, *, complete: bool) -> None:
+        """End the workers and the journal, once; measure the bandwidth of a `complete` run again before."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        try:
+            self._finish(complete=complete)
+            self.complete = complete
+        finally:
+            # Whoever presses Ctrl-C does not wait for what is being computed.
+            self.pool.close(LEAVE_S if complete else 0.0)
+            self.recorder.close()
+
+    def _finish(self, *, complete: bool) -> None:
+        """Record what the run spent its time on; one that was cut short has had enough of it."""
         if self.budget and self.budget.n_missed:
             self.recorder.warn(self.budget.shortfall())
-        self._limits.measure_again()
-        self.recorder.end(self.watch.spent(), self._pulse.usual_s)
+        if complete:
+            self._limits.measure_again()
+        self.recorder.end(self.watch.spent(), self._pulse.usual_s, complete=complete, saves=self.saves)
+
+    def _take_over(self, earlier: Unfinished) -> None:
+        """Take what a run that was cut short has found out for what this one has."""
+        for case, line in earlier.cases.items():
+            self._outcomes[case] = replayed(line)
+            if line["status"] == "ok" and line.get("median_s") is not None:
+                known: Line = {each.name: line.get(each.name) for each in fields(Times)}
+                self._timed[case.op].append((case, Times(**known)))
+        for line in earlier.accuracy:
+            names = ("op", "mode", "dtype", "backend", "device", "sample")
+            self._checked[tuple(str(line[name]) for name in names)] = _ending(line)
 
     def settle(self, ending: Ending, backend: str, device: str) -> None:
         """Turn an ending into the outcome of the running test; what a peer gets wrong fails none."""
@@ -138,22 +181,25 @@ class Harness:
 
     def _measure_group(self, case: Case, usual: Rule | None) -> bool:
         """Measure a case with those that it is compared with; tell whether the run had time left for it."""
-        cases = self._groups.get(case.group, [case])
+        known = self.earlier.cases if self.earlier else {}
+        # A group that was cut short between its parts, which are not compared with each other, has some already.
+        cases = [each for each in self._groups.get(case.group, ()) if each not in known] or [case]
         rule = usual
         if usual and self.budget:
             rule = self.budget.rule(usual, case.group, len(cases) * self.n_processes)
             if rule is None:
                 return False
         started = time.monotonic()
-        for part in self._parts(cases):
-            self._measure(part, rule)
+        rounds_s = sum(self._measure(part, rule) for part in self._parts(cases))
         if usual and self.budget:
-            spent_s = sum(each.spent_s for member in cases if (each := self._outcomes[member].sampling))
-            self.budget.took(time.monotonic() - started, spent_s)
+            self.budget.took(time.monotonic() - started, rounds_s)
         return True
 
-    def _measure(self, cases: Sequence[Case], rule: Rule | None) -> None:
-        """Take cases through all steps and record each; without a rule, only check them."""
+    def _measure(self, cases: Sequence[Case], rule: Rule | None) -> float:
+        """Take cases through all steps and record each; without a rule, only check them.
+
+        Returns the seconds that rounds took.
+        """
         self.recorder.begin(cases)
         entries = [Entry(case) for case in cases]
         group = Group(entries, self.pool.under(cases[0]), self.n_processes, self.watch)
@@ -168,7 +214,9 @@ class Harness:
         for entry, record in zip(
             entries, self.recorder.group(found, rounds, _valid(group.pairs, found)), strict=True
         ):
-            self._outcomes[entry.case] = Outcome(record, entry.sampling, entry.error)
+            bursts_s = entry.sampling.bursts_s if entry.sampling else ()
+            self._outcomes[entry.case] = Outcome(record.measured.ending, row(record), bursts_s, entry.error)
+        return sum(entry.sampling.spent_s for entry in entries if entry.sampling)
 
     def _concluded(self, entry: Entry, limit: Bandwidth | None) -> Measured:
         """Judge what was measured of a case as a whole."""
@@ -244,10 +292,21 @@ def _valid(pairs: Iterable[Pair], found: Iterable[Measured]) -> list[Pair]:
     ]
 
 
-def fill(benchmark: BenchmarkFixture, sampling: Sampling) -> None:
-    """Put what was measured into pytest-benchmark's fixture, a burst as one of its rounds."""
-    # Rounds of several processes may have different numbers of calls; pytest-benchmark knows one number.
-    iterations = sampling.iterations[0]
+def replayed(line: Line) -> Outcome:
+    """Return what became of a case of a run that was cut short, from its line in the journal."""
+    values = {name: value for name, value in line.items() if name not in BESIDE}
+    return Outcome(_ending(line), values, bursts_of(line))
+
+
+def _ending(line: Line) -> Ending:
+    return Ending(status=str(line["status"]), reason=str(line.get("reason") or ""))
+
+
+def fill(benchmark: BenchmarkFixture, bursts_s: Sequence[Sequence[float]], iterations: int) -> None:
+    """Put what was measured, in seconds per call, into pytest-benchmark's fixture, a burst as one of its rounds.
+
+    Rounds of several processes may have different numbers of calls; pytest-benchmark knows one number.
+    """
     stats = benchmark._make_stats(iterations)  # noqa: SLF001
-    for seconds_per_call in sampling.per_call_s:
+    for seconds_per_call in itertools.chain.from_iterable(bursts_s):
         stats.update(seconds_per_call * iterations)

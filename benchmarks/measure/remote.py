@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import signal
@@ -274,9 +275,7 @@ class ProcessWorker:
 
     def _given_up(self, what: str, timeout_s: float) -> CaseError:
         self._end()
-        return CaseError(
-            "timeout", f"{self._name} {what} within {timeout_s:g} s and was ended{self._said()}"
-        )
+        return CaseError("timeout", f"{self._name} {what} within {timeout_s:g} s and was ended{self._said()}")
 
     def _said(self) -> str:
         """Return what the process printed last, as the end of a sentence."""

@@ -3,36 +3,47 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.machine import signals
 from benchmarks.plan import arguments, selection
 from benchmarks.plugin import suites
 from benchmarks.record.schema import Case
 
 if TYPE_CHECKING:
+    import argparse
+
+    from benchmarks.measure.budget import Budget
     from benchmarks.measure.harness import Harness
     from benchmarks.measure.sampling import Rule
+    from benchmarks.record.unfinished import Unfinished
 
 HARNESS: pytest.StashKey[Harness] = pytest.StashKey()
 """Where the hooks find the harness of this run; absent if no test has asked for it."""
+UNDONE: pytest.StashKey[set[str]] = pytest.StashKey()
+"""The ids of the tests that need the harness and have not ended yet."""
 
 
 @pytest.fixture(scope="session")
 def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
-    """Open the workers and the journal of this run, and close them at its end."""
+    """Open the workers and the journal of this run, and close them at its end.
+
+    A test that has not ended by then was planned and not run: so the run was cut short.
+    """
     # Late, as in `rule`: what measures takes a second to import, and listing the tests measures nothing.
-    from benchmarks.measure.budget import Budget
     from benchmarks.measure.harness import Harness
     from benchmarks.measure.pool import Pool
+    from benchmarks.plugin import conditions, resume
     from benchmarks.record.recorder import Recorder
 
     config = request.config
     option = config.option
     threads = arguments.threads(option)
     seed = secrets.randbits(32) if option.order_seed is None else option.order_seed
+    earlier = config.stash.get(resume.EARLIER, None)
     recorder = Recorder(
         option.results,
         saved_as=option.benchmark_save or "",
@@ -40,10 +51,13 @@ def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
         threads=threads,
         seed=seed,
         precision=float(option.benchmark_precision),
+        earlier=earlier,
     )
+    recorder.intend(conditions.plan(config, request.session.items, recorder.machine, seed))
+    for caveat in config.stash.get(resume.MIXED, ()):
+        recorder.warn(caveat)
     pool = Pool(threads, timeout_s=option.case_timeout, in_process=option.in_process)
     planned = list(suites.timed_cases(request.session.items))
-    budget_s, n_groups = suites.budget_s(option), len({case.group for case in planned})
     harness = Harness(
         pool,
         recorder,
@@ -51,16 +65,26 @@ def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
         required=frozenset([*(option.backend or ()), *(option.device or ())]),
         n_processes=option.processes,
         seed=seed,
-        budget=Budget(budget_s, n_groups, bounded=not option.time_budget) if budget_s else None,
+        budget=_budget(option, planned, earlier),
         keep_rounds=option.keep_rounds,
+        earlier=earlier,
+        saves=bool(option.benchmark_save or option.benchmark_autosave or option.benchmark_json),
     )
     config.stash[HARNESS] = harness
-    yield harness
-    try:
-        harness.finish()
-    finally:
-        pool.close()
-        recorder.close()
+    with signals.as_interrupts():
+        yield harness
+    harness.close(complete=not config.stash.get(UNDONE, ()))
+
+
+def _budget(option: argparse.Namespace, planned: Sequence[Case], earlier: Unfinished | None) -> Budget | None:
+    """Return the time that there is: of a run that goes on, each group that is left has what it would have had."""
+    from benchmarks.measure.budget import Budget
+
+    budget_s, n_groups = suites.budget_s(option), len({case.group for case in planned})
+    n_left = len({case.group for case in planned if not earlier or case not in earlier.cases})
+    if not budget_s or not n_left:
+        return None
+    return Budget(budget_s * n_left / n_groups, n_left, bounded=not option.time_budget)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +21,8 @@ from benchmarks import invocation
 from benchmarks.machine import fingerprint
 from benchmarks.machine.caveat import Caveat
 from benchmarks.plan import arguments, selection, spelling
-from benchmarks.plugin import options, suites
-from benchmarks.plugin.fixtures import HARNESS
+from benchmarks.plugin import options, resume, suites
+from benchmarks.plugin.fixtures import HARNESS, UNDONE
 from benchmarks.record.damage import UnreadableError
 from benchmarks.record.schema import DEFAULTS, SCHEMA, Policies, columns_of
 
@@ -63,12 +64,26 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Show progress; refuse at once to measure what could not be written in the end."""
+    """Show progress; refuse at once to measure what could not be written in the end, or not go on with."""
     if not session.config.option.collectonly:
         _require_room(session)
+        resume.require_same(session)
+        measuring = (item.nodeid for item in session.items if "harness" in getattr(item, "fixturenames", ()))
+        # A worker of xdist has all tests and runs some.
+        session.config.stash[UNDONE] = set() if hasattr(session.config, "workerinput") else set(measuring)
         from benchmarks.plugin import progress  # late: a list of the tests is there sooner without
 
         progress.begin(session)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note which tests have ended: not the one that Ctrl-C has met, of which pytest makes no report."""
+    if call.when == "call" or call.excinfo:
+        item.config.stash.get(UNDONE, set()).discard(item.nodeid)
+    return (yield)
 
 
 def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
@@ -82,11 +97,15 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
     machine_info["activation_bench"] = {"schema": SCHEMA, "policies": usual}
 
 
-def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:
-    """Let whoever reads pytest-benchmark's JSON find out whether it was changed since."""
+def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
+    """Let whoever reads pytest-benchmark's JSON find out whether it was changed since, and holds the whole run."""
     from benchmarks.record.saved import checksums
 
-    output_json["activation_bench"] = {"crc32": checksums(json.loads(safe_dumps(output_json["benchmarks"])))}
+    harness = config.stash.get(HARNESS, None)
+    output_json["activation_bench"] = {
+        "crc32": checksums(json.loads(safe_dumps(output_json["benchmarks"]))),
+        "complete": harness is None or harness.complete,
+    }
 
 
 @pytest.hookimpl(wrapper=True)
@@ -95,9 +114,15 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, obj
     lost = session.config.stash.setdefault(LOST, [])
     _conclude(session.config, lost)
     try:
-        return (yield)
+        found = yield
+        harness = session.config.stash.get(HARNESS, None)
+        if harness and harness.complete and harness.saves:
+            with suppress(OSError):  # the run is saved all the same; going on with it would save it again
+                harness.recorder.saved()
     except OSError as error:
         lost.append(f"what pytest-benchmark saves could not be written: {error}")
+    else:
+        return found
     finally:
         if lost and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
@@ -107,7 +132,13 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, obj
 def _conclude(config: pytest.Config, lost: list[str]) -> None:
     """Write the report, none of what a worker of xdist has, and add what could not be written to `lost`."""
     harness = config.stash.get(HARNESS, None)
-    if harness is None or config.option.benchmark_disable or hasattr(config, "workerinput"):
+    if harness is None:
+        return
+    # Before pytest tears the fixture down, as it does last of all where a run was interrupted.
+    harness.close(complete=not config.stash.get(UNDONE, ()))
+    if not harness.complete:
+        _keep_from_saving(config)
+    if config.option.benchmark_disable or hasattr(config, "workerinput"):
         return
     recorder, results = harness.recorder, config.option.results
     if recorder.lost:
@@ -119,6 +150,12 @@ def _conclude(config: pytest.Config, lost: list[str]) -> None:
             config.stash[REPORT] = _certificate(recorder, results, lost)
     except (OSError, UnreadableError) as error:
         lost.append(f"there is no report: {error}")
+
+
+def _keep_from_saving(config: pytest.Config) -> None:
+    """Have pytest-benchmark save no run that was cut short: it would be compared with as if it were whole."""
+    theirs = config.pluginmanager.getplugin("pytest-benchmark")
+    theirs.save, theirs.autosave = None, False
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -142,10 +179,21 @@ def pytest_terminal_summary(config: pytest.Config) -> Iterator[None]:
 
             print()  # pytest-benchmark's tables end without an empty line
             colour = config.get_terminal_writer().hasmarkup
-            planned = {case.group for case in config.stash[HARNESS].planned}
-            render_summary(*config.stash[REPORT], open_console(colour=colour), n_groups=len(planned))
+            render_summary(*config.stash[REPORT], open_console(colour=colour))
+        _say_how_to_go_on(config)
         for sentence in config.stash.get(LOST, []):
             print(f"error: {sentence}", file=sys.stderr)
+
+
+def _say_how_to_go_on(config: pytest.Config) -> None:
+    """Say of a run that was cut short that it is not saved, and by which command it goes on."""
+    harness = config.stash.get(HARNESS, None)
+    if harness is None or harness.complete or hasattr(config, "workerinput"):
+        return
+    recorder = harness.recorder
+    unsaved = f" It is not saved as {config.option.benchmark_save!r}." if config.option.benchmark_save else ""
+    print(f"Cut short.{unsaved} What it measured is in {os.path.relpath(recorder.path)}; it goes on with:")
+    print(f"  {resume.command(config, recorder.run_id)}")
 
 
 def _require_room(session: pytest.Session) -> None:
@@ -174,7 +222,7 @@ def _report(recorder: Recorder, results: Path, lost: list[str]) -> tuple[Study, 
     except OSError as error:
         again = f"`{invocation.command()} report {recorder.path}` writes it when that is mended"
         lost.append(f"the report could not be written: {error}; {again}")
-    if run.saved_as:
+    if run.saved_as and run.complete:
         try:
             history.append(run.records, results)
         except (OSError, ValueError) as error:

@@ -20,7 +20,7 @@ from pytest_benchmark.utils import get_commit_info
 from backends.interface import index_of
 from benchmarks import invocation
 from benchmarks.plan import arguments, availability, candidates, spelling
-from benchmarks.plugin import suites
+from benchmarks.plugin import resume, suites
 
 GROUP = "activation-bench"
 TITLE = (
@@ -85,6 +85,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FOLDER",
         help="where results go (default: results/ in the checkout, or in the current folder)",
     )
+    resume.add_options(group)
     _extend_pytest_benchmark(parser)
 
 
@@ -119,6 +120,8 @@ def pytest_configure(config: pytest.Config) -> None:
     _refuse_what_cannot_be_saved(option)
     if option.benchmark_storage == "file://./.benchmarks":
         option.benchmark_storage = f"file://{option.results / 'runs'}"
+    if not hasattr(config, "workerinput"):
+        resume.configure(config)
     if option.benchmark_save is UNNAMED:
         option.benchmark_save = default_name()
     elif option.benchmark_save and Path(option.benchmark_save).is_dir():

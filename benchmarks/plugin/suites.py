@@ -20,8 +20,7 @@ from _pytest.mark.expression import Expression
 
 from benchmarks import invocation
 from benchmarks.plan import arguments, selection
-from benchmarks.record.schema import CASE_KEYS, Case
-from benchmarks.record.shapes import parse_shape
+from benchmarks.record.schema import CASE_KEYS, Case, case_from
 
 COORDINATES = ("op", "dtype", "backend", "device", "mode")
 """What a test of the correctness suite may take as arguments, in the order of `selection.correctness_cases`."""
@@ -105,10 +104,7 @@ def params_of(item: pytest.Item) -> dict[str, Any]:
 
 def case_of(item: pytest.Item) -> Case | None:
     """Return the case that a test times, or None."""
-    if not item.get_closest_marker("timing"):
-        return None
-    params = params_of(item)
-    return Case(**{**params, "shape": parse_shape(params["shape"])})
+    return case_from(params_of(item)) if item.get_closest_marker("timing") else None
 
 
 def timed_cases(items: Iterable[pytest.Item]) -> Iterator[Case]:

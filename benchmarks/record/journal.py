@@ -1,9 +1,10 @@
 """The journal: what a run found out, on disk before its next group of cases starts.
 
-One JSON object a line, its `type` first: `run` (machine and command), `bandwidth`, `cost`, `function`, `accuracy`,
-`curve`, `begin` and `group` (the cases that are compared with each other, before and after they are measured),
-`warning`, `end` and `regressed`. A run that is killed loses nothing it measured: `python -m benchmarks report`
-makes the report from what there is.
+One JSON object a line, its `type` first: `run` (machine and command), `plan` (what is to be measured),
+`bandwidth`, `cost`, `function`, `accuracy`, `curve`, `begin` and `group` (the cases that are compared with each
+other, before and after they are measured), `warning`, `end`, `saved` and `regressed`. A run that is killed loses
+nothing it measured: `python -m benchmarks report` makes the report of what there is. One that is cut short has no
+`end`; where it could still write, it has a `stop`. If it goes on, `resume` and a new `plan` follow.
 
 Each line ends in a checksum of itself and of where it stands, so that a changed digit, or a line that is missing
 in the middle, does not go unnoticed. Lines before the first one with a checksum, as older versions wrote them, are
@@ -36,6 +37,7 @@ from benchmarks.quantities import listing
 from benchmarks.record.atomic import encoded
 from benchmarks.record.damage import UnreadableError, content_of, first_wrong, named
 from benchmarks.record.frames import require_shapes, to_frame
+from benchmarks.record.planned import Plan, plan_from, unmeasured
 from benchmarks.record.privacy import without_homes
 from benchmarks.record.run import (
     CURVE_COLUMNS,
@@ -46,13 +48,21 @@ from benchmarks.record.run import (
     burst_frame,
     bursts_of,
 )
-from benchmarks.record.schema import ACCURACY_COLUMNS, CASE_KEYS, COST_COLUMNS, PAIR_COLUMNS, SCHEMA, case_of
+from benchmarks.record.schema import (
+    ACCURACY_COLUMNS,
+    CASE_KEYS,
+    COST_COLUMNS,
+    PAIR_COLUMNS,
+    SCHEMA,
+    case_from,
+    case_of,
+)
 
 JOURNALS = "runs/journals"
 """The folder of journals within the results."""
 Line = dict[str, Any]
 """A line of a journal as it is read, before it becomes part of a Run."""
-_BESIDE = {"bursts_s", "burst_medians_s", "every_round", "every_iterations"}
+BESIDE = {"bursts_s", "burst_medians_s", "every_round", "every_iterations"}
 """What stands beside a case's columns in a line."""
 _CHECKSUM = re.compile(rb'(?:, )?"crc32": "([0-9a-f]{8})"\}\Z')
 _CHECKSUM_LENGTH = 24
@@ -204,9 +214,10 @@ def _assemble(lines: Sequence[Line]) -> Run:
         by_type[kind].append({name: value for name, value in line.items() if name != "type"})
     run = by_type["run"][0]
     measured = _bandwidth(by_type["bandwidth"])
-    end = by_type["end"][-1] if by_type["end"] else {}
+    ends = [*by_type["stop"], *by_type["end"]]
+    plan = plan_from(by_type["plan"][-1]) if by_type["plan"] else None
     cases = _cases(by_type)
-    records = to_frame({name: case.get(name) for name in case.keys() - _BESIDE} for case in cases)
+    records = to_frame({name: case.get(name) for name in case.keys() - BESIDE} for case in cases)
     require_shapes(records)
     # By what was measured at both ends of the run; a case's own line knows the beginning alone.
     records["fraction_of_bandwidth"] = roofline.fractions(records, measured)
@@ -218,24 +229,55 @@ def _assemble(lines: Sequence[Line]) -> Run:
         accuracy=best_samples(to_frame(by_type["accuracy"], ACCURACY_COLUMNS)),
         machine=run["machine"],
         bandwidth=measured,
-        curves=_curves(by_type["function"]),
-        curve_errors=_curve_errors(by_type["curve"]),
-        costs=to_frame(by_type["cost"], COST_COLUMNS),
+        curves=_curves(_last(by_type["function"], "op")),
+        curve_errors=_curve_errors(_last(by_type["curve"], "op", "mode", "backend", "device")),
+        # Where a run was gone on with, some of this was found out again.
+        costs=to_frame(_last(by_type["cost"], "backend", "device"), COST_COLUMNS),
         bursts=burst_frame((case, bursts) for case in cases if (bursts := bursts_of(case))),
         pairs=to_frame((pair for group in by_type["group"] for pair in group.get("pairs", ())), PAIR_COLUMNS),
         rounds=_rounds(cases),
         command=run["command"],
         saved_as=run["saved_as"],
-        warnings=(*cut_short, *map(_caveat, by_type["warning"]), *roofline.doubts(measured)),
+        warnings=(*cut_short, *dict.fromkeys(map(_caveat, by_type["warning"])), *roofline.doubts(measured)),
         seed=run["seed"],
-        time_s={name: float(spent_s) for name, spent_s in end.get("time_s", {}).items()},
-        elapsed_s=end.get("elapsed_s"),
+        time_s=_spent(ends),
+        elapsed_s=_elapsed_s(ends),
         precision=run.get("precision"),
-        reference_s=end.get("reference_s"),
+        reference_s=ends[-1].get("reference_s") if ends else None,
         run_id=run["run_id"],
-        complete=bool(end),
+        complete=bool(by_type["end"]),
+        n_groups=plan.n_groups if plan else None,
+        unmeasured=_unmeasured(plan, cases),
         regression="; ".join(line["reason"] for line in by_type["regressed"]),
     )
+
+
+def _last(lines: Sequence[Line], *names: str) -> list[Line]:
+    """Return the last of the lines that agree in some of their values, in the order of the first."""
+    return list({tuple(str(line.get(name)) for name in names): line for line in lines}.values())
+
+
+def _spent(ends: Sequence[Line]) -> dict[str, float]:
+    """Return what the parts of a run spent their time on, in seconds."""
+    found: defaultdict[str, float] = defaultdict(float)
+    for end in ends:
+        for name, spent_s in end.get("time_s", {}).items():
+            found[name] += float(spent_s)
+    return dict(found)
+
+
+def _elapsed_s(ends: Sequence[Line]) -> float | None:
+    """Return how long the parts of a run took, as far as they could write it."""
+    known = [end["elapsed_s"] for end in ends if end.get("elapsed_s") is not None]
+    return sum(known) if known else None
+
+
+def _unmeasured(plan: Plan | None, cases: Sequence[Line]) -> tuple[str, ...]:
+    """Return the groups of a plan that have no line; none of a journal that has no plan."""
+    if plan is None:
+        return ()
+    measured = map(case_from, cases)
+    return unmeasured(plan, {(case.group, case.place) for case in measured})
 
 
 def _require_kinds(line: Line, kinds: Mapping[str, Any]) -> None:
@@ -264,6 +306,7 @@ _KINDS: Mapping[str, Mapping[str, Any]] = {
         "seed": _NUMBER,
         "precision": _NUMBER,
     },
+    "plan": {"shares": list, "conditions": dict},
     "begin": {"cases": list},
     "group": {"cases": list},
     "bandwidth": {"device": str},
@@ -271,6 +314,7 @@ _KINDS: Mapping[str, Mapping[str, Any]] = {
     "curve": _PLACE,
     "warning": {"text": str},
     "regressed": {"reason": str},
+    "stop": {"elapsed_s": _NUMBER, "reference_s": _NUMBER},
     "end": {"elapsed_s": _NUMBER, "reference_s": _NUMBER},
 }
 """What the lines of a type hold at least, as JSON has it."""
@@ -303,11 +347,11 @@ def _caveat(line: Line) -> Caveat:
 
 
 def _cut_short(by_type: Mapping[str, Sequence[Line]]) -> Iterator[Caveat]:
-    """Yield what was being measured when the run ended."""
-    begun = [case for line in by_type["begin"] for case in line["cases"]]
+    """Yield what was being measured when the run ended, unless that was measured when it was gone on with."""
+    begun = dict.fromkeys(case for line in by_type["begin"] for case in line["cases"])
     n_missing = len(begun) - sum(len(line["cases"]) for line in by_type["group"])
     if n_missing > 0:
-        missing = listing(begun[-n_missing:], most=3)
+        missing = listing(list(begun)[-n_missing:], most=3)
         yield Caveat(f"The run ended while it measured {missing}: there is no result of that.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from pytest_benchmark.utils import get_commit_info
@@ -18,10 +19,11 @@ from pytest_benchmark.utils import get_commit_info
 from benchmarks.machine import doubts, fingerprint
 from benchmarks.machine.bandwidth import Bandwidth
 from benchmarks.machine.caveat import Caveat
-from benchmarks.record import atomic
-from benchmarks.record.damage import UnreadableError, content_of
+from benchmarks.record import atomic, lock
+from benchmarks.record.damage import UnreadableError, content_of, named
 from benchmarks.record.journal import JOURNALS, journal_line, run_of, write_journal_line
-from benchmarks.record.run import Run
+from benchmarks.record.planned import Plan, line_of
+from benchmarks.record.run import SEARCHED, Run
 from benchmarks.record.schema import (
     DEFAULTS,
     SCHEMA,
@@ -37,6 +39,7 @@ from benchmarks.record.schema import (
     Verdict,
     row,
 )
+from benchmarks.record.unfinished import Unfinished
 
 Array = np.ndarray[Any, Any]
 
@@ -44,7 +47,8 @@ Array = np.ndarray[Any, Any]
 class Recorder:
     """Appends a run's results to its journal. Opening one fingerprints the machine.
 
-    `precision` is what intervals are to be narrowed to (see `measure.Rule`).
+    `precision` is what intervals are to be narrowed to (see `measure.Rule`). With `earlier`, a run that was cut
+    short goes on in its journal, under its id. Raises OSError if that journal has changed since it was read.
     """
 
     def __init__(
@@ -56,45 +60,58 @@ class Recorder:
         threads: int,
         seed: int = 0,
         precision: float | None = None,
+        earlier: Unfinished | None = None,
     ) -> None:
         now = datetime.now(UTC)
         self._begun = time.monotonic()
         commit = get_commit_info()
-        self._machine = fingerprint.fingerprint(threads)
+        self.machine = fingerprint.fingerprint(threads)
         self._origin = Origin(
-            run_id=now.strftime("%Y%m%dT%H%M%S.%f")[:-3] + "Z",
+            run_id=earlier.opening["run_id"] if earlier else now.strftime("%Y%m%dT%H%M%S.%f")[:-3] + "Z",
             saved_as=saved_as,
             git_commit=commit.get("id"),
             git_dirty=commit.get("dirty"),
-            machine_id=self._machine.machine_id,
+            machine_id=self.machine.machine_id,
         )
         self._watch = doubts.Watch()
-        self.path = results / JOURNALS / f"{self._origin.run_id}.jsonl"
+        self.path = earlier.path if earlier else results / JOURNALS / f"{self._origin.run_id}.jsonl"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self.path.open("a+", encoding="utf-8")
+        is_alone = lock.take(self._file)
+        if earlier:
+            _require_unchanged(self._file, earlier, is_alone=is_alone)
+            os.ftruncate(self._file.fileno(), earlier.size)
         self._unwritten: list[Mapping[str, object]] = []
         self._whole: bytes | None = None
-        self._written = sha256()
+        self._written = sha256(content_of(self.path) if earlier else b"")
         self.lost = ""
-        self._write(
-            "run",
-            {
+        opening: dict[str, object] = {"command": command, "started": now.isoformat()}
+        if not earlier:
+            opening = {
                 "schema": SCHEMA,
                 **row(self._origin),
-                "command": command,
-                "started": now.isoformat(),
-                "machine": asdict(self._machine),
+                **opening,
+                "machine": asdict(self.machine),
                 "seed": seed,
                 "precision": precision,
                 "policies": dict(DEFAULTS),
-            },
-        )
+            }
+        self._write("resume" if earlier else "run", opening)
         self._warned: set[Caveat] = set()
         self._drawn: set[str] = set()
         for warning in doubts.warnings(doubts.busy_share(), threads=threads):
             self.warn(warning)
-        self.n_cases = 0
-        self.n_searched = 0
+        self.n_cases = len(earlier.cases) if earlier else 0
+        self.n_searched = sum(line["sample"] == SEARCHED for line in earlier.accuracy) if earlier else 0
+
+    @property
+    def run_id(self) -> str:
+        """What the run is known by, whatever it is saved as."""
+        return self._origin.run_id
+
+    def intend(self, plan: Plan) -> None:
+        """Write what is going to be measured, by which a run that is cut short knows what it lacks."""
+        self._write("plan", line_of(plan))
 
     def begin(self, cases: Sequence[Case]) -> None:
         """Write that cases are about to be measured together: what no `group` follows was cut short."""
@@ -124,7 +141,7 @@ class Recorder:
     def accuracy(self, accuracy: Accuracy) -> None:
         """Write what the correctness suite found of one op, mode, dtype and backend, or why it found nothing."""
         self._write("accuracy", row(accuracy))
-        self.n_searched += accuracy.sample == "searched" and isinstance(accuracy.found, Verdict)
+        self.n_searched += accuracy.sample == SEARCHED and isinstance(accuracy.found, Verdict)
 
     def function(self, op: str, x: Array, y: Array, derivative: Array) -> None:
         """Write a function and its derivative along a curve that a page may draw, once a run."""
@@ -154,15 +171,38 @@ class Recorder:
 
     def regressed(self, reason: str) -> None:
         """Write that the run failed a comparison, and so is no baseline; also after the journal was closed."""
-        with self.path.open("a", encoding="utf-8") as file:
-            self._written.update(write_journal_line(file, {"type": "regressed", "reason": reason}))
+        self._append({"type": "regressed", "reason": reason})
 
-    def end(self, time_s: Mapping[str, float], reference_s: float | None = None) -> None:
-        """Write what the run spent its time on, the reference kernel's time, what happened to the machine."""
+    def saved(self) -> None:
+        """Write that pytest-benchmark has saved the run; also after the journal was closed."""
+        self._append({"type": "saved"})
+
+    def end(
+        self,
+        time_s: Mapping[str, float],
+        reference_s: float | None = None,
+        *,
+        complete: bool = True,
+        saves: bool = False,
+    ) -> None:
+        """Write what the run spent its time on, the reference kernel's time, what happened to the machine.
+
+        A run that is not `complete` stops here, and does not end. One that pytest-benchmark `saves` is over when
+        that is done, too (see `saved`).
+        """
         for warning in self._watch.finish():
             self.warn(warning)
         elapsed_s = time.monotonic() - self._begun
-        self._write("end", {"time_s": time_s, "elapsed_s": elapsed_s, "reference_s": reference_s})
+        kind = "end" if complete else "stop"
+        self._write(
+            kind,
+            {
+                "time_s": time_s,
+                "elapsed_s": elapsed_s,
+                "reference_s": reference_s,
+                **({"saves": True} if complete and saves else {}),
+            },
+        )
 
     def close(self) -> None:
         """Close the journal. What a full disk or a deleted folder took from it is written now, or else elsewhere.
@@ -189,13 +229,17 @@ class Recorder:
 
     def _device_name(self, measured: Measured) -> str:
         if measured.case.device == "cpu":
-            return self._machine.cpu
+            return self.machine.cpu
         return (measured.worker and measured.worker.device_name) or measured.case.device
 
     def _write(self, kind: str, facts: Mapping[str, object]) -> None:
         """Write a line; where the disk is full, keep it until the next one, and go on measuring."""
         self._unwritten.append({"type": kind, **facts})
         self._settle()
+
+    def _append(self, record: Mapping[str, object]) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            self._written.update(write_journal_line(file, record))
 
     def _settle(self) -> None:
         while self._unwritten:
@@ -226,6 +270,13 @@ class Recorder:
                 atomic.replace(path, whole)
                 self.path, self.lost = path, lost
                 return
+
+
+def _require_unchanged(file: TextIO, earlier: Unfinished, *, is_alone: bool) -> None:
+    """Raise OSError if a journal is not what was read of it: another process goes on with the run, too."""
+    if not is_alone or os.fstat(file.fileno()).st_size != earlier.length:
+        file.close()
+        raise OSError(f"{named(earlier.path)}: is being measured by another process")
 
 
 def _kept(record: Record, rounds: Rounds | None) -> dict[str, object]:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from benchmarks.machine.caveat import Caveat
 from benchmarks.machine.roofline import BANDWIDTH
+from benchmarks.quantities import count, listing, plural
 from benchmarks.record import tables
 from benchmarks.record.damage import UnreadableError, pass_over
 from benchmarks.record.frames import to_frame
@@ -29,6 +30,9 @@ ROUND_COLUMNS = (*CASE_KEYS, "process", "burst", "round", "iterations", "seconds
 BURST_COLUMNS = (*CASE_KEYS, "process", "burst", "seconds_per_call")
 CURVE_COLUMNS = ("op", "x", "y", "derivative")
 CURVE_ERROR_COLUMNS = ("op", "mode", "backend", "device", "x", "ulp")
+
+SEARCHED = "searched"
+"""The sample of a check that looked for the worst points."""
 
 
 @cache
@@ -54,7 +58,8 @@ class Run:
     doubtful; `seed` is that of the order in which backends took turns, `time_s` what the run spent its time on, in
     seconds, `elapsed_s` how long it took in all, `reference_s` how long a round of the reference kernel took.
     `precision` is the goal, half an interval's width over its median, where it is known. A run that was cut short
-    is not `complete`; `regression` says what comparison it failed.
+    is not `complete`; `n_groups` is how many groups were planned, where that is known, and `unmeasured` names
+    those of them that have no result. `regression` says what comparison it failed.
     """
 
     records: pd.DataFrame = field(default_factory=lambda: _no_rows(COLUMNS))
@@ -77,7 +82,19 @@ class Run:
     reference_s: float | None = None
     run_id: str = ""
     complete: bool = True
+    n_groups: int | None = None
+    unmeasured: tuple[str, ...] = ()
     regression: str = ""
+
+    @property
+    def shortfall(self) -> str:
+        """What a run that was cut short lacks, in a sentence; empty of one that is complete."""
+        if self.complete:
+            return ""
+        if not self.unmeasured or self.n_groups is None:
+            return "The run was cut short."
+        of = f"{count(len(self.unmeasured))} of {plural(self.n_groups, 'group')}"
+        return f"The run was cut short, {of} not measured: {listing(self.unmeasured, most=3)}."
 
 
 def bursts_of(case: Mapping[str, Any]) -> Sequence[Sequence[float]]:
@@ -100,7 +117,7 @@ def burst_frame(cases: Iterable[tuple[Mapping[str, Any], Sequence[Sequence[float
 def best_samples(accuracy: pd.DataFrame) -> pd.DataFrame:
     """Return one row per op, mode, dtype, backend and device: that of the searched sample, where there is one."""
     keys = ["op", "mode", "dtype", "backend", "device"]
-    searched = accuracy["sample"].eq("searched").fillna(value=False)
+    searched = accuracy["sample"].eq(SEARCHED).fillna(value=False)
     best = pd.concat([accuracy[~searched], accuracy[searched]]).drop_duplicates(keys, keep="last")
     return best.sort_index().reset_index(drop=True)
 

@@ -108,25 +108,39 @@ def _read(path: Path, results: Path) -> Run:
     if path.suffix == ".jsonl":
         return load_run(path)
     if path.suffix == ".csv":
-        return _from_table(path)
-    records = _timed(path)
+        found = _from_table(path)
+        whole = _from_its_journal(found.run_id, results)
+        return _ending_as(found, whole) if whole else found
+    records, complete = _timed(path)
     whole = _from_its_journal(records[0].get("run_id"), results)
     if whole:
         return whole
     try:
-        return _from_extra_info(records)
+        return replace(_from_extra_info(records), complete=complete)
     except Exception as error:  # a file can hold anything
         number = first_wrong(records, _from_extra_info) + 1
         raise UnreadableError(path, f"case {number}", error, REMEDY) from error
 
 
-def _timed(path: Path) -> list[dict[str, Any]]:
-    """Return what pytest-benchmark's file has of the cases that were timed here."""
+def _ending_as(found: Run, whole: Run) -> Run:
+    """Return a run of which records alone are known, with how it ended, which its journal tells."""
+    return replace(
+        found,
+        complete=whole.complete,
+        n_groups=whole.n_groups,
+        unmeasured=whole.unmeasured,
+        regression=whole.regression,
+    )
+
+
+def _timed(path: Path) -> tuple[list[dict[str, Any]], bool]:
+    """Return what pytest-benchmark's file has of the cases that were timed here, and whether those are all."""
     try:
         content = json.loads(content_of(path))
         rows = content["benchmarks"]
         records = [info for row in rows if "op" in (info := dict(row["extra_info"]))]
-        known = content.get("activation_bench", {}).get("crc32")
+        ours = content.get("activation_bench", {})
+        known = ours.get("crc32")
         wrong = [i for i, each in enumerate(checksums(rows)) if known[i : i + 1] != [each]] if known else []
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         place = str(error.lineno) if isinstance(error, json.JSONDecodeError) else ""
@@ -137,7 +151,7 @@ def _timed(path: Path) -> list[dict[str, Any]]:
         raise UnreadableError(path, place, "was changed after it was written, says its checksum", REMEDY)
     if not records:
         raise UnreadableError(path, "", "holds no case that was timed here", REMEDY)
-    return records
+    return records, bool(ours.get("complete", True))
 
 
 def _from_table(path: Path) -> Run:

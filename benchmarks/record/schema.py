@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from backends.interface import Allocation, Mode
 from benchmarks.record import teams
-from benchmarks.record.shapes import label_of
+from benchmarks.record.shapes import label_of, parse_shape
 from benchmarks.stats.pairs import MARGIN
 from benchmarks.stats.verdicts import VERDICT_COLUMNS
 
@@ -121,13 +121,17 @@ class Case(Policies):
         return "".join(f"-{getattr(self, name)}" for name in POLICIES if getattr(self, name) != DEFAULTS[name])
 
     @property
+    def place(self) -> str:
+        """Backend and device, as in a test id."""
+        return f"{self.backend}-{self.device}"
+
+    @property
     def group(self) -> str:
         """What the cases share that are comparable with each other."""
         return f"{self.op}-{self.mode}-{self.dtype}-{label_of(self.shape)}{self.policies}"
 
     def __str__(self) -> str:
-        places = f"{label_of(self.shape)}-{self.backend}-{self.device}"
-        return f"{self.op}-{self.mode}-{self.dtype}-{places}{self.policies}"
+        return f"{self.op}-{self.mode}-{self.dtype}-{label_of(self.shape)}-{self.place}{self.policies}"
 
 
 @dataclass(frozen=True)
@@ -429,6 +433,11 @@ _BEFORE = {column.name: column.before for column in columns_of(Case)}
 def case_of(values: Mapping[str, object]) -> dict[str, object]:
     """Return what tells a case apart (CASE_KEYS), of any record of it, however old."""
     return {name: values.get(name, _BEFORE[name]) for name in CASE_KEYS}
+
+
+def case_from(values: Mapping[str, Any]) -> Case:
+    """Return the case that a record tells of; raise ValueError for a shape that is none."""
+    return Case(**{**case_of(values), "shape": parse_shape(values["shape"])})  # type: ignore[arg-type]
 
 
 COLUMNS = columns_of(Record)

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.record import history, saved, tables
+from benchmarks.record import history, planned, saved, tables
 from benchmarks.record.journal import JOURNALS, load_run, plain, write_journal_line
-from benchmarks.record.schema import CASE, DEFAULTS, SCHEMA
+from benchmarks.record.schema import CASE, DEFAULTS, SCHEMA, case_from
 from benchmarks.report.text import csv
 from benchmarks.stats import pairs
 
@@ -69,12 +69,17 @@ def _lines(run_id: str) -> list[Line]:
     opening: Line = {"type": "run", "schema": SCHEMA, "run_id": run_id, "saved_as": run_id, "command": "pytest"}
     opening |= {"machine": {"machine_id": MACHINE, "threads": 2}, "seed": 0, "precision": 0.02}
     curve: Line = {"type": "function", "op": "relu", "x": [-1.0, 1.0], "y": [0.0, 1.0], "derivative": [0.0, 1.0]}
-    found = [opening, bandwidth, curve, *_accuracy(), *_costs()]
+    found = [opening, _plan(run_id), bandwidth, curve, *_accuracy(), *_costs()]
     for _, group in itertools.groupby(_cases(run_id), key=lambda each: [each[0][name] for name in CASE]):
         cases, turns = zip(*group, strict=True)
         found.append({"type": "begin", "cases": [f"{case['op']}-{case['backend']}" for case in cases]})
         found.append({"type": "group", "cases": list(cases), "pairs": [_pair(cases, turns)]})
     return [*found, bandwidth, {"type": "end", "time_s": {"rounds": 1.5}, "elapsed_s": 2.5, "reference_s": 7e-5}]
+
+
+def _plan(run_id: str) -> Line:
+    plan = planned.plan_of((case_from(case) for case, _ in _cases(run_id)), {"--threads": "2", "numpy": "2.1"})
+    return {"type": "plan", **planned.line_of(plan)}
 
 
 def _cases(run_id: str) -> list[tuple[Line, list[float]]]:

@@ -126,7 +126,7 @@ def test_what_makes_the_whole_run_doubtful_is_passed_on():
     assert low.startswith("Warning: Confidence in this run is low: only 0 of 1 group decided")
     assert "other programs used 50 % of the processors" in low
     assert "Repeat on an idle machine." in low
-    assert (cut, last) == ("Warning: This run was cut short.", "Warning: Swapped.")
+    assert (cut, last) == ("Warning: The run was cut short.", "Warning: Swapped.")
     assert decision_table(run)["warnings"] == [line.removeprefix("Warning: ") for line in (low, cut, last)]
 
 

@@ -7,6 +7,7 @@ import io
 import json
 import math
 import re
+import shutil
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -17,6 +18,7 @@ from benchmarks.commands import trend as command
 from benchmarks.judge import trend
 from benchmarks.record import history
 from benchmarks.record.frames import to_frame
+from benchmarks.record.journal import JOURNALS, write_journal_line
 from benchmarks.report import palette
 from benchmarks.report.pages import trend as trend_page
 from benchmarks.report.text import trend as texts
@@ -313,6 +315,19 @@ def test_the_command_prints_the_trends_and_writes_a_page_on_demand(results, tmp_
     assert (results / "trend.html").exists()
     call(results, "--output", str(tmp_path / "new" / "page.html"))
     assert (tmp_path / "new" / "page.html").exists()
+
+
+def test_runs_that_were_cut_short_are_named_as_missing(results, capsys):
+    journals = results / JOURNALS
+    journals.mkdir(parents=True)
+    for name, saved_as, ends in (("1", "main", False), ("2", "", False), ("3", "main", True)):
+        opening = {"type": "run", "run_id": name, "saved_as": saved_as, "command": "", "machine": {}, "seed": 1}
+        with (journals / f"{name}.jsonl").open("w") as file:
+            for line in [opening, *[{"type": "end"}] * ends]:
+                write_journal_line(file, line)
+    call(results)
+    assert capsys.readouterr().err == "not in the history: 1 was cut short; see docs/interrupted.md\n"
+    shutil.rmtree(journals)
 
 
 def test_filters_choose_cases_and_may_be_repeated(results):

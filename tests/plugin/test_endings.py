@@ -27,7 +27,9 @@ def session(tmp_path):
     config = SimpleNamespace(
         stash=pytest.Stash(), option=SimpleNamespace(benchmark_disable=False, results=tmp_path)
     )
-    config.stash[HARNESS] = SimpleNamespace(recorder=recorder)
+    harness = SimpleNamespace(recorder=recorder, complete=False, saves=False)
+    harness.close = lambda complete: setattr(harness, "complete", complete)
+    config.stash[HARNESS] = harness
     return SimpleNamespace(config=config, exitstatus=pytest.ExitCode.OK)
 
 

@@ -170,6 +170,13 @@ def test_a_base_that_is_none_is_refused(results, capsys, more, words):
     assert words in capsys.readouterr().err
 
 
+def test_a_head_that_was_cut_short_is_compared_and_said(results, capsys):
+    folder = results("before")
+    results("after", end=False)
+    assert compare(folder, "before", "after") == 0
+    assert "Of the head: The run was cut short." in capsys.readouterr().out
+
+
 def test_across_machines_compares_shares_and_says_so(results, capsys):
     folder = results("before", machine={"machine_id": "other"})
     results("after")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import gzip
 import json
 import math
@@ -248,6 +249,18 @@ def test_only_functions_of_the_run_are_drawn() -> None:
     frame = synthetic.single_policy()
     run = synthetic.run(records=frame[frame["op"] == "relu"])
     assert set(re.findall(r"Graph of (\w+)", report.render(Study(run)))) == {"relu"}
+
+
+def test_a_run_that_was_cut_short_begins_with_it_and_lists_what_it_lacks() -> None:
+    missing = ("relu-forward-float64-7", "silu-forward-float32-7 (torch-cpu)")
+    rows = [each for each in synthetic.records() if each["op"] == "relu"]
+    part = synthetic.run(records=to_frame(rows), complete=False, n_groups=9, unmeasured=missing)
+    text = Page(report.render(Study(part))).text
+    assert "The run was cut short, 2 of 9 groups not measured: relu-forward-float64-7 and silu" in text
+    assert all(group in text.partition("Planned and not measured, 2 of 9 groups")[2] for group in missing)
+    ended = Page(report.render(Study(dataclasses.replace(part, complete=True)))).text
+    assert "cut short" not in ended
+    assert "Planned and not measured, 2 of 9 groups, since the time budget had ended" in ended
 
 
 def test_what_the_systems_default_of_memory_costs_is_told_with_its_remedy() -> None:

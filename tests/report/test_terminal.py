@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import itertools
 import re
@@ -156,8 +157,12 @@ def test_confidence_says_what_was_decided_and_what_to_do() -> None:
 def test_a_run_that_was_cut_short_says_how_much_it_did_not_reach() -> None:
     stream = io.StringIO()
     run = Run(records=to_frame([times("numpy", 1e-6), times("torch", 1e-6)]), elapsed_s=9.0, complete=False)
-    render_summary(Study(run), None, Console(file=stream, width=160), n_groups=48)
-    assert "2 cases measured in 9 s (cut short); 47 of 48 groups not measured.\n" in stream.getvalue()
+    run = dataclasses.replace(run, n_groups=48, unmeasured=tuple(f"relu-{i}" for i in range(47)))
+    render_summary(Study(run), None, Console(file=stream, width=160))
+    assert (
+        "2 cases measured in 9 s (cut short); 47 of 48 groups not measured: relu-0, relu-1 and 45 more.\n"
+        in stream.getvalue()
+    )
 
 
 def test_winners_are_told_by_ranges_of_sizes_with_their_lead() -> None:

@@ -77,8 +77,8 @@ def _contrast(differing: Table) -> list[str]:
 
 def _warnings(run: Run) -> Iterator[str]:
     """Yield what makes a run doubtful as a whole."""
-    if not run.complete:
-        yield "The run was cut short."
+    if run.shortfall:
+        yield run.shortfall
     if run.regression:
         yield f"It failed a comparison: {run.regression}."
     yield from map(str, run.warnings)

@@ -21,7 +21,7 @@ from benchmarks.analysis.study import Study
 from benchmarks.analysis.summary import problem_sentences, unchecked_sentences
 from benchmarks.record import teams
 from benchmarks.record.run import Run
-from benchmarks.record.schema import OPTIONS, POLICIES
+from benchmarks.record.schema import OPTIONS
 from benchmarks.report.sections import winners
 from benchmarks.report.table import Table
 from benchmarks.report.terminal.console import text_for
@@ -45,16 +45,14 @@ _NAMED_OPS = 3
 _UNBOUNDED = 10_000
 
 
-def render_summary(
-    study: Study, report_path: Path | None, console: Console, *, n_groups: int | None = None
-) -> None:
+def render_summary(study: Study, report_path: Path | None, console: Console) -> None:
     """Print the summary of a run on `console`, fitted to its width and to `MOST_LINES`.
 
-    `report_path` is printed relative to the working directory. `n_groups` is how many groups were to be measured.
+    `report_path` is printed relative to the working directory.
     """
     page = _Page(console)
     answers = [*_overall(study, page), *page.texts([*_threads(study), *_types(study)])]
-    below = [*answers, *_notes(study, page), *page.texts(_closing(study, n_groups))]
+    below = [*answers, *_notes(study, page), *page.texts(_closing(study))]
     room = page.most_lines - 3 - sum(map(page.height, below))  # an empty line, and the last two
     above = _winners(study, page, room)
     for part in [*above, *[Text()] * bool(above), *below]:
@@ -243,20 +241,19 @@ def _question(study: Study) -> str:
     return f"Ask:    {invocation.command()} recommend {asked}"
 
 
-def _closing(study: Study, n_groups: int | None) -> Iterator[str]:
+def _closing(study: Study) -> Iterator[str]:
     if len(study.run.accuracy):
         yield " ".join([_accuracy_sentence(study.run.accuracy), *unchecked_sentences(study.run.accuracy)])
     if sentence := _extent(study.run, len(study.rows)):
-        yield f"{sentence}{_not_reached(study.run, n_groups)}."
+        yield f"{sentence}{_not_reached(study.run)}."
 
 
-def _not_reached(run: Run, n_groups: int | None) -> str:
-    """Say how many groups a run that was cut short has not measured."""
-    names = ["op", "mode", "dtype", "shape", *POLICIES]
-    n = len(run.records[names].drop_duplicates())
-    if n_groups is None or n >= n_groups:
+def _not_reached(run: Run) -> str:
+    """Say how many groups a run has not measured, since it was cut short or had no time left for them."""
+    if not run.unmeasured or run.n_groups is None:
         return ""
-    return f"; {n_groups - n} of {quantities.plural(n_groups, 'group')} not measured"
+    of = f"{quantities.count(len(run.unmeasured))} of {quantities.plural(run.n_groups, 'group')}"
+    return f"; {of} not measured: {quantities.listing(run.unmeasured, most=3)}"
 
 
 def _extent(run: Run, n_measured: int) -> str:
