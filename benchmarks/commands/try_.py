@@ -31,6 +31,7 @@ from benchmarks.measure.pool import CaseError, Pool
 from benchmarks.measure.trial import Examiner
 from benchmarks.plan import arguments, candidates, own_ops
 from benchmarks.plan.candidates import Planned
+from benchmarks.plan.spelling import Read
 from benchmarks.record import places
 from benchmarks.record.recorder import Recorder
 from benchmarks.record.schema import DEVICES, DTYPES, Accuracy, Case, Check
@@ -53,23 +54,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add = parser.add_argument
     add("function", type=candidates.parse, metavar="FILE:FUNCTION", help="a file or module, and a function in it")
-    add("--op", type=arguments.op_name, required=True, help="the op that it computes, such as gelu (docs/ops.md)")
+    text = "the op that it computes, such as gelu (docs/ops.md)"
+    add("--op", action=Read, parse=arguments.op_name, required=True, metavar="OP", help=text)
     candidates.add_options(add)
     add(
         "--like",
-        type=_backend,
+        action=Read,
+        parse=arguments.backend_name,
         metavar="BACKEND",
         help="allow it the error of this backend, such as torch, and its known deviations",
     )
-    add("--than", type=_backend, metavar="BACKEND", help="end with 1 where it is slower than this backend")
+    text = "end with 1 where it is slower than this backend"
+    add("--than", action=Read, parse=arguments.backend_name, metavar="BACKEND", help=text)
     for option, parse, noun in (
-        ("--backend", _backend, "backends to compare with (all that are installed)"),
-        ("--dtype", _dtype, f"types that it must be right in ({DTYPES[0]}), and is timed in"),
+        ("--backend", arguments.backend_name, "backends to compare with (all that are installed)"),
+        ("--dtype", arguments.dtype, f"types that it must be right in ({DTYPES[0]}), and is timed in"),
         ("--size", arguments.size, f"numbers of elements to time ({SMALL} and {LARGE})"),
         ("--shape", arguments.shape, "whole shapes to time, such as 64x32000"),
     ):
-        add(option, action="extend", nargs="+", type=parse, metavar=option[2:].upper(), help=noun)
-    add("--device", choices=DEVICES, default=DEVICES[0], help=f"({DEVICES[0]})")
+        add(option, action=Read, nargs="+", parse=parse, metavar=option[2:].upper(), help=noun)
+    arguments.add_reading(add, "--device", f"where it computes ({DEVICES[0]})", default=DEVICES[0])
     add("--threads", type=arguments.positive, nargs=1, metavar="N", help="threads that each may use")
     add("--time-budget", type=arguments.seconds, default=30.0, metavar="TIME", help="time for all of it (30s)")
     add(
@@ -303,11 +307,3 @@ def _error_of(backend: str, options: argparse.Namespace) -> float:
             return measure.usual_error(Examiner(pool, backend, options.op, options.device), dtype)
         except CaseError as error:
             raise CannotTell(f"--like: {error.ending.reason}") from None
-
-
-def _backend(text: str) -> str:
-    return str(arguments._backend(text))  # noqa: SLF001
-
-
-def _dtype(text: str) -> str:
-    return str(arguments._one_of(DTYPES)(text))  # noqa: SLF001

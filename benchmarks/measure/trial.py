@@ -197,11 +197,14 @@ def started(pool: Pool, names: Sequence[str], device: str) -> Iterator[Callable[
 def time(
     cases: Sequence[Case], pool: Pool, recorder: Recorder, *, budget_s: float, seed: int, margin: float
 ) -> None:
-    """Time cases, those of a group together, in the order of the groups, as long as there is time; record them."""
+    """Time cases, those of a group together, in the order of the groups, as long as there is time; record them.
+
+    Ends the workers and the record.
+    """
     groups = list(dict.fromkeys(case.group for case in cases))
     budget = Budget(budget_s, len(groups), bounded=True)
     harness = Harness(pool, recorder, planned=cases, seed=seed, budget=budget, with_bandwidth=False)
     rule = replace(RULE, margin=margin)
     for case in cases:
         harness.measure(case, rule)
-    harness.finish()
+    harness.close(complete=True)
