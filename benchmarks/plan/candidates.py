@@ -41,8 +41,8 @@ LIKE = {like!r}
 
 def create(variant, device, threads):
     """Open the function as a backend."""
-    from backends.candidates import Candidate
-    from backends.{framework}.candidate import create
+    from {own}.candidates import Candidate
+    from {own}.{framework}.candidate import create
 
     return create({candidate!r}, device, threads)
 '''
@@ -207,6 +207,7 @@ def write(planned: Sequence[Planned], folder: Path) -> Path:
     for each in planned:
         framework = FRAMEWORKS[each.framework]
         text = _MODULE.format(
+            own=backends.__name__,
             label=each.label,
             candidate=each.candidate,
             package=framework.name,

@@ -10,9 +10,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import backends
 from backends.interface import OP_SPECS
 
-CATALOGUE = "backends.catalogue"
+CATALOGUE = f"{backends.__name__}.catalogue"
 
 
 def add_option(add: Callable[..., Any]) -> None:
