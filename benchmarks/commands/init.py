@@ -77,7 +77,7 @@ def run(options: argparse.Namespace, console: Console) -> Exit:
     path.write_text(text, encoding="utf-8")
     console.print(f"Written: {path}", highlight=False, soft_wrap=True)
     console.print(
-        "Commit it and push. To see here what it does: ", gate(planned, root), highlight=False, soft_wrap=True
+        "Commit it and push. To see here what it does:", gate(planned, root), highlight=False, soft_wrap=True
     )
     return Exit.FINE
 

@@ -24,6 +24,7 @@ from backends.candidates import FRAMEWORKS
 from backends.catalogue import OPS
 from benchmarks.analysis import trials
 from benchmarks.analysis.study import Study
+from benchmarks.analysis.trials import Heat
 from benchmarks.commands import add_results
 from benchmarks.exits import CannotTell, Exit
 from benchmarks.measure import trial as measure
@@ -32,6 +33,7 @@ from benchmarks.measure.trial import Examiner
 from benchmarks.plan import arguments, candidates, own_ops
 from benchmarks.plan.candidates import Planned
 from benchmarks.plan.spelling import Read
+from benchmarks.quantities import plural
 from benchmarks.record import places
 from benchmarks.record.recorder import Recorder
 from benchmarks.record.schema import DEVICES, DTYPES, Accuracy, Case, Check
@@ -108,8 +110,8 @@ def run(options: argparse.Namespace, console: Console) -> Exit:
             have_started()
             study, report = sitting.timed(found, pool)
     heats = trials.heats(study, found.name, options.than or "") if study else []
-    if study and not heats:
-        found = replace(found, notes=(*found.notes, "not timed: the time budget was used up by the checks"))
+    if study:
+        found = replace(found, notes=(*found.notes, *_shortfall(sitting.n_cases(found), heats, study)))
     ended = trials.ended(found, heats, options.than or "")
     screen.render(found, heats, ended, console, than=options.than or "", report=report)
     return ended
@@ -216,6 +218,10 @@ class Sitting:
         study = Study(recorder.run())
         return study, files.write(study, self.results / "latest")["report.html"]
 
+    def n_cases(self, found: Trial) -> int:
+        """Return how many cases of the function were to be timed."""
+        return sum(case.backend == self.name for case in self._cases(found))
+
     def _judged(self, examiner: Examiner) -> tuple[tuple[str, ...], tuple[Judged, ...]]:
         """Return the types that decide, and what was judged: deeply in these, and forward alone in the others.
 
@@ -270,6 +276,13 @@ class Sitting:
             ]
         for (mode, dtype, shape), name in product(dict.fromkeys(plan), [self.name, *self.rivals]):
             yield Case(self.op, mode, dtype, shape, name, self.options.device)
+
+
+def _shortfall(n_cases: int, heats: Sequence[Heat], study: Study) -> Iterator[str]:
+    """Yield what was not timed, and what makes the times doubtful."""
+    if len(heats) < n_cases:
+        yield f"{n_cases - len(heats)} of {plural(n_cases, 'case')} not timed: a longer --time-budget reaches them"
+    yield from (f"Warning: {warning}" for warning in study.run.warnings[:1] if warning.about != "budget")
 
 
 @contextmanager
