@@ -171,7 +171,7 @@ FULL: Mapping[str, int] = {
     "test_descriptors_that_are_used_up_cost_no_later_request": 2,
     "test_gigabytes_of_output_stay_out_of_this_process": 3,
     "test_children_of_a_backend_end_with_it": 4,
-    "test_a_harm_costs_its_own_cases_and_no_other": 60,
+    "test_a_harm_costs_its_own_cases_and_no_other": 50,
 }
 """Tests of the full tier by name, each with its seconds on two cores: most start processes that measure."""
 

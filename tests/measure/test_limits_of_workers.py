@@ -85,7 +85,8 @@ def test_what_is_no_message_is_told_from_one(ends, content):
         received(ours)
 
 
-def test_an_end_that_is_closed_or_whose_process_is_gone_is_noticed(ends):
+def test_an_end_that_is_closed_or_whose_process_is_gone_is_noticed(ends, monkeypatch):
+    monkeypatch.setattr(limited, "_LOOK_S", 0.02)
     ours, theirs = ends
     duplicate = os.dup(theirs.fileno())  # as a child of the worker's may hold it
     os.write(duplicate, struct.pack("!i", len(pickle.dumps(1))) + pickle.dumps(1))
