@@ -69,7 +69,8 @@ def cut_short(results: Path) -> Iterator[tuple[Path, Line]]:
     """
     for path in sorted((results / JOURNALS).glob("*.jsonl"), reverse=True):
         try:
-            if not _is_over(path) and not lock.is_taken(path) and (first := opening(path)):
+            # The first line first: what is no file, such as a pipe that nobody writes to, is refused there.
+            if (first := opening(path)) and not _is_over(path) and not lock.is_taken(path):
                 yield path, first
         except (OSError, UnreadableError) as error:
             pass_over(path, error)
