@@ -319,7 +319,7 @@ def _function(module: ModuleType, name: str, spec: OpSpec, arrays: Sequence[str]
     signature = _signature(found)
     if signature is not None:
         try:
-            signature.bind(*arrays)
+            signature.bind(*arrays, **{name: None for name in spec.defaults if name in signature.parameters})
         except TypeError as error:
             raise BackendUnavailable(
                 f"{name}{signature}: is to be called as {name}({', '.join(arrays)}) for {spec.name}: {error}"

@@ -19,8 +19,7 @@ from benchmarks.check import accuracy, course_notes, oracle, samples, search
 from benchmarks.check.namespaces import Array
 from benchmarks.measure.pool import CaseError
 from benchmarks.plan import inputs
-from benchmarks.record.run import SEARCHED
-from benchmarks.record.schema import Accuracy, Check, Ending, Verdict
+from benchmarks.record.schema import SEARCHED, Accuracy, Check, Ending, Verdict
 
 if TYPE_CHECKING:
     from benchmarks.measure.harness import Harness

@@ -72,7 +72,7 @@ def test_no_option_enters_the_tests_of_others():
 def test_each_name_for_programs_is_there_and_imported_when_it_is_used():
     assert set(activation_bench._HOMES) <= set(activation_bench.__all__) <= set(dir(activation_bench))
     assert activation_bench.OpSpec is backends.interface.OpSpec
-    for name in activation_bench.__all__:
+    for name in set(activation_bench.__all__) - {"backends"}:
         assert callable(getattr(activation_bench, name))
     with pytest.raises(AttributeError, match="module 'activation_bench' has no attribute 'nothing'"):
         activation_bench.nothing

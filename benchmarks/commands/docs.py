@@ -178,7 +178,7 @@ def _commands() -> Iterator[argparse.ArgumentParser]:
     for each in pkgutil.iter_modules(commands.__path__):
         module = import_module(f"{commands.__name__}.{each.name}")
         if hasattr(module, "add_arguments"):
-            parser = argparse.ArgumentParser(prog=f"python -m benchmarks {each.name}", add_help=False)
+            parser = argparse.ArgumentParser(prog=f"python -m benchmarks {each.name.rstrip('_')}", add_help=False)
             module.add_arguments(parser)
             yield parser
 

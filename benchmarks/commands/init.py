@@ -1,7 +1,9 @@
-"""`python -m benchmarks init kernels.py:fast_gelu --op gelu`: a gate for a function of yours on GitHub.
+"""`python -m benchmarks init FILE:FUNCTION --op OP`: a gate for a function of yours on GitHub.
 
 The workflow measures the function of each pull request against that of its base, in one job. It is red where the
 function got slower for certain, is wrong, or cheats. The file is written into the repository that you stand in.
+
+Example: python -m benchmarks init kernels.py:fast_gelu --op gelu
 """
 
 from __future__ import annotations
@@ -60,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--op", type=arguments.op_name, required=True, help="the op that it computes, such as gelu"
     )
     candidates.add_options(parser.add_argument)
-    parser.add_argument("--output", type=arguments.path, help=f"where to write ({PLACE})")
+    parser.add_argument("--output", type=arguments.path, help=f"where to write (default: {PLACE})")
 
 
 def run(options: argparse.Namespace, console: Console) -> Exit:

@@ -1,11 +1,12 @@
 """`python -m benchmarks run [SUITE] [OPTION ...]`: check backends and time them, from any folder.
 
-For example: `python -m benchmarks run --op gelu --size 1000 1e6 --backend numpy numba`. SUITE is `timing` or
-`correctness`, by default both. Results go to results/ in the current folder, or to --results.
+SUITE is `timing` or `correctness`, by default both. Results go to results/ in the current folder, or to --results.
 
 pytest runs this, and takes its own options too. Its settings are ours alone: what a pytest.ini, a conftest.py,
 PYTEST_ADDOPTS or an installed plugin of yours says is for your tests, and has no effect here. `-p NAME` adds a
 plugin, as in `correctness -p xdist -n 2`.
+
+Example: python -m benchmarks run --op gelu --size 1000 1e6 --backend numpy numba
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "words", nargs="*", metavar="SUITE", help=f"{' or '.join(invocation.SUITES)} (default: both)"
     )
     parser.add_argument(
-        OPTIONS, action="store_true", help="list all options of a run, and what each is by default"
+        OPTIONS, action="store_true", help="list all options of a run, and what each is by default (default: run)"
     )
 
 

@@ -1,9 +1,11 @@
-"""`python -m benchmarks try kernels.py:fast_gelu --op gelu`: say whether a function of yours is right, and fast.
+"""`python -m benchmarks try FILE:FUNCTION --op OP`: say whether a function of yours is right, and fast.
 
 It says where the function is wrong, how far from exact it is and where, what it makes of special values, types,
 layouts and the gradient, and how its times compare with those of the other backends. Its framework is told by the
 imports of its file, or by `--framework`. Exit status: 0 right (and, with `--than`, not slower), 1 slower than
 that, 2 it cannot be found, imported or called, 3 could not tell, 4 wrong, 5 it cheated.
+
+Example: python -m benchmarks try kernels.py:fast_gelu --op gelu
 """
 
 from __future__ import annotations
@@ -64,26 +66,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action=Read,
         parse=arguments.backend_name,
         metavar="BACKEND",
-        help="allow it the error of this backend, such as torch, and its known deviations",
+        help="allow it the error of this backend, and its known deviations (default: the op's budget)",
     )
-    text = "end with 1 where it is slower than this backend"
+    text = "end with 1 where it is slower than this backend (default: being slow changes no status)"
     add("--than", action=Read, parse=arguments.backend_name, metavar="BACKEND", help=text)
     for option, parse, noun in (
-        ("--backend", arguments.backend_name, "backends to compare with (all that are installed)"),
-        ("--dtype", arguments.dtype, f"types that it must be right in ({DTYPES[0]}), and is timed in"),
-        ("--size", arguments.size, f"numbers of elements to time ({SMALL} and {LARGE})"),
-        ("--shape", arguments.shape, "whole shapes to time, such as 64x32000"),
+        ("--backend", arguments.backend_name, "backends to compare with (default: all that are installed)"),
+        ("--dtype", arguments.dtype, f"types that it must be right in, and is timed in (default: {DTYPES[0]})"),
+        ("--size", arguments.size, f"numbers of elements to time (default: {SMALL} and {LARGE})"),
+        ("--shape", arguments.shape, "whole shapes to time, such as 64x32000 (default: sizes)"),
     ):
         add(option, action=Read, nargs="+", parse=parse, metavar=option[2:].upper(), help=noun)
-    arguments.add_reading(add, "--device", f"where it computes ({DEVICES[0]})", default=DEVICES[0])
-    add("--threads", type=arguments.positive, nargs=1, metavar="N", help="threads that each may use")
-    add("--time-budget", type=arguments.seconds, default=30.0, metavar="TIME", help="time for all of it (30s)")
+    arguments.add_reading(add, "--device", f"where it computes (default: {DEVICES[0]})", default=DEVICES[0])
+    add(
+        "--threads",
+        type=arguments.positive,
+        nargs=1,
+        metavar="N",
+        help="threads that each may use (default: as many as physical cores)",
+    )
+    add(
+        "--time-budget",
+        type=arguments.seconds,
+        default=30.0,
+        metavar="TIME",
+        help="time for all of it (default: 30s)",
+    )
     add(
         "--case-timeout",
         type=arguments.seconds,
         default=20.0,
         metavar="TIME",
-        help="end a call, compiling included, that takes longer (20s)",
+        help="end a call, compiling included, that takes longer (default: 20s)",
     )
     arguments.add_margin(add)
     own_ops.add_option(add)

@@ -150,7 +150,9 @@ def _add_resume(commands: Commands) -> None:
     parser = commands.add_parser(
         "resume", help="whether runs that are ended anywhere go on as if nothing had happened, 50; 15 minutes"
     )
-    parser.add_argument("--trials", type=positive, default=50, help="runs that are ended and gone on with (50)")
+    parser.add_argument(
+        "--trials", type=positive, default=50, help="runs that are ended and gone on with (default: 50)"
+    )
     _add_seed(parser)
     parser.set_defaults(measure=lambda options: resume.table(options.trials, options.seed))
 

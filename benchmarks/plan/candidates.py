@@ -109,7 +109,7 @@ def add_option(add: Callable[..., Any]) -> None:
         nargs="+",
         type=parse,
         metavar="FILE:FUNCTION",
-        help="also measure this function of yours, as the op that --op names (docs/try.md)",
+        help="also measure this function of yours, as the op that --op names (default: none; docs/try.md)",
     )
 
 

@@ -22,7 +22,7 @@ def add_option(add: Callable[..., Any]) -> None:
         "--op-spec",
         action="append",
         metavar="FILE",
-        help="a Python file with ops of your own: OPS, a tuple of OpSpec; may be repeated (docs/extending.md)",
+        help="a file with ops of your own, in a tuple OPS; may be repeated (default: none; docs/extending.md)",
     )
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from benchmarks.machine.caveat import Caveat
 from benchmarks.plan import arguments
 from benchmarks.plugin import conditions, suites
-from benchmarks.record import unfinished
 from benchmarks.record.planned import differences
-from benchmarks.record.unfinished import Unfinished
+
+if TYPE_CHECKING:
+    from benchmarks.record.unfinished import Unfinished
 
 LAST = True
 """Stands for `--resume` without a name, as `options.UNNAMED` does."""
@@ -34,12 +36,12 @@ def add_options(group: pytest.OptionGroup) -> None:
         const=LAST,
         type=arguments.given,
         metavar="RUN",
-        help="go on with a run that was cut short: an id, a name or a journal (without one: the last)",
+        help="go on with a run cut short: an id, a name or a journal; without one, the last (default: begin anew)",
     )
     group.addoption(
         FORCE,
         action="store_true",
-        help="go on although code, machine or options have changed; the run is marked as mixed",
+        help="go on although code, machine or options have changed; the run is marked as mixed (default: refuse)",
     )
 
 
@@ -59,6 +61,8 @@ def configure(config: pytest.Config) -> None:
         raise pytest.UsageError(
             f"{OPTION}: took the folder {option.resume!r} for a run; write {OPTION}=RUN, or put {OPTION} last"
         )
+    from benchmarks.record import unfinished  # late: it imports pandas, which listing the tests does not need
+
     try:
         earlier = unfinished.find(None if option.resume is LAST else option.resume, option.results)
     except (OSError, ValueError) as error:

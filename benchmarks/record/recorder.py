@@ -23,10 +23,11 @@ from benchmarks.record import atomic, lock
 from benchmarks.record.damage import UnreadableError, content_of, named
 from benchmarks.record.journal import JOURNALS, journal_line, run_of, write_journal_line
 from benchmarks.record.planned import Plan, line_of
-from benchmarks.record.run import SEARCHED, Run
+from benchmarks.record.run import Run
 from benchmarks.record.schema import (
     DEFAULTS,
     SCHEMA,
+    SEARCHED,
     Accuracy,
     Case,
     Check,

@@ -22,6 +22,7 @@ from benchmarks.record.schema import (
     COLUMNS,
     COST_COLUMNS,
     PAIR_COLUMNS,
+    SEARCHED,
     Column,
     case_of,
 )
@@ -30,9 +31,6 @@ ROUND_COLUMNS = (*CASE_KEYS, "process", "burst", "round", "iterations", "seconds
 BURST_COLUMNS = (*CASE_KEYS, "process", "burst", "seconds_per_call")
 CURVE_COLUMNS = ("op", "x", "y", "derivative")
 CURVE_ERROR_COLUMNS = ("op", "mode", "backend", "device", "x", "ulp")
-
-SEARCHED = "searched"
-"""The sample of a check that looked for the worst points."""
 
 
 @cache

@@ -337,6 +337,10 @@ class Cost:
     first_call_s: float | None = column("the first call on one element, compilation included", "s", default=None)
 
 
+SEARCHED = "searched"
+"""The sample of a check that looked for the worst points."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Verdict(Ending):
     """How far a result is from exact, and whether that is allowed.

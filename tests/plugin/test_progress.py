@@ -22,6 +22,7 @@ from benchmarks.plugin.progress import (
     on_ci,
     open_display,
 )
+from benchmarks.record.schema import DEFAULTS
 
 
 class Terminal(io.StringIO):
@@ -46,7 +47,7 @@ def config(**options):
 def case(backend, device="cpu", median_s=None, size=1000):
     params = {
         "op": "relu", "mode": "forward", "dtype": "float32", "shape": str(size), "backend": backend,
-        "device": device, "allocation": "fresh", "cache": "hot", "timing": "latency",
+        "device": device, **DEFAULTS,
     }  # fmt: skip
     benchmark = SimpleNamespace(extra_info={"median_s": median_s} if median_s else {})
     return SimpleNamespace(
@@ -97,7 +98,8 @@ def test_a_group_is_a_line_with_the_fastest_first(monkeypatch):
     before, first, second = stream.getvalue().splitlines()
     assert before == "5 cases in 2 groups: about 20 s"
     told = "torch 1.00 µs, numpy 3.00 µs, 1 failed (torch on cuda), 1 unavailable (jax)"
-    assert re.fullmatch(r"  0 %  0:00:00, about 0:00:\d\d left  relu-forward-float32-1000: (.*)", first)[1] == told
+    line = re.fullmatch(r"  0 %  0:00:\d\d, about 0:00:\d\d left  relu-forward-float32-1000: (.*)", first)
+    assert line[1] == told
     assert second.endswith("relu-forward-float32-1000000: numpy 2.00 ms")
 
 
