@@ -151,6 +151,8 @@ FULL: Mapping[str, int] = {
     "test_keras_on_numpy_computes_in_one_thread": 5,
     "test_a_library_that_leaves_it_on_is_noticed": 5,
     "test_available_gives_devices_and_reasons": 12,
+    "test_missing_device_says_why": 10,
+    "test_loading_one_backend_imports_no_other_framework": 8,
     "test_a_right_function_is_right_in_all_types_and_timed_beside_numpy": 12,
     "test_a_function_that_is_wrong_at_one_place_is_wrong_there": 6,
     "test_an_inaccurate_tail_is_wrong_there_or_measured_with_the_error_that_is_allowed": 18,
@@ -209,7 +211,14 @@ EVERY_OP = frozenset(
 SHORT = frozenset({"test_short_arrays_are_right_at_special_values", "test_short_rows_are_right_at_special_values"})
 """Those that try dozens of lengths: every day one op of each kind of loop in one type, if nothing is compiled."""
 
-FEW = frozenset({"test_threads_may_share_a_fresh_call", "test_inplace_overwrites_with_the_values_of_fresh"})
+FEW = frozenset(
+    {
+        "test_threads_may_share_a_fresh_call",
+        "test_inplace_overwrites_with_the_values_of_fresh",
+        "test_reuse_returns_the_same_object_with_the_values_of_fresh",
+        "test_layout_does_not_matter",
+    }
+)
 """Those that compile a kernel anew for each op: every day one op, where that takes a second or two."""
 
 COMPILED: Mapping[str, int] = {
