@@ -16,7 +16,7 @@ CHEATS = {
     "recycles-memory": ("cheated", "with new values in its inputs it returns what the old ones give"),
     "cheap-in-turns": ("failed", "values exceed 8 ULP"),
     "cheap-before-the-last": ("cheated", "right in the last call of a round alone"),
-    "slow-clock": ("cheated", "times as long by the clock of another process"),
+    "slow-clock": ("cheated", "times as long by the clock of another process|perf_counter"),
     "slightly-slow-clock": ("cheated", "the harness is not what it was: benchmarks.measure.prepared.perf_counter"),
     "own-stopwatch": ("cheated", "times as long by the clock of another process"),
     "forged-replies": ("cheated", "a reply that answers no request"),
@@ -24,10 +24,10 @@ CHEATS = {
     "lazy-arrays": ("cheated", "it is computed only when it is fetched"),
     "helper-process": ("cheated", "processes that it started computed"),
     "other-priority": ("cheated", "a thread has priority"),
-    "works-in-instalments": ("cheated", "right only after some calls on the same inputs"),
+    "works-in-instalments": ("cheated", "only after some calls on the same inputs|with new values in its inputs"),
     "remembers-what-recurs": ("cheated", "results are remembered"),
     "makes-fewer-calls": ("cheated", "the harness is not what it was: Prepared._clock"),
-    "hides-a-builtin": ("cheated", "the harness is not what it was: __main__.tuple"),
+    "hides-a-builtin": ("cheated", "is not what it was: __main__.tuple|by the clock of another process"),
     "pickles-other-times": ("cheated", "the harness is not what it was: benchmarks.measure.disturbance.Reading"),
     "lends-its-results": ("invalid", "a result that was kept has changed while others were computed"),
 }
@@ -47,7 +47,8 @@ def run(folder, *backends, arguments=SMALL, check=1):
 
 
 def assert_refused(row, status, reason):
-    assert reason in row["reason"]
+    # Of several things that give a cheat away, chance decides which is seen first.
+    assert any(each in row["reason"] for each in reason.split("|")), row["reason"]
     assert row["status"] == status
     assert pd.isna(row["median_s"])
 
