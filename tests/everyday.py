@@ -185,15 +185,19 @@ FULL: Mapping[str, int] = {
 LONG = frozenset(
     {
         "test_a_backend_and_an_op_of_another_package_are_checked_and_timed",
+        "test_a_backend_in_a_folder_on_the_path_is_measured",
         "test_a_cache_that_cannot_be_left_is_a_reason_and_no_number",
         "test_a_hang_costs_one_case",
         "test_a_harm_costs_its_own_cases_and_no_other",
+        "test_a_harm_costs_one_request",
         "test_a_history_that_cannot_be_written_costs_a_run_nothing_else",
+        "test_a_kernel_that_is_wrong_now_fails_and_is_never_timed",
         "test_a_numpy_run_imports_no_other_framework",
         "test_a_page_of_thousands_of_records_loads",
         "test_a_peer_is_judged_and_timed_in_the_same_run",
         "test_a_policy_is_declared_once_and_found_in_ids_and_records",
         "test_a_result_that_is_not_computed_is_refused",
+        "test_a_saved_run_is_in_the_history_and_others_are_not",
         "test_a_twofold_slower_kernel_of_ones_own_is_found_and_the_same_one_is_not",
         "test_a_wrong_reduction_is_found",
         "test_an_added_op_is_checked_timed_and_reported_and_missing_elsewhere",
@@ -205,6 +209,8 @@ LONG = frozenset(
         "test_another_library_takes_arrays_without_elements_or_says_that_it_takes_none",
         "test_autograd_finds_the_gradient_of_the_kernels",
         "test_backends_of_another_layout_are_measured_against_todays",
+        "test_compare_fail_fails_the_run",
+        "test_each_choice_shows_what_it_says_and_nothing_else_and_fits_a_phone",
         "test_in_process_works_for_debuggers",
         "test_it_is_timed_beside_ours",
         "test_it_may_lack_the_ops_that_are_not_asked_for",
@@ -213,6 +219,7 @@ LONG = frozenset(
         "test_policies_are_cases_of_their_own",
         "test_pytest_benchmark_s_own_options_work",
         "test_python_example_runs",
+        "test_save_without_a_name_takes_the_commit_or_the_date",
         "test_several_numbers_of_threads_are_cases_of_their_own",
         "test_the_bridge_computes_what_the_kernels_do",
         "test_the_lines_of_a_compiled_call_compute_what_the_backend_does",
@@ -339,17 +346,17 @@ def is_exhaustive(name: str, params: Params) -> bool:
     """Tell whether a test is left to the certification: minutes of compiling what others of its kind show too."""
     if name in LONG:
         return True
-    backend, rare = params.get("backend", params.get("name")), params.get("op") not in REPRESENTATIVES | KINDS
+    op, backend = params.get("op"), params.get("backend", params.get("name"))
+    rare, compiles = op is not None and op not in REPRESENTATIVES | KINDS, backend in COMPILES
     if name in SHORT:  # `test_lengths` has each op at each length, against the same oracle
-        return rare or backend in COMPILES or params["dtype"] != "float32"
+        return rare or compiles or params["dtype"] != "float32"
     if name == "test_lengths":
         return rare and backend != "numpy"
-    if name in EVERY_OP or name in ("test_sums_beyond_narrow_types", "test_ends_of_parameters"):
-        return rare and backend in COMPILES
     # What is compiled takes minutes: of ops that stand for no others, it is held against the oracle in one type.
+    # Serial and parallel kernels are the same formulas.
     is_kept = name == "test_accuracy" and params["dtype"] == "float32" and backend != "numba-parallel"
-    compiles = backend is None or backend in COMPILES  # without a backend, all of them do the same
-    return name in CORRECTNESS and rare and compiles and not is_kept
+    # Without a backend, the correctness suite's tests take all of them.
+    return rare and (compiles or (name in CORRECTNESS and backend is None)) and not is_kept
 
 
 @pytest.hookimpl(wrapper=True)
