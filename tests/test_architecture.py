@@ -144,7 +144,7 @@ def test_statistics_know_nothing_but_numbers():
 @pytest.mark.parametrize("room", TELLING)
 def test_the_telling_wing_reads_records_and_computes_no_op(room):
     assert not chains_to(room, lambda name: name in OWNERS or name == "mpmath")
-    known = re.compile(r"backends(\.interface|\.plugins|\.calling|\.catalogue(\..*)?)?")
+    known = re.compile(r"backends(\.interface|\.nearest|\.plugins|\.calling|\.catalogue(\..*)?)?")
     assert not chains_to(room, lambda name: name.startswith("backends") and not known.fullmatch(name))
 
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from backends import plugins
 from backends.catalogue import activations, class_losses, gated, likelihoods, losses, own, piecewise, rows
 from backends.interface import OpSpec
+from backends.nearest import nearest
 
 _OPS = {
     spec.name: spec
@@ -40,9 +41,7 @@ def find(name: str) -> OpSpec:
     """Return the op called `name`; raise ValueError with the nearest and all valid names otherwise."""
     if spec := OPS.get(ALIASES.get(name, name)):
         return spec
-    from difflib import get_close_matches  # late: names are rarely wrong
-
-    near = get_close_matches(name, [*OPS, *ALIASES], n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else "."
+    near = nearest(name, [*OPS, *ALIASES])
+    hint = f"; did you mean {near!r}?" if near else "."
     skipped = "".join(f"; {entry} was passed over: {reason}" for entry, reason in PASSED_OVER.items())
     raise ValueError(f"op: unknown name {name!r}{hint} Valid names: {', '.join(OPS)}{skipped}")

@@ -1,6 +1,7 @@
 """Spellings: what is meant by a word that is spelt otherwise than here, and what is nearest to a wrong one.
 
-Standard library only: the command line reads it before it knows which command, and so which rooms, it needs.
+Nothing but the standard library is imported at once: the command line reads it before it knows which command,
+and so which rooms, it needs.
 """
 
 from __future__ import annotations
@@ -58,12 +59,10 @@ def meant(text: str, names: Iterable[str], also: Mapping[str, str] = NONE) -> st
 
 
 def nearest(text: str, words: Iterable[str]) -> str | None:
-    """Return the word that was most likely meant: one of the same letters, or else one that shares most."""
-    from difflib import get_close_matches  # late: names are rarely wrong
+    """Return the word that was most likely meant, by the rule of the catalogue."""
+    from backends.nearest import nearest as found  # late: names are rarely wrong
 
-    wrong, words = text.lower(), tuple(words)
-    same = [word for word in words if sorted(word) == sorted(wrong)]  # `gleu` is nearer to `gelu` than to `glu`
-    return next(iter(same or get_close_matches(wrong, words, n=1)), None)
+    return found(text, words)
 
 
 def name(text: str, names: Iterable[str], also: Mapping[str, str] = NONE, absent: Mapping[str, str] = NONE) -> str:

@@ -231,6 +231,8 @@ def test_unknown_op_names_the_nearest(b):
         b.swoosh
     with pytest.raises(ValueError, match="did you mean 'sigmoid'"):
         b.vjp("sigmoidd")
+    with pytest.raises(ValueError, match="did you mean 'gelu'"):  # as at the command line, and not 'glu'
+        b.supports("gleu")
     with pytest.raises(ValueError, match="unknown name"):
         b.bind("nonsense", np.ones(3))
 
