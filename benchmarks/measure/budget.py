@@ -50,12 +50,17 @@ class Budget:
         """How many groups had no time left."""
         return len(self._missed)
 
+    @property
+    def left_s(self) -> float:
+        """Seconds that are left for groups."""
+        return max(0.0, self.total_s - self.closing_s - (self.clock() - self._begun))
+
     def rule(self, usual: Rule, group: str, n_lanes: int) -> Rule | None:
         """Return when to stop timing the next group, of `n_lanes` sources of rounds; None if no time is left.
 
         The first group is measured whatever the time, by the fewest turns: a run has something to say.
         """
-        left_s = max(0.0, self.total_s - self.closing_s - (self.clock() - self._begun))
+        left_s = self.left_s
         if self._n_over and not left_s:
             self._missed.add(group)
             return None
