@@ -51,7 +51,7 @@ def test_a_wrong_backend_is_red_and_untimed(wrong_job, mistake):
     row = wrong_job.records.set_index("backend").loc[mistake]
     status, reason = MISTAKES[mistake]
     assert row["status"] == status
-    assert reason in row["reason"]
+    assert any(words in row["reason"] for words in reason.split("|"))
     assert pd.isna(row["median_s"])
     assert f"test_timing[sigmoid-forward-float32-1000-{mistake}-cpu]" in wrong_job.output
     assert mistake in (wrong_job.results / "latest" / "report.html").read_text(encoding="utf-8")
