@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import pandas as pd
@@ -23,12 +24,15 @@ LEAST_BUDGET_MIN = 10
 class Noise:
     """How many groups are decided, how many bursts something else disturbed, and what the machine was warned of.
 
-    A group is decided where no backend is too close to call with the leader. `n_bursts` is 0 where the run does
-    not tell which were disturbed.
+    A group is decided where no backend is too close to call with the leader. `n_missed` of the `n_planned` groups
+    had no time left. `n_bursts` is 0 where the run does not tell which were disturbed. `budget_min` is the time
+    budget to try next, in minutes.
     """
 
     n_groups: int
     n_decided: int
+    n_planned: int
+    n_missed: int
     n_bursts: int
     n_again: int
     n_disturbed: int
@@ -55,20 +59,29 @@ class Noise:
         """How far the run can be relied on, in a word."""
         if self.disturbed or self.n_decided < FAIR * self.n_groups:
             return "low"
-        return "fair" if self.undecided or self.warnings else "good"
+        return "fair" if self.undecided or self.n_missed or self.warnings else "good"
 
     @property
     def brief(self) -> str:
         """How many groups are decided, and what disturbed: `only 8 of 16 groups decided in the time they had`."""
         only = "only " * (self.n_decided < FAIR * self.n_groups)
         late = " in the time they had" * (self.n_decided < self.n_groups)
-        load = f"; {self.load[0].lower()}{self.load[1:]}" if self.load else ""
-        return f"{only}{self.n_decided} of {quantities.plural(self.n_groups, 'group')} decided{late}{load}"
+        said = []
+        if self.n_groups:
+            said.append(f"{only}{self.n_decided} of {quantities.plural(self.n_groups, 'group')} decided{late}")
+        if self.n_missed:
+            said.append(f"{self.n_missed} of {quantities.plural(self.n_planned, 'group')} had no time left")
+        if self.load:
+            said.append(f"{self.load[0].lower()}{self.load[1:]}")
+        return "; ".join(said)
 
     @property
     def sentences(self) -> list[str]:
         """What was noisy, in words."""
         found = []
+        if self.n_missed:
+            of = f"{quantities.count(self.n_missed)} of {quantities.plural(self.n_planned, 'comparison')}"
+            found.append(f"The time budget ended before {of}.")
         if self.n_groups:
             share = quantities.percent(self.n_decided / self.n_groups)
             found.append(
@@ -87,8 +100,9 @@ class Noise:
     def remedies(self) -> list[str]:
         """What to do about it; what stands between backticks is for a command line."""
         found = ["Repeat on an idle machine."] * self.disturbed
-        if self.undecided:
-            found.append(f"More time decides more: `--time-budget {self.budget_min}min`.")
+        gains = ["decides more"] * self.undecided + ["reaches every group"] * bool(self.n_missed)
+        if gains:
+            found.append(f"More time {' and '.join(gains)}: `--time-budget {self.budget_min}min`.")
         return found
 
 
@@ -96,15 +110,24 @@ def noise(run: Run, rows: pd.DataFrame, winners: pd.DataFrame) -> Noise:
     """Return how noisy a run was; `rows` are the measured ones, `winners` those of `tables.best`."""
     contested = winners[winners["runner_up"] != ""]
     told = rows[rows["again"].notna()]
+    n_decided = int(contested["decided"].sum())
+    # Of a run that was cut short, its own sentence says what is missing.
+    n_missed = len(run.unmeasured) if run.complete else 0
+    n_planned = run.n_groups or 0
     spent_min = (run.elapsed_s or 0.0) / 60
+    reaching_min = spent_min * n_planned / max(1, n_planned - n_missed)
     return Noise(
         n_groups=len(contested),
-        n_decided=int(contested["decided"].sum()),
+        n_decided=n_decided,
+        n_planned=n_planned,
+        n_missed=n_missed,
         n_bursts=int(told["bursts"].sum()),
         n_again=int(told["again"].sum()),
         n_disturbed=int(told["disturbed"].sum()),
         warnings=tuple(each for each in run.warnings if each.about in ("times", "load")),
-        budget_min=max(LEAST_BUDGET_MIN, round(LONGER * spent_min)),
+        budget_min=max(LEAST_BUDGET_MIN, round(LONGER * spent_min))
+        if n_decided < GOOD * len(contested)
+        else math.ceil(reaching_min),
     )
 
 

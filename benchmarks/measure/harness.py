@@ -23,7 +23,7 @@ from benchmarks.machine import resources
 from benchmarks.machine.bandwidth import Bandwidth
 from benchmarks.machine.pulse import Pulse
 from benchmarks.measure import call_cost, plausibility
-from benchmarks.measure.budget import Budget
+from benchmarks.measure.budget import USED_UP, Budget
 from benchmarks.measure.entry import Entry
 from benchmarks.measure.group import Group
 from benchmarks.measure.limits import Limits
@@ -100,7 +100,7 @@ class Harness:
         benchmark._mode = "activation-bench"  # noqa: SLF001
         outcome = self.measure(case, rule if benchmark.enabled else None)
         if outcome is None:
-            pytest.skip("the time budget is used up")
+            pytest.skip(USED_UP)
         if outcome.error:
             raise outcome.error
         if outcome.bursts_s and outcome.ending.status == "ok":

@@ -26,7 +26,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks import quantities
-from benchmarks.measure.budget import CLOSING_S
+from benchmarks.measure.budget import CLOSING_S, USED_UP
 from benchmarks.plugin import expected
 from benchmarks.plugin.pace import Pace
 from benchmarks.plugin.suites import budget_s, case_of, is_timed, params_of
@@ -168,7 +168,8 @@ class Results:
         if median_s:
             self.times_s[member] = median_s
         else:
-            outcome = "unavailable" if report.skipped else report.outcome
+            skipped = "not reached" if USED_UP in str(report.longrepr) else "unavailable"
+            outcome = skipped if report.skipped else report.outcome
             self.outcomes["xfailed" if hasattr(report, "wasxfail") else outcome].append(member)
 
     def __str__(self) -> str:

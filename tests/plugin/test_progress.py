@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
+from benchmarks.measure.budget import USED_UP
 from benchmarks.plugin import progress
 from benchmarks.plugin.pace import Pace
 from benchmarks.plugin.progress import (
@@ -60,9 +61,11 @@ def case(backend, device="cpu", median_s=None, size=1000):
     )
 
 
-def report(item, outcome="passed", when="call"):
+def report(item, outcome="passed", when="call", longrepr=None):
     flags = {flag: outcome == flag for flag in ("passed", "failed", "skipped")}
-    return SimpleNamespace(nodeid=item.nodeid, when=when, outcome=outcome, duration=1.0, **flags)
+    return SimpleNamespace(
+        nodeid=item.nodeid, when=when, outcome=outcome, duration=1.0, longrepr=longrepr, **flags
+    )
 
 
 def run(config, tests):
@@ -89,6 +92,15 @@ def measured():
     tests = [(item, report(item, outcome)) for item, outcome in zip(items, outcomes, strict=True)]
     larger = case("numpy", median_s=2e-3, size=10**6)
     return [*tests, (larger, report(larger))]
+
+
+def test_what_had_no_time_left_is_not_called_unavailable(monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", stream)
+    skipped = ("harness.py", 103, f"Skipped: {USED_UP}")
+    items = [case("numpy"), case("torch")]
+    run(config(), [(item, report(item, "skipped", longrepr=skipped)) for item in items])
+    assert stream.getvalue().splitlines()[-1].endswith("relu-forward-float32-1000: 2 not reached (numpy, torch)")
 
 
 def test_a_group_is_a_line_with_the_fastest_first(monkeypatch):

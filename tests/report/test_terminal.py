@@ -154,6 +154,20 @@ def test_confidence_says_what_was_decided_and_what_to_do() -> None:
     assert "Warning: Other" not in text, "once is enough"
 
 
+def test_a_budget_that_ended_first_is_told_with_the_one_budget_to_try_next() -> None:
+    apart = [times(name, s, op=f"x{i}") for i in range(8) for name, s in (("numpy", 1e-6), ("torch", 3e-6))]
+    alike = [times(name, 1e-6, 0.5, op=op) for op in "ab" for name in ("numpy", "torch")]
+    ended = (Caveat("The time budget of 5 min ended the run before 2 of 10 comparisons.", "budget"),)
+    missed = {"elapsed_s": 300.0, "n_groups": 10, "unmeasured": ("relu-0", "relu-1"), "warnings": ended}
+    text = shown(Run(records=to_frame(apart), **missed), 160)
+    told = "Confidence: fair: 8 of 8 groups decided; 2 of 10 groups had no time left. More time reaches every group: "
+    assert f"{told}--time-budget 7min.\n" in text
+    assert "Warning" not in text, "once is enough"
+    text = shown(Run(records=to_frame([*apart, *alike]), **{**missed, "n_groups": 12}), 160)
+    assert "More time decides more and reaches every group: --time-budget 15min.\n" in text
+    assert text.count("--time-budget") == 1
+
+
 def test_a_run_that_was_cut_short_says_how_much_it_did_not_reach() -> None:
     stream = io.StringIO()
     run = Run(records=to_frame([times("numpy", 1e-6), times("torch", 1e-6)]), elapsed_s=9.0, complete=False)

@@ -206,7 +206,7 @@ def _notes(study: Study, page: _Page) -> Iterator[RenderableType]:
     yield from page.texts(_far_behind(study))
     yield from page.texts(*_confidence(study))
     # Load is told with the confidence; cut short or lost comes first in the list.
-    told = [f"Warning: {each}" for each in run.warnings if each.about != "load"]
+    told = [f"Warning: {each}" for each in run.warnings if each.about not in ("load", "budget")]
     warnings = told + list(study.summary.doubts)
     shown = page.fitted(warnings[:MOST_WARNINGS], "warning", "yellow")
     yield from [*shown, *page.more(len(warnings) - len(shown), "warning")]
@@ -223,7 +223,7 @@ def _far_behind(study: Study) -> list[str]:
 def _confidence(study: Study) -> tuple[list[str], str]:
     """Say how far the answers can be relied on, and what to do where they cannot; with a style."""
     noise = study.noise
-    if not noise.n_groups:
+    if not (noise.n_groups or noise.n_missed):
         return [], ""
     low = noise.level == "low"
     said = f"Confidence: {noise.level.upper() if low else noise.level}: {noise.brief}."
