@@ -96,7 +96,7 @@ def test_ends_of_parameters(harness: Harness, op: str, mode: str, dtype: str, ba
         _compare_at_special_values(harness, check, parameters | reduction)
 
 
-@pytest.mark.correctness(dtypes=("float32",))
+@pytest.mark.correctness(dtypes=("float32",), thorough=True)
 def test_lengths(harness: Harness, op: str, mode: str, backend: str, device: str) -> None:
     """Special values mean the same in arrays of every length up to 64, or of those around whole vectors."""
     check = Check(op, mode, "float32", backend, device)

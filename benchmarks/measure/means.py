@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 MARK = "ACTIVATION_BENCH_WORKER"
 """A variable in the environment of each worker, with a value of its own: its children inherit it."""
+MOST_WAITS = 4
+"""Where five times as many threads compute as there are processors, each waits four times as long as it runs."""
 _PROCESSES = Path("/proc")
 _PROCESS_CLOCK = 2
 """CPUCLOCK_SCHED of a whole process: the clock of process PID is (~PID << 3) | 2 (clock_getcpuclockid(3))."""
@@ -24,15 +26,29 @@ def processor_seconds(pid: int) -> float | None:
         return None
 
 
-def queued_seconds(pid: int) -> float:
-    """Return for how long the threads that a process has were ready to run and had no processor; 0 if untold.
+def scheduled(pid: int) -> dict[str, tuple[int, int]]:
+    """Return for how long each thread that a process has ran, and was ready and had no processor; none if untold.
 
-    It is the second number of each one's schedstat (Linux, Documentation/scheduler/sched-stats.rst).
+    In nanoseconds, by thread: the first numbers of its schedstat (Linux, Documentation/scheduler/sched-stats.rst).
+    """
+    found = {}
+    for thread in (_PROCESSES / str(pid) / "task").glob("[0-9]*"):
+        with suppress(OSError, ValueError):  # it has ended, or the system does not tell
+            ran, waited, _ = map(int, (thread / "schedstat").read_bytes().split())
+            found[thread.name] = ran, waited
+    return found
+
+
+def queued_seconds(before: Mapping[str, tuple[int, int]], after: Mapping[str, tuple[int, int]]) -> float:
+    """Return for how long threads that computed between two readings of `scheduled` waited for a processor.
+
+    All threads of a stopped process wake when it goes on, and each waits for a processor, if only to sleep again:
+    no thread's wait counts for more than `MOST_WAITS` times as long as it ran.
     """
     found = 0
-    for thread in (_PROCESSES / str(pid) / "task").glob("[0-9]*"):
-        with suppress(OSError, ValueError, IndexError):  # it has ended, or the system does not tell
-            found += int((thread / "schedstat").read_bytes().split()[1])
+    for thread, (ran, waited) in after.items():
+        ran_before, waited_before = before.get(thread, (0, 0))
+        found += min(waited - waited_before, MOST_WAITS * (ran - ran_before))
     return found / 1e9
 
 

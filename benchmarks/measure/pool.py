@@ -16,6 +16,7 @@ from time import perf_counter
 from typing import Any
 
 from benchmarks.machine import memory, resources, signals
+from benchmarks.measure import means
 from benchmarks.measure.disturbance import Reading
 from benchmarks.measure.remote import (
     LEAVE_S,
@@ -149,13 +150,13 @@ class Pool:
         """Return a burst of rounds of what the worker has prepared, and what disturbed it."""
         if self._alone:
             worker = self._worker(backend, device, process)
-            queued_s = worker.queued_seconds()
+            scheduled = worker.scheduled()
             before_s, started = worker.processor_seconds(), perf_counter()
             counts = (iterations, n_rounds, self._processor)
             reading: Reading = self.call(backend, device, "turn", *counts, process=process)
             wall_s, after_s = perf_counter() - started, worker.processor_seconds()
             cpu_s = math.nan if before_s is None or after_s is None else after_s - before_s
-            queued_s = max(0.0, worker.queued_seconds() - queued_s)  # of threads that have ended, it is not known
+            queued_s = means.queued_seconds(scheduled, worker.scheduled())
             return replace(reading, wall_s=wall_s, cpu_s=cpu_s, queued_s=queued_s)
         return Reading(tuple(self.rounds(backend, device, process)(iterations, n_rounds)), None, math.nan)
 

@@ -92,8 +92,8 @@ class Remote(Protocol):
         """Return the processor time that it has used; None where it has no process of its own."""
         ...
 
-    def queued_seconds(self) -> float:
-        """Return for how long its threads have been ready and had no processor; 0 where that is untold."""
+    def scheduled(self) -> dict[str, tuple[int, int]]:
+        """Return for how long each of its threads ran, and waited for a processor: see `means.scheduled`."""
         ...
 
     def seen(self) -> Seen | None:
@@ -224,9 +224,9 @@ class ProcessWorker:
         """Return the processor time that the process has used so far; None where the system does not tell."""
         return means.processor_seconds(self._process.pid)
 
-    def queued_seconds(self) -> float:
-        """Return for how long its threads have been ready and had no processor; 0 where that is untold."""
-        return means.queued_seconds(self._process.pid)
+    def scheduled(self) -> dict[str, tuple[int, int]]:
+        """Return for how long each of its threads ran, and waited for a processor."""
+        return means.scheduled(self._process.pid)
 
     def seen(self) -> Seen:
         """Return what the process did and is, as the system tells it."""
@@ -323,9 +323,9 @@ class LocalWorker:
     def processor_seconds(self) -> None:
         """None: whoever asks computes here."""
 
-    def queued_seconds(self) -> float:
-        """0: whoever asks computes here."""
-        return 0.0
+    def scheduled(self) -> dict[str, tuple[int, int]]:
+        """Nothing: whoever asks computes here."""
+        return {}
 
     def seen(self) -> None:
         """None: whoever asks computes here."""

@@ -152,9 +152,9 @@ def value_of(burst: Sequence[float]) -> float:
 class Lane:
     """One source of rounds while it is sampled: one case in one process. Lanes of one `heat` are compared.
 
-    One that leaves early was measured when the machine may have been half as fast again as later. `pace` is what
-    the one with most turns took in all of them, over what it took in those that both took: times it, their medians
-    compare as their turns do.
+    One that leaves early was measured when the machine may have been half as fast again as later. `pace` brings
+    its median to what the one with most turns took in all of them, times their ratio in the turns that both took:
+    a ratio and the times beside it say the same.
     """
 
     burst: Burst
@@ -261,8 +261,8 @@ def _keep_pace(lanes: Sequence[Lane]) -> None:
     longest = max(lanes, key=lambda lane: len(lane.values), default=None)
     for lane in lanes:
         if longest and len(lane.values) < len(longest.values):
-            both = longest.values[: len(lane.values)]
-            lane.pace = statistics.median(longest.values) / statistics.median(both)
+            ratio = pairs.compare(lane.values, longest.values).ratio
+            lane.pace = statistics.median(longest.values) * ratio / statistics.median(lane.values)
 
 
 def _first(lane: Lane) -> bool:

@@ -5,7 +5,8 @@ A test marked `timing` gets the cases to time, one marked `call_cost` the backen
 pytest-benchmark's JSON stay readable.
 
 A run that times checks the ops, types and modes that it times; the correctness suite alone checks all. A test that
-chooses some of these itself says so in its marker, as in `correctness(dtypes=("float64",))`.
+chooses some of these itself says so in its marker, as in `correctness(dtypes=("float64",))`; one that would take
+too much of a run that times, `correctness(thorough=True)`.
 """
 
 from __future__ import annotations
@@ -87,13 +88,16 @@ def is_distributed(option: argparse.Namespace) -> bool:
 def _checks(correctness: pytest.Mark, config: pytest.Config, *, certifies: bool) -> Iterator[tuple[str, ...]]:
     """Yield what a test with this marker checks in this run; one that searches does so of everything."""
     chosen, breadth = arguments.chosen(config.option), config.option.check
+    choices = dict(correctness.kwargs)
+    if choices.pop("thorough", False) and is_timing(config) and breadth != "all":
+        return
     if breadth == "all" and is_timing(config) and not certifies:
         chosen = selection.in_every_way(chosen, chosen.resolve().ops)
     elif breadth == "all" or (breadth is None and (certifies or not is_timing(config))):
         chosen = selection.in_every_way(chosen)
     for op, dtype, backend, device, mode in selection.correctness_cases(chosen):
         where = {"ops": op, "dtypes": dtype, "modes": mode}
-        if all(where[name] in choices for name, choices in correctness.kwargs.items()):
+        if all(where[name] in some for name, some in choices.items()):
             yield op, dtype, backend, device, mode
 
 

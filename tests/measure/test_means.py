@@ -48,3 +48,15 @@ def test_a_changed_priority_and_processors_are_told(sleeper):
     os.setpriority(os.PRIO_PROCESS, sleeper.pid, os.getpriority(os.PRIO_PROCESS, 0) + 1)
     (told,) = means.privileges(sleeper.pid)
     assert told.startswith("a thread has priority")
+
+
+def test_a_thread_that_is_woken_and_sleeps_again_waits_for_nothing():
+    before = {"1": (5_000, 7_000), "2": (0, 0), "3": (0, 0)}
+    computing = {"1": (10_005_000, 30_007_000)}
+    woken = {"2": (10_000, 9_000_000), "3": (10_000, 8_000_000)}
+    assert means.queued_seconds(before, before | computing) == pytest.approx(0.03)
+    assert means.queued_seconds(before, before | computing | woken) == pytest.approx(0.03 + 2 * 4e-5)
+
+
+def test_a_thread_that_began_in_between_counts_from_its_beginning():
+    assert means.queued_seconds({}, {"7": (2_000_000, 6_000_000)}) == pytest.approx(0.006)

@@ -263,6 +263,15 @@ def test_one_that_left_before_the_machine_slowed_down_is_not_taken_for_a_faster_
     assert sampling.low_s <= sampling.median_s <= sampling.high_s
 
 
+def test_the_time_of_who_left_early_is_its_ratio_times_the_time_of_who_stayed():
+    generator = np.random.default_rng(2)
+    lanes = [Lane(noisy(generator, s, noise=0.3), 1) for s in (0.01, 0.0101, 0.05)]
+    measure.take_turns(lanes, RULE, random.Random(4))
+    first, left = max(lanes, key=lambda lane: len(lane.values)), lanes[2]
+    assert len(left.values) < len(first.values)
+    assert left.median_s / first.median_s == pytest.approx(measure.between([left], [first], RULE).ratio)
+
+
 def test_whoever_leaves_is_surely_slower_than_all_that_may_be_the_fastest():
     generator = np.random.default_rng(9)
     for seed in range(5):

@@ -154,6 +154,16 @@ def test_a_test_that_chooses_a_type_itself_is_not_made_where_nobody_asks_for_it(
     assert checked("--check", "all", dtypes=("float64",))[1] == {"float64"}
 
 
+def test_what_takes_long_is_checked_in_a_run_that_times_on_request_alone():
+    @pytest.mark.correctness(dtypes=("float32",), thorough=True)
+    def long():
+        pass
+
+    assert left_out(long, "--op", "relu")
+    assert not left_out(long, "--op", "relu", "--check", "all")
+    assert not left_out(long, paths=(CORRECTNESS,))
+
+
 def test_a_search_is_of_everything_and_made_only_on_request():
     @pytest.mark.certification
     def search():
