@@ -30,7 +30,7 @@ COMMANDS: Mapping[str, str] = {
     "export": "write tables and pictures of a run, for papers and pull requests",
     "leads": "show how far our Numba kernels are ahead of the fastest accurate alternative",
     "validate": "test the measurement itself: against other timers, and against known changes",
-    "docs": "write the generated tables of the documentation, or check that they are up to date",
+    "docs": "write the generated parts of the documentation, or check that they are up to date",
 }
 """Each command, a module in `benchmarks.commands`, and what it does. A module is imported when it is chosen."""
 

@@ -1,7 +1,7 @@
-"""`python -m benchmarks docs`: write what is generated of the documentation: tables, and a page for each op.
+"""`python -m benchmarks docs`: write the generated parts of the documentation: tables, outputs, a page for each op.
 
-Tables lie between their markers, the pages in docs/ops/. With --check nothing is written. Exit status: 0, 4 if
-something is out of date, 2 if a library is not installed.
+Tables and outputs stand between markers, the pages in docs/ops/. With --check nothing is written. Exit status: 0, 4
+if something is out of date, 2 if a library is not installed.
 
 Example: python -m benchmarks docs --check
 """
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import backends
 from backends.catalogue import OPS
 from benchmarks import commands
+from benchmarks.analysis.recommend import Question
 from benchmarks.exits import Exit
 from benchmarks.plan.presets import PRESETS
 from benchmarks.record.schema import (
@@ -33,7 +34,7 @@ from benchmarks.record.schema import (
     Policies,
     columns_of,
 )
-from benchmarks.reference import command_line, markdown, ops, support
+from benchmarks.reference import command_line, first_run, markdown, ops, support
 from benchmarks.reference.support import Loaded
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 OP_PAGES = ROOT / "docs" / "ops"
 """The folder of the pages of ops, which holds nothing else."""
+FIRST_RUN = ROOT / "docs" / "first-run.jsonl.xz"
+"""The journal of the run whose output docs/start.md shows."""
+FIRST_QUESTION = Question(op="sigmoid", size=1_000_000)
+"""What that page then asks `recommend`."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -173,6 +178,16 @@ def options_tables() -> str:
     return "\n" + "\n\n".join(f"## {title}\n\n{table}" for title, table in found) + "\n"
 
 
+def first_summary() -> str:
+    """Return what a newcomer's run says at its end."""
+    return first_run.summary(first_run.load(FIRST_RUN))
+
+
+def first_answer() -> str:
+    """Return what `recommend` then answers."""
+    return first_run.answer(first_run.load(FIRST_RUN), FIRST_QUESTION)
+
+
 def _commands() -> Iterator[argparse.ArgumentParser]:
     """Yield a parser for each command: a module beside this one."""
     for each in pkgutil.iter_modules(commands.__path__):
@@ -190,6 +205,7 @@ TABLES: Mapping[Path, Mapping[str, Callable[[], str]]] = {
         "support": support_table,
         "gaps": gaps_table,
     },
+    ROOT / "docs" / "start.md": {"first-summary": first_summary, "first-answer": first_answer},
     ROOT / "docs" / "cases.md": {"presets": presets_table},
     ROOT / "docs" / "ci.md": {"exits": exits_table},
     ROOT / "docs" / "options.md": {"policies": policies_table, "options": options_tables},
@@ -200,7 +216,7 @@ TABLES: Mapping[Path, Mapping[str, Callable[[], str]]] = {
         "cost-columns": lambda: columns_table(COST_COLUMNS),
     },
 }
-"""The generated tables of each page, by the names of their markers."""
+"""What is generated of each page, by the names of its markers."""
 
 
 def update(text: str, name: str, table: str) -> str:

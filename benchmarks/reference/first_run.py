@@ -1,0 +1,46 @@
+"""What a run said at the terminal, told anew from its journal: the output that the page for newcomers shows."""
+
+from __future__ import annotations
+
+import lzma
+from io import StringIO
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks.analysis.recommend import Question, recommend
+from benchmarks.analysis.study import Study
+from benchmarks.record import journal
+from benchmarks.record.run import Run
+from benchmarks.report.terminal.summary import render_summary
+
+WIDTH = 80
+"""Columns of the terminal."""
+_REPORT = Path("results/latest/report.html")
+
+
+def load(path: Path) -> Run:
+    """Return the run of a compressed journal (`.jsonl.xz`); raise UnreadableError if it is damaged."""
+    return journal.run_of(lzma.decompress(path.read_bytes()), path)
+
+
+def summary(run: Run) -> str:
+    """Return the closing summary of a run, as a block of text for a page."""
+    stream = StringIO()
+    render_summary(Study(run), _REPORT, Console(file=stream, width=WIDTH, color_system=None))
+    return _block(stream.getvalue())
+
+
+def answer(run: Run, question: Question) -> str:
+    """Return what `recommend` answers, as a block of text for a page."""
+    found = recommend(run, question)
+    lines = [*found.lines, f"To call {found.best.backend}:", *(f"    {line}".rstrip() for line in found.call)]
+    stream = StringIO()
+    console = Console(file=stream, width=WIDTH, color_system=None, highlight=False, markup=False)
+    for line in lines:
+        console.print(line, soft_wrap=line.startswith(" "))  # code is not wrapped
+    return _block(stream.getvalue())
+
+
+def _block(text: str) -> str:
+    return "\n".join(["```text", *(line.rstrip() for line in text.strip().splitlines()), "```"])
