@@ -26,7 +26,7 @@ class Exit(IntEnum):
     )
     WORSE = (
         1,
-        "A verdict of `compare` or `ab`: something is slower, or fails now; of `try`: slower than `--than`.",
+        "`compare` and `ab`: something is slower, or fails now. `try`: the function is slower than `--than`.",
     )
     USAGE = (
         2,
@@ -34,7 +34,10 @@ class Exit(IntEnum):
     )
     UNSURE = (
         3,
-        "Could not tell. `compare`, `ab`, `try` could judge no case; or the run did not measure what you ask for.",
+        (
+            "Could not tell. `compare`, `ab`, `try`: no case could be judged. "
+            "Others: the run did not measure what you ask for."
+        ),
     )
     WRONG = (
         4,
@@ -45,11 +48,11 @@ class Exit(IntEnum):
         ),
     )
     CHEATED = 5, "`compare`, `ab` and `try`: a kernel cheated the clock. This outweighs every other verdict."
-    FAULT = 70, "A mistake of this program, whose traceback is printed. Please report it."
+    FAULT = 70, "An error in this program. Its traceback is printed; please report it."
     INTERRUPTED = 128 + signal.SIGINT, "Interrupted by Ctrl-C. `ab` then ends with the verdict that it has."
     UNREAD = (
         128 + signal.SIGPIPE,
-        "The reader of the output has left, as `head -1` does: what a shell makes of SIGPIPE.",
+        "Whoever read the output has stopped, as `head -1` does (what a shell returns for SIGPIPE).",
     )
 
 

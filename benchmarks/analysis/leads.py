@@ -87,7 +87,7 @@ def leads(runs: Mapping[str, Run], ours: Sequence[str] = OURS) -> pd.DataFrame:
     found: list[tuple[Key, Ahead]] = []
     for name, run in runs.items():
         if run.accuracy.empty:  # nobody could tell which backends are accurate
-            raise CannotTell(f"runs: {name} says nothing of accuracy; give a saved run's name or its records.csv")
+            raise CannotTell(f"runs: {name} did not check accuracy; give a saved run's name or its records.csv")
         study = Study(run)
         for case, group in grouped(study.erring, _KEYS, _Contender).items():
             lead = _lead(group, ours, study.verdicts)

@@ -85,7 +85,7 @@ class Noise:
         if self.n_groups:
             share = quantities.percent(self.n_decided / self.n_groups)
             found.append(
-                f"{quantities.count(self.n_decided)} of {quantities.plural(self.n_groups, 'comparison')} decided "
+                f"{quantities.count(self.n_decided)} of {quantities.plural(self.n_groups, 'group')} decided "
                 f"({share}); in the others a backend is too close to call with the first."
             )
         if self.n_bursts:

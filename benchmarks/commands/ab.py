@@ -167,7 +167,7 @@ def _selection(options: argparse.Namespace, base: Side, head: Side) -> Selection
     if base.whole != head.whole:
         whole, part = (base, head) if base.whole else (head, base)
         raise ValueError(
-            f"{part.label}: holds backends of its own alone, which {whole.label} replaces: nothing to compare"
+            f"{part.label}: holds only backends of its own, and {whole.label} holds ours: they share none"
         )
     if base.whole:
         return chosen
@@ -187,9 +187,7 @@ def _selection(options: argparse.Namespace, base: Side, head: Side) -> Selection
             f"they hold {listing(every)}"
         )
     if not (chosen.backends or usual):
-        raise ValueError(
-            f"--backend: must be given, since it is on request alone that {listing(every)} is measured"
-        )
+        raise ValueError(f"--backend: must be given, since {listing(every)} is measured on request only")
     return replace(chosen, backends=chosen.backends or usual)
 
 

@@ -84,7 +84,7 @@ def run(options: argparse.Namespace, console: Console) -> Exit:
 def _require_baseline(name: str, base: Run) -> None:
     """Raise ValueError for a run that must not be the base."""
     if base.regression:
-        raise ValueError(f"{name}: failed a comparison itself, and is no baseline: {base.regression}")
+        raise ValueError(f"{name}: is no baseline, since it failed a comparison itself: {base.regression}")
     if base.shortfall:
         raise ValueError(f"{name}: is no baseline. {base.shortfall}")
 

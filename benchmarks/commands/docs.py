@@ -1,7 +1,7 @@
-"""`python -m benchmarks docs`: write the generated parts of the documentation: tables, outputs, a page for each op.
+"""`python -m benchmarks docs`: write what is generated of the documentation: tables, outputs, a page for each op.
 
-Tables and outputs stand between markers, the pages in docs/ops/. With --check nothing is written. Exit status: 0, 4
-if something is out of date, 2 if a library is not installed.
+Tables and outputs stand between markers, the pages in docs/ops/. With --check nothing is written. Exit status: 0,
+4 if something is out of date, 2 if a library is not installed.
 
 Example: python -m benchmarks docs --check
 """
@@ -59,9 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, console: Console) -> Exit:
     """Write the files that are out of date, delete the pages of ops that are no more, and print their paths."""
     if not (ROOT / "docs").is_dir():
-        raise ValueError("docs: writes the pages of a checkout, and what is installed here has none")
+        raise ValueError("docs: works in a checkout only: what is installed here has no pages")
     if reasons := [reason for name in backends.names() if (reason := backends.missing(name))]:
-        raise ValueError("docs: the tables describe every backend; " + "; ".join(reasons))
+        raise ValueError("docs: the tables need every backend; " + "; ".join(reasons))
     due = {path: updated(path) for path in TABLES} | op_pages()
     outdated = {path: text for path, text in due.items() if not path.exists() or text != path.read_text("utf-8")}
     needless = [path for path in OP_PAGES.glob("*.md") if path not in due]

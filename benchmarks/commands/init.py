@@ -1,7 +1,7 @@
 """`python -m benchmarks init FILE:FUNCTION --op OP`: a gate for a function of yours on GitHub.
 
-The workflow measures the function of each pull request against that of its base, in one job. It is red where the
-function got slower for certain, is wrong, or cheats. The file is written into the repository that you stand in.
+The workflow measures the function of each pull request against that of its base, in one job. It is red if
+the function surely got slower, is wrong, or cheats. The file is written into the repository that you stand in.
 
 Example: python -m benchmarks init kernels.py:fast_gelu --op gelu
 """

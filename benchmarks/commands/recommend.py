@@ -37,13 +37,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add = parser.add_argument
     for name, text in (
-        ("op", "the function, by any of its names (default: none, which only --table goes without)"),
+        ("op", "the function, by any of its names (default: none; needed, except for --table)"),
         ("size", "number of elements of the first input, such as 1e6 or 1M (default: those of --shape)"),
         ("shape", "the whole shape, such as 1024x32000 (default: any of that size)"),
         ("device", "the device (default: the fastest that was measured)"),
     ):
         arguments.add_reading(add, f"--{name}", text)
-    types = f"{', '.join(DTYPES)}; of several, what each gains and costs too (default: {Question.dtype})"
+    types = f"{', '.join(DTYPES)}; with several, also what each gains and costs (default: {Question.dtype})"
     arguments.add_reading(add, "--dtype", types, several=True)
     for name, values in {"mode": MODES, **CHOICES}.items():
         usual = getattr(Question, name)
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=arguments.team,
         default=Question.team,
         metavar="N",
-        help="the number of threads, of a run that was given several (default: the run's one)",
+        help="the number of threads, if the run had several (default: the run's one)",
     )
     add(
         "--max-ulp",
@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--fused",
         action="store_true",
-        help="set a function that fuses others beside these, such as cross_entropy (default: not)",
+        help="also compare a fused function with its parts, such as cross_entropy (default: not)",
     )
     add(
         "--transfer",

@@ -1,9 +1,9 @@
 """`python -m benchmarks try FILE:FUNCTION --op OP`: say whether a function of yours is right, and fast.
 
 It says where the function is wrong, how far from exact it is and where, what it makes of special values, types,
-layouts and the gradient, and how its times compare with those of the other backends. Its framework is told by the
-imports of its file, or by `--framework`. Exit status: 0 right (and, with `--than`, not slower), 1 slower than
-that, 2 it cannot be found, imported or called, 3 could not tell, 4 wrong, 5 it cheated.
+layouts and the gradient, and how its times compare with those of the other backends. Its framework is recognised
+by the imports of its file, or named by `--framework`. Exit status: 0 right (and, with `--than`, not slower),
+1 slower than that, 2 it cannot be found, imported or called, 3 could not tell, 4 wrong, 5 it cheated.
 
 Example: python -m benchmarks try kernels.py:fast_gelu --op gelu
 """
@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add = parser.add_argument
     add("function", type=candidates.parse, metavar="FILE:FUNCTION", help="a file or module, and a function in it")
-    text = "the op that it computes, such as gelu (docs/ops.md)"
+    text = "the op that your function computes, such as gelu (docs/ops.md)"
     add("--op", action=Read, parse=arguments.op_name, required=True, metavar="OP", help=text)
     candidates.add_options(add)
     add(
@@ -66,38 +66,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action=Read,
         parse=arguments.backend_name,
         metavar="BACKEND",
-        help="allow it the error of this backend, and its known deviations (default: the op's budget)",
+        help="allow your function this backend's error and known deviations (default: the op's budget)",
     )
-    text = "end with 1 where it is slower than this backend (default: being slow changes no status)"
+    text = "end with status 1 if your function is slower than this backend (default: slow is no failure)"
     add("--than", action=Read, parse=arguments.backend_name, metavar="BACKEND", help=text)
     for option, parse, noun in (
         ("--backend", arguments.backend_name, "backends to compare with (default: all that are installed)"),
-        ("--dtype", arguments.dtype, f"types that it must be right in, and is timed in (default: {DTYPES[0]})"),
+        (
+            "--dtype",
+            arguments.dtype,
+            f"types in which it must be right and is timed (default: {DTYPES[0]})",
+        ),
         ("--size", arguments.size, f"numbers of elements to time (default: {SMALL} and {LARGE})"),
         ("--shape", arguments.shape, "whole shapes to time, such as 64x32000 (default: sizes)"),
     ):
         add(option, action=Read, nargs="+", parse=parse, metavar=option[2:].upper(), help=noun)
-    arguments.add_reading(add, "--device", f"where it computes (default: {DEVICES[0]})", default=DEVICES[0])
+    arguments.add_reading(add, "--device", f"the device to compute on (default: {DEVICES[0]})", default=DEVICES[0])
     add(
         "--threads",
         type=arguments.positive,
         nargs=1,
         metavar="N",
-        help="threads that each may use (default: as many as physical cores)",
+        help="threads that each backend may use (default: as many as physical cores)",
     )
     add(
         "--time-budget",
         type=arguments.seconds,
         default=30.0,
         metavar="TIME",
-        help="time for all of it (default: 30s)",
+        help="time for the whole trial (default: 30s)",
     )
     add(
         "--case-timeout",
         type=arguments.seconds,
         default=20.0,
         metavar="TIME",
-        help="end a call, compiling included, that takes longer (default: 20s)",
+        help="end a call that takes longer than this, compiling included (default: 20s)",
     )
     arguments.add_margin(add)
     own_ops.add_option(add)

@@ -151,7 +151,7 @@ def _add_resume(commands: Commands) -> None:
         "resume", help="whether runs that are ended anywhere go on as if nothing had happened, 50; 15 minutes"
     )
     parser.add_argument(
-        "--trials", type=positive, default=50, help="runs that are ended and gone on with (default: 50)"
+        "--trials", type=positive, default=50, help="runs that are ended and then go on (default: 50)"
     )
     _add_seed(parser)
     parser.set_defaults(measure=lambda options: resume.table(options.trials, options.seed))

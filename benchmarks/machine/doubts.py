@@ -80,16 +80,16 @@ def warnings(busy: float, threads: int = 1, state: State | None = None) -> list[
         found.append(f"The processor's frequency governor is {state.governor!r}: speed may change during the run.")
     if state.cpus_allowed is not None and state.cpus_allowed < threads:
         found.append(
-            f"This process may run on {plural(state.cpus_allowed, 'processor')} only, and {threads} threads were "
+            f"This process may use only {plural(state.cpus_allowed, 'processor')}, and {threads} threads were "
             "asked for: they will wait for each other."
         )
     if state.cpu_quota is not None and state.cpu_quota < threads:
         found.append(
-            f"The container may use the time of {state.cpu_quota:g} processors only, and {threads} threads were "
+            f"The container may use the time of only {state.cpu_quota:g} processors, and {threads} threads were "
             "asked for: the system will halt them now and then."
         )
     if state.swap_used_bytes > SWAP * state.memory_bytes:
-        found.append(f"{size(state.swap_used_bytes)} of memory are swapped out: programs may wait for the disk.")
+        found.append(f"{size(state.swap_used_bytes)} of memory is swapped out: programs may wait for the disk.")
     if state.on_battery:
         found.append("The machine runs on its battery: it may save power at any time.")
     if state.unwatched_gpu:

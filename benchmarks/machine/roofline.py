@@ -86,7 +86,7 @@ def doubts(bandwidth: pd.DataFrame) -> list[Caveat]:
         found.append(
             Caveat(
                 f"The {kind} bandwidth of {device} at {at} moved by {much} during the run: "
-                "fractions of it are left out.",
+                "no shares of it are given.",
                 "limit",
             )
         )

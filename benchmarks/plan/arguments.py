@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from itertools import product
@@ -23,7 +23,18 @@ from benchmarks.plan.presets import PRESETS
 from benchmarks.plan.selection import Selection
 from benchmarks.plan.spelling import Read
 from benchmarks.record import teams
-from benchmarks.record.schema import CASE_KEYS, CHOICES, DEFAULTS, DEVICES, DTYPES, MODES, OPTIONS, Policies
+from benchmarks.record.schema import (
+    CASE_KEYS,
+    CHOICES,
+    DEFAULTS,
+    DEVICES,
+    DTYPES,
+    MODES,
+    OPTIONS,
+    Column,
+    Policies,
+    columns_of,
+)
 from benchmarks.record.shapes import label_of
 from benchmarks.stats.effects import Criteria
 
@@ -37,23 +48,26 @@ def add_options(add: Callable[..., Any], *, several_threads: bool = False) -> No
         parse=lambda text: spelling.name(text, PRESETS),
         default="quick",
         metavar="NAME",
-        help=f"what to run, as far as no other option says ({presets}; default: quick)",
+        help=f"which ops, modes, types and sizes to measure, unless other options say ({presets}; default: quick)",
     )
     for name, noun in (
         ("op", "functions, by any of their names (default: the preset's)"),
-        ("backend", "backends, such as numpy or torch (default: all but those that are measured on request)"),
+        (
+            "backend",
+            "backends, such as numpy or torch (default: all but those that are slow to compile or to call)",
+        ),
         ("device", "cpu, cuda, or one GPU of several, such as cuda:1 (default: cpu, and cuda where a driver is)"),
         ("dtype", f"types: {', '.join(DTYPES)} (default: the preset's: float32)"),
         ("size", "numbers of elements, such as 1000000, 1e6 or 1M (default: the preset's)"),
         ("shape", "whole shapes, such as 1024x32000: rows of 32000 for ops along an axis (default: sizes)"),
         ("mode", f"{', '.join(MODES)} (default: the preset's)"),
-        *((policy, f"{', '.join(values)} (default: {DEFAULTS[policy]})") for policy, values in CHOICES.items()),
+        *((each.name, f"{each.meaning} (default: {DEFAULTS[each.name]})") for each in _with_values()),
     ):
         add_reading(add, f"--{name}", noun, several=True)
     add(
         "--peers",
         action="store_true",
-        help="also measure other libraries, to compare with; pip install 'activation-bench[peers]' (default: not)",
+        help="also measure other libraries; they need pip install 'activation-bench[peers]' (default: not)",
     )
     _add_threads(add, several=several_threads)
     add(
@@ -61,8 +75,13 @@ def add_options(add: Callable[..., Any], *, several_threads: bool = False) -> No
         type=seconds,
         default=120.0,
         metavar="TIME",
-        help="give a case up after this (default: 2min)",
+        help="give up a case that does not answer for this long (default: 2min)",
     )
+
+
+def _with_values() -> Iterator[Column]:
+    """Return the policies that have a few values: all but the team."""
+    return (each for each in columns_of(Policies) if each.name in CHOICES)
 
 
 def add_reading(
@@ -89,7 +108,7 @@ class _ReadSize(Read):
 
 
 def _add_threads(add: Callable[..., Any], *, several: bool) -> None:
-    each = "; of several numbers, each is measured" * several
+    each = "; with several numbers, each case is measured under each" * several
     add(
         "--threads",
         action="extend" if several else "store",
@@ -130,7 +149,7 @@ def add_margin(add: Callable[..., Any], *names: str) -> None:
         type=fraction,
         default=Criteria.threshold,
         metavar="SHARE",
-        help="the least change that matters, such as 5%% or 0.05 (default: 5%%)",
+        help="the least difference that counts, such as 5%% or 0.05 (default: 5%%)",
     )
 
 

@@ -86,18 +86,19 @@ class Planned:
 
 def add_options(add: Callable[..., Any]) -> None:
     """Declare what is said of candidates beside where they lie."""
-    add("--framework", choices=tuple(FRAMEWORKS), help="what it computes with (default: what its file imports)")
+    text = "the framework of your function (default: what its file imports)"
+    add("--framework", choices=tuple(FRAMEWORKS), help=text)
     add(
         "--vjp",
         type=arguments.given,
         metavar="FUNCTION",
-        help="its gradient, a function (g, *inputs) of the same file (default: FUNCTION_vjp, or by autograd)",
+        help="its gradient: a function (g, *inputs) in the same file (default: FUNCTION_vjp, or autograd)",
     )
     add(
         "--max-ulp",
         type=arguments.ulp,
         metavar="ULP",
-        help="the error that it may have: it is stated and the function timed (default: the op's budget)",
+        help="the error that your function may have and still be timed (default: the op's budget)",
     )
 
 

@@ -192,7 +192,7 @@ def _say_how_to_go_on(config: pytest.Config) -> None:
         return
     recorder = harness.recorder
     unsaved = f" It is not saved as {config.option.benchmark_save!r}." if config.option.benchmark_save else ""
-    print(f"Cut short.{unsaved} What it measured is in {os.path.relpath(recorder.path)}; it goes on with:")
+    print(f"Cut short.{unsaved} What it measured is in {os.path.relpath(recorder.path)}; to go on:")
     print(f"  {resume.command(config, recorder.run_id)}")
 
 

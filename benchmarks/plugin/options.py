@@ -25,7 +25,7 @@ from benchmarks.plugin import resume, suites
 GROUP = "activation-bench"
 TITLE = (
     "activation-bench, such as: pytest benchmarks --op gelu relu --size 1e6 --dtype float32 bfloat16\n"
-    "An option of several values takes all that follows it, so put folders first. More in docs/cases.md"
+    "An option of several values takes all words up to the next option, so put folders first. See docs/cases.md"
 )
 """What stands above our options in pytest's help, and before all others."""
 
@@ -46,14 +46,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--time-budget",
         type=arguments.seconds,
         metavar="TIME",
-        help="time for the whole run, such as 90s or 10min: more decides more (default: 5min for the plain quick "
-        "preset, else as long as it takes)",
+        help="time for the whole run, such as 90s or 10min; more time decides more (default: 5min for the plain "
+        "quick preset, otherwise no limit)",
     )
     arguments.add_margin(group.addoption)
     group.addoption(
         "--check",
         choices=("timed", "all"),
-        help="check the types and modes that are timed, or all (default: timed; of the correctness suite, all)",
+        help="check the types and modes that are timed, or all (default: timed; all if only the checks run)",
     )
     group.addoption(
         "--processes",
@@ -148,9 +148,9 @@ def _refuse_contradictions(option: argparse.Namespace) -> None:
     if option.in_process and option.processes > 1:
         raise pytest.UsageError(f"--processes: must be 1 with --in-process; got {option.processes}")
     if option.in_process and len(set(option.threads or ())) > 1:
-        raise pytest.UsageError("--threads: must be one number with --in-process, which has its threads already")
+        raise pytest.UsageError("--threads: must be one number with --in-process: a process has only one")
     if option.in_process and len({index_of(each) for each in option.device or () if each != "cpu"}) > 1:
-        raise pytest.UsageError("--device: must be one GPU with --in-process: a process waits for one alone")
+        raise pytest.UsageError("--device: must be one GPU with --in-process: a process can wait for only one")
     if option.benchmark_cprofile:
         raise pytest.UsageError(
             "--benchmark-cprofile: kernels run in other processes; use a profiler with --in-process instead"
@@ -171,7 +171,7 @@ def _refuse_distribution(config: pytest.Config) -> None:
     if suites.is_timing(config) and any(suites.selects(option.markexpr, marker) for marker in suites.TIMED):
         checking = invocation.as_called("pytest benchmarks/test_correctness.py")
         raise pytest.UsageError(
-            "-n: several processes would disturb each other's times; measure without it, or check alone: "
+            "-n: several processes would disturb each other's times; measure without -n, or only check: "
             f"{checking} -n 2"
         )
 

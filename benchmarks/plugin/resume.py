@@ -36,12 +36,12 @@ def add_options(group: pytest.OptionGroup) -> None:
         const=LAST,
         type=arguments.given,
         metavar="RUN",
-        help="go on with a run cut short: an id, a name or a journal; without one, the last (default: begin anew)",
+        help="go on with a run that was cut short: its id, name or journal; alone, the last (default: a new run)",
     )
     group.addoption(
         FORCE,
         action="store_true",
-        help="go on although code, machine or options have changed; the run is marked as mixed (default: refuse)",
+        help="go on although code, machine or options differ; the run is then marked as mixed (default: refuse)",
     )
 
 
@@ -89,7 +89,7 @@ def require_same(session: pytest.Session) -> None:
     if found and not option.resume_force:
         raise pytest.UsageError("\n".join(_refusal(earlier, found)))
     if found:
-        text = f"The run was gone on with in spite of differences: {'; '.join(found)}."
+        text = f"The run went on in spite of differences: {'; '.join(found)}."
         config.stash[MIXED] = [Caveat(text)]
 
 
@@ -98,8 +98,8 @@ def _refusal(earlier: Unfinished, found: Sequence[str]) -> list[str]:
     return [
         f"{OPTION}: {earlier.opening['run_id']} cannot go on, since its parts would differ:",
         *(f"  {each}" for each in shown),
-        f"It was begun by: {earlier.opening['command']}",
-        f"Ask for the same, or go on all the same with {FORCE}: the run is then marked as mixed.",
+        f"It was started by: {earlier.opening['command']}",
+        f"Give the same options, or go on in spite of that with {FORCE}: the run is then marked as mixed.",
     ]
 
 

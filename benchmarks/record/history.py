@@ -94,7 +94,9 @@ def read_file(path: Path, columns: Sequence[Column] = COLUMNS) -> pd.DataFrame:
 
     content = content_of(path)
     if at := _changed(content):
-        raise UnreadableError(path, f"byte {at}", "was changed after it was written, says its checksum", _REMEDY)
+        raise UnreadableError(
+            path, f"byte {at}", "was changed after it was written: its checksum differs", _REMEDY
+        )
     try:
         with ParquetFile(BufferReader(content), page_checksum_verification=True) as file:
             written = file.read([column.name for column in columns]).to_pandas()

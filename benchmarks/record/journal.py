@@ -132,7 +132,7 @@ def _is_checked(line: bytes, start: int, *, since: bool, place: tuple[Path, int]
         return True
     if found or since:
         path, number = place
-        raise UnreadableError(path, str(number), "was changed after it was written, says its checksum", REMEDY)
+        raise UnreadableError(path, str(number), "was changed after it was written: its checksum differs", REMEDY)
     return False
 
 

@@ -148,7 +148,7 @@ def _timed(path: Path) -> tuple[list[dict[str, Any]], bool]:
         raise UnreadableError(path, place, reason, REMEDY) from error
     if wrong or len(known or rows) != len(rows):
         place = f"benchmark {min(wrong, default=len(rows)) + 1}"
-        raise UnreadableError(path, place, "was changed after it was written, says its checksum", REMEDY)
+        raise UnreadableError(path, place, "was changed after it was written: its checksum differs", REMEDY)
     if not records:
         raise UnreadableError(path, "", "holds no case that was timed here", REMEDY)
     return records, bool(ours.get("complete", True))

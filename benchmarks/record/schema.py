@@ -63,11 +63,18 @@ class Policies:
     A team, of any number of threads, is the exception: its values are those of `teams`.
     """
 
-    allocation: Allocation = column("fresh, reuse or inplace", default="fresh")
-    cache: Cache = column("hot or cold", default="hot")
-    timing: Timing = column("latency (synchronised each call) or throughput (once at the end)", default="latency")
+    allocation: Allocation = column(
+        "fresh (a new output every call), reuse (always the same output) or inplace (the input is overwritten)",
+        default="fresh",
+    )
+    cache: Cache = column(
+        "hot (the same inputs every call) or cold (inputs that have left the cache)", default="hot"
+    )
+    timing: Timing = column(
+        "latency (the device is synchronised after every call) or throughput (once a round)", default="latency"
+    )
     memory: Memory = column(
-        "retained (the process keeps what is freed) or released (as the system's allocator decides)",
+        "retained (the process keeps what it frees) or released (as the system's allocator decides)",
         before="released",
         default="retained",
     )
@@ -193,10 +200,10 @@ class Preparation:
 class Times:
     """What the rounds of a case say."""
 
-    median_s: float = column("median over turns of the time per call of a burst's fastest round", "s")
-    mean_s: float = column("mean of the same", "s")
+    median_s: float = column("time per call: the median over turns, of each burst's fastest round", "s")
+    mean_s: float = column("mean of the same times", "s")
     min_s: float = column("time per call of the fastest round", "s")
-    iqr_s: float = column("interquartile range of the same", "s")
+    iqr_s: float = column("interquartile range of the same times", "s")
     ci95_low_s: float = column("lower end of the median's 95 % confidence interval", "s")
     ci95_high_s: float = column("upper end of the median's 95 % confidence interval", "s")
     processes: int = column("number of worker processes that took rounds")
@@ -205,12 +212,12 @@ class Times:
     iterations: int = column("calls per round")
     stop_reason: str = column("why no more rounds were taken")
     again: int | None = column("bursts taken again, since something else had the processor meanwhile")
-    disturbed: int | None = column("bursts that were disturbed each time that they were taken")
-    page_faults: float | None = column("pages that the system had to find for a call, on average")
+    disturbed: int | None = column("bursts that stayed disturbed when they were taken again")
+    page_faults: float | None = column("new pages of memory that a call needed from the system, on average")
     elements_per_s: float | None = column("n_elements / median_s", "1/s")
     gigabytes_per_s: float | None = column("bytes_moved / median_s, in 10⁹ bytes", "GB/s")
     fraction_of_bandwidth: float | None = column(
-        "gigabytes_per_s over the limit: a copy of as many bytes, or reading them"
+        "share of the limit: gigabytes_per_s over that of copying, or reading, as many bytes"
     )
 
 

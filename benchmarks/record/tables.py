@@ -150,7 +150,7 @@ def _check(path: Path, content: bytes) -> None:
     raise UnreadableError(
         path,
         str(at),
-        f"is not what was written, says {CHECKSUMS} beside it",
+        f"was changed after it was written: {CHECKSUMS} beside it differs",
         f"write the report again, or delete {CHECKSUMS} if you changed the table yourself",
     )
 

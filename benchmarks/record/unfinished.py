@@ -50,14 +50,14 @@ def find(name: str | None, results: Path) -> Unfinished:
         for path, _ in cut_short(results):
             if (found := _read(path)) is not None:
                 return found
-        raise ValueError(f"no run in {named(results / JOURNALS)} was cut short and can be gone on with")
+        raise ValueError(f"no run in {named(results / JOURNALS)} was cut short and can go on")
     path = Path(name) if Path(name).is_file() else _by_name(name, results)
     if _is_over(path):
-        raise ValueError(f"{name}: is complete, so there is nothing to go on with")
+        raise ValueError(f"{name}: is complete, so nothing of it is left to measure")
     if lock.is_taken(path):
         raise ValueError(f"{name}: is being measured by another process")
     if (found := _read(path)) is None:
-        raise ValueError(f"{name}: was cut short before it wrote what it was to measure; measure it anew")
+        raise ValueError(f"{name}: was cut short before it wrote what to measure; start a new run")
     return found
 
 

@@ -45,7 +45,7 @@ def test_the_fastest_accurate_other_under_the_same_policies_is_the_one_to_beat(r
 
 def test_a_run_that_says_nothing_of_accuracy_is_refused():
     run = Run(to_frame([timed("numba", 1e-6), timed("jax", 2e-6)]))
-    with pytest.raises(ValueError, match="before says nothing of accuracy"):
+    with pytest.raises(ValueError, match="before did not check accuracy"):
         leads.leads({"before": run})
 
 

@@ -154,7 +154,7 @@ def test_a_budget_that_ends_first_says_what_it_did_not_reach(tmp_path):
         (("", "HEAD"), "argument BASE: must not be empty: is a variable unset?"),
         ((".", ".", "--results", ""), "argument --results: must not be empty: is a variable unset?"),
         ((".", ".", "--head-python", ""), "argument --head-python: must not be empty"),
-        ((".", "tests/right"), "holds backends of its own alone"),
+        ((".", "tests/right"), "holds only backends of its own"),
     ],
 )
 def test_a_mistake_is_named(arguments, words, monkeypatch, capsys):

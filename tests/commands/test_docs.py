@@ -98,7 +98,7 @@ def test_a_table_out_of_date_is_named_by_check_and_written_without_it(written, m
 def test_tables_are_not_written_without_every_library(monkeypatch, capsys):
     monkeypatch.setattr(backends, "missing", lambda name: f"{name}: is not installed" if name == "jax" else None)
     assert main(["docs"]) == 2
-    assert "docs: the tables describe every backend; jax: is not installed" in capsys.readouterr().err
+    assert "docs: the tables need every backend; jax: is not installed" in capsys.readouterr().err
 
 
 def test_missing_markers_are_an_error():
@@ -132,7 +132,7 @@ def python_of(page):
 
 
 def test_the_readme_shows_a_part_of_what_the_first_run_says():
-    """What the page for newcomers shows in whole is told anew from the run's journal (test_generated_tables...)."""
+    """The page for newcomers shows it in whole, told anew from the run's journal."""
     whole = docs.first_summary()
     (part,) = re.findall(r"```text\n(.*?)```", (docs.ROOT / "README.md").read_text("utf-8"), re.DOTALL)
     for piece in part.split("...\n"):

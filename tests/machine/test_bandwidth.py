@@ -233,8 +233,8 @@ def test_a_disturbed_round_does_not_lower_the_limit(monkeypatch):
 def test_doubts_name_the_device_the_kind_the_size_and_the_change():
     known = roofline.settle("cpu", [measurement(), measurement(scale=1.23)])
     assert list(map(str, roofline.doubts(known))) == [
-        "The copy bandwidth of cpu at 16 KiB moved by 23 % during the run: fractions of it are left out.",
-        "The read bandwidth of cpu at 16 KiB moved by 23 % during the run: fractions of it are left out.",
+        "The copy bandwidth of cpu at 16 KiB moved by 23 % during the run: no shares of it are given.",
+        "The read bandwidth of cpu at 16 KiB moved by 23 % during the run: no shares of it are given.",
     ]
 
 

@@ -48,7 +48,7 @@ def test_the_last_run_that_was_cut_short_goes_on_with_its_seed_and_name(config, 
 
 
 def test_what_cannot_go_on_is_refused(config, tmp_path):
-    assert "was cut short and can be gone on with" in refused(config)
+    assert "was cut short and can go on" in refused(config)
     config.option.resume = str(tmp_path)
     assert "took the folder" in refused(config)
     config.option.dist = "load"
@@ -82,7 +82,7 @@ def test_one_that_would_differ_is_refused_with_how(session):
         resume.require_same(session)
     lines = str(caught.value).splitlines()
     assert "  numpy: 2.0 then, 2.1 now" in lines
-    assert "It was begun by: pytest" in lines
+    assert "It was started by: pytest" in lines
 
 
 def test_forced_it_goes_on_and_is_marked_as_mixed(session):
@@ -90,7 +90,7 @@ def test_forced_it_goes_on_and_is_marked_as_mixed(session):
     session.config.option.resume_force = True
     resume.require_same(session)
     (caveat,) = session.config.stash[resume.MIXED]
-    assert str(caveat) == "The run was gone on with in spite of differences: numpy: 2.0 then, 2.1 now."
+    assert str(caveat) == "The run went on in spite of differences: numpy: 2.0 then, 2.1 now."
 
 
 def test_code_that_changed_is_noticed_without_a_commit(tmp_path):

@@ -155,7 +155,7 @@ def test_the_exit_status_says_whether_anything_is_slower(results, capsys, factor
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        ({"regressed": True}, "is no baseline: median of relu"),
+        ({"regressed": True}, "is no baseline, since it failed a comparison itself: median of relu"),
         ({"end": False}, "was cut short"),
         ({"machine": {"machine_id": "other"}}, "machine_id: other in the base, a1b2c3d4e5f6 in the head"),
         ({"threads": 8}, "threads of numpy on cpu: 8 in the base, 1 in the head"),

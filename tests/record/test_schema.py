@@ -29,7 +29,7 @@ def test_a_columns_type_unit_and_meaning_are_those_of_its_field():
     named = {each.name: each for each in schema.COLUMNS}
     assert (named["median_s"].dtype, named["median_s"].unit) == ("float64", "s")
     assert [named[name].dtype for name in ("shape", "git_dirty", "peak_bytes")] == ["string", "boolean", "Int64"]
-    assert named["allocation"].meaning == "fresh, reuse or inplace"
+    assert named["allocation"].meaning.startswith("fresh (a new output every call), reuse (")
     assert all(each.meaning for each in (*schema.COLUMNS, *schema.COST_COLUMNS, *schema.ACCURACY_COLUMNS))
 
 

@@ -152,7 +152,7 @@ def test_the_last_run_that_was_cut_short_is_found_and_named_ones_by_id_name_and_
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [(None, "was cut short and can be gone on with"), ("else", "no such run that was cut short; none was")],
+    [(None, "was cut short and can go on"), ("else", "no such run that was cut short; none was")],
 )
 def test_without_one_it_says_so(tmp_path, name, words):
     record(tmp_path)
@@ -181,9 +181,9 @@ def test_a_run_that_was_ended_before_it_was_saved_is(tmp_path):
 def test_a_journal_without_a_plan_cannot_be_gone_on_with(tmp_path):
     made = Recorder(tmp_path, saved_as="", command="pytest", threads=1)
     made.close()
-    with pytest.raises(ValueError, match="before it wrote what it was to measure"):
+    with pytest.raises(ValueError, match="before it wrote what to measure"):
         unfinished.find(made.path.stem, tmp_path)
-    with pytest.raises(ValueError, match="was cut short and can be gone on with"):
+    with pytest.raises(ValueError, match="was cut short and can go on"):
         unfinished.find(None, tmp_path)
 
 

@@ -220,7 +220,7 @@ def test_the_first_screen_agrees_with_the_verdicts(quick: tuple[Study, Page]) ->
     assert study.tally[0] in text
     decided = int(study.winners["decided"].sum())
     assert 24 < decided < 48
-    assert f"{decided} of 48 comparisons decided ({100 * decided / 48:.0f} %)" in text
+    assert f"{decided} of 48 groups decided ({100 * decided / 48:.0f} %)" in text
     assert "Repeat on an idle machine." in text
 
 

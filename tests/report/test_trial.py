@@ -85,7 +85,7 @@ def test_one_screen_says_what_is_right_where_and_how_fast():
         "gradient: by torch's own differentiation, right",
         "2.00 times faster",
         "checks passed in every timed case (docs/cheats.md): result, clock",
-        "What a time alone does not tell",
+        "These are times of single calls",
     ):
         assert said in " ".join(text.split())
     assert len(text.splitlines()) <= MOST_LINES
@@ -98,7 +98,7 @@ def test_a_wrong_function_is_named_with_the_input_and_what_is_exact():
     text = screen(replace(TRIAL, judged=(bad,)), (), Exit.WRONG)
     assert text.startswith("fast_gelu as gelu: WRONG: forward in float32: x = 2.05: got 0, exact 0.967\n")
     assert "speed" not in text
-    assert "What a time alone" not in text
+    assert "These are times of" not in text
 
 
 def test_what_cheated_failed_or_cannot_be_told_says_why_first():

@@ -95,9 +95,7 @@ def _again(rows: pd.DataFrame) -> list[str]:
     if told.empty:
         return []
     again, disturbed = (quantities.count(told[name].sum()) for name in ("again", "disturbed"))
-    return [
-        f"Bursts taken again, since something else had the processor: {again}; disturbed each time: {disturbed}."
-    ]
+    return [f"Bursts taken again, since something else had the processor: {again}. Still disturbed: {disturbed}."]
 
 
 def _checks(rows: pd.DataFrame) -> list[str]:

@@ -206,7 +206,7 @@ def _notes(study: Study, page: _Page) -> Iterator[RenderableType]:
     yield from page.texts(_far_behind(study))
     yield from page.texts(*_confidence(study))
     # Load is told with the confidence; cut short or lost comes first in the list.
-    told = [f"Warning: {each}" for each in run.warnings if each.about not in ("load", "budget")]
+    told = [f"Warning: {each}".replace("`", "") for each in run.warnings if each.about not in ("load", "budget")]
     warnings = told + list(study.summary.doubts)
     shown = page.fitted(warnings[:MOST_WARNINGS], "warning", "yellow")
     yield from [*shown, *page.more(len(warnings) - len(shown), "warning")]

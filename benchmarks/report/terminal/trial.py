@@ -19,7 +19,7 @@ from benchmarks.report.terminal.summary import Hanging
 from benchmarks.stats.pairs import CLOSE, EQUAL
 
 ISOLATED = (
-    "What a time alone does not tell: inside a model that is compiled as a whole, an op is fused with its "
+    "These are times of single calls. Inside a model that is compiled as a whole, an op is fused with its "
     "neighbours, and neither reads nor writes memory of its own."
 )
 _ENDS = {
