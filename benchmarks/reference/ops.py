@@ -18,8 +18,8 @@ from benchmarks.reference import markdown, support
 from benchmarks.reference.support import Loaded, all_or
 
 _KNOWN = (
-    "For these inputs a framework's own function is known to be less accurate than the budget. It is timed all the "
-    "same, and the tests notice when it changes."
+    "For these inputs a framework's own function is known to be less accurate than the budget. It is timed all "
+    "the same, and the tests notice when it changes."
 )
 _KINDS = {
     "elementwise": "on each element by itself",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
@@ -30,8 +31,22 @@ def answer(*arguments, ended, **more):
     return done.stdout if ended != Exit.USAGE else done.stderr
 
 
+def words(text):
+    """Return the words of an answer, without numbers, which differ between machines, and without times."""
+    whole = re.sub(r"\nspeed .*?(?=\nchecks passed)|\nReport: .*", "", text, flags=re.DOTALL)
+    return re.sub(r"[-−]?[\d.,]+(?:×10[⁻⁰¹²³⁴-⁹]+)?", "#", " ".join(whole.split()))
+
+
+def shown(function):
+    """Return the answer that docs/try.md shows for a function."""
+    page = (ROOT / "docs" / "try.md").read_text(encoding="utf-8")
+    (text,) = re.findall(rf"^\$ [^\n]* {function} [^\n]*\n(.*?)\n+exit ", page, re.DOTALL | re.MULTILINE)
+    return text
+
+
 def test_a_right_function_is_right_in_all_types_and_timed_beside_numpy(tmp_path):
     text = answer(tmp_path, "right.py:my_tanh", ended=Exit.FINE)
+    assert words(text) == words(shown("right.py:my_tanh"))
     assert text.startswith("my_tanh as tanh: RIGHT in float32")
     assert "gradient: by my_tanh_vjp, right" in text
     assert "special values: right at nan, inf, -inf" in text
@@ -46,6 +61,7 @@ def test_a_right_function_is_right_in_all_types_and_timed_beside_numpy(tmp_path)
 
 def test_a_function_that_is_wrong_at_one_place_is_wrong_there(tmp_path):
     text = answer(tmp_path, "wrong_at_one_place.py:spoilt_tanh", ended=Exit.WRONG)
+    assert words(text) == words(shown("wrong_at_one_place.py:spoilt_tanh"))
     first = text.splitlines()[0]
     assert "WRONG: forward in float32: x = 2." in first
     assert "got 0, exact 0.9" in first
