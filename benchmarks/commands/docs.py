@@ -34,7 +34,7 @@ from benchmarks.record.schema import (
     Policies,
     columns_of,
 )
-from benchmarks.reference import command_line, first_run, markdown, ops, support
+from benchmarks.reference import command_line, first_run, markdown, names, ops, support
 from benchmarks.reference.support import Loaded
 
 if TYPE_CHECKING:
@@ -178,11 +178,13 @@ def options_tables() -> str:
     return "\n" + "\n\n".join(f"## {title}\n\n{table}" for title, table in found) + "\n"
 
 
+@cache
 def first_summary() -> str:
     """Return what a newcomer's run says at its end."""
     return first_run.summary(first_run.load(FIRST_RUN))
 
 
+@cache
 def first_answer() -> str:
     """Return what `recommend` then answers."""
     return first_run.answer(first_run.load(FIRST_RUN), FIRST_QUESTION)
@@ -206,6 +208,7 @@ TABLES: Mapping[Path, Mapping[str, Callable[[], str]]] = {
         "gaps": gaps_table,
     },
     ROOT / "docs" / "start.md": {"first-summary": first_summary, "first-answer": first_answer},
+    ROOT / "docs" / "api.md": {"names": names.pages},
     ROOT / "docs" / "cases.md": {"presets": presets_table},
     ROOT / "docs" / "ci.md": {"exits": exits_table},
     ROOT / "docs" / "options.md": {"policies": policies_table, "options": options_tables},
