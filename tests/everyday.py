@@ -159,6 +159,8 @@ FULL: Mapping[str, int] = {
     "test_timed_inputs_are_never_subnormal": 5,
     "test_loading_one_backend_imports_no_other_framework": 8,
     "test_a_right_function_is_right_in_all_types_and_timed_beside_numpy": 12,
+    "test_the_trend_of_made_up_runs_is_as_shown": 4,
+    "test_two_made_up_machines_side_by_side_are_as_shown": 3,
     "test_a_function_that_is_wrong_at_one_place_is_wrong_there": 6,
     "test_an_inaccurate_tail_is_wrong_there_or_measured_with_the_error_that_is_allowed": 18,
     "test_a_function_that_is_fast_in_one_type_has_times_of_both": 12,
