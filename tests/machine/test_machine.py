@@ -85,8 +85,8 @@ def test_what_is_not_known_needs_no_warning():
     [
         (0.5, State(), ["Other programs used 50 % of the processors", "doubtful"]),
         (0.0, State(governor="powersave"), ["'powersave'"]),
-        (0.0, State(cpus_allowed=3), ["3 processors only", "4 threads"]),
-        (0.0, State(cpus_allowed=1), ["1 processor only", "4 threads"]),
+        (0.0, State(cpus_allowed=3), ["only 3 processors", "4 threads"]),
+        (0.0, State(cpus_allowed=1), ["only 1 processor", "4 threads"]),
         (0.0, State(cpu_quota=1.5), ["1.5 processors", "4 threads"]),
         (0.0, State(swap_used_bytes=2**31, memory_bytes=2**33), ["2 GiB", "swapped out"]),
         (0.0, State(on_battery=True), ["battery"]),
