@@ -143,9 +143,9 @@ def measure(
 ) -> Result:
     """Run `pytest benchmarks` in a process of its own with these options, and return what it measured.
 
-    One name or size may stand for itself; what is not given is as at the command line. `options` are any others of
-    it, word by word. `save` names the run, for `load`. With `echo`, its output is printed as it comes. Raises
-    RunFailed, with the last lines, where it fails.
+    Give one name or size, or several; what you leave out is as at the command line. `options` are further options
+    of it, word by word. `save` names the run, for `load`; runs lie in the folder `results`. With `echo`, its output
+    is printed as it comes. Raises RunFailed, with the last lines, if the run fails.
     """
     folder = Path(results).resolve()
     listed: Mapping[str, str | float | Iterable[object]] = {

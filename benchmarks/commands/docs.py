@@ -184,6 +184,11 @@ def first_summary() -> str:
     return first_run.summary(first_run.load(FIRST_RUN))
 
 
+def first_lines() -> str:
+    """Return the beginning of that, for whoever has a minute."""
+    return first_run.beginning(first_summary())
+
+
 @cache
 def first_answer() -> str:
     """Return what `recommend` then answers."""
@@ -207,6 +212,7 @@ TABLES: Mapping[Path, Mapping[str, Callable[[], str]]] = {
         "support": support_table,
         "gaps": gaps_table,
     },
+    ROOT / "README.md": {"first-lines": first_lines},
     ROOT / "docs" / "start.md": {"first-summary": first_summary, "first-answer": first_answer},
     ROOT / "docs" / "api.md": {"names": names.pages},
     ROOT / "docs" / "cases.md": {"presets": presets_table},

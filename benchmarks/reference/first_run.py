@@ -16,6 +16,8 @@ from benchmarks.report.terminal.summary import render_summary
 
 WIDTH = 80
 """Columns of the terminal."""
+_BEGINNING = 8
+"""Lines that show what the table looks like: that of the fence, two of a title, one of headings, and four rows."""
 _REPORT = Path("results/latest/report.html")
 
 
@@ -29,6 +31,14 @@ def summary(run: Run) -> str:
     stream = StringIO()
     render_summary(Study(run), _REPORT, Console(file=stream, width=WIDTH, color_system=None))
     return _block(stream.getvalue())
+
+
+def beginning(summary: str) -> str:
+    """Return the first lines of a summary, and what it says of its confidence."""
+    lines = summary.splitlines()
+    sure = next(i for i, line in enumerate(lines) if line.startswith("Confidence"))
+    end = next(i for i in range(sure + 1, len(lines)) if not lines[i].startswith(" "))
+    return "\n".join([*lines[:_BEGINNING], "...", *lines[sure:end], lines[-1]])
 
 
 def answer(run: Run, question: Question) -> str:

@@ -131,14 +131,6 @@ def python_of(page):
     return "".join(re.findall(r"```python\n(.*?)```", (docs.ROOT / "docs" / page).read_text("utf-8"), re.DOTALL))
 
 
-def test_the_readme_shows_a_part_of_what_the_first_run_says():
-    """The page for newcomers shows it in whole, told anew from the run's journal."""
-    whole = docs.first_summary()
-    (part,) = re.findall(r"```text\n(.*?)```", (docs.ROOT / "README.md").read_text("utf-8"), re.DOTALL)
-    for piece in part.split("...\n"):
-        assert piece in whole
-
-
 def test_every_option_shown_exists(pytestconfig):
     text = "\n".join(path.read_text(encoding="utf-8") for path in PAGES)
     shown = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
