@@ -144,7 +144,7 @@ def measure(
     """Run `pytest benchmarks` in a process of its own with these options, and return what it measured.
 
     Give one name or size, or several; what you leave out is as at the command line. `options` are further options
-    of it, word by word. `save` names the run, for `load`; runs lie in the folder `results`. With `echo`, its output
+    of it, word by word. `save` names the run, for `load`; runs lie in `results`. With `echo`, its output
     is printed as it comes. Raises RunFailed, with the last lines, if the run fails.
     """
     folder = Path(results).resolve()
