@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from warnings import catch_warnings
 
-import psutil
-
 SYSTEM = Path("/")
 _GOVERNOR = "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
 _BOOST = "sys/devices/system/cpu/cpufreq/boost"
@@ -122,18 +120,24 @@ def processors_allowed() -> int:
 
 def swap_used_bytes() -> int:
     """Return how much was moved from memory to disk."""
+    import psutil  # late, here and below: few ask, and commands that read a run start sooner
+
     with catch_warnings(action="ignore"):  # of missing rates, which are not asked for
         return int(psutil.swap_memory().used)
 
 
 def on_battery() -> bool | None:
     """Tell whether the machine runs on its battery; None without one."""
+    import psutil
+
     battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
     return None if battery is None or battery.power_plugged is None else not battery.power_plugged
 
 
 def clock_mhz() -> float | None:
     """Return the clock rate of the fastest processor now: the others may be idle."""
+    import psutil
+
     try:
         rates = psutil.cpu_freq(percpu=True) or []
     except (AttributeError, NotImplementedError, OSError):

@@ -5,13 +5,12 @@ from __future__ import annotations
 import ctypes
 import math
 import mmap
+import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from time import perf_counter, sleep
 from typing import Any
-
-import psutil
 
 from benchmarks.machine import environment
 
@@ -44,7 +43,7 @@ def resolution_bytes() -> int:
     each processor if that is more (Linux 6.2 and later, lib/percpu_counter.c). What is not added yet lies anywhere
     within a batch, above or below. This is four standard deviations of that, for anonymous and for file pages.
     """
-    batch = max(32, 2 * (psutil.cpu_count() or 1))
+    batch = max(32, 2 * (os.cpu_count() or 1))
     deviation = batch * math.sqrt(2 * environment.processors_allowed() / 3)
     return round(4 * deviation) * mmap.PAGESIZE
 
@@ -86,6 +85,8 @@ def prefer_as_victim() -> None:
 
 def _settle() -> None:
     """Wait until what earlier calls returned is freed: JAX frees 32 MiB in another thread, 2 ms after they go."""
+    import psutil  # late: who asks for constants alone, such as a command that reads a run, starts sooner
+
     low, fell, started = math.inf, perf_counter(), perf_counter()
     while (now := perf_counter()) - fell < SETTLED_S and now - started < PATIENCE_S:
         used = psutil.Process().memory_info().rss

@@ -37,7 +37,10 @@ def results(tmp_path_factory):
     ("line", "unneeded"),
     [
         ("benchmarks --help", NEVER | PAGES | {"numpy", "pandas", "pyarrow", "rich", "scipy", "tabulate"}),
-        ("benchmarks recommend --op relu --size 1024 --results {0}", NEVER | PAGES | OTHERS | {"pyarrow.parquet"}),
+        (
+            "benchmarks recommend --op relu --size 1024 --results {0}",
+            NEVER | PAGES | OTHERS | {"psutil", "pyarrow.parquet"},
+        ),
         ("benchmarks compare {0}/base.csv {0}/head.csv", NEVER | PAGES | OTHERS | {"psutil", "pyarrow.parquet"}),
         # Its page embeds plotly's script, and charts of its own.
         (
