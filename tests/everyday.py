@@ -10,17 +10,23 @@ what takes longer than it is likely to notice something on a normal day.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Mapping
+from functools import cache
 from typing import Any
 
 import pytest
 
 from backends.base import NARROW
+from benchmarks.plugin import suites
+
+FULL_TIER, CERTIFICATION = "full", "certification"
+"""Markers of what is not for every day, and of what is for neither tier."""
 
 REPRESENTATIVES = frozenset(
     {
         "sigmoid", "softplus", "elu", "step", "hard_tanh", "swiglu",  # smooth, with a parameter; piecewise; gated
-        "softmin", "log_softmax",  # along an axis
+        "softmax", "log_softmax",  # along an axis
         "mean_squared_error", "quantile", "binary_cross_entropy",  # losses and likelihoods
         "softmax_cross_entropy_with_integer_labels",  # of classes
     }
@@ -38,7 +44,7 @@ COMPILES = ("jax", "numba", "numba-parallel")
 
 ROWS_ON_NUMBA: Mapping[str, tuple[str, ...]] = {
     "log_softmax": (),
-    "softmin": ("float32", *NARROW),
+    "softmax": ("float32", *NARROW),
     "softmax_cross_entropy_with_integer_labels": ("float64",),
 }
 """Types in which Numba has these of the representatives: it takes five to ten seconds for each, and loops alike.
@@ -47,6 +53,11 @@ Narrow types are computed in float32, and need nothing compiled of their own.
 """
 
 FULL: Mapping[str, int] = {
+    "test_lengths": 170,
+    "test_a_report_and_its_summary_compute_each_table_once": 8,
+    "test_a_slower_kernel_is_a_regression_and_everything_is_written": 17,
+    "test_a_missing_compiler_is_said_to_be_missing": 4,
+    "test_a_device_that_is_not_there_is_known_before_anything_is_collected": 5,
     "test_what_cannot_fit_into_memory_costs_one_case": 20,
     "test_missing_packages_are_reported_with_what_to_install": 17,
     "test_a_numpy_run_imports_no_other_framework": 16,
@@ -234,7 +245,15 @@ LONG = frozenset(
 )
 """Tests of the full tier that are left to the certification: minutes of what shorter ones show in part."""
 
-EVERY_OP = frozenset(
+EACH_OP = frozenset(
+    {
+        "test_large_inputs_repeat_whole_rows",
+        "test_every_op_can_be_asked_for_new_values",
+    }
+)
+"""Tests of other rooms that take each op: every day those that stand for all."""
+
+EMPTY = frozenset(
     {
         "test_arrays_without_elements_work",
         "test_arrays_without_dimensions_give_what_one_element_gives",
@@ -243,7 +262,7 @@ EVERY_OP = frozenset(
         "test_the_oracle_knows_arrays_without_elements",
     }
 )
-"""Tests of `tests/backends` that take every op every day, except where a backend compiles."""
+"""Tests of `tests/backends` that take every day the ops that stand for all, except where a backend compiles."""
 
 SHORT = frozenset({"test_short_arrays_are_right_at_special_values", "test_short_rows_are_right_at_special_values"})
 """Those that try dozens of lengths: every day one op of each kind of loop in one type, if nothing is compiled."""
@@ -251,6 +270,7 @@ SHORT = frozenset({"test_short_arrays_are_right_at_special_values", "test_short_
 FEW = frozenset(
     {
         "test_threads_may_share_a_fresh_call",
+        "test_inplace_reads_special_values_before_it_overwrites_them",
         "test_inplace_overwrites_with_the_values_of_fresh",
         "test_reuse_returns_the_same_object_with_the_values_of_fresh",
         "test_layout_does_not_matter",
@@ -299,11 +319,11 @@ SPARING = frozenset({"test_shapes_and_layouts", "test_ends_of_parameters"})
 """Those of them of which a backend that compiles gets the fewest."""
 
 ONE_TYPE = ("float32", *NARROW)
-"""Types in which Numba has all representatives: in float64, a second compilation, it has one op of each kind."""
+"""Types in which Numba has all representatives: in float64, a second compilation, it has the fewest."""
 
 
 def _is_everyday_of_correctness(name: str, params: Params) -> bool:
-    """All ops in one type on what does not compile; else the representatives, on JAX some in one of each kind."""
+    """All ops in one type on what does not compile; else the representatives, on some one of each kind of loop."""
     op, backend = params["op"], params.get("backend", "numba")  # without a backend, all of them do the same
     if backend not in COMPILES:
         one_type = params.get("dtype", "float32") == "float32"
@@ -313,19 +333,21 @@ def _is_everyday_of_correctness(name: str, params: Params) -> bool:
         return False
     if backend == "jax":
         return op in KINDS or (dtype not in NARROW and name == "test_accuracy")
-    return dtype in ROWS_ON_NUMBA.get(op, (dtype,) if op in KINDS else ONE_TYPE)
+    if name == "test_parameters" and op not in KINDS:
+        return False  # each reduction is compiled
+    return dtype in ROWS_ON_NUMBA.get(op, (dtype,) if op in FEWEST else ONE_TYPE)
 
 
 def is_everyday(nodeid: str, name: str, params: Params) -> bool:
     """Tell whether a test is run every day: of the function `name`, for these parameters."""
     if name in FULL:
         return False
-    if name == "test_lengths":
-        return params["op"] in KINDS and params["backend"] == "numpy"  # others compile, some of them each shape
     if name in CORRECTNESS and nodeid.startswith("benchmarks/"):
         return _is_everyday_of_correctness(name, params)
     if "test_browser.py" in nodeid or "test_installed.py" in nodeid:
         return False  # what a page holds is tested without one, too, and what is installed, in the checkout
+    if name in EACH_OP:
+        return params["op"] in REPRESENTATIVES
     return not nodeid.startswith("tests/backends/") or _is_everyday_of_backends(nodeid, name, params)
 
 
@@ -333,11 +355,13 @@ def _is_everyday_of_backends(nodeid: str, name: str, params: Params) -> bool:
     """One op of each kind of loop, in one type where types are compiled; and what is soon compiled."""
     compiles = not set(COMPILES).isdisjoint(map(str, params.values()))
     if name in FEW and compiles:
-        return params.get("op") == "sigmoid"
-    if name in EVERY_OP:
-        return not compiles
+        return params.get("op") == "sigmoid" and params.get("dtype") != "float64"
+    if name in EMPTY:
+        return params["op"] in REPRESENTATIVES and not compiles
     if name in SHORT:
         return params["op"] in KINDS and params["dtype"] == "float32" and not compiles
+    if str(params.get("b")).startswith("keras"):
+        return False  # to import it takes four seconds
     if op := params.get("op") or params.get("loss"):
         return op in KINDS and not (compiles and params.get("dtype") == "float64")
     # Properties of single ops compile what the correctness suite holds against the oracle anyway.
@@ -352,8 +376,10 @@ def is_exhaustive(name: str, params: Params) -> bool:
     rare, compiles = op is not None and op not in REPRESENTATIVES | KINDS, backend in COMPILES
     if name in SHORT:  # `test_lengths` has each op at each length, against the same oracle
         return rare or compiles or params["dtype"] != "float32"
-    if name == "test_lengths":
-        return rare and backend != "numpy"
+    if name == "test_lengths":  # short arrays take the serial kernels
+        return (rare and backend != "numpy") or backend == "numba-parallel"
+    if name == "test_sums_beyond_narrow_types" and compiles:
+        return op not in KINDS
     # What is compiled takes minutes: of ops that stand for no others, it is held against the oracle in one type.
     # Serial and parallel kernels are the same formulas.
     is_kept = name == "test_accuracy" and params["dtype"] == "float32" and backend != "numba-parallel"
@@ -361,18 +387,35 @@ def is_exhaustive(name: str, params: Params) -> bool:
     return rare and (compiles or (name in CORRECTNESS and backend is None)) and not is_kept
 
 
+def tiers(nodeid: str, name: str, params: Params) -> frozenset[str]:
+    """Return the markers of a test: of both tiers, of one, or none where it is run every day."""
+    full, exhaustive = not is_everyday(nodeid, name, params), is_exhaustive(name, params)
+    return frozenset([FULL_TIER] * full + [CERTIFICATION] * exhaustive)
+
+
+@cache
+def is_asked_for(expression: str, markers: frozenset[str]) -> bool:
+    """Tell whether `-m` may ask for a test with these markers; always where it speaks of others, too."""
+    words = {*re.findall(r"\w+", expression)} - {"and", "or", "not"}
+    return not words <= {FULL_TIER, CERTIFICATION} or suites.selects(expression, *markers)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> Generator[None]:
-    """Make no tests that are left out anyway: half of 12,000, and ten seconds of each process.
+    """Make no tests that are left out anyway: two thirds of 19,000, and ten seconds of each process.
 
     One is made where all are left out. Without any, pytest would make one that lacks its parameters. Where single
     tests are named, all are made, so that they are found.
     """
     yield
-    config = metafunc.config
-    if "not full" in config.option.markexpr and not any("::" in given for given in config.args):
-        made, of = metafunc._calls, metafunc.definition
-        kept = [call for call in made if is_everyday(of.nodeid, of.name, call.params)]
+    config, of, made = metafunc.config, metafunc.definition, metafunc._calls
+    if not any("::" in given for given in config.args):
+        own = frozenset(filter(of.get_closest_marker, (FULL_TIER, CERTIFICATION)))
+        kept = [
+            call
+            for call in made
+            if call.marks or is_asked_for(config.option.markexpr, own | tiers(of.nodeid, of.name, call.params))
+        ]
         metafunc._calls = kept or made[:1]
 
 
@@ -386,8 +429,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         name = getattr(item, "originalname", item.name)
         params = item.callspec.params if hasattr(item, "callspec") else {}
-        if not is_everyday(item.nodeid, name, params):
-            item.add_marker("full")
-        if is_exhaustive(name, params):
-            item.add_marker("certification")
+        for tier in tiers(item.nodeid, name, params):
+            item.add_marker(tier)
     items.sort(key=lambda item: item.nodeid.startswith("tests/backends/"))

@@ -96,15 +96,15 @@ def test_inplace_overwrites_with_the_values_of_fresh(name, op, dtype):
 
 
 @pytest.mark.parametrize(("name", "op"), OVERWRITING)
-def test_inplace_reads_special_values_before_it_overwrites_them(name, op):
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_inplace_reads_special_values_before_it_overwrites_them(name, op, dtype):
     b = load(name)
     if b.asynchronous:
         pytest.skip("compiles for every shape; the compiler sees to it")
-    for dtype in DTYPES:
-        for parameters in ({}, *OPS[op].alternatives):
-            arrays = [b.asarray(array) for array in samples.designed_sample(op, dtype)]
-            run = bind(b, op, arrays, allocation="inplace", **parameters)
-            assert_same(b, [run()], [b.bind(op, *arrays, **parameters)()])
+    for parameters in ({}, *OPS[op].alternatives):
+        arrays = [b.asarray(array) for array in samples.designed_sample(op, dtype)]
+        run = bind(b, op, arrays, allocation="inplace", **parameters)
+        assert_same(b, [run()], [b.bind(op, *arrays, **parameters)()])
 
 
 @pytest.mark.parametrize("name", backends.names())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -31,6 +33,23 @@ def test_a_side_measures_under_the_policies_of_the_case(monkeypatch, tmp_path, m
         fight._compare(1, case, pools)
     assert seen == [pools[0].under(case)]
     assert (seen[0] is pools[0]) == (memory == "retained")
+
+
+def test_each_side_has_workers_of_its_own(monkeypatch, tmp_path):
+    started = []
+
+    class Started:
+        def __init__(self, _, *, command, **__):
+            started.append(command)
+
+        def close(self): ...
+
+    monkeypatch.setattr(duel, "Pool", Started)
+    base, head = (SimpleNamespace(command=lambda name=name: (name,)) for name in ("base", "head"))
+    fight = duel.Duel(base, head, [], Criteria(), 1, 0, 1.0, tmp_path / "journal.jsonl")
+    fight._order = random.Random(0)
+    with fight._pools():
+        assert started == [("base",), ("head",)]
 
 
 def test_a_full_disk_costs_the_file_and_not_the_comparison(tmp_path):
