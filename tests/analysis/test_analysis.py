@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from benchmarks import quantities
 from benchmarks.analysis import tables
-from benchmarks.analysis.study import Study
 from benchmarks.record.frames import to_frame
 from benchmarks.record.journal import read_journal, write_journal_line
 from benchmarks.record.run import Run, best_samples, with_certificates
@@ -23,7 +22,7 @@ from tests import synthetic
 from tests.synthetic import record, study
 
 # Frames take milliseconds to build: fewer examples, and no deadline that a busy machine would miss.
-few = settings(max_examples=12, deadline=None)
+few = settings(max_examples=8, deadline=None)
 STATUSES = ("ok", "failed", "invalid", "unavailable", "crashed", "timeout", "out_of_memory")
 cases = st.lists(
     st.builds(
@@ -224,7 +223,7 @@ def test_a_mean_over_doubtful_results_is_marked_where_it_is_told() -> None:
 
 
 def test_problems_name_each_reason_once_with_its_count() -> None:
-    folded = Study(synthetic.run()).problems
+    folded = synthetic.made_up().problems
     assert len({(each.status, each.reason) for each in folded}) == len(folded)
     assert sum(each.n_cases for each in folded) == (synthetic.run().records["status"] != "ok").sum()
     statuses = [each.status for each in folded]
@@ -291,7 +290,7 @@ def test_the_summary_of_nothing_says_so() -> None:
 
 
 def test_accuracy_sentences_name_deviations_and_failures() -> None:
-    text = "\n".join(Study(synthetic.run()).summary.accuracy)
+    text = "\n".join(synthetic.made_up().summary.accuracy)
     assert "53 of 60 accuracy checks are within budget" in text
     assert "torch has known deviations in 3 checks; the largest, ∞ ULP, is relu backward" in text
     assert "numba-parallel: 1 case failed (categorical_cross_entropy): 37.2 ULP" in text

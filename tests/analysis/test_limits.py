@@ -8,9 +8,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.analysis.limits import means, sentences
-from benchmarks.analysis.study import Study
 from benchmarks.record.frames import to_frame
-from benchmarks.report.files import write
 from benchmarks.report.sections import results
 from benchmarks.report.text import markdown
 from tests import synthetic
@@ -103,10 +101,7 @@ def test_sentences_name_what_memory_limits_and_what_is_farthest_from_it():
     assert "farthest from it: tanh (numba, 30 %)" in sentence
 
 
-def test_the_tables_are_written_beside_the_report_and_stand_in_it(tmp_path):
-    run = synthetic.run()
-    paths = write(Study(run), tmp_path)
-    written = pd.read_csv(paths["limits.csv"])
-    assert len(written) == len(Study(run).shares) > 0
-    assert paths["limits.md"].read_text().startswith("# How close to the limit")
-    assert 'id="limit"' in paths["report.html"].read_text()
+def test_the_tables_are_written_beside_the_report_and_stand_in_it(written):
+    assert len(pd.read_csv(written["limits.csv"])) == len(synthetic.made_up().shares) > 0
+    assert written["limits.md"].read_text().startswith("# How close to the limit")
+    assert 'id="limit"' in written["report.html"].read_text()

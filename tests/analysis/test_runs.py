@@ -8,7 +8,6 @@ import re
 from dataclasses import replace
 
 import pandas as pd
-import plotly.graph_objects as go
 import pytest
 
 from benchmarks.__main__ import main
@@ -231,6 +230,8 @@ def test_the_page_has_its_sections_in_order_and_loads_nothing(html):
 
 
 def test_every_view_has_a_choice_and_every_chart_a_figure_with_a_line_per_run(html):
+    import plotly.graph_objects as go  # late: it takes a second to import
+
     figures = json.loads(unpacked(html, "figures"))
     assert set(figures) == set(re.findall(r'data-figure="([^"]+)"', html))
     for figure in itertools.islice(figures.values(), 0, None, 7):

@@ -12,7 +12,6 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.analysis import peers, tables
-from benchmarks.analysis.study import Study
 from benchmarks.record import saved
 from benchmarks.record.frames import to_frame
 from benchmarks.record.schema import COLUMNS
@@ -142,7 +141,7 @@ def test_latex_tables_are_well_formed(results, tmp_path):
 
 
 def test_a_long_latex_table_breaks_over_pages():
-    text = latex.page(wide.medians(Study(synthetic.run())))
+    text = latex.page(wide.medians(synthetic.made_up()))
     assert text.startswith("% \\usepackage{booktabs, longtable}\n\\begin{longtable}")
     assert_well_formed(text)
 

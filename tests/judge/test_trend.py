@@ -10,7 +10,6 @@ import re
 import shutil
 
 import pandas as pd
-import plotly.graph_objects as go
 import pytest
 from rich.console import Console
 
@@ -270,6 +269,8 @@ def test_the_page_without_any_change_says_so():
 
 @pytest.mark.parametrize("metric", trend.METRICS)
 def test_figures_are_what_plotly_takes(saved, metric):
+    import plotly.graph_objects as go  # late: it takes a second to import
+
     for series in trend.trends(saved, metric):
         figure = trend_page.figure(series, palette.styles([series.case["backend"]])[series.case["backend"]])
         go.Figure(figure)

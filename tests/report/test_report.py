@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
 import pytest
 
+from benchmarks.analysis.memory import not_kept
 from benchmarks.analysis.study import Study
 from benchmarks.record.frames import to_frame
 from benchmarks.record.run import Run, read_accuracy
@@ -68,11 +68,6 @@ def unpacked(html: str, name: str) -> str:
     found = re.search(rf'<script type="application/gzip" id="{name}">([^<]*)</script>', html)
     assert found
     return gzip.decompress(base64.b64decode(found[1])).decode()
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return write(Study(synthetic.run()), tmp_path_factory.mktemp("out") / "new" / "directory")
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +131,7 @@ def test_medians_in_the_csv_agree_with_the_records(written: dict[str, Path]) -> 
 
 
 def test_markdown_tables_mark_who_leads_each_row(written: dict[str, Path]) -> None:
-    shared = [names.count(",") + 1 for names in Study(synthetic.run()).winners["contenders"]]
+    shared = [names.count(",") + 1 for names in synthetic.made_up().winners["contenders"]]
     for name in ("medians.md", "speedups.md"):
         lines = written[name].read_text(encoding="utf-8").splitlines()
         rows = [line for line in lines if line.startswith("|")][2:]
@@ -253,8 +248,8 @@ def test_only_functions_of_the_run_are_drawn() -> None:
 
 def test_a_run_that_was_cut_short_begins_with_it_and_lists_what_it_lacks() -> None:
     missing = ("relu-forward-float64-7", "silu-forward-float32-7 (torch-cpu)")
-    rows = [each for each in synthetic.records() if each["op"] == "relu"]
-    part = synthetic.run(records=to_frame(rows), complete=False, n_groups=9, unmeasured=missing)
+    rows = [record("numpy", op="relu"), record("torch", op="relu")]
+    part = Run(records=to_frame(rows), complete=False, n_groups=9, unmeasured=missing)
     text = Page(report.render(Study(part))).text
     assert "The run was cut short, 2 of 9 groups not measured: relu-forward-float64-7 and silu" in text
     assert all(group in text.partition("Planned and not measured, 2 of 9 groups")[2] for group in missing)
@@ -275,7 +270,7 @@ def test_what_the_systems_default_of_memory_costs_is_told_with_its_remedy() -> N
     assert "--memory retained released" not in text
     alone = Page(report.render(synthetic.study(to_frame(rows[:1])))).text
     assert "--memory retained released" in alone
-    leaky = Page(report.render(synthetic.study(to_frame([{**rows[0], "page_faults": 8192.0}])))).text
+    (leaky,) = not_kept(synthetic.study(to_frame([{**rows[0], "page_faults": 8192.0}])).rows)
     assert "torch gets new pages at each call although memory was to be retained" in leaky
 
 
@@ -336,6 +331,8 @@ def test_a_record_of_almost_nothing_can_be_shown(tmp_path: Path) -> None:
 
 
 def test_every_figure_is_valid_to_plotly(html: str) -> None:
+    import plotly.graph_objects as go  # late: it takes a second to import
+
     figures = json.loads(unpacked(html, "figures"))
     # Speed, and accuracy beside it: of each op and mode, and of two under another policy; then the functions.
     assert len(figures) == 2 * (2 * len(synthetic.OPS) + 2) + 2 * 4

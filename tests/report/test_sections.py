@@ -36,7 +36,7 @@ def first_cells(study: Study) -> dict[tuple[str, str, str], heatmap.Tile]:
 
 
 def test_the_map_marks_winners_and_explains_what_is_missing() -> None:
-    found = first_cells(Study(synthetic.run()))
+    found = first_cells(synthetic.made_up())
     assert found["sigmoid forward", "32,768", "torch"].mark == "★"
     assert found["sigmoid forward", "32,768", "torch"].text == "8.4×"
     assert found["sigmoid forward", "32,768", "numpy"].text.endswith("µs")
@@ -60,7 +60,7 @@ def test_a_number_with_a_wide_interval_is_marked_as_uncertain() -> None:
 
 
 def test_a_doubtful_number_is_marked_and_its_tip_says_why() -> None:
-    found = first_cells(Study(synthetic.run()))
+    found = first_cells(synthetic.made_up())
     doubtful = found["relu forward", "1,048,576", "jax"]
     assert doubtful.text.startswith("~")
     assert "doubtful: the machine was 12% slower" in doubtful.tip
@@ -82,13 +82,13 @@ def test_a_tip_gives_the_interval_of_the_speed_up() -> None:
 
 
 def test_an_invalid_result_is_listed_among_what_failed_and_in_no_table_of_times() -> None:
-    found = first_cells(Study(synthetic.run()))
+    found = first_cells(synthetic.made_up())
     assert found["mean_squared_error forward", "8,388,608", "jax"].tip.startswith("invalid: the result of a round")
-    assert "invalid" in [row[0].text for row in shown.problems(Study(synthetic.run())).rows]
+    assert "invalid" in [row[0].text for row in shown.problems(synthetic.made_up()).rows]
 
 
 def test_doubtful_results_are_told_once_each_with_a_typical_number() -> None:
-    table = shown.doubts(Study(synthetic.run()))
+    table = shown.doubts(synthetic.made_up())
     assert [row[0].text for row in table.rows] == [
         "the machine was 8% slower than usual meanwhile",
         "0.31% of the numbers are subnormal",
@@ -96,7 +96,7 @@ def test_doubtful_results_are_told_once_each_with_a_typical_number() -> None:
 
 
 def test_policies_stand_side_by_side_with_their_ratio() -> None:
-    table = shown.policies(Study(synthetic.run()))
+    table = shown.policies(synthetic.made_up())
     assert table.headings[-3:] == ("fresh", "reuse", "× fresh")
     assert [row[-1].text for row in table.rows].count("2.6×") == 6
     assert "~168 µs" in markdown.page(table)
@@ -180,7 +180,7 @@ def test_the_method_names_the_checks_that_cases_passed_and_results_those_that_th
 
 
 def test_the_method_names_processes_bursts_turns_stops_and_shares_of_time() -> None:
-    text = "\n".join(method.sentences(Study(synthetic.run())))
+    text = "\n".join(method.sentences(synthetic.made_up()))
     covered = "covers the turns of that process, not the differences between processes (`--processes N` does)"
     assert covered in text
     assert "Bursts of rounds per case: 8 to 30" in text
@@ -229,7 +229,7 @@ def test_colours_are_logarithmic_around_one(ratio: float, shade: float) -> None:
 
 
 def test_the_page_has_the_lines_that_call_each_winner_once() -> None:
-    found = calling.calls(Study(synthetic.run()))
+    found = calling.calls(synthetic.made_up())
     assert "from activation_bench import backends" in found["step"][0].code
     assert any(each.code.endswith("y = torch.sigmoid(x)") for each in found["sigmoid"])
     for calls in found.values():

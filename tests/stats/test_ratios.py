@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
 from benchmarks.stats.ratios import ratio_interval
 
@@ -38,6 +37,8 @@ def test_intervals_that_cover_95_percent_give_ratios_that_do(
 
 @pytest.mark.parametrize("n_rounds", [21, 101, 1001])
 def test_order_statistics_of_skewed_times_cover_what_they_promise(n_rounds: int) -> None:
+    from scipy import stats  # late: it takes a second to import
+
     rng = np.random.default_rng(2012)
     rank = int(stats.binom(n_rounds, 0.5).ppf(0.025))
 

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import false_discovery_control
 
 from benchmarks.stats import effects, verdicts
 from benchmarks.stats.effects import Criteria, estimate, estimate_mean
@@ -93,6 +92,8 @@ def test_what_is_not_measured_takes_no_part_in_the_adjustment():
 
 @given(st.lists(st.floats(0, 1), max_size=30))
 def test_evidence_is_corrected_as_scipy_does(p):
+    from scipy.stats import false_discovery_control  # late: it takes a second to import
+
     expected = false_discovery_control(p, method="bh") if p else []
     assert effects.adjusted(pd.Series(p, dtype=float)).tolist() == pytest.approx(list(expected))
 
