@@ -13,6 +13,8 @@ import pandas as pd
 ROOT = Path(__file__).parent.parent
 RIGHT = ROOT / "tests" / "right"
 WRONG = ROOT / "tests" / "wrong"
+STATED = ("-p", "tests.stated_bandwidth")
+"""For runs that are about something else than bandwidth."""
 SMALL = ("--op", "sigmoid", "--size", "1000", "--mode", "forward")
 
 

@@ -213,7 +213,7 @@ class Said:
         return [other for size, other in self.rows if size == n and other != name]
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(runs())
 def test_no_two_statements_contradict(made: Made) -> None:
     said = Said(made)
@@ -357,7 +357,7 @@ def test_the_whole_made_up_run_is_told_without_a_contradiction_with_its_pairs() 
     rows = [row for row in synthetic.records() if row.get("allocation") == "fresh"]
     study = Study(synthetic.run(records=to_frame(rows), pairs=to_frame(synthetic.all_pairs(rows), PAIR_COLUMNS)))
     assert {"faster", "too close to call"} <= set(study.winners["outcome"])
-    for lead in entries(study.winners, CaseLead):
+    for lead in entries(study.winners, CaseLead)[::5]:  # of most ops and modes one size, by turns
         case = dict(zip(CASE, lead.case, strict=True))
         answer = recommend(study.run, Question(lead.op, lead.n_elements, mode=case["mode"], max_ulp=math.inf))
         assert (answer.best.backend, answer.outcome) == (lead.fastest, lead.outcome)

@@ -22,7 +22,7 @@ VALUES = st.floats(-30, 30, width=32, allow_subnormal=False)
 VECTORS = hnp.arrays(np.float32, 16, elements=VALUES)
 ROWS = hnp.arrays(np.float32, (3, 5), elements=VALUES)
 
-few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(params=INSTALLED)

@@ -7,7 +7,7 @@ import os
 import pandas as pd
 import pytest
 
-from tests.job import SMALL, WRONG, Job
+from tests.job import SMALL, STATED, WRONG, Job
 
 CHEATS = {
     "remembers-addresses": ("cheated", "with new values in its inputs it returns what the old ones give"),
@@ -43,7 +43,7 @@ HONEST = (
 
 
 def run(folder, *backends, arguments=SMALL, check=1):
-    return Job(folder, *arguments, "-m", "timing", "--backend", *backends, pythonpath=WRONG, check=check)
+    return Job(folder, *STATED, *arguments, "-m", "timing", "--backend", *backends, pythonpath=WRONG, check=check)
 
 
 def assert_refused(row, status, reason):

@@ -25,8 +25,18 @@ from tests.job import WRONG
 X = (np.linspace(-1, 1, 5),)
 
 
+@pytest.fixture(scope="module")
+def pool():
+    """Return a pool for all: what ends one of its workers is followed by another."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(WRONG))
+        pool = Pool(1, timeout_s=20)
+        yield pool
+        pool.close()
+
+
 @pytest.fixture
-def pool(monkeypatch):
+def fresh_pool(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(WRONG))
     pool = Pool(1, timeout_s=20)
     yield pool
@@ -41,11 +51,11 @@ def test_a_backend_outside_the_repository_is_found(pool):
     np.testing.assert_allclose(sigmoid(pool, "right"), 1 / (1 + np.exp(-X[0])))
 
 
-def test_workers_persist(pool):
-    first = pool.call("numpy", "cpu", "describe")
-    assert pool.facts("numpy", "cpu") == replace(first, start_s=pool.facts("numpy", "cpu").start_s)
-    assert 0 < first.import_s < pool.facts("numpy", "cpu").start_s < 60
-    assert len(pool.started()) == 1
+def test_workers_persist(fresh_pool):
+    first = fresh_pool.call("numpy", "cpu", "describe")
+    assert fresh_pool.facts("numpy", "cpu") == replace(first, start_s=fresh_pool.facts("numpy", "cpu").start_s)
+    assert 0 < first.import_s < fresh_pool.facts("numpy", "cpu").start_s < 60
+    assert len(fresh_pool.started()) == 1
 
 
 def test_in_process_there_is_no_other(monkeypatch):
@@ -77,8 +87,8 @@ def test_a_crash_is_reported_and_the_worker_replaced(pool):
 
 def test_a_hang_is_ended_and_the_worker_replaced(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(WRONG))
-    pool = Pool(1, timeout_s=3)
-    with pytest.raises(CaseError, match="no answer within 3 s") as caught:
+    pool = Pool(1, timeout_s=1, start_timeout_s=20)
+    with pytest.raises(CaseError, match="no answer within 1 s") as caught:
         sigmoid(pool, "hangs")
     assert caught.value.ending.status == "timeout"
     assert pool.call("hangs", "cpu", "describe").threads == 1
@@ -131,7 +141,7 @@ def test_processes_of_one_backend_are_told_apart(pool):
         pool.call("numpy", "cpu", "describe", process=process)
     workers = [pool._workers["numpy", "cpu", process]._process.pid for process in (0, 1)]
     assert workers[0] != workers[1]
-    assert pool.started() == [("numpy", "cpu")]
+    assert pool.started().count(("numpy", "cpu")) == 1
 
 
 @pytest.mark.parametrize(
@@ -214,11 +224,11 @@ def test_while_one_computes_the_others_are_stopped(pool):
         pool.call("numpy", "cpu", "prepare_floor", process=process)
     with pool.alone() as alone:
         assert alone
-        assert states(pool) == [psutil.STATUS_STOPPED] * 3
+        assert set(states(pool)) == {psutil.STATUS_STOPPED}
         reading = pool.turn("numpy", "cpu", 10, 3, process=1)
         assert len(reading.rounds) == 3
         assert reading.waited_s is not None
-        assert states(pool) == [psutil.STATUS_STOPPED] * 3
+        assert set(states(pool)) == {psutil.STATUS_STOPPED}
     assert psutil.STATUS_STOPPED not in states(pool)
     assert pool.call("numpy", "cpu", "describe", process=2).threads == 1
 
@@ -249,7 +259,8 @@ def test_fewer_processors_for_all_are_nobody_s_doing(pool):
                 os.sched_setaffinity(pid, {min(allowed)})
             assert pool.call("numpy", "cpu", "describe", process=1).threads == 1
     finally:
-        os.sched_setaffinity(0, allowed)
+        for pid in (0, *pids):
+            os.sched_setaffinity(pid, allowed)
 
 
 def worker_pid(pool, process):
@@ -315,7 +326,8 @@ def test_in_one_process_nobody_is_stopped(monkeypatch):
 LARGE = Case("relu", "forward", "float32", (16_777_216,), "numpy", "cpu")
 
 
-def test_a_sibling_has_the_threads_and_memory_of_the_policies(pool):
+def test_a_sibling_has_the_threads_and_memory_of_the_policies(fresh_pool):
+    pool = fresh_pool
     usual, two = pool.under(Policies()), pool.under(Policies(team="2threads"))
     assert usual is pool is pool.under(Policies(team="1thread")), "the pool has one thread"
     assert (two.threads, pool.under(Policies(team="2threads")), two.under(Policies())) == (2, two, two)
@@ -328,14 +340,14 @@ def test_a_sibling_has_the_threads_and_memory_of_the_policies(pool):
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"), reason="of glibc's allocator")
-def test_retained_memory_costs_no_page_faults_and_is_given_back_at_the_end(pool):
-    assert_kept(pool, "torch")
+def test_retained_memory_costs_no_page_faults_and_is_given_back_at_the_end(fresh_pool):
+    assert_kept(fresh_pool, "numpy")
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"), reason="of glibc's allocator")
-@pytest.mark.parametrize("backend", ["numpy", "numba-parallel", "jax"])
-def test_every_framework_keeps_its_memory(pool, backend):
-    assert_kept(pool, backend)
+@pytest.mark.parametrize("backend", ["torch", "numba-parallel", "jax"])
+def test_every_framework_keeps_its_memory(fresh_pool, backend):
+    assert_kept(fresh_pool, backend)
 
 
 def assert_kept(pool, backend):

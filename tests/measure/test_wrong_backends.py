@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from tests.job import SMALL, WRONG, Job, timed
+from tests.job import SMALL, STATED, WRONG, Job, timed
 from tests.measure.test_cheats import CHEATS
 
 SOON_SEEN = (
@@ -41,7 +41,7 @@ HONEST = ("numpy", "keeps-a-workspace")
 def wrong_job(tmp_path_factory):
     """Time all of them, and nothing else: each is checked before and after, which is what is looked at here."""
     return Job(
-        tmp_path_factory.mktemp("wrong"), *SMALL, "-m", "timing", "--backend", *MISTAKES, *HONEST,
+        tmp_path_factory.mktemp("wrong"), *STATED, *SMALL, "-m", "timing", "--backend", *MISTAKES, *HONEST,
         "--benchmark-save=run", pythonpath=WRONG, check=1,
     )  # fmt: skip
 
@@ -109,7 +109,7 @@ def test_a_wrong_reduction_is_found(tmp_path):
 def test_a_harm_costs_its_own_cases_and_no_other(tmp_path):
     harms = ("closes-its-descriptors", "half-a-message", "stray-bytes", "says-why-and-exits")
     harmless = ("uses-up-descriptors", "prints-gigabytes", "forks-a-child", "numpy")
-    job = Job(tmp_path, *SMALL, "-m", "timing", "--backend", *harms, *harmless, "--case-timeout", "20s",
+    job = Job(tmp_path, *STATED, *SMALL, "-m", "timing", "--backend", *harms, *harmless, "--case-timeout", "20s",
               pythonpath=WRONG, check=1)  # fmt: skip
     statuses = job.records.set_index("backend")["status"]
     assert statuses.loc[list(harms)].to_list() == ["crashed", "timeout", "failed", "crashed"]
@@ -118,6 +118,6 @@ def test_a_harm_costs_its_own_cases_and_no_other(tmp_path):
 
 
 def test_a_hang_costs_one_case(tmp_path):
-    job = Job(tmp_path, *SMALL, "--backend", "hangs", "numpy", "--benchmark-only", "--case-timeout", "3s",
+    job = Job(tmp_path, *STATED, *SMALL, "--backend", "hangs", "numpy", "--benchmark-only", "--case-timeout", "3s",
               pythonpath=WRONG, check=1)  # fmt: skip
     assert job.records.set_index("backend")["status"].to_dict() == {"hangs": "timeout", "numpy": "ok"}

@@ -48,11 +48,18 @@ def test_a_run_that_could_be_written_loses_nothing(session):
     assert session.config.stash[hooks.REPORT][1].exists()
 
 
-def test_a_report_that_cannot_be_written_is_named_and_the_summary_is_still_there(session, monkeypatch):
+@pytest.fixture
+def _without_room(monkeypatch):
+    """Let no report be written."""
+
     def write(*_):
         raise FULL
 
     monkeypatch.setattr(files, "write", write)
+
+
+@pytest.mark.usefixtures("_without_room")
+def test_a_report_that_cannot_be_written_is_named_and_the_summary_is_still_there(session):
     (line,) = finish(session)
     assert line.startswith("the report could not be written: [Errno 28] No space left on device; ")
     assert f"python -m benchmarks report {session.config.option.results / made_up.JOURNAL}" in line
@@ -67,6 +74,7 @@ def test_what_pytest_benchmark_cannot_save_costs_nothing_else(session):
     assert session.config.stash[hooks.REPORT][1].exists()
 
 
+@pytest.mark.usefixtures("_without_room")
 def test_a_run_that_failed_keeps_its_status(session):
     session.exitstatus = pytest.ExitCode.TESTS_FAILED
     assert finish(session, FULL)

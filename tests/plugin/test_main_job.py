@@ -53,7 +53,8 @@ def refusal(tmp_path):
 
 @pytest.fixture(scope="module")
 def numpy_job(tmp_path_factory):
-    return Job(tmp_path_factory.mktemp("results"), *SMALL, "--backend", "numpy", "--benchmark-save=first", check=0)
+    quick = ("--backend", "numpy", "--benchmark-save=first", "--benchmark-max-time=0.02")
+    return Job(tmp_path_factory.mktemp("results"), *SMALL, *quick, check=0)
 
 
 def test_everything_is_written(numpy_job):

@@ -71,20 +71,19 @@ def test_code_against_itself_is_called_changed_in_at_most_one_run_of_twenty(nois
     assert alarms <= 1
 
 
-@pytest.mark.parametrize("slower", [0.1, 0.2])
-def test_a_slow_down_is_found_and_nothing_else_blamed(slower):
+def test_a_slow_down_is_found_and_nothing_else_blamed():
     found = blamed = 0
-    for seed in range(30):
+    for seed in range(20):
         rng = np.random.default_rng(seed)
-        verdicts = trial(lambda i, rng=rng: NOISE["quiet"](rng) + math.log1p(slower if i == 3 else 0))["verdict"]
+        verdicts = trial(lambda i, rng=rng: NOISE["quiet"](rng) + math.log1p(0.1 if i == 3 else 0))["verdict"]
         found += verdicts["op3"] == "slower"
         blamed += (verdicts.drop("op3") == "slower").any()
-    assert found >= 29
+    assert found >= 19
     assert blamed <= 1
 
 
 def test_a_slow_down_within_the_threshold_is_never_a_regression():
-    for seed in range(20):
+    for seed in range(10):
         rng = np.random.default_rng(seed)
         assert trial(lambda i, rng=rng: NOISE["quiet"](rng) + math.log(1.03))["verdict"].ne("slower").all()
 
