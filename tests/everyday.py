@@ -326,13 +326,14 @@ def _is_everyday_of_correctness(name: str, params: Params) -> bool:
     """All ops in one type on what does not compile; else the representatives, on some one of each kind of loop."""
     op, backend = params["op"], params.get("backend", "numba")  # without a backend, all of them do the same
     if backend not in COMPILES:
-        one_type = params.get("dtype", "float32") == "float32"
-        return one_type or (op in REPRESENTATIVES and name != "test_ends_of_parameters")
+        usual = "float64" if name == "test_parameters" else "float32"
+        return params.get("dtype", usual) == usual or (op in REPRESENTATIVES and name != "test_ends_of_parameters")
     dtype = params.get("dtype", CORRECTNESS[name])
     if op not in (FEWEST if name in SPARING else REPRESENTATIVES):
         return False
     if backend == "jax":
-        return op in KINDS or (dtype not in NARROW and name == "test_accuracy")
+        quick = name == "test_accuracy" or (name == "test_parameters" and op not in ROWS_ON_NUMBA)
+        return op in KINDS or (dtype not in NARROW and quick)
     if name == "test_parameters" and op not in KINDS:
         return False  # each reduction is compiled
     return dtype in ROWS_ON_NUMBA.get(op, (dtype,) if op in FEWEST else ONE_TYPE)

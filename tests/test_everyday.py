@@ -52,6 +52,21 @@ def test_rare_ops_are_compiled_seldom(op, dtype, backend, tier):
     assert tiers(f"{SUITE}::test_accuracy", "test_accuracy", params) == tier
 
 
+@pytest.mark.parametrize(
+    ("op", "backend", "tier"),
+    [
+        ("poisson", "torch", set()),
+        ("quantile", "jax", set()),
+        ("quantile", "numba", {"full"}),
+        ("log_softmax", "jax", {"full"}),
+        ("poisson", "jax", {"full", "certification"}),
+    ],
+)
+def test_parameters_are_tried_every_day_where_that_is_soon_compiled(op, backend, tier):
+    params = {"op": op, "dtype": "float64", "backend": backend, "mode": "forward", "device": "cpu"}
+    assert tiers(f"{SUITE}::test_parameters", "test_parameters", params) == tier
+
+
 def test_what_takes_longest_is_for_neither_day_nor_night():
     for name in LONG & FULL.keys():
         assert tiers(f"tests/x.py::{name}", name, {}) == {"full", "certification"}

@@ -36,7 +36,8 @@ CURVE_ERROR_COLUMNS = ("op", "mode", "backend", "device", "x", "ulp")
 @cache
 def _made_once(columns: tuple[str | Column, ...]) -> pd.DataFrame:
     dtypes = dict((c.name, c.dtype) if isinstance(c, Column) else (c, "float64") for c in columns)
-    return pd.DataFrame({name: pd.array([], dtype=dtype) for name, dtype in dtypes.items()})
+    arrays = {name: pd.array([], dtype=dtype) for name, dtype in dtypes.items()}  # type: ignore[call-overload]
+    return pd.DataFrame(arrays)
 
 
 def _no_rows(columns: tuple[str | Column, ...]) -> pd.DataFrame:
