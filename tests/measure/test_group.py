@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from benchmarks.measure import group as module
 from benchmarks.measure.devices import Transfers
 from benchmarks.measure.disturbance import Reading
 from benchmarks.measure.entry import Entry
@@ -177,6 +178,37 @@ def test_each_process_is_prepared_checked_measured_and_released():
     assert [process for _, method, process in pool.requests if method == "prepare"] == [0, 1, 2]
     assert [process for _, method, process in pool.requests if method == "release"] == [0, 1, 2]
     assert len(entries["a"].sampling.processes) == 3
+
+
+class Blind:
+    """A referee who sees nothing."""
+
+    def __init__(self, *_): ...
+
+    def begin(self, _): ...
+
+    def before_turn(self): ...
+
+    def finish(self): ...
+
+    def conclude(self): ...
+
+
+def test_results_are_checked_before_the_rounds_and_after_the_last(monkeypatch):
+    checked, pool = [], MadeUpPool()
+
+    def check(_, __, method):
+        checked.append((method, sum(asked == "rounds" for _, asked, _ in pool.requests)))
+
+    monkeypatch.setattr(module, "Referee", Blind)
+    monkeypatch.setattr(module, "expected", lambda *_: [])
+    monkeypatch.setattr(Group, "check", check)
+    group = Group([Entry(case("a"))], pool, 1, Stopwatch())
+    group.prepare()
+    group.take_through(RULE, random.Random(0), SteadyPulse())
+    (first, before), (last, after) = checked
+    assert (first, last) == ("result", "last_result")
+    assert after >= before + LOOKS[0]
 
 
 def test_each_pair_of_a_group_is_compared():
