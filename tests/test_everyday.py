@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from tests import everyday
-from tests.everyday import FULL, LONG, is_asked_for, tiers
+from tests.everyday import COMPILED, CORRECTNESS, EACH_OP, EMPTY, FEW, FULL, LONG, SHORT, is_asked_for, tiers
+from tests.faults import ROOT
 
 EVERY_DAY = "not certification and not full"
 IN_FULL = "full and not certification"
@@ -65,6 +66,13 @@ def test_rare_ops_are_compiled_seldom(op, dtype, backend, tier):
 def test_parameters_are_tried_every_day_where_that_is_soon_compiled(op, backend, tier):
     params = {"op": op, "dtype": "float64", "backend": backend, "mode": "forward", "device": "cpu"}
     assert tiers(f"{SUITE}::test_parameters", "test_parameters", params) == tier
+
+
+def test_the_tests_that_are_named_exist():
+    paths = [*(ROOT / "tests").rglob("test_*.py"), *(ROOT / "benchmarks").glob("test_*.py")]
+    text = "".join(path.read_text(encoding="utf-8") for path in paths)
+    named = {*FULL, *LONG, *EACH_OP, *EMPTY, *SHORT, *FEW, *COMPILED, *CORRECTNESS}
+    assert [name for name in sorted(named) if f"def {name}(" not in text] == []
 
 
 def test_what_takes_longest_is_for_neither_day_nor_night():

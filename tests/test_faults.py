@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests import faults
-from tests.everyday import FULL
 from tests.faults import FAULTS, ROOT, Fault
 
 
@@ -52,9 +51,3 @@ def test_a_fault_is_caught_or_missed(tiny, capsys):
 def test_tests_that_fail_anyway_catch_nothing(tiny, capsys):
     assert tiny("x / 3", "tests/test_half.py", "-p", "no_such_plugin") == 2
     assert "pytest ended with" in capsys.readouterr().err
-
-
-def test_the_full_tests_that_are_named_exist():
-    paths = [*(ROOT / "tests").rglob("test_*.py"), *(ROOT / "benchmarks").glob("test_*.py")]
-    text = "".join(path.read_text(encoding="utf-8") for path in paths)
-    assert [name for name in FULL if f"def {name}(" not in text] == []
