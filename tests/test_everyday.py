@@ -44,6 +44,7 @@ def test_a_tier_that_is_not_asked_for_is_not_made(expression, tier, asked):
         ("softmax", "float64", "torch", set()),
         ("softmax", "float32", "numba", set()),
         ("softmax", "float64", "numba", {"full"}),
+        ("softmax_cross_entropy_with_integer_labels", "float32", "numba", set()),
         ("gelu", "float32", "numba", {"full"}),
         ("gelu", "float64", "numba", {"full", "certification"}),
     ],
