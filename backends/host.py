@@ -96,6 +96,8 @@ class HostBackend(BaseBackend):
     """Ops that are looked up by name in `functions` and compute on NumPy arrays."""
 
     gaps: tuple[Gap, ...] = ()
+    takes_narrow: frozenset[np.dtype] = frozenset()
+    """Narrow types that functions take, computing in float32; for others, arrays are converted first."""
 
     _functions: Mapping[str, Callable[..., Any]]
 
@@ -128,7 +130,7 @@ class HostBackend(BaseBackend):
         return EXCEPTIONS.get((op, mode), (PROMISED_ULP, ""))[0]
 
     def _kernel(self, name: str, parameters: dict[str, Any]) -> Callable[..., Any]:
-        """Return the function called `name`, with its parameters, for float32 and float64."""
+        """Return the function called `name`, with its parameters, for float32, float64 and `takes_narrow`."""
         return partial(self._functions[name], **self._options(parameters))
 
     def _options(self, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -136,10 +138,10 @@ class HostBackend(BaseBackend):
         return parameters
 
     def _forward(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
-        return _widening(self._kernel(op, parameters), parameters)
+        return self._called(op, parameters)
 
     def _vjp(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
-        return _widening(self._kernel(f"{op}_vjp", parameters), parameters)
+        return self._called(f"{op}_vjp", parameters)
 
     def _bind(
         self,
@@ -174,36 +176,54 @@ class HostBackend(BaseBackend):
 
         Looking for narrow types, or at shapes, on every call would cost as much as a small op itself.
         """
-        kernel = self._kernel(name, parameters)
-        if arrays[0].dtype.itemsize < _working_type(parameters).itemsize:
-            kernel = _widening(kernel, parameters)
-        elif bind := getattr(self._functions[name], "bind", None):
+        if self._is_widened(arrays[0].dtype, working_type(parameters)):
+            return self._widened(name, arrays, out, parameters)
+        if bind := getattr(self._functions[name], "bind", None):
             return cast("Run", bind(*arrays, out=out, **self._options(parameters)))
-        return partial(kernel, *arrays, out=out)
+        return partial(self._kernel(name, parameters), *arrays, out=out)
+
+    def _called(self, name: str, parameters: dict[str, Any]) -> Callable[..., Any]:
+        """Return `f(*arrays)` for arrays of any type."""
+        kernel, working = self._kernel(name, parameters), working_type(parameters)
+
+        def call(*arrays: Any) -> Any:
+            if self._is_widened(arrays[0].dtype, working):
+                return self._widened(name, arrays, None, parameters)()
+            return kernel(*arrays)
+
+        return call
+
+    def _is_widened(self, dtype: np.dtype, working: np.dtype) -> bool:
+        """Tell whether functions do not take arrays of a type, where `working` is the narrowest to compute in."""
+        return dtype.itemsize < working.itemsize and (working == np.float64 or dtype not in self.takes_narrow)
+
+    def _widened(
+        self, name: str, arrays: Sequence[Any], out: np.ndarray | None, parameters: dict[str, Any]
+    ) -> Run:
+        """Return a call that converts arrays to a type that functions take, computes, and rounds once."""
+        kernel, working, dtype = self._kernel(name, parameters), working_type(parameters), arrays[0].dtype
+
+        def run() -> np.ndarray:
+            result: np.ndarray = kernel(
+                *(a.astype(working) if a is not None and a.dtype == dtype else a for a in arrays)
+            )
+            with np.errstate(over="ignore"):  # what exceeds the narrow range is infinite
+                if out is None:
+                    return result.astype(dtype)
+                out[...] = result
+                return out
+
+        return run
 
 
-def _working_type(parameters: Mapping[str, Any]) -> np.dtype:
+def working_type(parameters: Mapping[str, Any]) -> np.dtype:
     """Return the narrowest type to compute in: float64 where float32 cannot hold a parameter."""
     return np.dtype(working_dtype("float32", parameters))
 
 
-def _widening(function: Callable[..., np.ndarray], parameters: Mapping[str, Any]) -> Callable[..., np.ndarray]:
-    """Let a function of float32 and float64 take narrower types too: compute in a wider one, round once."""
-    working = _working_type(parameters)
-
-    def widened(*arrays: np.ndarray | None, out: np.ndarray | None = None, **options: Any) -> np.ndarray:
-        first = arrays[0]
-        if first is None or first.dtype.itemsize >= working.itemsize:
-            return function(*arrays, out=out, **options)
-        wide = [a.astype(working) if a is not None and a.dtype == first.dtype else a for a in arrays]
-        result = function(*wide, **options)
-        with np.errstate(over="ignore"):  # what exceeds the narrow range is infinite
-            if out is None:
-                return result.astype(first.dtype)
-            out[...] = result
-            return out
-
-    return widened
+def computed_in(dtype: np.dtype) -> type[np.floating[Any]]:
+    """Return the type of the numbers that arrays of `dtype` are computed with, where it is a type of functions."""
+    return np.float64 if dtype.itemsize == 8 else np.float32
 
 
 def output(out: np.ndarray | None, like: np.ndarray, shape: tuple[int, ...] | None = None) -> np.ndarray:
@@ -220,8 +240,8 @@ def total_weight(labels: np.ndarray, weight: np.ndarray | None, ignore_index: in
 def share(g: np.ndarray, losses: float, reduction: str) -> Any:
     """Return the cotangent of each loss from `g`, that of their mean or sum; divided in float64, rounded once."""
     value = float(g) / losses if reduction == "mean" and losses else float(g)
-    if abs(value) <= FLOAT32_MAX or g.dtype != np.float32:
-        return g.dtype.type(value)
+    if abs(value) <= FLOAT32_MAX or g.dtype == np.float64:
+        return computed_in(g.dtype)(value)
     return np.float32(math.copysign(math.inf, value) if value == value else value)  # noqa: PLR0124 - NaN
 
 
@@ -230,12 +250,14 @@ def reduced(
 ) -> np.ndarray:
     """Return the sum of `parts`, or that divided by the number of `losses`, as an array without dimensions.
 
-    It is added in float64; the mean of no losses is NaN.
+    It is added in float64, and rounded to float32 first for narrower types; the mean of no losses is NaN.
     """
     out = np.empty((), dtype) if out is None else out
     if not isinstance(parts, float):
         with np.errstate(over="ignore", invalid="ignore"):  # as the losses themselves may: infinite, or inf - inf
             parts = float(np.sum(parts, dtype=np.float64))
     total = parts if reduction == "sum" else parts / losses if losses else math.nan
-    out[()] = total if abs(total) <= FLOAT32_MAX or dtype != np.float32 else total * math.inf
+    if abs(total) > FLOAT32_MAX and dtype != np.float64:
+        total *= math.inf
+    out[()] = total if dtype.itemsize > 2 else np.float32(total)
     return out

@@ -125,8 +125,10 @@ FAULTS: tuple[Fault, ...] = (
     fault("an error beside an infinite term is not seen", "benchmarks/check/oracle.py",
           "np.where(np.isfinite(size), size, 0)", "size", "tests/check/test_accuracy.py"),
     # dtypes, modes, allocations.
-    fault("narrow types not rounded back", "backends/host.py", "return result.astype(first.dtype)", "return result",
-          *EVERYDAY, "--op", "sigmoid", "--backend", "numpy"),
+    fault("narrow types not rounded back", "backends/numpy/narrow.py", "made = output(out, like, shape)",
+          "made = np.empty(shape, np.float32)", *EVERYDAY, "--op", "sigmoid", "--backend", "numpy"),
+    fault("numba cuts numbers off to bfloat16", "backends/numba/narrow.py",
+          "builder.add(odd, constant(0x7FFF))", "constant(0)", *EVERYDAY, "--op", "elu", "--backend", "numba"),
     fault("float64 silently float32", "backends/jax/backend.py", 'jax.config.update("jax_enable_x64", True)',
           'jax.config.update("jax_enable_x64", False)',
           *EVERYDAY, "--op", "sigmoid", "--backend", "jax"),
@@ -137,8 +139,8 @@ FAULTS: tuple[Fault, ...] = (
           "forward = self._bound(spec.name, (x, *inputs[1:]), None, parameters)",
           "tests/backends/test_allocation.py", "-k", "numpy and not numba"),
     fault("kernels read their operand backwards", "backends/numba/ops.py",
-          "view = array.view() if array.flags.c_contiguous else array.copy()",
-          "view = array[::-1] if array.flags.c_contiguous else array.copy()",
+          "view = bits(array.view() if array.flags.c_contiguous else array.copy())",
+          "view = bits(array[::-1] if array.flags.c_contiguous else array.copy())",
           *EVERYDAY, "--op", "sigmoid", "--backend", "numba"),
     # The check.
     fault("errors in units twice as large", "benchmarks/check/accuracy.py", "/ unit.astype(np.float64)",

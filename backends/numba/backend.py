@@ -11,7 +11,7 @@ from typing import Any
 import numba
 
 from backends.host import HostBackend, by_name
-from backends.numba import activations, class_losses, gated, likelihoods, losses, piecewise, rows
+from backends.numba import activations, class_losses, gated, likelihoods, losses, narrow, piecewise, rows
 
 PACKAGE = "numba"
 EXTRA = "numba"
@@ -43,6 +43,8 @@ def create(variant: str, device: str, threads: int | None) -> NumbaBackend:
 
 class NumbaBackend(HostBackend):
     """Compiled loops over NumPy arrays on the host."""
+
+    takes_narrow = narrow.taken()
 
     @property
     def version(self) -> str:

@@ -275,13 +275,28 @@ def unowned(typing: Any, array: Any) -> Any:
 
     Otherwise threads wait for each other to count references to the array that they share.
     """
+    return array(array), uncounted
+
+
+def uncounted(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    """Generate an array, of the type that the signature returns, that is the argument without its owner."""
+    view = context.make_array(signature.args[0])(context, builder, arguments[0])
+    view.meminfo, view.parent = (cgutils.get_null_value(field.type) for field in (view.meminfo, view.parent))
+    return view._getvalue()  # noqa: SLF001 - as Numba's own generators do
+
+
+@intrinsic
+def begin_together(typing: Any, a: Any, b: Any) -> Any:
+    """Tell whether two arrays begin at the same place in memory."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        view = context.make_array(array)(context, builder, arguments[0])
-        view.meminfo, view.parent = (cgutils.get_null_value(field.type) for field in (view.meminfo, view.parent))
-        return view._getvalue()  # noqa: SLF001 - as Numba's own generators do
+        places = (
+            builder.ptrtoint(context.make_array(array)(context, builder, value).data, ir.IntType(64))
+            for array, value in zip((a, b), arguments, strict=True)
+        )
+        return builder.icmp_unsigned("==", *places)
 
-    return array(array), generate
+    return types.boolean(a, b), generate
 
 
 @intrinsic

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from backends.host import Bind, Function, Run, bound_by, reduced, share, total_weight
-from backends.numba import loops
+from backends.host import Bind, Function, Run, bound_by, computed_in, reduced, share, total_weight
+from backends.numba import loops, row_loops
+from backends.numba.narrow import bits
 
 
 def elementwise(scalar: Callable[..., Any], *, streams: bool = False) -> Function:
@@ -52,14 +53,14 @@ def one_of(parameter: str, forms: Mapping[Any, Function]) -> Function:
 
 def along_axis(row: Callable[..., None], shape: Callable[..., tuple[int, ...]] | None = None) -> Function:
     """Turn `row(out, *rows)` into an op with an axis; `shape` gives the output's if it is not the input's."""
-    return _along_axis(loops.rowwise(row), row, shape)
+    return _along_axis(row_loops.rowwise(row), row, shape)
 
 
 def along_axis_in_two_passes(
     reduce: Callable[..., Any], finish: Callable[..., None], short: Callable[..., None]
 ) -> Function:
     """Turn `reduce(*rows)` and `finish(out, sums, *rows)`, or `short(out, *rows)`, into an op with an axis."""
-    return _along_axis(loops.in_two_passes(reduce, finish, short), short, None)
+    return _along_axis(row_loops.in_two_passes(reduce, finish, short), short, None)
 
 
 def _along_axis(
@@ -156,7 +157,7 @@ def row_loss(row: Callable[..., Any]) -> Function:
 
 def row_loss_vjp(row: Callable[..., None]) -> Function:
     """Turn `row(out, g, *rows, *parameters)`, the vjp of one row, into the vjp of a reduced loss."""
-    kernels = loops.rowwise(row)
+    kernels = row_loops.rowwise(row)
     names = _arguments(row)[2:]
 
     def bind(
@@ -301,9 +302,10 @@ def _numbers(
 
 def _beside(array: np.ndarray | None, first: np.ndarray) -> Any:
     """Return an array spread out to the shape of the first, or the number that it holds; 1 for None."""
+    number = computed_in(first.dtype)
     if array is None:
-        return first.dtype.type(1)
-    return array.reshape(())[()] if array.size == 1 else np.broadcast_to(array, first.shape)
+        return number(1)
+    return number(array.reshape(())[()]) if array.size == 1 else np.broadcast_to(array, first.shape)
 
 
 def _scalars(parameters: Mapping[str, Any], names: tuple[str, ...]) -> tuple[float, ...]:
@@ -317,9 +319,10 @@ def _row_operands(
     """Return x and its companions, row by row: a row of the target, or a label and all weights."""
     x, target, *rest = arrays
     rows = _rows(x, axis)
-    weights = (np.broadcast_to(np.ones(rows.shape[1], x.dtype) if w is None else w, rows.shape) for w in rest)
+    weights = (np.ones(rows.shape[1], x.dtype) if w is None else w for w in rest)
     beside = _flat(target) if target.ndim < x.ndim else _rows(target, axis)
-    return (rows, beside, *weights, *_scalars(parameters, names[len(arrays) :]))
+    spread = (bits(np.broadcast_to(w, rows.shape)) for w in weights)
+    return (rows, beside, *spread, *_scalars(parameters, names[len(arrays) :]))
 
 
 def _ignoring(arrays: tuple[np.ndarray, ...], parameters: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
@@ -356,12 +359,12 @@ def _matrix(array: np.ndarray, axis: int) -> np.ndarray:
 
 
 def _operand(array: np.ndarray) -> np.ndarray:
-    """View an array as what kernels read: contiguous and read-only, whatever it was.
+    """View an array as what kernels read: contiguous and read-only, whatever it was, and `bits` of narrow types.
 
     Numba compiles a kernel for each layout and for arrays that may be written: five times where all come, of which
     this leaves two (a second operand may be a number). It costs 0.3 us a call, and nothing once bound.
     """
-    view = array.view() if array.flags.c_contiguous else array.copy()
+    view = bits(array.view() if array.flags.c_contiguous else array.copy())
     view.flags.writeable = False
     return view
 

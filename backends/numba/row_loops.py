@@ -1,0 +1,147 @@
+"""The loops around Numba's formulas of one row: serial, parallel, and in two passes over long rows; see `loops`.
+
+A formula may keep numbers in the row that it fills. For a narrow type it gets a spare row of float32, which stays
+in the cache, so that the result is rounded once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import prange
+from numba.extending import overload
+
+from backends.numba.intrinsics import call_apart, unowned
+from backends.numba.loops import OPTIONS, Kernels, at, compiled, cut, fill, formula, subroutine
+from backends.numba.narrow import floats, is_narrow
+
+SHORT = 65_536
+"""A row of up to this many elements, 256 KiB of float32, is still in the second-level cache when read again."""
+N_SUMS = 4
+"""How many sums over a row `in_two_passes` keeps."""
+
+
+def rowwise(row: Callable[..., None]) -> Kernels:
+    """Return kernels for `row(out[i], *operands[i])`, which fills a row of a two-dimensional `out`."""
+
+    def serial(out: Any, *operands: Any) -> None:
+        _rows(row, out, operands)
+
+    def parallel(out: Any, chunk: int, *operands: Any) -> None:
+        n = out.shape[0]
+        for c in prange((n + chunk - 1) // chunk):
+            start, stop = c * chunk, min((c + 1) * chunk, n)
+            call_apart(_rows, (row, unowned(out)[start:stop], cut(operands, start, stop)))
+
+    return compiled("rowwise", row, serial, parallel)
+
+
+def in_two_passes(reduce: Callable[..., Any], finish: Callable[..., None], short: Callable[..., None]) -> Kernels:
+    """Return kernels for rows that must be summed before `out` can be filled.
+
+    `reduce(*row)` returns sums over a row or a part of it, which `merged` adds up; `finish(out, sums, *row)` fills
+    that part of `out`. `short(out, *row)` does both for a row that stays in the cache.
+    """
+
+    def serial(out: Any, *operands: Any) -> None:
+        _whole_rows(reduce, finish, short, out, operands)
+
+    def parallel(out: Any, chunk: int, *operands: Any) -> None:
+        n = out.shape[0]
+        for c in prange((n + chunk - 1) // chunk):
+            start, stop = c * chunk, min((c + 1) * chunk, n)
+            call_apart(_whole_rows, (reduce, finish, short, unowned(out)[start:stop], cut(operands, start, stop)))
+
+    def split(out: Any, parts: int, *operands: Any) -> None:
+        n = out.shape[1]
+        sums = np.empty((parts, N_SUMS))
+        for i in range(out.shape[0]):
+            for p in prange(parts):
+                _keep(sums[p], call_apart(reduce, cut(at(operands, i), p * n // parts, (p + 1) * n // parts)))
+            whole = merged(sums)
+            for p in prange(parts):
+                start, stop = p * n // parts, (p + 1) * n // parts
+                part = cut(at(operands, i), start, stop)
+                call_apart(finish, (floats(unowned(out)[i, start:stop]), whole, *part))
+
+    return compiled(f"{finish.__name__}.in_two_passes", reduce, serial, parallel, split=split)
+
+
+@subroutine
+def _rows(row: Any, out: Any, operands: Any) -> None:
+    spare = _spare_row(out)
+    for i in range(out.shape[0]):
+        _fill_row(row, unowned(out)[i], spare, at(operands, i))
+
+
+@subroutine
+def _whole_rows(reduce: Any, finish: Any, short: Any, out: Any, operands: Any) -> None:
+    if out.shape[1] <= SHORT:
+        _rows(short, out, operands)
+    else:
+        for i in range(out.shape[0]):
+            row = at(operands, i)
+            finish(floats(unowned(out)[i]), reduce(*row), *row)
+
+
+@formula
+def _keep(kept: Any, sums: Any) -> None:
+    for k in range(N_SUMS):
+        kept[k] = sums[k]
+
+
+@subroutine
+def merged(sums: Any) -> Any:
+    """Add up what `reduce` returned for the parts of a row; each row of `sums` is one part.
+
+    It holds the largest entry x, two sums of multiples of exp(x - largest), and a plain sum.
+    """
+    largest = sums[0, 0]
+    for p in range(1, sums.shape[0]):
+        largest = sums[p, 0] if sums[p, 0] > largest else largest  # noqa: FURB136 - as in C
+    first = second = plain = 0.0
+    for p in range(sums.shape[0]):
+        scale = math.exp(sums[p, 0] - largest)
+        first += scale * sums[p, 1]
+        second += scale * sums[p, 2]
+        plain += sums[p, 3]
+    return largest, first, second, plain
+
+
+@formula
+def _itself(x: Any) -> Any:
+    return x
+
+
+def _spare_row(out: Any) -> Any:
+    """Return a row of float32 if `out` has rows of a narrow type, else None."""
+
+
+def _fill_row(row: Any, out: Any, spare: Any, operands: Any) -> None:
+    """Fill a row of `out`, through the spare one if there is one."""
+
+
+def _compile_spare_row(out: Any) -> Any:
+    if is_narrow(out):
+        return lambda out: np.empty(out.shape[1], np.float32)
+    return lambda out: None  # noqa: ARG005 - called alike
+
+
+def _compile_fill_row(row: Any, out: Any, spare: Any, operands: Any) -> Any:
+    del row, spare, operands
+
+    def directly(row: Any, out: Any, spare: Any, operands: Any) -> None:  # noqa: ARG001 - called alike
+        row(out, *operands)
+
+    def through_spare(row: Any, out: Any, spare: Any, operands: Any) -> None:
+        row(unowned(spare), *operands)
+        fill(_itself, out, (unowned(spare),))
+
+    return through_spare if is_narrow(out) else directly
+
+
+for _stub, _implementation in ((_spare_row, _compile_spare_row), (_fill_row, _compile_fill_row)):
+    overload(_stub, jit_options=OPTIONS, strict=False)(_implementation)  # strict compares annotations
