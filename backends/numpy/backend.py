@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, cast
+
 import numpy as np
 
-from backends.host import HostBackend, by_name
-from backends.numpy import activations, class_losses, gated, likelihoods, losses, piecewise, rows
+from backends.catalogue import find
+from backends.host import Function, HostBackend, Run, by_name, working_type
+from backends.numpy import activations, class_losses, gated, likelihoods, losses, narrow, piecewise, rows
 
 PACKAGE = "numpy"
 EXTRA = ""
@@ -31,3 +35,14 @@ class NumpyBackend(HostBackend):
     def version(self) -> str:
         """Version of NumPy."""
         return np.__version__
+
+    def _widened(
+        self, name: str, arrays: Sequence[Any], out: np.ndarray | None, parameters: dict[str, Any]
+    ) -> Run:
+        """Convert block by block where float32 holds the parameters, and rows lie along the last axis."""
+        is_vjp = name.endswith("_vjp")
+        spec = find(name.removesuffix("_vjp"))
+        if working_type(parameters) != np.float32 or not narrow.suits(spec, arrays[int(is_vjp)], parameters):
+            return super()._widened(name, arrays, out, parameters)
+        bind = narrow.blockwise(spec, cast("Function", FUNCTIONS[name]).bind, is_vjp=is_vjp)
+        return bind(*arrays, out=out, **parameters)
