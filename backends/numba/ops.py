@@ -51,9 +51,14 @@ def one_of(parameter: str, forms: Mapping[Any, Function]) -> Function:
     return _op(bind, next(iter(forms.values())))
 
 
-def along_axis(row: Callable[..., None], shape: Callable[..., tuple[int, ...]] | None = None) -> Function:
-    """Turn `row(out, *rows)` into an op with an axis; `shape` gives the output's if it is not the input's."""
-    return _along_axis(row_loops.rowwise(row), row, shape)
+def along_axis(
+    row: Callable[..., None], shape: Callable[..., tuple[int, ...]] | None = None, *, once: bool = False
+) -> Function:
+    """Turn `row(out, *rows)` into an op with an axis; `shape` gives the output's if it is not the input's.
+
+    See `row_loops.rowwise` for `once`.
+    """
+    return _along_axis(row_loops.rowwise(row, once=once), row, shape)
 
 
 def along_axis_in_two_passes(

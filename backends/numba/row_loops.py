@@ -24,17 +24,21 @@ N_SUMS = 4
 """How many sums over a row `in_two_passes` keeps."""
 
 
-def rowwise(row: Callable[..., None]) -> Kernels:
-    """Return kernels for `row(out[i], *operands[i])`, which fills a row of a two-dimensional `out`."""
+def rowwise(row: Callable[..., None], *, once: bool = False) -> Kernels:
+    """Return kernels for `row(out[i], *operands[i])`, which fills a row of a two-dimensional `out`.
+
+    One that stores each number `once`, by `fill`, needs no spare row.
+    """
+    rows = _rows_filled_once if once else _rows
 
     def serial(out: Any, *operands: Any) -> None:
-        _rows(row, out, operands)
+        rows(row, out, operands)
 
     def parallel(out: Any, chunk: int, *operands: Any) -> None:
         n = out.shape[0]
         for c in prange((n + chunk - 1) // chunk):
             start, stop = c * chunk, min((c + 1) * chunk, n)
-            call_apart(_rows, (row, unowned(out)[start:stop], cut(operands, start, stop)))
+            call_apart(rows, (row, unowned(out)[start:stop], cut(operands, start, stop)))
 
     return compiled("rowwise", row, serial, parallel)
 
@@ -75,6 +79,12 @@ def _rows(row: Any, out: Any, operands: Any) -> None:
     spare = _spare_row(out)
     for i in range(out.shape[0]):
         _fill_row(row, unowned(out)[i], spare, at(operands, i))
+
+
+@subroutine
+def _rows_filled_once(row: Any, out: Any, operands: Any) -> None:
+    for i in range(out.shape[0]):
+        row(unowned(out)[i], *at(operands, i))
 
 
 @subroutine

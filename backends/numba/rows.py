@@ -384,5 +384,5 @@ OPS: Pairs = {
         along_axis_in_two_passes(falling_weighted_exp_sums, softmin_vjp_of_sums, softmin_vjp),
     ),
     "sparsemax": (along_axis(sparsemax), along_axis(sparsemax_vjp)),
-    "glu": (along_axis(glu, find("glu").shape), along_axis(glu_vjp)),
+    "glu": (along_axis(glu, find("glu").shape, once=True), along_axis(glu_vjp, once=True)),
 }
