@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from backends.host import Bind, Function, Run, bound_by, computed_in, reduced, share, total_weight
+from backends.host import Bind, Function, Run, bound_by, computed_in, share, total_weight
 from backends.numba import loops, row_loops
 from backends.numba.narrow import bits
+from backends.numba.outputs import filling, filling_by_weight, filling_rows, losses_of_nothing, matrix
 
 
 def elementwise(scalar: Callable[..., Any], *, streams: bool = False) -> Function:
@@ -30,7 +31,7 @@ def elementwise(scalar: Callable[..., Any], *, streams: bool = False) -> Functio
 
     def bind(*arrays: np.ndarray, out: np.ndarray | None = None, threads: int = 1, **parameters: Any) -> Run:
         operands = _numbers(arrays, parameters, names)
-        return _filling(kernels, out, arrays[0], operands, threads)
+        return filling(kernels, out, arrays[0], operands, threads)
 
     return _op(bind, scalar)
 
@@ -74,7 +75,7 @@ def _along_axis(
     def bind(*arrays: np.ndarray, axis: int, out: np.ndarray | None = None, threads: int = 1) -> Run:
         x = arrays[-1]
         operands = tuple(_rows(a, axis) for a in arrays)
-        return _filling_rows(
+        return filling_rows(
             kernels, out, x, shape(x.shape, axis=axis) if shape else x.shape, lambda: operands, axis, threads
         )
 
@@ -91,10 +92,10 @@ def loss(scalar: Callable[..., Any]) -> Function:
     ) -> Run:
         operands = _numbers(arrays, parameters, names)
         if reduction == "none":
-            return _filling(each, out, arrays[0], operands, threads)
+            return filling(each, out, arrays[0], operands, threads)
         n = arrays[0].size
         fixed = (loops.CHUNK, float(n) if reduction == "mean" else 1.0)
-        return _filling(sums, out, arrays[0], (*fixed, *operands), threads, shape=())
+        return filling(sums, out, arrays[0], (*fixed, *operands), threads, shape=())
 
     return _op(bind, scalar)
 
@@ -115,15 +116,8 @@ def loss_vjp(scalar: Callable[..., Any], *, streams: bool = False) -> Function:
         first = arrays[0]
         operands = _numbers(arrays, parameters, names)
         if reduction == "none":
-            return _filling(kernels, out, first, (_flat(g), *operands), threads)
-
-        def run() -> np.ndarray:
-            made = np.empty(first.shape, first.dtype) if out is None else out
-            weight = share(g, first.size, reduction)
-            kernels.bound(made.reshape(-1), (weight, *operands), elements=first.size, threads=threads)()
-            return made
-
-        return run
+            return filling(kernels, out, first, (_flat(g), *operands), threads)
+        return filling_by_weight(kernels, out, first, lambda: share(g, first.size, reduction), operands, threads)
 
     return _op(bind, scalar)
 
@@ -144,16 +138,16 @@ def row_loss(row: Callable[..., Any]) -> Function:
         x = arrays[0]
         shape = _without_axis(x, axis)
         if x.size == 0:
-            return lambda: _losses_of_nothing(x, shape, reduction, _count(arrays, axis, parameters), out)
+            return lambda: losses_of_nothing(x, shape, reduction, _count(arrays, axis, parameters), out)
 
         def prepare() -> Run:
             operands = _row_operands(_ignoring(arrays, parameters), axis, parameters, names)
             if reduction == "none":
-                return _filling(each, out, x, operands, threads, shape=shape)
+                return filling(each, out, x, operands, threads, shape=shape)
             rows = math.prod(shape)
             count = float(_count(arrays, axis, parameters)) if reduction == "mean" else 1.0
             fixed = (max(1, loops.CHUNK * rows // x.size), count)
-            return _filling(sums, out, x, (*fixed, *operands), threads, shape=())
+            return filling(sums, out, x, (*fixed, *operands), threads, shape=())
 
         return _each_time(prepare) if _depends_on_labels(arrays, parameters) else prepare()
 
@@ -179,9 +173,9 @@ def row_loss_vjp(row: Callable[..., None]) -> Function:
         def prepare() -> Run:
             operands = _row_operands(_ignoring(arrays, parameters), axis, parameters, names)
             if reduction == "none":
-                return _filling_rows(kernels, out, x, x.shape, lambda: (_flat(g), *operands), axis, threads)
+                return filling_rows(kernels, out, x, x.shape, lambda: (_flat(g), *operands), axis, threads)
             count = _count(arrays, axis, parameters)
-            return _filling_rows(
+            return filling_rows(
                 kernels, out, x, x.shape, lambda: (share(g, count, reduction), *operands), axis, threads
             )
 
@@ -190,74 +184,10 @@ def row_loss_vjp(row: Callable[..., None]) -> Function:
     return _op(bind, row)
 
 
-# --- outputs --------------------------------------------------------------------------------------------------
-
-
 def _op(bind: Bind, after: Callable[..., Any]) -> Function:
     function = bound_by(bind)
     function.__name__, function.__doc__ = after.__name__, after.__doc__
     return function
-
-
-def _filling(
-    kernels: loops.Kernels,
-    out: np.ndarray | None,
-    like: np.ndarray,
-    operands: tuple[Any, ...],
-    threads: int,
-    shape: tuple[int, ...] | None = None,
-) -> Run:
-    """Return a call that fills `out`, or a new array like the first operand, of its shape or the one given."""
-    if out is not None:
-        return _returning(kernels.bound(out.reshape(-1), operands, elements=like.size, threads=threads), out)
-    shape = like.shape if shape is None else shape
-
-    def fresh() -> np.ndarray:
-        made = np.empty(shape, like.dtype)
-        kernels.bound(made.reshape(-1), operands, elements=like.size, threads=threads)()
-        return made
-
-    return fresh
-
-
-def _returning(call: Callable[[], None], out: np.ndarray) -> Run:
-    """Return `call` with `out` as its result."""
-
-    def run() -> np.ndarray:
-        call()
-        return out
-
-    return run
-
-
-def _filling_rows(
-    kernels: loops.Kernels,
-    out: np.ndarray | None,
-    x: np.ndarray,
-    shape: tuple[int, ...],
-    operands: Callable[[], tuple[Any, ...]],
-    axis: int,
-    threads: int,
-) -> Run:
-    """Return a call that fills the rows of `out`, or of a new array, from operands that may depend on values.
-
-    An output whose classes lie along another axis than the last is filled from a copy.
-    """
-    last = axis in (-1, len(shape) - 1)
-    matrix = (math.prod(shape[:-1]), shape[-1])
-    if math.prod(shape) == 0:
-        return lambda: np.empty(shape, x.dtype) if out is None else out
-
-    def run() -> np.ndarray:
-        made = np.empty(shape, x.dtype) if out is None else out
-        rows = made.reshape(matrix) if last else _matrix(made, axis)
-        kernels.bound(rows, operands(), elements=x.size, threads=threads)()
-        if not last:
-            moved = np.moveaxis(made, axis, -1)
-            moved[...] = rows.reshape(moved.shape)
-        return made
-
-    return run
 
 
 def _depends_on_labels(arrays: tuple[np.ndarray, ...], parameters: Mapping[str, Any]) -> bool:
@@ -272,19 +202,6 @@ def _each_time(prepare: Callable[[], Run]) -> Run:
         return prepare()()
 
     return run
-
-
-def _losses_of_nothing(
-    x: np.ndarray, shape: tuple[int, ...], reduction: str, count: float, out: np.ndarray | None
-) -> np.ndarray:
-    """Return the losses of rows without classes, which are 0, or their sum, or that over what takes part."""
-    losses = np.zeros(shape, x.dtype)
-    if reduction != "none":
-        return reduced(losses, count, x.dtype, reduction, out)
-    if out is None:
-        return losses
-    out[...] = losses
-    return out
 
 
 # --- operands -------------------------------------------------------------------------------------------------
@@ -354,13 +271,7 @@ def _flat(array: Any) -> Any:
 
 def _rows(array: np.ndarray, axis: int) -> np.ndarray:
     """View or copy an operand as a matrix with classes along its rows."""
-    return _operand(_matrix(array, axis))
-
-
-def _matrix(array: np.ndarray, axis: int) -> np.ndarray:
-    """View or copy an array as a matrix with classes along its rows, contiguous."""
-    moved = np.moveaxis(array, axis, -1)
-    return np.ascontiguousarray(moved.reshape(math.prod(moved.shape[:-1]), moved.shape[-1]))
+    return _operand(matrix(array, axis))
 
 
 def _operand(array: np.ndarray) -> np.ndarray:
