@@ -128,7 +128,7 @@ FAULTS: tuple[Fault, ...] = (
     fault("narrow types not rounded back", "backends/numpy/narrow.py", "made = output(out, like, shape)",
           "made = np.empty(shape, np.float32)", *EVERYDAY, "--op", "sigmoid", "--backend", "numpy"),
     fault("numba cuts numbers off to bfloat16", "backends/numba/narrow.py",
-          "builder.add(odd, constant(0x7FFF))", "constant(0)", *EVERYDAY, "--op", "elu", "--backend", "numba"),
+          "builder.add(last, ir.Constant(_WORD, 0x7FFF))", "ir.Constant(_WORD, 0)", *EVERYDAY, "--op", "elu", "--backend", "numba"),
     fault("float64 silently float32", "backends/jax/backend.py", 'jax.config.update("jax_enable_x64", True)',
           'jax.config.update("jax_enable_x64", False)',
           *EVERYDAY, "--op", "sigmoid", "--backend", "jax"),

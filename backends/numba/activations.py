@@ -18,6 +18,7 @@ from backends import gelu_constants as constants
 from backends.host import Pairs
 from backends.numba import elementary
 from backends.numba import gelu as gelus
+from backends.numba.compilation import formula
 from backends.numba.elementary import (
     exp,
     exp_minus,
@@ -30,7 +31,6 @@ from backends.numba.elementary import (
     smallest_normal,
 )
 from backends.numba.intrinsics import fma, polynomial
-from backends.numba.loops import formula
 from backends.numba.ops import elementwise, moving, one_of
 from backends.numba.piecewise import clip, max_0
 

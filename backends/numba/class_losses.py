@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from backends.host import Pairs
+from backends.numba.compilation import formula, subroutine
 from backends.numba.elementary import log
 from backends.numba.intrinsics import add, by_type, from_bits, larger, smaller_unsigned, to_bits
 from backends.numba.likelihoods import ratio
-from backends.numba.loops import BLOCK, formula, subroutine, sum_of, total
+from backends.numba.loops import BLOCK, sum_of, total
 from backends.numba.ops import row_loss, row_loss_vjp
 from backends.numba.rows import exp_sums, exps, product, rising
 

@@ -20,8 +20,8 @@ from numba import types
 from numba.extending import overload
 
 from backends.numba import elementary_constants as constants
+from backends.numba.compilation import OPTIONS, formula
 from backends.numba.intrinsics import by_type, copysign, fma, one_power, polynomial, split, two_powers
-from backends.numba.loops import OPTIONS, formula
 
 INFINITY = math.inf
 NOT_A_NUMBER = math.nan

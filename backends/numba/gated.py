@@ -14,9 +14,9 @@ from typing import Any
 
 from backends.host import Pairs
 from backends.numba import gelu as gelus
+from backends.numba.compilation import formula
 from backends.numba.elementary import exp_minus, exp_minus_parts
 from backends.numba.intrinsics import fma
-from backends.numba.loops import formula
 from backends.numba.ops import elementwise, moving, one_of
 from backends.numba.piecewise import relu
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 from backends import gelu_constants as constants
+from backends.numba.compilation import formula
 from backends.numba.elementary import exp_minus_parts
 from backends.numba.intrinsics import by_type, fma, polynomial
-from backends.numba.loops import formula
 
 _tail_above_last = polynomial({"float32": constants.TAIL_FLOAT32[:-1], "float64": constants.TAIL_FLOAT64[:-1]})
 _tail_last = by_type({"float32": constants.TAIL_FLOAT32[-1], "float64": constants.TAIL_FLOAT64[-1]})

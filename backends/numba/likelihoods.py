@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from backends.host import Pairs
+from backends.numba.compilation import formula
 from backends.numba.elementary import exp, exp_minus, log, log1p, log1p_of_fraction
-from backends.numba.loops import formula
 from backends.numba.ops import loss, loss_vjp, one_of
 from backends.numba.piecewise import at_least
 

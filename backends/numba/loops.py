@@ -1,50 +1,30 @@
 """The loops around Numba's scalar formulas: serial and parallel, compiled on first call and cached on disk.
 
-A kernel closes over one formula, a module-level function that Numba can compile (`formula`). Numba's disk cache
-tells closures apart by a file name, made of the qualified name, and by the pickled closure, which refers to such a
-function by its name. Kernels are therefore named after their formula. Since a reference says nothing about the
-code behind it, the names also contain a checksum of the sources.
-
 Parallel kernels call the serial loop, apart from their own, on chunks of `CHUNK` elements: LLVM compiles that
 loop as if it stood alone, with a register for each of its constants (1.5 times as fast on sigmoid), and a sum over
 chunks does not depend on the number of threads. Chunks are `unowned`: threads do not count references to them.
 
 Formulas compute with float32 or float64. Numbers of 16 bits become float32 as they are loaded, and are rounded as
-they are stored (`narrow`): the same loops, compiled for them when they are first asked for. Those of bfloat16 take
-two numbers at a time, as one of 32 bits: a vector of these needs no shuffle, and a fifth to a third less time.
+they are stored (`narrow`): the same loops, compiled for them when they are first asked for. Of bfloat16, those
+that memory limits take two numbers at a time, as one of 32 bits: a vector of these needs no shuffle, and 0.7 of
+the time.
 """
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
-import llvmlite.binding as llvm
 import numba
 import numpy as np
-from numba import njit, prange, types
-from numba.extending import overload, register_jitable
+from numba import prange, types
+from numba.extending import overload
 
+from backends.numba.compilation import OPTIONS, SOURCES, formula, jit, subroutine
 from backends.numba.intrinsics import LINE, add, buffer, buffer_of_results, call_apart, fence, store_line, unowned
 from backends.numba.narrow import bits, even, floats, has_pairs, odd, store_pair  # noqa: F401 - see `_of_each`
-
-
-def _allow_long_vectors() -> None:
-    """Let LLVM use vectors of 512 bits if the processor does not slow down: long formulas are 1.4 times as fast.
-
-    LLVM prefers 256 bits on all Intel processors, because those before Ice Lake, which brought AVX512_VBMI2, slow
-    down. Numba reads this before it first compiles. NUMBA_CPU_FEATURES in the environment takes precedence.
-    """
-    features = llvm.get_host_cpu_features()
-    if numba.config.CPU_FEATURES is None and features.get("avx512vbmi2"):
-        numba.config.CPU_FEATURES = f"{features.flatten()},-prefer-256-bit"
-
-
-_allow_long_vectors()
 
 CHUNK = 8192
 """Elements that one thread takes at a time."""
@@ -57,27 +37,9 @@ SERIAL_BELOW = 30_000
 STREAM_FROM = 32 * 2**20
 """An output of this many bytes or more may be written past the caches, which then need not read it first."""
 
-# IEEE results instead of exceptions; no fastmath, since `contract` would undo exact products.
-OPTIONS = {"error_model": "numpy"}
-
 _results = buffer_of_results(BLOCK)
 numbers = buffer(BLOCK)
 """Return, for compiled code, an array of a block's length on the stack, of the type of its argument."""
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def formula(function: F) -> F:
-    """Let compiled code call `function`; it stays a Python function, and nothing is compiled yet.
-
-    It becomes part of its callers however long it is: LLVM vectorises no loop with a call in it.
-    """
-    return cast("F", register_jitable(**OPTIONS, forceinline=True)(function))
-
-
-def subroutine(function: F) -> F:
-    """Let compiled code call `function`, which has loops of its own: it is compiled once for all its callers."""
-    return cast("F", register_jitable(**OPTIONS)(function))
 
 
 @dataclass(frozen=True)
@@ -159,22 +121,37 @@ def _overwrites(out: np.ndarray, operands: tuple[Any, ...]) -> bool:
     return any(isinstance(each, np.ndarray) and np.may_share_memory(out, each) for each in operands)
 
 
+def compiled(
+    loop: str,
+    scalar: Callable[..., Any],
+    serial: Callable[..., None],
+    parallel: Callable[..., None],
+    **more: Callable[..., None],
+) -> Kernels:
+    """Return kernels that are compiled when first called, and cached under names made of the formula's."""
+    for kernel in (serial, parallel, *more.values()):
+        kernel.__qualname__ = f"{scalar.__name__}.{loop}.{kernel.__name__}.{SOURCES}"
+    threaded = {name: jit(kernel, parallel=True) for name, kernel in {"parallel": parallel, **more}.items()}
+    return Kernels(jit(serial), **threaded)
+
+
 def elementwise(scalar: Callable[..., Any], *, streams: bool = False) -> Kernels:
     """Return kernels for `out[i] = scalar(*operands[i])`; operands are arrays or scalars.
 
     Of two-dimensional operands, `scalar` gets the rows. One that `streams` is limited by memory and may write past
     the caches; others gain nothing, since the processor cannot compute while it waits for these stores.
     """
+    fill_part = _fill if streams else _fill_by_blocks
 
     def serial(out: Any, *operands: Any) -> None:
-        _fill(scalar, out, operands)
+        fill_part(scalar, out, operands)
 
     def parallel(out: Any, chunk: int, *operands: Any) -> None:
         n = out.shape[0]
         for c in prange((n + chunk - 1) // chunk):
             start = c * chunk
             stop = min(start + chunk, n)
-            call_apart(_fill, (scalar, unowned(out)[start:stop], cut(operands, start, stop)))
+            call_apart(fill_part, (scalar, unowned(out)[start:stop], cut(operands, start, stop)))
 
     def streamed(out: Any, head: int, *operands: Any) -> None:
         """Chunks begin with a cache line, `head` elements after the first."""
@@ -287,6 +264,37 @@ def _compile_fill(scalar: Any, out: Any, operands: Any) -> Any:
     return in_pairs if has_pairs((out, *operands)) else one_by_one
 
 
+def _fill_by_blocks(scalar: Any, out: Any, operands: Any) -> None:
+    """Do the same where computing takes longer than memory; bfloat16 is rounded in a loop of its own.
+
+    A loop that computes has no register left for it: tanh takes 0.85 of the time, sigmoid 0.9.
+    """
+
+
+def _compile_fill_by_blocks(scalar: Any, out: Any, operands: Any) -> Any:
+    del scalar
+
+    def at_once(scalar: Any, out: Any, operands: Any) -> None:
+        _fill(scalar, out, operands)
+
+    def by_blocks(scalar: Any, out: Any, operands: Any) -> None:
+        n = out.shape[0]
+        block = numbers(np.float32(0))
+        for start in range(0, n, BLOCK):
+            stop = min(start + BLOCK, n)
+            part = block[: stop - start]
+            call_apart(_fill, (scalar, part, cut(operands, start, stop)))
+            _fill(itself, unowned(out)[start:stop], (part,))
+
+    return by_blocks if has_pairs((out, *operands)) else at_once
+
+
+@formula
+def itself(x: Any) -> Any:
+    """Return x."""
+    return x
+
+
 def elements_to_line(array: np.ndarray) -> int:
     """Return how many elements of an array come before the first that begins a cache line."""
     return -array.ctypes.data % LINE // array.itemsize
@@ -340,42 +348,10 @@ def _of_each(operands: Any, arguments: str, of_rows: str, of_line: str) -> Any:
 
 for _stub, _implementation in (
     (_fill, _compile_fill),
+    (_fill_by_blocks, _compile_fill_by_blocks),
     (at, _compile_at),
     (_even, _compile_even),
     (_odd, _compile_odd),
     (cut, _compile_cut),
 ):
     overload(_stub, jit_options=OPTIONS, strict=False)(_implementation)  # strict compares annotations
-
-# --- compilation ----------------------------------------------------------------------------------------------
-
-
-def _checksum() -> str:
-    """Identify the code that kernels are compiled from: Numba itself looks at this file alone."""
-    folder = Path(__file__).parent
-    sources = sorted([*folder.glob("*.py"), folder.parent / "gelu_constants.py"])
-    return f"{zlib.crc32(b''.join(source.read_bytes() for source in sources)):08x}"
-
-
-_SOURCES = _checksum()
-
-
-def compiled(
-    loop: str,
-    scalar: Callable[..., Any],
-    serial: Callable[..., None],
-    parallel: Callable[..., None],
-    **more: Callable[..., None],
-) -> Kernels:
-    """Return kernels that are compiled when first called, and cached under names made of the formula's."""
-    for kernel in (serial, parallel, *more.values()):
-        kernel.__qualname__ = f"{scalar.__name__}.{loop}.{kernel.__name__}.{_SOURCES}"
-    threaded = {name: _jit(kernel, parallel=True) for name, kernel in {"parallel": parallel, **more}.items()}
-    return Kernels(_jit(serial), **threaded)
-
-
-def _jit(kernel: Callable[..., None], **options: Any) -> Callable[..., None]:
-    try:
-        return cast("Callable[..., None]", njit(cache=True, **OPTIONS, **options)(kernel))
-    except RuntimeError:  # no folder to cache in: neither beside this file nor in the user's home
-        return cast("Callable[..., None]", njit(**OPTIONS, **options)(kernel))

@@ -13,8 +13,8 @@ from typing import Any
 
 from backends.host import Pairs
 from backends.numba.activations import sigmoid, softplus
+from backends.numba.compilation import formula
 from backends.numba.elementary import expm1, log1p, tanh
-from backends.numba.loops import formula
 from backends.numba.ops import loss, loss_vjp
 from backends.numba.piecewise import at_least, sign
 

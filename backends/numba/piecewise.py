@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from backends.host import Pairs
-from backends.numba.loops import formula
+from backends.numba.compilation import formula
 from backends.numba.ops import moving
 
 

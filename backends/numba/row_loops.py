@@ -14,8 +14,9 @@ import numpy as np
 from numba import prange
 from numba.extending import overload
 
+from backends.numba.compilation import OPTIONS, formula, subroutine
 from backends.numba.intrinsics import call_apart, unowned
-from backends.numba.loops import OPTIONS, Kernels, at, compiled, cut, fill, formula, subroutine
+from backends.numba.loops import Kernels, at, compiled, cut, fill, itself
 from backends.numba.narrow import floats, is_narrow
 
 SHORT = 65_536
@@ -121,11 +122,6 @@ def merged(sums: Any) -> Any:
     return largest, first, second, plain
 
 
-@formula
-def _itself(x: Any) -> Any:
-    return x
-
-
 def _spare_row(out: Any) -> Any:
     """Return a row of float32 if `out` has rows of a narrow type, else None."""
 
@@ -148,7 +144,7 @@ def _compile_fill_row(row: Any, out: Any, spare: Any, operands: Any) -> Any:
 
     def through_spare(row: Any, out: Any, spare: Any, operands: Any) -> None:
         row(unowned(spare), *operands)
-        fill(_itself, out, (unowned(spare),))
+        fill(itself, out, (unowned(spare),))
 
     return through_spare if is_narrow(out) else directly
 

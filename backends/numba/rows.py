@@ -16,6 +16,7 @@ import numpy as np
 
 from backends.catalogue import find
 from backends.host import Pairs
+from backends.numba.compilation import formula, subroutine
 from backends.numba.elementary import lifted_exp, log, lowered
 from backends.numba.gated import times_sigmoid, times_sigmoid_slope
 from backends.numba.intrinsics import (
@@ -28,7 +29,7 @@ from backends.numba.intrinsics import (
     to_bits,
     unowned,
 )
-from backends.numba.loops import APART_FROM, BLOCK, fill, formula, numbers, subroutine, sum_of
+from backends.numba.loops import APART_FROM, BLOCK, fill, numbers, sum_of
 from backends.numba.ops import along_axis, along_axis_in_two_passes
 
 FOURS_FROM = 256

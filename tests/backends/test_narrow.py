@@ -23,8 +23,14 @@ from tests.everyday import KINDS
 HOSTS = ("numpy", "numba")  # whole arrays are the parallel kernels' chunks
 ELEMENTWISE = [name for name, spec in OPS.items() if not spec.along_axis]
 ROWS = [name for name, spec in OPS.items() if spec.along_axis and spec.inputs[0].domain == "real"]
-WITH_ERFC = ("gelu", "geglu")
+CASES = [
+    (op, mode) for op in (*ELEMENTWISE, *ROWS) for mode in MODES[:2] if (op, mode) != ("sparsemax", "backward")
+]
+"""All but a gradient that jumps wherever one more entry is above 0, which float32 does not tell."""
+WITH_ERFC = ("gelu", "geglu", "selu")
 """Ops that only mpmath knows: NumPy has no such function in float64."""
+TOPMOST = 2.0**-9
+"""ULP beyond what is promised: near the largest number, one counts twice, and half of one is rounded anyway."""
 BESIDE = 2
 """How many ordinary entries a row has beside the value that is tried; glu halves a row."""
 
@@ -75,13 +81,13 @@ def computed(b, op, sample):
 
 @pytest.mark.parametrize("name", HOSTS)
 @pytest.mark.parametrize("dtype", NARROW)
-@pytest.mark.parametrize("mode", MODES[:2])
-@pytest.mark.parametrize("op", [*ELEMENTWISE, *ROWS])
+@pytest.mark.parametrize(("op", "mode"), CASES)
 def test_every_value_of_the_first_input_is_within_the_budget(name, op, mode, dtype):
     """Against float64; what is beyond the budget there, against mpmath."""
     b, sample = load(name), every_sample(op, mode, dtype)
     n_summed = sample.arrays[0].shape[-1] if OPS[op].along_axis else 1
-    allowed = min(accuracy.budget(op, mode, n_summed), b.promised_ulp(op, mode=mode, dtype=dtype))
+    promised = b.promised_ulp(op, mode=mode, dtype=dtype) + TOPMOST
+    allowed = min(accuracy.budget(op, mode, n_summed), promised)
     got = computed(b, op, sample)
     errors = accuracy.ulp_error(got, sample.expected)
     doubtful = np.flatnonzero((errors > allowed).reshape(len(errors), -1).any(axis=1))
@@ -93,7 +99,7 @@ def test_every_value_of_the_first_input_is_within_the_budget(name, op, mode, dty
             first_input=sample.arrays[0][doubtful],
             n_summed=n_summed,
             complete=False,
-            promised=b.promised_ulp(op, mode=mode, dtype=dtype),
+            promised=promised,
         )
         assert verdict.status in ("ok", "known_deviation"), verdict.reason
 

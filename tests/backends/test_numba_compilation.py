@@ -16,7 +16,7 @@ numba = pytest.importorskip("numba")
 
 import numpy as np  # noqa: E402
 
-from backends.numba import activations, intrinsics, likelihoods  # noqa: E402
+from backends.numba import activations, intrinsics, likelihoods, losses, piecewise  # noqa: E402
 from backends.numba import loops as numba_loops  # noqa: E402
 
 COMPILED = """
@@ -88,6 +88,33 @@ def test_loops_within_parallel_kernels_are_those_of_serial_ones():
         pytest.skip("no AVX here: its instructions have other names")
     # Of what it has to refer to, x and out, to the constants that have no register left; and a few more by chance.
     assert n_loads_of_the_vector_loop(parallel) <= n_loads_of_the_vector_loop(serial) + 2
+
+
+class Counted:
+    """A kernel that counts the calls in which Numba looks at the arguments."""
+
+    def __init__(self, kernel):
+        self.kernel, self.calls = kernel, 0
+        self.py_func, self.get_overload = kernel.py_func, kernel.get_overload
+
+    def __call__(self, *arguments):
+        self.calls += 1
+        self.kernel(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("kernels", "named"),
+    [(numba_loops.elementwise(piecewise.relu), ()), (numba_loops.summed(losses.mean_absolute_error), (8, 2.0))],
+    ids=["elementwise", "summed"],
+)
+def test_numba_looks_at_the_arguments_of_repeated_calls_once(kernels, named):
+    repeated = numba_loops.Repeated(counted := Counted(kernels.serial))
+    x = np.array([3.0, -5.0], np.float32)
+    outs = [np.empty(1 if named else 2, np.float32) for _ in range(3)]
+    for out in outs:
+        repeated.call(out, (*named, *([x, -x] if named else [x])))
+    assert counted.calls == 1
+    assert [out.tolist() for out in outs] == [[8.0] if named else [3.0, 0.0]] * 3
 
 
 def test_parts_of_an_unowned_array_are_not_counted():
