@@ -240,53 +240,51 @@ def fill(scalar: Any, out: Any, operands: Any) -> None:
     if out.shape[0] < APART_FROM:
         _fill(scalar, out, operands)
     else:
-        call_apart(_fill, (scalar, out, operands))
+        call_apart(_fill_by_blocks, (scalar, out, operands))
 
 
 def _fill(scalar: Any, out: Any, operands: Any) -> None:
-    """Let out[i] = scalar(*operands[i])."""
-
-
-def _compile_fill(scalar: Any, out: Any, operands: Any) -> Any:
-    del scalar
-
-    def one_by_one(scalar: Any, out: Any, operands: Any) -> None:
-        for i in range(out.shape[0]):
-            floats(out)[i] = scalar(*at(operands, i))
-
-    def in_pairs(scalar: Any, out: Any, operands: Any) -> None:
-        n = out.shape[0]
-        for i in range(n // 2):
-            store_pair(out, i, scalar(*_even(operands, i)), scalar(*_odd(operands, i)))
-        if n % 2:
-            floats(out)[n - 1] = scalar(*at(operands, n - 1))
-
-    return in_pairs if has_pairs((out, *operands)) else one_by_one
+    """Let out[i] = scalar(*operands[i]); for what memory limits, bfloat16 in pairs."""
 
 
 def _fill_by_blocks(scalar: Any, out: Any, operands: Any) -> None:
-    """Do the same where computing takes longer than memory; bfloat16 is rounded in a loop of its own.
+    """Let out[i] = scalar(*operands[i]); where computing takes longer, bfloat16 is rounded in a loop of its own.
 
     A loop that computes has no register left for it: tanh takes 0.85 of the time, sigmoid 0.9.
     """
 
 
+def _one_by_one(scalar: Any, out: Any, operands: Any) -> None:
+    for i in range(out.shape[0]):
+        floats(out)[i] = scalar(*at(operands, i))
+
+
+def _in_pairs(scalar: Any, out: Any, operands: Any) -> None:
+    n = out.shape[0]
+    for i in range(n // 2):
+        store_pair(out, i, scalar(*_even(operands, i)), scalar(*_odd(operands, i)))
+    if n % 2:
+        floats(out)[n - 1] = scalar(*at(operands, n - 1))
+
+
+def _by_blocks(scalar: Any, out: Any, operands: Any) -> None:
+    n = out.shape[0]
+    block = numbers(np.float32(0))
+    for start in range(0, n, BLOCK):
+        stop = min(start + BLOCK, n)
+        part = block[: stop - start]
+        call_apart(_fill, (scalar, part, cut(operands, start, stop)))
+        _fill(itself, unowned(out)[start:stop], (part,))
+
+
+def _compile_fill(scalar: Any, out: Any, operands: Any) -> Any:
+    del scalar
+    return _in_pairs if has_pairs((out, *operands)) else _one_by_one
+
+
 def _compile_fill_by_blocks(scalar: Any, out: Any, operands: Any) -> Any:
     del scalar
-
-    def at_once(scalar: Any, out: Any, operands: Any) -> None:
-        _fill(scalar, out, operands)
-
-    def by_blocks(scalar: Any, out: Any, operands: Any) -> None:
-        n = out.shape[0]
-        block = numbers(np.float32(0))
-        for start in range(0, n, BLOCK):
-            stop = min(start + BLOCK, n)
-            part = block[: stop - start]
-            call_apart(_fill, (scalar, part, cut(operands, start, stop)))
-            _fill(itself, unowned(out)[start:stop], (part,))
-
-    return by_blocks if has_pairs((out, *operands)) else at_once
+    return _by_blocks if has_pairs((out, *operands)) else _one_by_one
 
 
 @formula

@@ -17,8 +17,8 @@ from backends.host import Bind, Run, output, reduced, share, total_weight
 from backends.interface import Input, OpSpec
 from backends.numpy.blocks import shareable, silenced
 
-BLOCK = 16 * 1024
-"""Elements of a block: 64 KiB of float32 for each array, so that scratch stays in the second-level cache, too."""
+BLOCK = 32 * 1024
+"""Elements of a block: 128 KiB of float32 for each array, so that scratch stays in the second-level cache, too."""
 
 Arrays = Sequence[Any]
 """Arrays, and None for what is not given; the first is."""

@@ -31,6 +31,8 @@ WITH_ERFC = ("gelu", "geglu", "selu")
 """Ops that only mpmath knows: NumPy has no such function in float64."""
 TOPMOST = 2.0**-9
 """ULP beyond what is promised: near the largest number, one counts twice, and half of one is rounded anyway."""
+LARGE = 2.0**120
+"""From here on, what a gradient of a loss multiplies by its cotangent overflows, as it does in float32."""
 BESIDE = 2
 """How many ordinary entries a row has beside the value that is tried; glu halves a row."""
 
@@ -50,8 +52,10 @@ def every_sample(op, mode, dtype):
     """Return every value of the first input, others drawn, and what is exact to the precision of float64."""
     spec = OPS[op]
     values = every_value(dtype)
-    with np.errstate(invalid="ignore"):  # NumPy tells of a NaN that is not quiet
+    with np.errstate(all="ignore"):  # NumPy tells of a NaN that is not quiet
         values = np.where(np.isnan(values), np.array(np.nan, dtype), values)
+        if spec.kind == "loss":
+            values = np.where(np.abs(values) > LARGE, np.copysign(np.array(np.inf, dtype), values), values)
     first = samples.within(values, spec.inputs[0].domain).astype(dtype)
     if not spec.along_axis:
         _, *rest = inputs.draw(op, first.shape, dtype)
