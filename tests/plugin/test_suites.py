@@ -68,7 +68,7 @@ def test_times_are_not_taken_in_several_processes_at_once(paths, expression, mor
     config.option.dist, config.option.markexpr = "load", expression
     if refused:
         with pytest.raises(
-            pytest.UsageError, match=r"-n: several processes would disturb each other's times; .*alone"
+            pytest.UsageError, match=r"-n: several processes would disturb each other's times; measure without -n"
         ):
             options._refuse_distribution(config)
     else:
