@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 COMMANDS: Mapping[str, str] = {
     invocation.RUN: "check backends and time them, from any folder",
     "report": "write the report of a run, finished or cut short, or of several runs side by side",
+    "merge": "make one run of shards, or of the runs of several machines",
     "recommend": "say which backend to use: the fastest that is accurate enough",
     "try": "say whether a function of yours is right, how exact it is, and how fast beside the others",
     "compare": "compare two saved runs, case by case",

@@ -194,6 +194,8 @@ FULL: Mapping[str, int] = {
     "test_every_framework_s_functions_compute_and_are_differentiated_if_that_differentiates": 12,
     "test_what_autograd_cannot_follow_has_no_gradient": 4,
     "test_a_process_that_starts_with_the_variable_has_the_ops": 1,
+    "test_every_command_takes_what_is_made_up": 25,
+    "test_shards_measured_apart_make_the_run_that_one_would": 40,
     "test_nothing_of_a_candidate_is_imported_to_plan_it": 1,
     "test_what_is_ended_anywhere_goes_on_as_if_nothing_had_happened": 90,
     "test_a_harm_costs_one_request": 15,

@@ -35,6 +35,8 @@ CSV_COLUMNS = (
     "ratio_high", "verdict",
 )  # fmt: skip
 
+MOST_BESIDE = 8
+"""More runs than 8 have no room beside each other: each is shown with the first alone."""
 _LONGEST_LABEL = 40
 
 
@@ -184,6 +186,7 @@ def _details(runs: Sequence[tuple[str, Run]]) -> list[str]:
     candidates = (
         [_stem(name) for name, _ in runs],
         [str(run.machine.get("machine_id") or "unknown machine") for _, run in runs],
+        [run.machine_name for _, run in runs],
         [started(run) for _, run in runs],
         [run.run_id for _, run in runs],
     )

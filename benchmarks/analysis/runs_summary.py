@@ -8,7 +8,7 @@ import pandas as pd
 
 from benchmarks.analysis import tables
 from benchmarks.analysis.entries import Key, entries
-from benchmarks.analysis.runs import KEYS, OPEN_KEYS, Compared, Fastest, shared_times
+from benchmarks.analysis.runs import KEYS, MOST_BESIDE, OPEN_KEYS, Compared, Fastest, shared_times
 from benchmarks.analysis.tables import geometric_mean
 from benchmarks.quantities import count, listing, number, plural
 from benchmarks.record.schema import CASE, POLICIES
@@ -20,10 +20,14 @@ _LEAST_LEAD = 1 + Criteria.threshold
 
 
 def summarise(rows: pd.DataFrame, fastest: pd.DataFrame, labels: Sequence[str]) -> list[str]:
-    """Return a sentence per finding, from `runs.gather` and `runs.fastest`; the first is the answer."""
+    """Return a sentence per finding, from `runs.gather` and `runs.fastest`; the first is the answer.
+
+    Of more than `MOST_BESIDE` runs, not each is compared with the first in words.
+    """
+    others = labels[1:] if len(labels) <= MOST_BESIDE else ()
     return [
         _leader(rows, KEYS, labels) or _nothing_shared(labels),
-        *(sentence for other in labels[1:] for sentence in _against_first(rows, labels[0], other)),
+        *(sentence for other in others for sentence in _against_first(rows, labels[0], other)),
         *_best_of_each(fastest, labels),
         *_doubts(rows, labels),
     ]

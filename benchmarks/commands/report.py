@@ -2,7 +2,8 @@
 
 A RUN is a saved name (--benchmark-save), a number such as 0001, or a file: a journal, a saved .json or a
 records.csv. One run, finished or cut short, gets its usual report. Several runs, of different machines or
-versions, are shown side by side, and the others are compared with the first.
+versions, are shown side by side, and the others are compared with the first; so are the machines of a merged run,
+of which NAME@MACHINE is one.
 
 Example: python -m benchmarks report laptop server --output comparison
 """
@@ -45,18 +46,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, console: Console) -> Exit:
     """Write the report and print its summary."""
-    found = [saved.load(name, options.results) for name in options.runs]
+    found = [(name, each) for name in options.runs for each in saved.load_each(name, options.results)]
+    found = found or [(each.saved_as, each) for each in saved.newest_each(options.results)]
     if len(found) > 1:
-        _write_beside(options.runs, found, options.output or options.results, console)
+        _write_beside(found, options.output or options.results, console)
         return Exit.FINE
-    study = Study(found[0] if found else saved.newest(options.results))
+    study = Study(found[0][1])
     written = files.write(study, options.output or options.results / "latest")
     render_summary(study, written["report.html"], console)
     return Exit.FINE
 
 
-def _write_beside(names: Sequence[str], found: Sequence[Run], folder: Path, console: Console) -> None:
-    beside = runs_page.beside(runs.label(list(zip(names, found, strict=True))))
+def _write_beside(found: Sequence[tuple[str, Run]], folder: Path, console: Console) -> None:
+    beside = runs_page.beside(runs.label(found))
     for sentence in beside.sentences:
         console.print(Text(sentence))
     for warning in beside.warnings:

@@ -39,6 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     only = "only machines whose id begins so; may be repeated (default: all)"
     arguments.add_filter(parser.add_argument, "--machine", only, type=arguments.given)
     parser.add_argument(
+        "--any-host", action="store_true", help="take equal machines for one, whatever their hosts (default: not)"
+    )
+    parser.add_argument(
         "--metric", default="median_s", choices=tuple(trend.METRICS), help="what to show (default: median_s)"
     )
     arguments.add_margin(parser.add_argument, "--threshold")
@@ -60,7 +63,7 @@ def run(options: argparse.Namespace, console: Console) -> Exit:
     if options.machine:
         only["machine_id"] = _machines(records, options.machine)
     _tell_cut_short(options.results)
-    found = trend.trends(records, options.metric, threshold=options.margin, only=only)
+    found = trend.trends(records, options.metric, threshold=options.margin, only=only, any_host=options.any_host)
     if not found:
         raise CannotTell(f"history: no saved run measured {options.metric} of what you asked for")
     if options.changed:

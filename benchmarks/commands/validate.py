@@ -9,6 +9,7 @@ Example: python -m benchmarks validate same --trials 3
 from __future__ import annotations
 
 import argparse
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ from benchmarks.validation import (
     power,
     resume,
     same,
+    scale,
 )
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         _add_naive,
         _add_damage,
         _add_resume,
+        _add_scale,
         _add_device,
         _add_picture,
     ):
@@ -155,6 +158,21 @@ def _add_resume(commands: Commands) -> None:
     )
     _add_seed(parser)
     parser.set_defaults(measure=lambda options: resume.table(options.trials, options.seed))
+
+
+def _add_scale(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "scale", help="whether large runs, many machines and long histories take 30 s and 2 GB at most; 5 minutes"
+    )
+    for each in fields(scale.Extent):
+        option = f"--{each.name.replace('_', '-')}"
+        parser.add_argument(
+            option, type=positive, default=each.default, metavar="N", help=f"how many (default: {each.default})"
+        )
+    names = [each.name for each in fields(scale.Extent)]
+    parser.set_defaults(
+        measure=lambda options: scale.table(scale.Extent(**{name: getattr(options, name) for name in names}))
+    )
 
 
 def _add_device(commands: Commands) -> None:

@@ -14,12 +14,16 @@ from benchmarks.record.run import Run
 from benchmarks.record.schema import CASE_KEYS, POLICIES
 
 _MACHINE = ("machine_id", "cpu", "cores", "memory_gib", "threads", "cpus_allowed", "cpu_quota")
-_CASE_FACTS = {"threads": "threads", "settings": "settings", "device_name": "device"}
+_CASE_FACTS = {"threads": "threads", "settings": "settings", "device_name": "device", "driver": "driver"}
 
 
-def differences(base: Run, head: Run) -> list[str]:
-    """Return, in plain words, how the machines and settings of two runs differ; empty where they do not."""
-    return [*_machine_differences(base, head), *_case_differences(base.records, head.records)]
+def differences(base: Run, head: Run, *, any_host: bool = False) -> list[str]:
+    """Return, in plain words, how the machines and settings of two runs differ; empty where they do not.
+
+    With `any_host`, equal machines are taken for one.
+    """
+    hosts = [] if any_host else _host_differences(base.records, head.records)
+    return [*_machine_differences(base, head), *hosts, *_case_differences(base.records, head.records)]
 
 
 def nothing_in_common(base: pd.DataFrame, head: pd.DataFrame) -> list[str]:
@@ -41,6 +45,20 @@ def _machine_differences(base: Run, head: Run) -> Iterator[str]:
         old, new = base.machine.get(name), head.machine.get(name)
         if old != new and not (named and name == "threads"):
             yield f"{name}: {old} in the base, {new} in the head"
+
+
+def _host_differences(base: pd.DataFrame, head: pd.DataFrame) -> Iterator[str]:
+    """Yield how many cases were measured on different hosts, of those of which both sides know theirs."""
+    keys = list(CASE_KEYS)
+    known = [
+        records.loc[records["host"].notna(), [*keys, "host"]].drop_duplicates(keys) for records in (base, head)
+    ]
+    both = known[0].merge(known[1], on=keys, suffixes=("_base", "_head"))
+    moved = both[both["host_base"] != both["host_head"]]
+    if len(moved):
+        of = "" if len(moved) == len(both) else f" in {len(moved)} of {plural(len(both), 'case')}"
+        old, new = (_said(sorted(moved[f"host_{side}"].unique())) for side in ("base", "head"))
+        yield f"host{of}: {old} in the base, {new} in the head"
 
 
 def _case_differences(base: pd.DataFrame, head: pd.DataFrame) -> Iterator[str]:

@@ -19,10 +19,13 @@ from benchmarks.record.frames import only_with
 from benchmarks.record.schema import CASE_KEYS, POLICIES
 from benchmarks.stats.shifts import shifts
 
-SERIES_KEYS = (*CASE_KEYS, "threads", "machine_id")
+SERIES_KEYS = (*CASE_KEYS, "threads", "machine_id", "host")
 """The columns that the points of a series agree in."""
 _MEASURED = ("median_s", "ci95_low_s", "ci95_high_s")
-_ABOUT = ("run_id", "saved_as", "git_commit", "git_dirty", "backend_version", "status", "timestamp", "device_name")
+_ABOUT = (
+    "run_id", "saved_as", "git_commit", "git_dirty", "backend_version", "driver", "status", "timestamp",
+    "device_name",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,12 @@ class Series:
     changes: tuple[Change, ...]
 
     @property
+    def machine(self) -> str:
+        """What the machine goes by: its id, and the beginning of its host's, where that is known."""
+        host = self.case["host"]
+        return f"{self.case['machine_id']}{f'-{host[:6]}' if host else ''}"
+
+    @property
     def measured(self) -> list[Point]:
         """The points that have a value."""
         return [point for point in self.points if not math.isnan(point.value)]
@@ -181,16 +190,18 @@ def trends(
     *,
     threshold: float = 0.05,
     only: Mapping[str, Collection[object]] | None = None,
+    any_host: bool = False,
 ) -> list[Series]:
     """Return a series per case and machine of `records`, which hold any number of runs (COLUMNS).
 
     Those with changes of at least `threshold`, as a share, come first, the most worsened on top. A series without
-    any value is left out. `only` keeps records whose column of that name has one of the values. Raises ValueError
+    any value is left out. `only` keeps records whose column of that name has one of the values. Equal machines are
+    told apart by their hosts, where these are known; with `any_host` they are taken for one. Raises ValueError
     for a metric that is not one of METRICS, and for a value that no record has.
     """
     if metric not in METRICS:
         raise ValueError(f"metric: must be one of {', '.join(METRICS)}; got {metric!r}")
-    rows = only_with(_with_starts(records), only or {})
+    rows = _with_hosts(only_with(_with_starts(records), only or {}), any_host=any_host)
     rows = rows.drop_duplicates([*SERIES_KEYS, "run_id"], keep="last").sort_values(
         ["start", "run_id"], kind="stable"
     )
@@ -249,6 +260,19 @@ def _with_starts(records: pd.DataFrame) -> pd.DataFrame:
     return records.assign(start=starts)
 
 
+def _with_hosts(rows: pd.DataFrame, *, any_host: bool) -> pd.DataFrame:
+    """Return the records with the host that they are of: of a machine with one known host, all are of that.
+
+    So a series goes on that older versions, which did not record the host, have begun.
+    """
+    if any_host:
+        return rows.assign(host=pd.Series(pd.NA, index=rows.index, dtype="string"))
+    by_machine = rows.groupby("machine_id", dropna=False)["host"]
+    return rows.assign(
+        host=rows["host"].where(by_machine.transform("nunique") != 1, by_machine.transform("first"))
+    )
+
+
 def _with_failures(rows: pd.DataFrame) -> pd.DataFrame:
     """Return `rows` with each failure in every series of its case: what did not run does not know its threads."""
     keys = [key for key in SERIES_KEYS if key != "threads"]
@@ -284,6 +308,7 @@ class _Row:
     git_commit: str
     git_dirty: bool
     backend_version: str
+    driver: str
     status: str
     value: float
     median_s: float
@@ -302,7 +327,7 @@ def _points(rows: Sequence[_Row], metric: Metric) -> Iterator[Point]:
             start=row.start.isoformat(timespec="seconds") if isinstance(row.start, datetime) else "",
             commit=row.git_commit,
             dirty=row.git_dirty,
-            version=row.backend_version,
+            version=", driver ".join(filter(None, (row.backend_version, row.driver))),
             status=("not measured" if math.isnan(value) else "ok") if ok else row.status or "unknown",
             value=value,
             low=low,

@@ -7,16 +7,13 @@ change must be to be found.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from dataclasses import dataclass
 from statistics import NormalDist, fmean
-from typing import Annotated
 
 import numpy as np
 import pandas as pd
 
 from benchmarks import invocation
-from benchmarks.analysis.entries import Key, grouped
 from benchmarks.quantities import listing
 from benchmarks.record.run import Run
 from benchmarks.record.schema import CASE_KEYS
@@ -72,22 +69,18 @@ def halves(bursts: pd.DataFrame) -> pd.DataFrame:
     It is divided by √2: halves have half of the bursts, so their difference is √2 times as uncertain as that of
     two whole runs. Columns: CASE_KEYS and `effect`.
     """
-    first: defaultdict[Key, list[float]] = defaultdict(list)
-    second: defaultdict[Key, list[float]] = defaultdict(list)
-    logs = bursts.assign(log=np.log(bursts["seconds_per_call"]))
-    for process in grouped(logs, [*CASE_KEYS, "process"], _Burst).values():
-        half = len(process) // 2  # the middle burst of an odd number belongs to neither
-        for found, part in ((first, process[:half]), (second, process[len(process) - half :])):
-            for burst in part:
-                found[burst.case].append(burst.log)
-    rows = [(*case, (fmean(second[case]) - fmean(first[case])) / math.sqrt(2)) for case in first]
-    return pd.DataFrame(rows, columns=[*CASE_KEYS, "effect"])
-
-
-@dataclass(frozen=True)
-class _Burst:
-    case: Annotated[Key, CASE_KEYS]
-    log: float
+    keys = list(CASE_KEYS)
+    if bursts.empty:
+        return pd.DataFrame(columns=[*keys, "effect"])
+    cases = bursts.groupby(keys, sort=False, dropna=False).ngroup()
+    processes = bursts.groupby([cases, bursts["process"]], sort=False)
+    position, half = processes.cumcount(), processes["burst"].transform("size") // 2
+    later = position >= processes["burst"].transform("size") - half  # an odd one in the middle is in neither
+    logs = np.log(bursts["seconds_per_call"])
+    means = [logs[part].groupby(cases[part]).mean() for part in (position < half, later)]
+    effects = ((means[1] - means[0]) / math.sqrt(2)).rename("effect")
+    firsts = bursts[keys].assign(case=cases).drop_duplicates("case").set_index("case")
+    return firsts.join(effects, how="inner").reset_index(drop=True)
 
 
 def chance_of_alarm(true: float, own: pd.DataFrame, spread: float, criteria: Criteria, n_cases: int) -> float:

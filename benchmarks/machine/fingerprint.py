@@ -1,4 +1,4 @@
-"""The fingerprint: what identifies a machine and its libraries; no host or user name."""
+"""The fingerprint: what identifies a machine and its libraries; no user's name, and no host's in the clear."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ PACKAGES = ("numpy", "scipy", "numba", "jax", "jaxlib", "torch", "pandas", "pyte
 
 @dataclass(frozen=True, kw_only=True)
 class Fingerprint:
-    """What identifies a machine and its libraries, and how it was set up; no host or user name.
+    """What identifies a machine and its libraries, and how it was set up; no user's name, no host's in the clear.
 
     `machine_id` is a hash of the hardware, GPUs included, and operating system alone, and so survives an upgrade
-    of a library or driver.
+    of a library or driver. Equal machines have the same: `host` tells them apart (see `host.identity`).
     What the system does not tell is None.
     """
 
     machine_id: str
+    host: str | None
     cpu: str
     architecture: str
     cores: int | None
@@ -56,8 +57,8 @@ class Fingerprint:
     packages: Mapping[str, str]
 
 
-def fingerprint(threads: int) -> Fingerprint:
-    """Return the fingerprint of this machine, for a run of `threads` threads."""
+def fingerprint(threads: int, host: str | None = None) -> Fingerprint:
+    """Return the fingerprint of this machine, which goes by `host`, for a run of `threads` threads."""
     import cpuinfo  # takes a second: only when a run is recorded
 
     cpu = cpuinfo.get_cpu_info()
@@ -77,6 +78,7 @@ def fingerprint(threads: int) -> Fingerprint:
         hardware["gpus"] = models
     return Fingerprint(
         machine_id=hashlib.sha256(repr(sorted(hardware.items())).encode()).hexdigest()[:12],
+        host=host,
         cpu=name,
         architecture=platform.machine(),
         cores=cores,

@@ -17,7 +17,7 @@ import backends
 import benchmarks
 from benchmarks.machine.fingerprint import Fingerprint
 from benchmarks.plan import arguments
-from benchmarks.plugin import suites
+from benchmarks.plugin import shard, suites
 from benchmarks.record.planned import Plan, plan_of
 from benchmarks.record.privacy import without_homes
 from benchmarks.record.schema import Case
@@ -28,9 +28,19 @@ _PASSING = ("load_average_1min", "swap_used_bytes", "gpus", "packages")
 
 def plan(config: pytest.Config, items: Sequence[pytest.Item], machine: Fingerprint, seed: int) -> Plan:
     """Return what a run of these tests is going to measure, and under which conditions."""
-    cases = [] if _is_nothing_timed(config) else list(suites.timed_cases(items))
-    found = {**_options(config, seed), "checks": _checks(items), **_code(), **_of(machine), **_packages(cases)}
-    return plan_of(cases, {name: without_homes(str(value)) for name, value in found.items()})
+    others = shard.elsewhere(config, items)
+    cases, theirs = (
+        [] if _is_nothing_timed(config) else list(suites.timed_cases(each)) for each in (items, others)
+    )
+    found = {
+        **_options(config, seed),
+        **shard.conditions(config),
+        "checks": _checks(items),
+        **_code(),
+        **_of(machine),
+        **_packages([*cases, *theirs]),
+    }
+    return plan_of(cases, {name: without_homes(str(value)) for name, value in found.items()}, theirs)
 
 
 def _is_nothing_timed(config: pytest.Config) -> bool:

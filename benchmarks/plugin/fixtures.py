@@ -52,6 +52,7 @@ def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
         seed=seed,
         precision=float(option.benchmark_precision),
         earlier=earlier,
+        host_name=option.host,
     )
     recorder.intend(conditions.plan(config, request.session.items, recorder.machine, seed))
     for caveat in config.stash.get(resume.MIXED, ()):
@@ -68,7 +69,9 @@ def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
         budget=_budget(option, planned, earlier),
         keep_rounds=option.keep_rounds,
         earlier=earlier,
-        saves=bool(option.benchmark_save or option.benchmark_autosave or option.benchmark_json),
+        saves=bool(
+            option.benchmark_json or ((option.benchmark_save or option.benchmark_autosave) and not option.shard)
+        ),
     )
     config.stash[HARNESS] = harness
     with signals.as_interrupts():

@@ -21,7 +21,7 @@ from benchmarks import invocation
 from benchmarks.machine import fingerprint
 from benchmarks.machine.caveat import Caveat
 from benchmarks.plan import arguments, selection, spelling
-from benchmarks.plugin import options, resume, suites
+from benchmarks.plugin import options, resume, shard, suites
 from benchmarks.plugin.fixtures import HARNESS, UNDONE
 from benchmarks.record.damage import UnreadableError
 from benchmarks.record.schema import DEFAULTS, SCHEMA, Policies, columns_of
@@ -60,6 +60,12 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> list[
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give each suite the cases that the command line selects."""
     suites.parametrize(metafunc, metafunc.config)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep what is of this shard, of what `-k` and `-m` have left."""
+    shard.choose(config, items)
 
 
 @pytest.hookimpl(trylast=True)
@@ -104,7 +110,7 @@ def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, A
     harness = config.stash.get(HARNESS, None)
     output_json["activation_bench"] = {
         "crc32": checksums(json.loads(safe_dumps(output_json["benchmarks"]))),
-        "complete": harness is None or harness.complete,
+        "complete": harness is None or (harness.complete and not config.option.shard),
     }
 
 
@@ -138,6 +144,8 @@ def _conclude(config: pytest.Config, lost: list[str]) -> None:
     harness.close(complete=not config.stash.get(UNDONE, ()))
     if not harness.complete:
         _keep_from_saving(config)
+    if config.option.shard:
+        _keep_from_saving(config)
     if config.option.benchmark_disable or hasattr(config, "workerinput"):
         return
     recorder, results = harness.recorder, config.option.results
@@ -153,7 +161,7 @@ def _conclude(config: pytest.Config, lost: list[str]) -> None:
 
 
 def _keep_from_saving(config: pytest.Config) -> None:
-    """Have pytest-benchmark save no run that was cut short: it would be compared with as if it were whole."""
+    """Have pytest-benchmark save no part of a run: it would be compared with as if it were whole."""
     theirs = config.pluginmanager.getplugin("pytest-benchmark")
     theirs.save, theirs.autosave = None, False
 
@@ -186,11 +194,17 @@ def pytest_terminal_summary(config: pytest.Config) -> Iterator[None]:
 
 
 def _say_how_to_go_on(config: pytest.Config) -> None:
-    """Say of a run that was cut short that it is not saved, and by which command it goes on."""
+    """Say of a run that was cut short, or is a shard, by which command it becomes a whole."""
     harness = config.stash.get(HARNESS, None)
-    if harness is None or harness.complete or hasattr(config, "workerinput"):
+    if harness is None or hasattr(config, "workerinput"):
         return
     recorder = harness.recorder
+    if harness.complete:
+        if config.option.shard:
+            path = os.path.relpath(recorder.path)
+            print(f"Shard {config.option.shard} is in {path}; with the others it is one run by:")
+            print(f"  {invocation.command()} merge JOURNAL ... --into {config.option.benchmark_save or 'NAME'}")
+        return
     unsaved = f" It is not saved as {config.option.benchmark_save!r}." if config.option.benchmark_save else ""
     print(f"Cut short.{unsaved} What it measured is in {os.path.relpath(recorder.path)}; to go on:")
     print(f"  {resume.command(config, recorder.run_id)}")

@@ -20,7 +20,7 @@ from pytest_benchmark.utils import get_commit_info
 from backends.interface import index_of
 from benchmarks import invocation
 from benchmarks.plan import arguments, availability, candidates, spelling
-from benchmarks.plugin import resume, suites
+from benchmarks.plugin import resume, shard, suites
 
 GROUP = "activation-bench"
 TITLE = (
@@ -85,6 +85,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FOLDER",
         help="where results go (default: results/ in the checkout, or in the current folder)",
     )
+    group.addoption(
+        "--host",
+        type=arguments.given,
+        metavar="NAME",
+        help="what tells this machine from equal ones, or none (default: a keyed hash of its name; none in CI)",
+    )
+    shard.add_options(group)
     resume.add_options(group)
     _extend_pytest_benchmark(parser)
 

@@ -26,6 +26,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks import quantities
+from benchmarks.machine.host import on_ci
 from benchmarks.measure.budget import CLOSING_S, USED_UP
 from benchmarks.plugin import expected
 from benchmarks.plugin.pace import Pace
@@ -136,13 +137,9 @@ def open_display(config: pytest.Config, pace: Pace) -> Display:
     """Return lines that are redrawn, on a terminal to which nothing else writes; otherwise plain ones."""
     console = open_console(colour=config.get_terminal_writer().hasmarkup)
     alone = config.option.capture != "no" and not config.option.usepdb
+    # The logs of continuous integration keep what a terminal would overwrite.
     live = sys.stdout.isatty() and not console.is_dumb_terminal and not on_ci(os.environ)
     return LiveLines(console, pace) if live and alone else PlainLines(console, pace)
-
-
-def on_ci(environment: Mapping[str, str]) -> bool:
-    """Tell whether this is continuous integration: its logs keep what a terminal would overwrite."""
-    return environment.get("CI", "").lower() not in ("", "0", "false")
 
 
 @dataclass

@@ -80,10 +80,11 @@ def require_same(session: pytest.Session) -> None:
     earlier = config.stash.get(EARLIER, None)
     if earlier is None:
         return
-    from benchmarks.machine.fingerprint import fingerprint  # late: only here, and where a run is recorded
+    from benchmarks.machine import host  # late, as what follows: only here, and where a run is recorded
+    from benchmarks.machine.fingerprint import fingerprint
 
     option = config.option
-    machine = fingerprint(arguments.threads(option))
+    machine = fingerprint(arguments.threads(option), host.identity(option.host, option.results))
     now = conditions.plan(config, session.items, machine, option.order_seed)
     found = differences(earlier.plan, now)
     if found and not option.resume_force:

@@ -4,7 +4,8 @@ One JSON object a line, its `type` first: `run` (machine and command), `plan` (w
 `bandwidth`, `cost`, `function`, `accuracy`, `curve`, `begin` and `group` (the cases that are compared with each
 other, before and after they are measured), `warning`, `end`, `saved` and `regressed`. A run that is killed loses
 nothing it measured: `python -m benchmarks report` makes the report of what there is. One that is cut short has no
-`end`; where it could still write, it has a `stop`. If it goes on, `resume` and a new `plan` follow.
+`end`; where it could still write, it has a `stop`. If it goes on, `resume` and a new `plan` follow. That of a
+merged run has a `part` before the lines of each run that it was merged of (see `merged`).
 
 Each line ends in a checksum of itself and of where it stands, so that a changed digit, or a line that is missing
 in the middle, does not go unnoticed. Lines before the first one with a checksum, as older versions wrote them, are
@@ -24,36 +25,27 @@ import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
 import pandas as pd
 
 from benchmarks.machine import roofline
-from benchmarks.machine.bandwidth import Bandwidth
 from benchmarks.machine.caveat import Caveat
 from benchmarks.quantities import listing
+from benchmarks.record import contents, merged
 from benchmarks.record.atomic import encoded
 from benchmarks.record.damage import UnreadableError, content_of, first_wrong, named
 from benchmarks.record.frames import require_shapes, to_frame
 from benchmarks.record.planned import Plan, plan_from, unmeasured
 from benchmarks.record.privacy import without_homes
-from benchmarks.record.run import (
-    CURVE_COLUMNS,
-    CURVE_ERROR_COLUMNS,
-    ROUND_COLUMNS,
-    Run,
-    best_samples,
-    burst_frame,
-    bursts_of,
-)
+from benchmarks.record.run import Run, best_samples, burst_frame, bursts_of
 from benchmarks.record.schema import (
     ACCURACY_COLUMNS,
     CASE_KEYS,
     COST_COLUMNS,
     PAIR_COLUMNS,
-    SCHEMA,
     case_from,
     case_of,
 )
@@ -92,7 +84,12 @@ def write_journal_line(file: TextIO, record: Mapping[str, object]) -> bytes:
 
 def journal_line(record: Mapping[str, object], start: int) -> bytes:
     """Return a record as a line that begins at byte `start` of its journal, without the names of home folders."""
-    text = json.dumps(plain(record), allow_nan=False).encode()
+    return sealed(json.dumps(plain(record), allow_nan=False), start)
+
+
+def sealed(written: str, start: int) -> bytes:
+    """Return a JSON object as a line that begins at byte `start` of its journal, with its checksum."""
+    text = written.encode()
     separator = b", " if len(text) > len("{}") else b""
     return b'%s%s"crc32": "%08x"}\n' % (text[:-1], separator, zlib.crc32(text, start % 2**32))
 
@@ -175,23 +172,44 @@ def opening(journal: Path) -> Line | None:
 def load_run(journal: Path) -> Run:
     """Read a journal, complete or cut short, as one run.
 
-    Raises UnreadableError if it lacks its first line, was written by a newer version, or is damaged.
+    Raises UnreadableError if it lacks its first line, was written by a newer version, or is damaged, and
+    ValueError if it is merged of runs on several machines.
     """
     return run_of(content_of(journal), journal)
 
 
+def load_runs(journal: Path) -> tuple[Run, ...]:
+    """Read a journal as `load_run` does; return a run a machine, of which a merged one may have several."""
+    return _runs_of(content_of(journal), journal)
+
+
 def run_of(content: bytes, journal: Path) -> Run:
     """Return the run that is in a journal's content; raise as `load_run` does."""
+    found = _runs_of(content, journal)
+    if len(found) > 1:
+        raise ValueError(f"{named(journal)}: was measured on {len(found)} machines")
+    return found[0]
+
+
+def _runs_of(content: bytes, journal: Path) -> tuple[Run, ...]:
     numbered = list(numbered_lines(content, journal))
     lines = [line for _, line in numbered]
     try:
         _require_run(lines, journal)
-        return _assemble(lines)
+        return _assemble_each(lines)
     except UnreadableError:
         raise
     except Exception as error:  # a file can hold anything
-        number, _ = numbered[first_wrong(lines, _assemble)]
+        number, _ = numbered[first_wrong(lines, _assemble_each)]
         raise UnreadableError(journal, str(number), error, REMEDY) from error
+
+
+def _assemble_each(lines: Sequence[Line]) -> tuple[Run, ...]:
+    """Return the runs that a journal's lines tell of: one, or of merged ones one a machine."""
+    parts = list(merged.parts(lines))
+    if not parts:
+        return (_assemble(lines),)
+    return merged.runs([replace(part, run=_assemble(part.lines)) for part in parts])
 
 
 def _require_run(lines: Sequence[Line], journal: Path) -> None:
@@ -200,8 +218,8 @@ def _require_run(lines: Sequence[Line], journal: Path) -> None:
     if run is None:
         raise UnreadableError(journal, "1", "does not begin with a run", f"is it one of `results/{JOURNALS}`?")
     schema = run.get("schema", 1)
-    if not isinstance(schema, int) or schema > SCHEMA:
-        reason = f"has schema {schema!r:.40}, and this version reads up to {SCHEMA}"
+    if not isinstance(schema, int) or schema > merged.SCHEMA:
+        reason = f"has schema {schema!r:.40}, and this version reads up to {merged.SCHEMA}"
         raise UnreadableError(journal, "1", reason, "read it with the version that wrote it")
 
 
@@ -213,11 +231,12 @@ def _assemble(lines: Sequence[Line]) -> Run:
         _require_kinds(line, _KINDS.get(kind, {}))
         by_type[kind].append({name: value for name, value in line.items() if name != "type"})
     run = by_type["run"][0]
-    measured = _bandwidth(by_type["bandwidth"])
+    measured = contents.bandwidth(by_type["bandwidth"])
     ends = [*by_type["stop"], *by_type["end"]]
     plan = plan_from(by_type["plan"][-1]) if by_type["plan"] else None
     cases = _cases(by_type)
-    records = to_frame({name: case.get(name) for name in case.keys() - BESIDE} for case in cases)
+    whole = merged.names_of_whole(run)
+    records = to_frame({name: case.get(name) for name in case.keys() - BESIDE} | whole for case in cases)
     require_shapes(records)
     # By what was measured at both ends of the run; a case's own line knows the beginning alone.
     records["fraction_of_bandwidth"] = roofline.fractions(records, measured)
@@ -229,13 +248,13 @@ def _assemble(lines: Sequence[Line]) -> Run:
         accuracy=best_samples(to_frame(by_type["accuracy"], ACCURACY_COLUMNS)),
         machine=run["machine"],
         bandwidth=measured,
-        curves=_curves(_last(by_type["function"], "op")),
-        curve_errors=_curve_errors(_last(by_type["curve"], "op", "mode", "backend", "device")),
+        curves=contents.curves(_last(by_type["function"], "op")),
+        curve_errors=contents.curve_errors(_last(by_type["curve"], "op", "mode", "backend", "device")),
         # Where a run was gone on with, some of this was found out again.
         costs=to_frame(_last(by_type["cost"], "backend", "device"), COST_COLUMNS),
         bursts=burst_frame((case, bursts) for case in cases if (bursts := bursts_of(case))),
         pairs=to_frame((pair for group in by_type["group"] for pair in group.get("pairs", ())), PAIR_COLUMNS),
-        rounds=_rounds(cases),
+        rounds=contents.rounds(cases),
         command=run["command"],
         saved_as=run["saved_as"],
         warnings=(*cut_short, *dict.fromkeys(map(_caveat, by_type["warning"])), *roofline.doubts(measured)),
@@ -245,7 +264,8 @@ def _assemble(lines: Sequence[Line]) -> Run:
         precision=run.get("precision"),
         reference_s=ends[-1].get("reference_s") if ends else None,
         run_id=run["run_id"],
-        complete=bool(by_type["end"]),
+        complete=bool(by_type["end"]) and not (plan and plan.shard),
+        part=f"shard {plan.shard}" if plan and plan.shard else "",
         n_groups=plan.n_groups if plan else None,
         unmeasured=_unmeasured(plan, cases),
         regression="; ".join(line["reason"] for line in by_type["regressed"]),
@@ -353,48 +373,3 @@ def _cut_short(by_type: Mapping[str, Sequence[Line]]) -> Iterator[Caveat]:
     if n_missing > 0:
         missing = listing(list(begun)[-n_missing:], most=3)
         yield Caveat(f"The run ended while it measured {missing}: there is no result of that.")
-
-
-def _bandwidth(lines: Sequence[Line]) -> pd.DataFrame:
-    found: defaultdict[str, list[Bandwidth]] = defaultdict(list)
-    for line in lines:
-        _require_numbers(line, "n_bytes", "copy", "read")
-        found[line["device"]].append(Bandwidth(*(tuple(line[each.name]) for each in fields(Bandwidth))))
-    frames = [roofline.settle(device, measurements) for device, measurements in found.items()]
-    return pd.concat(frames, ignore_index=True) if frames else Run().bandwidth
-
-
-def _require_numbers(line: Line, *names: str) -> None:
-    for name in names:
-        if not all(isinstance(each, (int, float)) for each in line[name]):
-            raise ValueError(f"{name}: must be numbers; got {line[name]!r:.80}")
-
-
-def _rounds(cases: Sequence[Line]) -> pd.DataFrame:
-    rows = [
-        case_of(case) | {"process": i, "burst": j, "round": k, "iterations": n, "seconds_per_call": seconds / n}
-        for case in cases
-        if "every_round" in case
-        for i, (bursts, n) in enumerate(zip(case["every_round"], case["every_iterations"], strict=True))
-        for j, burst in enumerate(bursts)
-        for k, seconds in enumerate(burst)
-    ]
-    return pd.DataFrame(rows, columns=list(ROUND_COLUMNS)).astype({"seconds_per_call": "float64"})
-
-
-def _curves(lines: Sequence[Line]) -> pd.DataFrame:
-    rows = [
-        {"op": line["op"], "x": x, "y": y, "derivative": slope}
-        for line in lines
-        for x, y, slope in zip(line["x"], line["y"], line["derivative"], strict=True)
-    ]
-    return pd.DataFrame(rows, columns=list(CURVE_COLUMNS)).astype(dict.fromkeys(CURVE_COLUMNS[1:], "float64"))
-
-
-def _curve_errors(lines: Sequence[Line]) -> pd.DataFrame:
-    rows = [
-        (line["op"], line["mode"], line["backend"], line["device"], float(x), float(ulp))
-        for line in lines
-        for x, ulp in zip(line["x"], line["ulp"], strict=True)
-    ]
-    return pd.DataFrame(rows, columns=list(CURVE_ERROR_COLUMNS))

@@ -16,14 +16,14 @@ from typing import Any, TextIO
 import numpy as np
 from pytest_benchmark.utils import get_commit_info
 
-from benchmarks.machine import doubts, fingerprint
+from benchmarks.machine import doubts, fingerprint, host
 from benchmarks.machine.bandwidth import Bandwidth
 from benchmarks.machine.caveat import Caveat
 from benchmarks.record import atomic, lock
 from benchmarks.record.damage import UnreadableError, content_of, named
 from benchmarks.record.journal import JOURNALS, journal_line, run_of, write_journal_line
 from benchmarks.record.planned import Plan, line_of
-from benchmarks.record.run import Run
+from benchmarks.record.run import Run, id_at
 from benchmarks.record.schema import (
     DEFAULTS,
     SCHEMA,
@@ -48,7 +48,8 @@ Array = np.ndarray[Any, Any]
 class Recorder:
     """Appends a run's results to its journal. Opening one fingerprints the machine.
 
-    `precision` is what intervals are to be narrowed to (see `measure.Rule`). With `earlier`, a run that was cut
+    `precision` is what intervals are to be narrowed to (see `measure.Rule`), `host_name` what the host is to go by
+    instead of a hash of its name. With `earlier`, a run that was cut
     short goes on in its journal, under its id. Raises OSError if that journal has changed since it was read.
     """
 
@@ -62,17 +63,19 @@ class Recorder:
         seed: int = 0,
         precision: float | None = None,
         earlier: Unfinished | None = None,
+        host_name: str | None = None,
     ) -> None:
         now = datetime.now(UTC)
         self._begun = time.monotonic()
         commit = get_commit_info()
-        self.machine = fingerprint.fingerprint(threads)
+        self.machine = fingerprint.fingerprint(threads, host.identity(host_name, results))
         self._origin = Origin(
-            run_id=earlier.opening["run_id"] if earlier else now.strftime("%Y%m%dT%H%M%S.%f")[:-3] + "Z",
+            run_id=earlier.opening["run_id"] if earlier else id_at(now),
             saved_as=saved_as,
             git_commit=commit.get("id"),
             git_dirty=commit.get("dirty"),
             machine_id=self.machine.machine_id,
+            host=self.machine.host,
         )
         self._watch = doubts.Watch()
         self.path = earlier.path if earlier else results / JOURNALS / f"{self._origin.run_id}.jsonl"
@@ -130,6 +133,7 @@ class Recorder:
                 origin=self._origin,
                 timestamp=datetime.now(UTC).isoformat(timespec="seconds"),
                 device_name=self._device_name(each),
+                driver=self._driver(each.case),
                 measured=each,
             )
             for each in found
@@ -232,6 +236,10 @@ class Recorder:
         if measured.case.device == "cpu":
             return self.machine.cpu
         return (measured.worker and measured.worker.device_name) or measured.case.device
+
+    def _driver(self, case: Case) -> str | None:
+        gpus = self.machine.gpus
+        return gpus[0].driver if gpus and case.device != "cpu" else None
 
     def _write(self, kind: str, facts: Mapping[str, object]) -> None:
         """Write a line; where the disk is full, keep it until the next one, and go on measuring."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,8 @@ class Run:
     seconds, `elapsed_s` how long it took in all, `reference_s` how long a round of the reference kernel took.
     `precision` is the goal, half an interval's width over its median, where it is known. A run that was cut short
     is not `complete`; `n_groups` is how many groups were planned, where that is known, and `unmeasured` names
-    those of them that have no result. `regression` says what comparison it failed.
+    those of them that have no result. `part` says which shards it is made of, where others are missing.
+    `regression` says what comparison it failed.
     """
 
     records: pd.DataFrame = field(default_factory=lambda: _no_rows(COLUMNS))
@@ -83,17 +85,30 @@ class Run:
     complete: bool = True
     n_groups: int | None = None
     unmeasured: tuple[str, ...] = ()
+    part: str = ""
     regression: str = ""
+
+    @property
+    def machine_name(self) -> str:
+        """What its machine goes by: its id, and the beginning of its host's, where that is known."""
+        machine, host = (str(self.machine.get(name) or "") for name in ("machine_id", "host"))
+        return f"{machine or 'unknown'}{f'-{host[:6]}' if host else ''}"
 
     @property
     def shortfall(self) -> str:
         """What a run that was cut short lacks, in a sentence; empty of one that is complete."""
         if self.complete:
             return ""
+        said = f"This is {self.part} alone" if self.part else "The run was cut short"
         if not self.unmeasured or self.n_groups is None:
-            return "The run was cut short."
+            return f"{said}."
         of = f"{count(len(self.unmeasured))} of {plural(self.n_groups, 'group')}"
-        return f"The run was cut short, {of} not measured: {listing(self.unmeasured, most=3)}."
+        return f"{said}, {of} not measured: {listing(self.unmeasured, most=3)}."
+
+
+def id_at(moment: datetime) -> str:
+    """Return the id of a run that begins at a moment in UTC: runs come in the order of their ids."""
+    return moment.strftime("%Y%m%dT%H%M%S.%f")[:-3] + "Z"
 
 
 def bursts_of(case: Mapping[str, Any]) -> Sequence[Sequence[float]]:
@@ -104,13 +119,19 @@ def bursts_of(case: Mapping[str, Any]) -> Sequence[Sequence[float]]:
 
 def burst_frame(cases: Iterable[tuple[Mapping[str, Any], Sequence[Sequence[float]]]]) -> pd.DataFrame:
     """Return the bursts of cases (BURST_COLUMNS), each given with those of its processes."""
+    known = [(case_of(case), processes) for case, processes in cases]
     rows = [
-        case_of(case) | {"process": i, "burst": j, "seconds_per_call": seconds}
-        for case, processes in cases
+        (i, j, seconds)
+        for _, processes in known
         for i, medians in enumerate(processes)
         for j, seconds in enumerate(medians)
     ]
-    return pd.DataFrame(rows, columns=list(BURST_COLUMNS)).astype({"seconds_per_call": "float64"})
+    found = pd.DataFrame(rows, columns=["process", "burst", "seconds_per_call"])
+    # A row a case, repeated: a dictionary a burst would take most of the time and memory of reading a run.
+    of_case = pd.DataFrame([case for case, _ in known], columns=list(CASE_KEYS))
+    counts = [sum(map(len, processes)) for _, processes in known]
+    repeated = of_case.loc[of_case.index.repeat(counts)].reset_index(drop=True)
+    return pd.concat([repeated, found], axis=1).astype({"seconds_per_call": "float64"})[list(BURST_COLUMNS)]
 
 
 def best_samples(accuracy: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,8 @@
-"""Saved runs: found by name, by pytest-benchmark's number, or as a file."""
+"""Saved runs: found by name, by pytest-benchmark's number, or as a file.
+
+A merged run may have been measured on several machines. It is then as many runs as machines, each of which also
+goes by the name with the machine after it: `nightly@a1b2c3`, the beginning of its id or of its host's.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +19,64 @@ from benchmarks.quantities import listing
 from benchmarks.record import tables
 from benchmarks.record.damage import UnreadableError, content_of, first_wrong, pass_over, said
 from benchmarks.record.frames import require_shapes, to_frame
-from benchmarks.record.journal import JOURNALS, REMEDY, Line, load_run, opening
+from benchmarks.record.journal import JOURNALS, REMEDY, Line, load_runs, opening
 from benchmarks.record.run import Run, burst_frame, bursts_of, read_accuracy, read_pairs
 from benchmarks.record.schema import COLUMNS
 
+AT = "@"
+"""Stands between a run's name and that of one of its machines."""
+_MOST = 6
+"""Machines that a message names."""
+
 
 def load(name: str, results: Path) -> Run:
-    """Return a run: a file, a number such as 0001, a saved name, or a run's id.
+    """Return a run: a file, a number such as 0001, a saved name, or a run's id; as `load_each` does.
+
+    Raises ValueError where it was measured on several machines, with their names.
+    """
+    return _only_one(load_each(name, results), name)
+
+
+def load_each(name: str, results: Path) -> tuple[Run, ...]:
+    """Return a run, or of a merged one a run a machine: a file, a number such as 0001, a saved name, or its id.
 
     Files are journals, pytest-benchmark's JSON, and the records.csv of a report. Of several runs of one name, the
     newest that did not fail a comparison and was not cut short; one that is damaged is passed over. Raises
     ValueError for what is none of these, with what there is, and UnreadableError for a damaged file.
     """
+    try:
+        return _load(name, results)
+    except UnreadableError:
+        raise
+    except ValueError:
+        whole, at, machine = name.rpartition(AT)
+        if not at or not whole:
+            raise
+    found = _load(whole, results)
+    chosen = tuple(run for run in found if any(each.startswith(machine) for each in _ids(run)))
+    if not chosen:
+        there_is = listing([run.machine_name for run in found], most=_MOST)
+        raise ValueError(f"{name}: was not measured on a machine {machine!r}; there are {there_is}")
+    return chosen
+
+
+def _ids(run: Run) -> Iterator[str]:
+    """Yield what a run's machine goes by."""
+    yield run.machine_name
+    if host := run.machine.get("host"):
+        yield str(host)
+
+
+def _only_one(found: Sequence[Run], name: str) -> Run:
+    """Return the run of the only machine; raise ValueError where there are several."""
+    if len(found) > 1:
+        machines = listing([run.machine_name for run in found], most=_MOST)
+        example = f"{name}{AT}{found[0].machine_name}"
+        raise ValueError(f"{name}: was measured on several machines, {machines}; name one, as in {example}")
+    return found[0]
+
+
+def _load(name: str, results: Path) -> tuple[Run, ...]:
     if Path(name).is_file():
         return _read(Path(name), results)
     if name.isdigit() and (numbered := sorted(results.glob(f"runs/*/{name:0>4}_*.json"))):
@@ -37,13 +87,13 @@ def load(name: str, results: Path) -> Run:
         there_is = f"saved are {listing(known, most=20)}" if known else f"nothing is saved in {results}"
         raise ValueError(f"{name}: no such run, number or file; {there_is}")
     if len(found) == 1:
-        return load_run(found[0])
+        return load_runs(found[0])
     newest_of_all = None
-    for run in _readable(found):
-        if run.complete and not run.regression:
-            return run
-        newest_of_all = newest_of_all or run
-    return newest_of_all or load_run(found[0])
+    for runs in _readable(found):
+        if all(run.complete and not run.regression for run in runs):
+            return runs
+        newest_of_all = newest_of_all or runs
+    return newest_of_all or load_runs(found[0])
 
 
 def load_or_last(name: str | None, results: Path) -> Run:
@@ -55,19 +105,25 @@ def load_or_last(name: str | None, results: Path) -> Run:
         raise ValueError(f"results: no run has left {latest}; run `pytest benchmarks` first, or name a saved run")
     try:
         # The journal also knows what makes the run doubtful; the report, what earlier searches found of accuracy.
-        if whole := _from_its_journal(tables.first_cell(latest, "run_id"), results):
+        if whole := _from_its_journal([tables.first_cell(latest, each) for each in _ORIGIN], results):
             return replace(whole, accuracy=read_accuracy(latest.parent))
-        return _read(latest, results)
+        return _only_one(_read(latest, results), str(latest))
     except (OSError, UnreadableError) as error:
         pass_over(latest, error)
         return newest(results)
 
 
 def newest(results: Path) -> Run:
-    """Return the last run that timed something; raise ValueError if there is none."""
-    for run in _readable(sorted((results / JOURNALS).glob("*.jsonl"), reverse=True)):
-        if run.records["median_s"].notna().any():
-            return run
+    """Return the last run that timed something; raise ValueError without one, or for several machines."""
+    found = newest_each(results)
+    return _only_one(found, found[0].saved_as)
+
+
+def newest_each(results: Path) -> tuple[Run, ...]:
+    """Return the last run that timed something, a run a machine; raise ValueError if there is none."""
+    for runs in _readable(sorted((results / JOURNALS).glob("*.jsonl"), reverse=True)):
+        if any(run.records["median_s"].notna().any() for run in runs):
+            return runs
     raise ValueError(f"results: no run in {results / JOURNALS} has timed anything; run `pytest benchmarks` first")
 
 
@@ -77,19 +133,32 @@ def checksums(benchmarks: Iterable[Mapping[str, Any]]) -> list[str]:
     return [f"{zlib.crc32(text.encode()):08x}" for text in texts]
 
 
-def _readable(journals: Iterable[Path]) -> Iterator[Run]:
+def _readable(journals: Iterable[Path]) -> Iterator[tuple[Run, ...]]:
     """Yield the runs of journals that were found in their folder: those that cannot be read are passed over."""
     for journal in journals:
         try:
-            yield load_run(journal)
+            yield load_runs(journal)
         except (OSError, UnreadableError) as error:
             pass_over(journal, error)
 
 
-def _from_its_journal(run_id: object, results: Path) -> Run | None:
-    """Return the whole run, if its journal is still there and can be read."""
+_ORIGIN = ("run_id", "machine_id", "host")
+"""The columns that say which journal a record is from, and which of the machines in it."""
+
+
+def _from_its_journal(origin: Iterable[object], results: Path) -> Run | None:
+    """Return the whole run of a record's origin (_ORIGIN), if its journal is still there and can be read."""
+    run_id, machine_id, host = origin
     journal = results / JOURNALS / f"{run_id}.jsonl"
-    return next(_readable([journal] if journal.is_file() else []), None)
+    found = next(_readable([journal] if journal.is_file() else []), ())
+    if len(found) > 1:
+        found = tuple(run for run in found if _is_on(run, machine_id, host))
+    return found[0] if len(found) == 1 else None
+
+
+def _is_on(run: Run, machine_id: object, host: object) -> bool:
+    hosts = set(run.records["host"].dropna())
+    return run.machine.get("machine_id") == machine_id and (not hosts or host in hosts)
 
 
 def _saved(results: Path) -> Iterator[tuple[Path, Line]]:
@@ -104,19 +173,19 @@ def _saved(results: Path) -> Iterator[tuple[Path, Line]]:
                 yield journal, run
 
 
-def _read(path: Path, results: Path) -> Run:
+def _read(path: Path, results: Path) -> tuple[Run, ...]:
     if path.suffix == ".jsonl":
-        return load_run(path)
+        return load_runs(path)
     if path.suffix == ".csv":
         found = _from_table(path)
-        whole = _from_its_journal(found.run_id, results)
-        return _ending_as(found, whole) if whole else found
+        whole = _from_its_journal(found.records.iloc[0][list(_ORIGIN)], results)
+        return (_ending_as(found, whole) if whole else found,)
     records, complete = _timed(path)
-    whole = _from_its_journal(records[0].get("run_id"), results)
+    whole = _from_its_journal([records[0].get(name) for name in _ORIGIN], results)
     if whole:
-        return whole
+        return (whole,)
     try:
-        return replace(_from_extra_info(records), complete=complete)
+        return (replace(_from_extra_info(records), complete=complete),)
     except Exception as error:  # a file can hold anything
         number = first_wrong(records, _from_extra_info) + 1
         raise UnreadableError(path, f"case {number}", error, REMEDY) from error
@@ -129,6 +198,7 @@ def _ending_as(found: Run, whole: Run) -> Run:
         complete=whole.complete,
         n_groups=whole.n_groups,
         unmeasured=whole.unmeasured,
+        part=whole.part,
         regression=whole.regression,
     )
 
@@ -178,4 +248,6 @@ def _from_records(records: pd.DataFrame) -> Run:
     require_shapes(records)
     first = records.iloc[0]
     run_id, saved_as = ("" if pd.isna(first[name]) else str(first[name]) for name in ("run_id", "saved_as"))
-    return Run(records=records, machine={"machine_id": first["machine_id"]}, saved_as=saved_as, run_id=run_id)
+    hosts = list(records["host"].dropna().unique())
+    machine = {"machine_id": first["machine_id"]} | ({"host": hosts[0]} if len(hosts) == 1 else {})
+    return Run(records=records, machine=machine, saved_as=saved_as, run_id=run_id)

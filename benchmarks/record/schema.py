@@ -164,6 +164,7 @@ class Origin:
     git_commit: str | None = column("commit of this repository")
     git_dirty: bool | None = column("whether the work tree had uncommitted changes")
     machine_id: str = column("hash of the hardware and operating system")
+    host: str | None = column("keyed hash of the host's name, or what it was given with --host", default=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -290,6 +291,7 @@ class Record:
     origin: Origin
     timestamp: str = column("when the case ended, ISO-8601 in UTC")
     device_name: str = column("the device's model name")
+    driver: str | None = column("version of the GPU's driver", default=None)
     measured: Measured
 
 

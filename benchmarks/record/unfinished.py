@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.quantities import listing
-from benchmarks.record import lock
+from benchmarks.record import lock, merged
 from benchmarks.record.damage import UnreadableError, content_of, named, pass_over, said
 from benchmarks.record.journal import JOURNALS, REMEDY, Line, numbered_lines, opening
 from benchmarks.record.planned import Plan, plan_from
@@ -52,6 +52,8 @@ def find(name: str | None, results: Path) -> Unfinished:
                 return found
         raise ValueError(f"no run in {named(results / JOURNALS)} was cut short and can go on")
     path = Path(name) if Path(name).is_file() else _by_name(name, results)
+    if _is_merged(opening(path)):
+        raise ValueError(f"{name}: is merged of several runs; go on with the one that was cut short")
     if _is_over(path):
         raise ValueError(f"{name}: is complete, so nothing of it is left to measure")
     if lock.is_taken(path):
@@ -70,7 +72,8 @@ def cut_short(results: Path) -> Iterator[tuple[Path, Line]]:
     for path in sorted((results / JOURNALS).glob("*.jsonl"), reverse=True):
         try:
             # The first line first: what is no file, such as a pipe that nobody writes to, is refused there.
-            if (first := opening(path)) and not _is_over(path) and not lock.is_taken(path):
+            first = opening(path)
+            if first and not _is_merged(first) and not _is_over(path) and not lock.is_taken(path):
                 yield path, first
         except (OSError, UnreadableError) as error:
             pass_over(path, error)
@@ -86,6 +89,11 @@ def _by_name(name: str, results: Path) -> Path:
     known = [str(first["saved_as"] or first["run_id"]) for _, first in cut_short(results)]
     there_is = f"cut short were {listing(known, most=6)}" if known else "none was cut short"
     raise ValueError(f"{name}: no such run that was cut short; {there_is}")
+
+
+def _is_merged(first: Line | None) -> bool:
+    """Tell whether a journal is merged of others, of which each goes on by itself."""
+    return first is not None and first.get("schema") == merged.SCHEMA
 
 
 def _is_over(path: Path) -> bool:

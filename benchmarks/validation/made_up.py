@@ -54,7 +54,7 @@ def _write_journal(path: Path, lines: list[Line], *, sealed: bool) -> None:
 
 
 def _write_saved(path: Path, *, sealed: bool) -> None:
-    benchmarks = [{"name": str(i), "extra_info": case} for i, (case, _) in enumerate(_cases(ALONE))]
+    benchmarks = [{"name": str(i), "extra_info": each} for i, (each, _) in enumerate(_cases(ALONE))]
     content: Line = {"machine_info": {}, "benchmarks": benchmarks, "version": "5.3"}
     if sealed:
         content["activation_bench"] = {"crc32": saved.checksums(benchmarks)}
@@ -71,48 +71,55 @@ def _lines(run_id: str) -> list[Line]:
     curve: Line = {"type": "function", "op": "relu", "x": [-1.0, 1.0], "y": [0.0, 1.0], "derivative": [0.0, 1.0]}
     found = [opening, _plan(run_id), bandwidth, curve, *_accuracy(), *_costs()]
     for _, group in itertools.groupby(_cases(run_id), key=lambda each: [each[0][name] for name in CASE]):
-        cases, turns = zip(*group, strict=True)
-        found.append({"type": "begin", "cases": [f"{case['op']}-{case['backend']}" for case in cases]})
-        found.append({"type": "group", "cases": list(cases), "pairs": [_pair(cases, turns)]})
+        cases = list(group)
+        found.append({"type": "begin", "cases": [f"{each['op']}-{each['backend']}" for each, _ in cases]})
+        found.append({"type": "group", "cases": [each for each, _ in cases], "pairs": [pair(*cases)]})
     return [*found, bandwidth, {"type": "end", "time_s": {"rounds": 1.5}, "elapsed_s": 2.5, "reference_s": 7e-5}]
 
 
 def _plan(run_id: str) -> Line:
-    plan = planned.plan_of((case_from(case) for case, _ in _cases(run_id)), {"--threads": "2", "numpy": "2.1"})
+    plan = planned.plan_of((case_from(each) for each, _ in _cases(run_id)), {"--threads": "2", "numpy": "2.1"})
     return {"type": "plan", **planned.line_of(plan)}
 
 
 def _cases(run_id: str) -> list[tuple[Line, list[float]]]:
     """Return the cases of a run, each with the seconds of its turns."""
-    found = []
-    for (op, n), (backend, speed) in itertools.product(
-        itertools.product(("relu", "sigmoid"), (1024, 65536)), (("numpy", 1.0), ("torch", 2.0))
-    ):
-        chance = random.Random(f"{op} {n} {backend}")
-        turns = [(1e-6 + n * 1e-9) / speed * chance.uniform(1, 1.02) for _ in range(10)]
-        median = sorted(turns)[5]
-        case: Line = {
-            "run_id": run_id, "saved_as": run_id, "git_commit": "0123456", "git_dirty": False,
-            "machine_id": MACHINE, "timestamp": "2026-01-01T00:00:00+00:00", "device_name": "a processor",
-            "op": op, "mode": "forward", "dtype": "float32", "shape": str(n), "backend": backend, "device": "cpu",
-            **DEFAULTS, "kind": "elementwise", "n_elements": n, "peer": False, "status": "ok", "reason": "",
-            "warning": "=1+1", "backend_version": "2.1", "threads": 1, "settings": "",
-            "median_s": median, "mean_s": median, "min_s": min(turns), "iqr_s": 0.01 * median,
-            "ci95_low_s": 0.99 * median, "ci95_high_s": 1.01 * median, "processes": 1, "bursts": 10, "rounds": 50,
-            "iterations": 100, "stop_reason": "precision reached", "first_call_s": 1e-3, "bytes_moved": 8 * n,
-            "bytes_written": 4 * n, "gigabytes_per_s": 8 * n / median / 1e9, "elements_per_s": n / median,
-            "fraction_of_bandwidth": 0.5, "max_ulp": 0.5, "mean_ulp": 0.25, "max_abs_error": 1e-8,
-            "oracle": "mpmath", "bursts_s": [turns],
-        }  # fmt: skip
-        found.append((case, turns))
-    return found
+    ops, backends = itertools.product(("relu", "sigmoid"), (1024, 65536)), (("numpy", 1.0), ("torch", 2.0))
+    return [
+        case(op, n, backend, speed, {"run_id": run_id, "saved_as": run_id})
+        for (op, n), (backend, speed) in itertools.product(ops, backends)
+    ]
 
 
-def _pair(cases: tuple[Line, ...], turns: tuple[list[float], ...]) -> Line:
-    """Return how the second of two cases, the faster one, compares with the first."""
-    compared = pairs.compare(turns[0], turns[1])
-    case: Mapping[str, object] = {name: cases[1][name] for name in (*CASE, "backend") if name != "n_elements"}
-    return {**case, "other": "numpy", "other_device": "cpu", "verdict": compared.verdict, **asdict(compared)}
+def case(
+    op: str, n: int, backend: str, speed: float, more: Line, *, n_turns: int = 10
+) -> tuple[Line, list[float]]:
+    """Return a made-up case of so many elements, with the seconds of its turns; `more` are other columns."""
+    chance = random.Random(f"{op} {n} {backend}")
+    turns = [(1e-6 + n * 1e-9) / speed * chance.uniform(1, 1.02) for _ in range(n_turns)]
+    median = sorted(turns)[n_turns // 2]
+    found: Line = {
+        "git_commit": "0123456", "git_dirty": False,
+        "machine_id": MACHINE, "timestamp": "2026-01-01T00:00:00+00:00", "device_name": "a processor",
+        "op": op, "mode": "forward", "dtype": "float32", "shape": str(n), "backend": backend, "device": "cpu",
+        **DEFAULTS, "kind": "elementwise", "n_elements": n, "peer": False, "status": "ok", "reason": "",
+        "warning": "=1+1", "backend_version": "2.1", "threads": 1, "settings": "",
+        "median_s": median, "mean_s": median, "min_s": min(turns), "iqr_s": 0.01 * median,
+        "ci95_low_s": 0.99 * median, "ci95_high_s": 1.01 * median, "processes": 1, "bursts": n_turns, "rounds": 50,
+        "iterations": 100, "stop_reason": "precision reached", "first_call_s": 1e-3, "bytes_moved": 8 * n,
+        "bytes_written": 4 * n, "gigabytes_per_s": 8 * n / median / 1e9, "elements_per_s": n / median,
+        "fraction_of_bandwidth": 0.5, "max_ulp": 0.5, "mean_ulp": 0.25, "max_abs_error": 1e-8,
+        "oracle": "mpmath", "bursts_s": [turns], **more,
+    }  # fmt: skip
+    return found, turns
+
+
+def pair(slower: tuple[Line, list[float]], faster: tuple[Line, list[float]]) -> Line:
+    """Return how two cases compare of which one is faster."""
+    compared = pairs.compare(slower[1], faster[1])
+    about: Mapping[str, object] = {name: faster[0][name] for name in (*CASE, "backend") if name != "n_elements"}
+    other = {"other": slower[0]["backend"], "other_device": "cpu"}
+    return {**about, **other, "verdict": compared.verdict, **asdict(compared)}
 
 
 def _accuracy() -> list[Line]:

@@ -346,3 +346,33 @@ def test_an_unknown_run_is_an_error_that_lists_what_there_is(results, capsys):
 def test_a_run_that_was_cut_short_or_regressed_is_said(tmp_path):
     found = runs_page.beside(named(made(1e-6), replace(made(1e-6), complete=False, regression="median of relu")))
     assert found.warnings == ("b: The run was cut short.", "b: It failed a comparison: median of relu.")
+
+
+def many(n):
+    """Return so many runs side by side, each on a machine of its own, of one case."""
+    found = [
+        (f"m{i}", replace(made(1e-6 * (1 + i)), saved_as=f"m{i}", machine={"machine_id": f"{i}", "cores": i}))
+        for i in range(n)
+    ]
+    return runs_page.beside(runs.label(found))
+
+
+def test_of_many_runs_each_is_chosen_and_shown_with_the_first_alone(tmp_path):
+    found = many(12)
+    choices = runs_page._cases(found.rows, found.labels)
+    assert [each.facets["run"] for each in choices] == found.labels[1:]
+    assert all([heading for heading in each.table.headings if "95" in heading] ==
+               ["m0, 95 %", f"{each.facets['run']}, 95 %"] for each in choices)  # fmt: skip
+    assert found.sentences[0].startswith("Over the 1 case that all 12 runs measured, m0 is fastest")
+    assert not any("m7 against m0" in sentence for sentence in found.sentences)
+    paths = runs_page.write(found, tmp_path)
+    assert "12 runs, each beside m0" in paths[0].read_text()
+    assert "Case by case" not in paths[1].read_text(), "a table of 36 columns is for runs.csv"
+
+
+def test_what_differs_between_many_runs_has_a_line_for_each():
+    found = many(12)
+    assert found.differing.headings[0] == "run"
+    assert [row[0].text for row in found.differing.rows] == found.labels
+    assert any(sentence.startswith("The runs differ in machine ID") for sentence in found.sentences)
+    assert many(3).differing.headings == ("what", "m0", "m1", "m2")

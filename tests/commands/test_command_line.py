@@ -127,9 +127,9 @@ def test_the_last_run_that_timed_something_is_the_one_to_report(tmp_path, monkey
     timed = to_frame([record("numpy")])
 
     def load(path):
-        return Run(run_id=path.stem, records=untimed if path.stem == "20260103" else timed)
+        return (Run(run_id=path.stem, records=untimed if path.stem == "20260103" else timed),)
 
-    monkeypatch.setattr(saved, "load_run", load)
+    monkeypatch.setattr(saved, "load_runs", load)
     assert saved.newest(tmp_path).run_id == "20260102"
     with pytest.raises(ValueError, match="run `pytest benchmarks` first"):
         saved.newest(tmp_path / "elsewhere")

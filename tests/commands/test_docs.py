@@ -131,13 +131,19 @@ def python_of(page):
     return "".join(re.findall(r"```python\n(.*?)```", (docs.ROOT / "docs" / page).read_text("utf-8"), re.DOTALL))
 
 
+OF_SLURM = {
+    f"--{name}"
+    for name in ("array", "constraint", "dependency", "exclusive", "job-name", "nodes", "signal", "time", "wrap")
+}
+
+
 def test_every_option_shown_exists(pytestconfig):
     text = "\n".join(path.read_text(encoding="utf-8") for path in PAGES)
     shown = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
     parser = pytestconfig._parser
     known = {name for option in parser._anonymous.options for name in option.names()}
     known |= {name for group in parser._groups for option in group.options for name in option.names()}
-    known |= options(make_parser()) | options(gpu_script().make_parser())
+    known |= options(make_parser()) | options(gpu_script().make_parser()) | OF_SLURM
     assert shown <= known, shown - known
 
 

@@ -102,6 +102,27 @@ def test_what_the_runs_differ_by_as_a_whole_is_nobody_s_regression(different):
     assert alarms <= 1
 
 
+def test_runs_on_two_hosts_are_not_compared_where_both_know_theirs():
+    one, two, unknown = a_run(host="a"), a_run(host="b"), a_run()
+    assert differences(one, two) == ["host: a in the base, b in the head"]
+    assert differences(one, two, any_host=True) == []
+    assert differences(one, one) == differences(one, unknown) == differences(unknown, two) == []
+
+
+def test_of_shards_on_several_hosts_the_cases_that_moved_are_counted():
+    hosts = pd.Series(["a"] * 20 + ["b"] * 20, dtype="string")
+    moved = hosts.copy()
+    moved.iloc[18:20] = "b"
+    assert differences(a_run(host=hosts), a_run(host=moved)) == [
+        "host in 2 of 40 cases: a in the base, b in the head"
+    ]
+
+
+def test_another_driver_of_the_gpu_is_another_machine():
+    (found,) = differences(a_run(driver="550"), a_run(driver="560"))
+    assert found == "driver of numpy on cpu: 550 in the base, 560 in the head"
+
+
 def test_of_few_cases_the_reference_kernel_says_how_fast_the_machine_was():
     base, head = a_run(1, n_cases=2), a_run(2, n_cases=2, shift=0.15, reference_s=7e-5 * math.exp(0.15))
     assert verdicts_of(base, head).eq("ambiguous").all()

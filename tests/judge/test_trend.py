@@ -81,6 +81,34 @@ def test_cases_and_machines_have_series_of_their_own():
     assert trend.varying(found) == ["op", "mode", "backend", "machine_id", "threads"]
 
 
+def test_equal_machines_have_series_of_their_own_unless_they_are_to_count_as_one():
+    rows = [record("torch", **run_of(2 * i + j), host=host) for i in range(2) for j, host in enumerate("ab")]
+    found = trend.trends(to_frame(rows))
+    assert [(series.case["host"], len(series.points)) for series in found] == [("a", 2), ("b", 2)]
+    assert {series.machine for series in found} == {"a1b2c3d4e5f6-a", "a1b2c3d4e5f6-b"}
+    assert "host a" in texts.to_markdown(found)
+    (series,) = trend.trends(to_frame(rows), any_host=True)
+    assert len(series.points) == 4
+
+
+def test_runs_that_do_not_know_their_host_go_on_with_the_only_one_that_is_known():
+    older = [record("torch", **run_of(i)) for i in range(2)]
+    (series,) = trend.trends(to_frame([*older, record("torch", **run_of(2), host="a")]))
+    assert (series.case["host"], len(series.points)) == ("a", 3)
+    two = [record("torch", **run_of(i), host=host) for i, host in ((2, "a"), (3, "b"))]
+    found = trend.trends(to_frame([*older, *two]))
+    assert sorted((series.case["host"], len(series.points)) for series in found) == [("", 2), ("a", 1), ("b", 1)]
+
+
+def test_a_change_names_the_gpu_s_drivers_too():
+    rows = [
+        record("torch", **run_of(i), median_s=1.0 + i // 5, device="cuda", driver=f"5{i // 5}0") for i in range(10)
+    ]
+    (series,) = trend.trends(to_frame(rows))
+    assert "driver 500" in texts.words(series, series.changes[0])
+    assert "driver 510" in texts.words(series, series.changes[0])
+
+
 def test_runs_of_one_commit_are_all_points():
     same = one_case([1.0, 1.1, 1.2], git_commit="a" * 40)
     assert len(only_series(same).points) == 3

@@ -25,7 +25,7 @@ def session(tmp_path):
     path = tmp_path / made_up.JOURNAL
     recorder = SimpleNamespace(path=path, run=lambda: load_run(path), lost="", n_cases=8, n_searched=0)
     config = SimpleNamespace(
-        stash=pytest.Stash(), option=SimpleNamespace(benchmark_disable=False, results=tmp_path)
+        stash=pytest.Stash(), option=SimpleNamespace(benchmark_disable=False, results=tmp_path, shard=None)
     )
     harness = SimpleNamespace(recorder=recorder, complete=False, saves=False)
     harness.close = lambda complete: setattr(harness, "complete", complete)

@@ -29,6 +29,8 @@ def config(tmp_path):
         benchmark_save=None,
         threads=[1],
         benchmark_disable=False,
+        shard=None,
+        host="none",
     )
     arguments = ["benchmarks", "--op", "relu", "--resume=x"]
     return SimpleNamespace(stash=pytest.Stash(), option=option, invocation_params=SimpleNamespace(args=arguments))
@@ -64,7 +66,7 @@ def session(config, tmp_path, monkeypatch):
     resume.configure(config)
     then = config.stash[resume.EARLIER].plan
     now: dict[str, str] = {}
-    monkeypatch.setattr(fingerprint, "fingerprint", lambda threads: None)
+    monkeypatch.setattr(fingerprint, "fingerprint", lambda *_: None)
     monkeypatch.setattr(
         conditions, "plan", lambda *_: Plan(shares=then.shares, conditions={**then.conditions, **now})
     )

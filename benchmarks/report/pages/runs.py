@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +12,7 @@ import pandas as pd
 from benchmarks import quantities
 from benchmarks.analysis import runs_summary, tables
 from benchmarks.analysis.entries import entries, parted
-from benchmarks.analysis.runs import Labelled, fastest, flat, gather
+from benchmarks.analysis.runs import MOST_BESIDE, Labelled, fastest, flat, gather
 from benchmarks.record import atomic
 from benchmarks.record.run import Run
 from benchmarks.record.schema import POLICIES
@@ -71,7 +72,7 @@ def beside(runs: Sequence[Labelled]) -> Beside:
 
 
 def _contrast(differing: Table) -> list[str]:
-    terms = [row[0].text for row in differing.rows if row[0].text not in runs_tables.NO_NEWS]
+    terms = [term for term in runs_tables.terms(differing) if term not in runs_tables.NO_NEWS]
     return [f"The runs differ in {quantities.listing(terms, 8)}."] if terms else []
 
 
@@ -106,17 +107,21 @@ def render(found: Beside, csv: pd.DataFrame) -> str:
     labels, rows, won = found.labels, found.rows, found.fastest
     looks = in_turn(labels)
     drawn = _drawable(rows, won)
-    speed = [_board(view, looks) for view in choose(drawn, SPEED_BY)] if len(drawn) else []
+    if len(labels) > MOST_BESIDE:  # a chart of each backend on each of many machines is more than a page can hold
+        drawn = drawn[drawn["backend"] == _FASTEST]
+    views = _beside_first(choose(drawn, SPEED_BY), labels) if len(drawn) else []
+    speed = [_board(view, looks) for view in views]
     return shell.fill(
         "runs.html.j2",
         {"speed": speed},
         title=quantities.listing(labels),
         runs=[(each.label, looks[each.label], _about(each.run)) for each in found.runs],
         first=labels[0],
+        most_beside=MOST_BESIDE,
         sentences=found.sentences,
         warnings=found.warnings,
         fastest=_choices(won, labels, runs_tables.FASTEST_BY, runs_tables.fastest),
-        cases=_choices(rows, labels, runs_tables.CASES_BY, runs_tables.cases),
+        cases=_cases(rows, labels),
         speed=speed,
         devices=sorted(map(str, drawn["device"].unique()), key=lambda device: device != "cpu"),
         differing=found.differing,
@@ -134,6 +139,9 @@ def to_markdown(found: Beside) -> str:
     sections = {
         "The fastest backend of each run": runs_tables.fastest(found.fastest, labels, ("mode", *fastest_told)),
         "Case by case": runs_tables.cases(found.rows, labels, ("mode", *cases_told, "backend")),
+    }
+    sections = sections if len(labels) <= MOST_BESIDE else {}  # which runs.csv has
+    sections |= {
         "What differs": found.differing,
         "Not measured in every run": found.missing,
     }
@@ -153,8 +161,38 @@ def _choices(
     rows: pd.DataFrame, labels: Sequence[str], keys: Sequence[str], table: Callable[..., Table]
 ) -> list[_Choice]:
     """Return a table per view, with its facets and label."""
-    views = choose(rows, keys) if len(rows) else []
-    return [_Choice(view.facets, view.label, table(view.rows, labels)) for view in views]
+    views = _beside_first(choose(rows, keys), labels) if len(rows) else []
+    return [_Choice(view.facets, view.label, table(view.rows, _shown(view, labels))) for view in views]
+
+
+def _cases(rows: pd.DataFrame, labels: Sequence[str]) -> list[_Choice]:
+    """Return the tables of cases, a backend each; where a run is chosen instead, all backends are in its table."""
+    keys = runs_tables.CASES_BY
+    if len(labels) <= MOST_BESIDE:
+        return _choices(rows, labels, keys, runs_tables.cases)
+    return _choices(rows, labels, keys[:-1], partial(runs_tables.cases, named=("backend",)))
+
+
+_RUN = "run"
+"""What a reader chooses where there are more runs than have room beside each other."""
+
+
+def _beside_first(views: Sequence[View], labels: Sequence[str]) -> list[View]:
+    """Return views, or of many runs for each of the others a view of it and the first."""
+    if len(labels) <= MOST_BESIDE:
+        return list(views)
+    found = []
+    for view in views:
+        by_run = dict(iter(view.rows.groupby("run", sort=False)))
+        first = by_run.pop(labels[0], view.rows.iloc[:0])
+        for name, rows in by_run.items():
+            label = ", ".join(filter(None, (view.label, str(name))))
+            found.append(View(label, pd.concat([first, rows]), {**view.facets, _RUN: str(name)}))
+    return found
+
+
+def _shown(view: View, labels: Sequence[str]) -> Sequence[str]:
+    return [labels[0], view.facets[_RUN]] if _RUN in view.facets else labels
 
 
 def _about(run: Run) -> list[str]:

@@ -187,7 +187,7 @@ def _table(found: Sequence[Series]) -> Table:
 
 
 def _machine(series: Series) -> str:
-    return f"{series.device_name} ({series.case['machine_id']})"
+    return f"{series.device_name} ({series.machine})"
 
 
 def _has_interval(point: Point) -> bool:

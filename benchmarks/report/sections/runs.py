@@ -9,7 +9,17 @@ import pandas as pd
 from benchmarks import quantities
 from benchmarks.analysis import tables
 from benchmarks.analysis.entries import grouped
-from benchmarks.analysis.runs import KEYS, MEASURED, OPEN_KEYS, Compared, Fastest, Labelled, gaps, started
+from benchmarks.analysis.runs import (
+    KEYS,
+    MEASURED,
+    MOST_BESIDE,
+    OPEN_KEYS,
+    Compared,
+    Fastest,
+    Labelled,
+    gaps,
+    started,
+)
 from benchmarks.record.schema import POLICIES
 from benchmarks.report.sections import machine as fingerprint
 from benchmarks.report.table import Cell, Column, Table, elements, keys, listings, number, numbers, of_rows, text
@@ -67,13 +77,18 @@ def missing(runs: Sequence[Labelled]) -> Table:
         numbers("cases", [each.n_cases for each in found], quantities.count),
     ]
     for run, fates in zip(runs, zip(*(each.fates for each in found), strict=True), strict=False):
+        if len(runs) > MOST_BESIDE and set(fates) == {MEASURED}:
+            continue
         cells = tuple(Cell(fate, style="good" if fate == MEASURED else "reason") for fate in fates)
         columns.append(Column(run.label, cells, numeric=False))
     return Table(tuple(columns))
 
 
 def differences(runs: Sequence[Labelled]) -> tuple[Table, Table]:
-    """Return what is known of the runs, their machines and versions: what differs, and what is the same."""
+    """Return what is known of the runs, their machines and versions: what differs, and what is the same.
+
+    A line is a fact, with a column for each run; of more than `MOST_BESIDE` runs, a line is a run.
+    """
     places = [_by_place(each.study.rows) for each in runs]
     absent = dict.fromkeys((place for known in places for place in known), "not measured")
     facts = [_facts(each, absent | known) for each, known in zip(runs, places, strict=True)]
@@ -82,9 +97,24 @@ def differences(runs: Sequence[Labelled]) -> tuple[Table, Table]:
         values = [known.get(term) or _UNKNOWN for known in facts]
         # What one run does not know may yet be the same.
         lines[len(set(values) - {_UNKNOWN}) > 1].append((Cell(term), *map(Cell, values)))
-    headings = ("what", *(each.label for each in runs))
-    numeric = (False,) * len(headings)
-    return of_rows(headings, lines[True], numeric), of_rows(headings, lines[False], numeric)
+    headings = [each.label for each in runs]
+    return _facts_table(headings, lines[True]), _facts_table(headings, lines[False])
+
+
+def terms(facts: Table) -> list[str]:
+    """Return what a table of `differences` is about."""
+    return list(facts.headings[1:]) if facts.headings[0] == _RUN else [row[0].text for row in facts.rows]
+
+
+_WHAT, _RUN = "what", "run"
+
+
+def _facts_table(labels: Sequence[str], lines: Sequence[tuple[Cell, ...]]) -> Table:
+    if len(labels) <= MOST_BESIDE or not lines:
+        return of_rows((_WHAT, *labels), lines, (False,) * (1 + len(labels)))
+    headings = (_RUN, *(line[0].text for line in lines))
+    rows = zip(map(Cell, labels), *(line[1:] for line in lines), strict=True)
+    return of_rows(headings, rows, (False,) * len(headings))
 
 
 def _case_columns(rows: pd.DataFrame, names: Sequence[str], named: Sequence[str]) -> list[Column]:

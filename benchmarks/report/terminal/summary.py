@@ -262,7 +262,7 @@ def _extent(run: Run, n_measured: int) -> str:
     few = f", {quantities.count(n_measured)} of them" if n_measured < n else ""
     cases = [f"{quantities.plural(n, 'case')}{few} measured"] if n else []
     took = [] if run.elapsed_s is None else [f"{'in' if n else 'Took'} {quantities.duration(run.elapsed_s)}"]
-    short = [] if run.complete else ["(cut short)"]
+    short = [] if run.complete else [f"({run.part or 'cut short'})"]
     return " ".join(cases + took + short)
 
 

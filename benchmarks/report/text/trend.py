@@ -98,12 +98,10 @@ def to_json(found: Sequence[Series]) -> str:
 
 def heading(found: Sequence[Series]) -> str:
     """Return what is shown: the metric, how many runs of how many machines, and over which days."""
-    runs = {(series.case["machine_id"], point.run_id) for series in found for point in series.points}
+    runs = {(series.machine, point.run_id) for series in found for point in series.points}
     days = sorted({point.start[:10] for series in found for point in series.points if point.start})
-    machines = {
-        series.case["machine_id"]: series.device_name for series in found if series.case["device"] == "cpu"
-    }
-    machines = {series.case["machine_id"]: series.device_name for series in found} | machines
+    machines = {series.machine: series.device_name for series in found if series.case["device"] == "cpu"}
+    machines = {series.machine: series.device_name for series in found} | machines
     where = (
         " on " + " ".join(f"{name} ({machine})" for machine, name in machines.items())
         if len(machines) == 1
@@ -116,7 +114,7 @@ def heading(found: Sequence[Series]) -> str:
 
 def notes(found: Sequence[Series]) -> list[str]:
     """Return what all series share, and what the signs mean."""
-    told = (*varying(found), "machine_id")
+    told = (*varying(found), "machine_id", "host")
     shared = [
         _spelled(name, found[0].case[name])
         for name in SERIES_KEYS
@@ -177,7 +175,7 @@ def sparkline(points: Sequence[Point], most: int) -> str:
 def _spelled(name: str, value: str) -> str:
     if name == "threads":
         return f"{value} thread{'s' * (value != '1')}"
-    return {"machine_id": f"on {value}", "shape": f"shape {value}"}.get(name, value)
+    return {"machine_id": f"on {value}", "host": f"host {value[:6]}", "shape": f"shape {value}"}.get(name, value)
 
 
 def _nothing(found: Sequence[Series]) -> list[str]:
