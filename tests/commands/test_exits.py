@@ -144,6 +144,7 @@ def test_a_mistake_of_ours_is_no_verdict_and_is_shown(command, monkeypatch, caps
         "compare": ["a", "b"],
         "ab": [".", "."],
         "leads": ["a"],
+        "merge": ["a"],
         "try": [__file__ + ":table", "--op", "relu"],
         "init": [__file__ + ":table", "--op", "relu"],
         "export": ["--format", "md"],
