@@ -79,11 +79,11 @@ def _heat(study: Study, own: _Own, timed: Sequence[Timed], than: str) -> Heat:
     )
 
 
-def ended(trial: Trial, found: Sequence[Heat], than: str = "") -> Exit:
+def ended(trial: Trial, found: Sequence[Heat], than: str = "", *, n_missed: int = 0) -> Exit:
     """Return how `try` ends: cheated before wrong, wrong before unsure, and slower than `than` last.
 
     Without `than`, times decide nothing. With it, the function is not slower where no case says that it is and at
-    least one says that it is not.
+    least one says that it is not, unless `n_missed` cases of the types that decide had no time left.
     """
     if any(heat.status == "cheated" for heat in found):
         return Exit.CHEATED
@@ -97,7 +97,8 @@ def ended(trial: Trial, found: Sequence[Heat], than: str = "") -> Exit:
     compared = [heat.than for heat in found if heat.than]
     if any(standing.ahead for standing in compared):
         return Exit.WORSE
-    return Exit.FINE if any(standing.verdict != CLOSE for standing in compared) else Exit.UNSURE
+    known = not n_missed and any(standing.verdict != CLOSE for standing in compared)
+    return Exit.FINE if known else Exit.UNSURE
 
 
 def is_wrong(trial: Trial) -> bool:

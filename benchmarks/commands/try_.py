@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import product
@@ -130,7 +130,9 @@ def run(options: argparse.Namespace, console: Console) -> Exit:
     heats = trials.heats(study, found.name, options.than or "") if study else []
     if study:
         found = replace(found, notes=(*found.notes, *_shortfall(sitting.n_cases(found), heats, study)))
-    ended = trials.ended(found, heats, options.than or "")
+    n_timed = sum(heat.dtype in found.decisive for heat in heats)
+    n_missed = sitting.n_cases(found, found.decisive) - n_timed if study else 0
+    ended = trials.ended(found, heats, options.than or "", n_missed=n_missed)
     screen.render(found, heats, ended, console, than=options.than or "", report=report)
     return ended
 
@@ -236,9 +238,9 @@ class Sitting:
         study = Study(recorder.run())
         return study, files.write(study, self.results / "latest")["report.html"]
 
-    def n_cases(self, found: Trial) -> int:
-        """Return how many cases of the function were to be timed."""
-        return sum(case.backend == self.name for case in self._cases(found))
+    def n_cases(self, found: Trial, dtypes: Collection[str] = DTYPES) -> int:
+        """Return how many cases of the function were to be timed in these types."""
+        return sum(case.backend == self.name and case.dtype in dtypes for case in self._cases(found))
 
     def _judged(self, examiner: Examiner) -> tuple[tuple[str, ...], tuple[Judged, ...]]:
         """Return the types that decide, and what was judged: deeply in these, and forward alone in the others.

@@ -51,6 +51,12 @@ def test_times_decide_what_they_can(found, than, expected):
     assert ended(TRIAL, found, than) is expected
 
 
+def test_a_case_without_time_left_makes_not_slower_unknown_and_slower_stays():
+    assert ended(TRIAL, [FAST], "numpy", n_missed=1) is Exit.UNSURE
+    assert ended(TRIAL, [FAST, SLOW], "numpy", n_missed=1) is Exit.WORSE
+    assert ended(TRIAL, [FAST], n_missed=1) is Exit.FINE
+
+
 @pytest.mark.parametrize(
     ("each", "expected"),
     [

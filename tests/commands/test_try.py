@@ -79,7 +79,7 @@ def test_an_inaccurate_tail_is_wrong_there_or_measured_with_the_error_that_is_al
 def test_a_function_that_is_fast_in_one_type_has_times_of_both(tmp_path):
     text = answer(
         tmp_path, "fast_in_one_dtype.py:uneven_tanh", "--than", "numpy", "--dtype", "float32", "float64",
-        ended=Exit.WORSE,
+        "--time-budget", "90s", ended=Exit.WORSE,
     )  # fmt: skip
     assert text.startswith("uneven_tanh as tanh: RIGHT, but slower than numpy in ")
     records = pd.read_csv(tmp_path / "results" / "try" / "latest" / "records.csv").query("status == 'ok'")

@@ -128,7 +128,10 @@ def test_shards_measured_apart_make_the_run_that_one_would(tmp_path):
     found = load("nightly", tmp_path)
     keys = list(CASE_KEYS)
     assert found.complete
-    assert sorted(map(tuple, found.records[keys].values)) == sorted(map(tuple, whole.records[keys].values))
+    # A table of text has shapes of one number as numbers.
+    shapes = {"shape": str}
+    apart, once = found.records[keys].astype(shapes), whole.records[keys].astype(shapes)
+    assert sorted(map(tuple, apart.values)) == sorted(map(tuple, once.values))
     assert len(found.accuracy) == len(load_or_last(None, tmp_path / "whole").accuracy)
     assert found.records["fraction_of_bandwidth"].notna().any()
     assert len(history.read(tmp_path)) == len(found.records)
