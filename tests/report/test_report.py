@@ -205,6 +205,20 @@ def quick() -> tuple[Study, Page]:
     return study, Page(report.render(study))
 
 
+def test_rows_share_the_column_of_lines_of_as_many_elements():
+    def pair(op, shape):
+        return [
+            record(name, op, shape=shape, median_s=seconds) for name, seconds in (("numpy", 1e-6), ("jax", 3e-6))
+        ]
+
+    both = [*pair("relu", "1024"), *pair("softmax", "4x256")]
+    (picture,) = first.pictures(Study(Run(records=to_frame(both))))
+    assert picture.columns == (("forward", (("1,024", "1 k"),)),)
+    assert [len(squares) for _, squares in picture.rows] == [1, 1]
+    (picture,) = first.pictures(Study(Run(records=to_frame([*both, *pair("softmax", "1x1024")]))))
+    assert len(picture.columns[0][1]) == 3
+
+
 def test_the_first_screen_agrees_with_the_verdicts(quick: tuple[Study, Page]) -> None:
     study, page = quick
     (picture,) = first.pictures(study)

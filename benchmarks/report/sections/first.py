@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated
 
@@ -133,12 +133,22 @@ def pictures(study: Study) -> list[Picture]:
     contested = study.winners[study.winners["runner_up"] != ""]
     found = []
     for view in split(contested, ("dtype", "device", *POLICIES)):
-        leaders = entries(view.rows, _Leader)
+        leaders = _in_columns(entries(view.rows, _Leader))
         modes = parted(sorted(leaders, key=lambda each: each.n_elements), lambda each: each.mode)
         modes = {mode: modes[mode] for mode in dict.fromkeys(each.mode for each in leaders)}
         sizes = {mode: tuple(dict.fromkeys(each.size for each in own)) for mode, own in modes.items()}
         found.append(_picture(view.label, view.facets, leaders, sizes))
     return found
+
+
+def _in_columns(leaders: Sequence[_Leader]) -> list[_Leader]:
+    """Let rows share the column of lines of as many elements, unless an op has several shapes of so many."""
+    shapes = parted(leaders, lambda each: (each.op, each.mode, each.n_elements))
+    lines = {each.size for each in leaders if "x" not in each.size[1]}
+    line_of = {n_elements: (n_elements, shape) for n_elements, shape in lines}
+    if any(len({each.size for each in own}) > 1 for own in shapes.values()):
+        return list(leaders)
+    return [replace(each, size=line_of.get(each.n_elements, each.size)) for each in leaders]
 
 
 def _picture(label: str, facets: Facets, leaders: Sequence[_Leader], sizes: dict[str, tuple[Key, ...]]) -> Picture:

@@ -31,6 +31,8 @@ MOST_LINES = 26
 """Most lines of a summary; more on terminals narrower than 80 columns, and where much went wrong."""
 LEAST_WINNERS = 18
 """Lines for the winners whatever went wrong: the quick preset's at one size."""
+MOST_WINNERS = 24
+"""Lines for them where nothing shorter is to be had: some names of leaders take two."""
 _ROOMS = {"failure": 5, "gap": 2, "warning": 4}
 """Most lines for each kind of sentence. The winners get the lines that are left."""
 MOST_WARNINGS = 2
@@ -142,11 +144,10 @@ def _winners(study: Study, page: _Page, room: int) -> list[RenderableType]:
         return []  # a run that only checked
     if study.rows.empty:
         return [page.text("No case was measured successfully.", "bold red")]
-    least = LEAST_WINNERS * page.most_lines // MOST_LINES
-    for parts in _answers(study, page):
-        if parts and page.fits(parts, max(room, least)):
-            return parts
-    return next((parts for parts in _counts(study, page) if page.fits(parts, room)), [])
+    least, most = (n * page.most_lines // MOST_LINES for n in (LEAST_WINNERS, MOST_WINNERS))
+    answers = [parts for parts in _answers(study, page) if parts]
+    tries = [(answers, max(room, least)), (_counts(study, page), room), (answers, max(room, most))]
+    return next((parts for several, lines in tries for parts in several if page.fits(parts, lines)), [])
 
 
 def _answers(study: Study, page: _Page) -> Iterator[list[RenderableType]]:
