@@ -37,6 +37,8 @@ CLOCK_RATIO = 1.2
 """A clock is wrong if every burst takes 1.2 times as long by another one, and what is around it."""
 MESSAGES_S = 5e-4
 """Two messages, and a process that is let go on and stopped, take 0.1 to 0.3 ms."""
+BETWEEN_S = 2e-5
+"""Between two rounds 20 us may pass, for which no clock runs: of rounds of one short call, that is half."""
 LEAST_S = 1.4e-3
 """Bursts that claim less than 1.4 ms, three short rounds, are too short beside what is around them to tell."""
 THREADS_BEYOND = 0.4
@@ -87,7 +89,7 @@ def _explained(rounds: Sequence[float]) -> float:
     """Return the seconds that a burst of such rounds may take, with calls that wake threads and two messages."""
     round_s = min(rounds)
     waking_s = WAKE_S + round_s if round_s < LONG_S else 0.0
-    return CLOCK_RATIO * sum(rounds) + waking_s + MESSAGES_S
+    return CLOCK_RATIO * sum(rounds) + len(rounds) * BETWEEN_S + waking_s + MESSAGES_S
 
 
 def too_many_threads(used: Iterable[tuple[float, float]], threads: int, *, queued: bool) -> float | None:

@@ -196,3 +196,9 @@ def test_more_processors_than_threads_are_noticed_over_all_bursts():
     assert plausibility.too_many_threads([(0.014, 0.01), (0.012, 0.01)], 1, queued=False) is None
     assert plausibility.too_many_threads([(0.022, 0.01)], 1, queued=True) is None
     assert plausibility.too_many_threads([], 1, queued=False) is None
+
+
+def test_what_passes_between_many_short_rounds_is_no_wrong_clock():
+    short, long = [25e-6] * 100, [1e-3] * 40
+    assert not plausibility.is_clock_doubtful([(2 * sum(short) + 2e-3, short)])
+    assert plausibility.is_clock_doubtful([(1.5 * sum(long), long)])
