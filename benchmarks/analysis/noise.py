@@ -25,8 +25,8 @@ class Noise:
     """How many groups are decided, how many bursts something else disturbed, and what the machine was warned of.
 
     A group is decided where no backend is too close to call with the leader. `n_missed` of the `n_planned` groups
-    had no time left. `n_bursts` is 0 where the run does not tell which were disturbed. `budget_min` is the time
-    budget to try next, in minutes.
+    had no time left, in the `spent_min` minutes that the run took. `n_bursts` is 0 where the run does not tell
+    which were disturbed.
     """
 
     n_groups: int
@@ -37,7 +37,7 @@ class Noise:
     n_again: int
     n_disturbed: int
     warnings: tuple[Caveat, ...]
-    budget_min: int
+    spent_min: float
 
     @property
     def load(self) -> str:
@@ -53,6 +53,13 @@ class Noise:
     def undecided(self) -> bool:
         """Whether more time would tell more."""
         return self.n_decided < GOOD * self.n_groups
+
+    @property
+    def budget_min(self) -> int:
+        """The time budget to try next, in minutes: to decide more, or else to reach every group."""
+        if self.undecided:
+            return max(LEAST_BUDGET_MIN, round(LONGER * self.spent_min))
+        return math.ceil(self.spent_min * self.n_planned / max(1, self.n_planned - self.n_missed))
 
     @property
     def level(self) -> str:
@@ -110,24 +117,18 @@ def noise(run: Run, rows: pd.DataFrame, winners: pd.DataFrame) -> Noise:
     """Return how noisy a run was; `rows` are the measured ones, `winners` those of `tables.best`."""
     contested = winners[winners["runner_up"] != ""]
     told = rows[rows["again"].notna()]
-    n_decided = int(contested["decided"].sum())
     # Of a run that was cut short, its own sentence says what is missing.
     n_missed = len(run.unmeasured) if run.complete else 0
-    n_planned = run.n_groups or 0
-    spent_min = (run.elapsed_s or 0.0) / 60
-    reaching_min = spent_min * n_planned / max(1, n_planned - n_missed)
     return Noise(
         n_groups=len(contested),
-        n_decided=n_decided,
-        n_planned=n_planned,
+        n_decided=int(contested["decided"].sum()),
+        n_planned=run.n_groups or 0,
         n_missed=n_missed,
         n_bursts=int(told["bursts"].sum()),
         n_again=int(told["again"].sum()),
         n_disturbed=int(told["disturbed"].sum()),
         warnings=tuple(each for each in run.warnings if each.about in ("times", "load")),
-        budget_min=max(LEAST_BUDGET_MIN, round(LONGER * spent_min))
-        if n_decided < GOOD * len(contested)
-        else math.ceil(reaching_min),
+        spent_min=(run.elapsed_s or 0.0) / 60,
     )
 
 
