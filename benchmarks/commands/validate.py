@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backends.catalogue import ALIASES
-from benchmarks.commands import add_output
+from benchmarks.commands import add_output, add_results
 from benchmarks.exits import Exit
 from benchmarks.machine.resources import default_threads
 from benchmarks.plan import spelling
 from benchmarks.plan.arguments import add_reading, fraction, path, positive, seed, size
 from benchmarks.plan.spelling import Read
+from benchmarks.record import saved
 from benchmarks.validation import (
     agreement,
     alarms,
@@ -30,6 +31,7 @@ from benchmarks.validation import (
     naive,
     picture,
     power,
+    repeats,
     resume,
     same,
     scale,
@@ -47,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for add in (
         _add_agreement,
         _add_same,
+        _add_repeats,
         _add_power,
         _add_alarms,
         _add_efficiency,
@@ -81,6 +84,17 @@ def _add_same(commands: Commands) -> None:
     parser.add_argument("--trials", type=positive, default=7, help="groups for each case and backend (default: 7)")
     _add_seed(parser)
     parser.set_defaults(measure=lambda options: same.table(options.trials, default_threads(), options.seed))
+
+
+def _add_repeats(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "repeats", help="what runs of the same plan decide, and how often two of them contradict each other"
+    )
+    parser.add_argument("runs", metavar="RUN", nargs="+", help="two saved runs or more: names, numbers or files")
+    add_results(parser)
+    parser.set_defaults(
+        measure=lambda options: repeats.table([saved.load(name, options.results) for name in options.runs])
+    )
 
 
 def _add_power(commands: Commands) -> None:
