@@ -21,7 +21,7 @@ CALL_COST_S = 2.5
 """What calls of a backend cost: a start in a new process, and the rounds of two calls."""
 BANDWIDTH_S = 5.0
 """What the first group takes beside."""
-CASE_S = 0.2
+CASE_S = 0.28
 """A case beside its rounds: first calls, checks, a warm-up."""
 ROUNDS_SHARE = 1.2
 """What the turns of a case take, of the time that its rounds may have."""
