@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import json
 import os
 import re
 import shutil
@@ -158,10 +159,13 @@ def test_two_folders_are_compared(call, project, tmp_path_factory):
     assert "now failing: head: forward cross-check" in text
 
 
-def test_the_checkout_s_own_backends_are_compared_by_what_is_installed(call):
+def test_the_checkout_s_own_backends_are_compared_by_what_is_installed(call, project):
     words = ("ab", str(ROOT), str(ROOT), *SMALL, "--backend", "numpy", "--time-budget", "5s")
-    text = call("activation-bench", *words, check=(0, 3))
-    assert "relu-forward-float32-1000-numpy-cpu" in text
+    call("activation-bench", *words, check=(0, 3))  # decided or not, since a busy machine has no time to
+    (written,) = (project / "results" / "ab").glob("*/comparison.json")
+    (case,) = json.loads(written.read_text())["cases"]
+    assert case["op"] == "relu"
+    assert case["verdict"] in ("same", "ambiguous")
 
 
 def test_the_tests_of_a_project_get_no_option_of_ours(call, project):

@@ -84,7 +84,7 @@ class Duel:
         seen = set(found[list(CASE_KEYS)].itertuples(index=False, name=None))
         unseen = [case.key for case in self.cases if case.key not in seen]
         rest = pd.DataFrame(unseen, columns=list(CASE_KEYS)).assign(
-            verdict=AMBIGUOUS, samples=0, reason="not reached within the time budget"
+            verdict=AMBIGUOUS, samples=0, reason="not reached"
         )
         return pd.concat([found, rest], ignore_index=True) if unseen else found
 

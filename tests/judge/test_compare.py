@@ -273,7 +273,7 @@ def test_a_library_that_is_only_compared_with_fails_nothing_where_it_is_wrong():
     assert Comparison("base", "head", cases, Criteria(), "bursts").exit_status == 0
 
 
-@pytest.mark.parametrize("width", [60, 100, 200])
+@pytest.mark.parametrize("width", [60, 80, 100, 200])
 def test_the_terminal_shows_what_changed_and_counts_the_rest(comparison, width):
     console = Console(width=width, no_color=True)
     with console.capture() as captured:
@@ -281,8 +281,7 @@ def test_the_terminal_shows_what_changed_and_counts_the_rest(comparison, width):
     output = captured.get()
     assert max(map(len, output.splitlines())) <= width
     assert "1 now failing, 1 slower" in " ".join(output.split())
-    if width > 60:
-        assert "relu-forward-float32-1007-" in output
+    assert "relu-forward-float32-1007-numpy-cpu" in output
 
 
 def test_markdown_shows_names_as_they_are(comparison):

@@ -6,12 +6,13 @@ import io
 import math
 
 import pandas as pd
+import pytest
 from rich.console import Console
 from rich.text import Text
 
 from benchmarks import quantities
 from benchmarks.report.table import Cell, Column, Table, cases, explained, number, numbers, texts
-from benchmarks.report.terminal.table import grid
+from benchmarks.report.terminal.table import grid, print_named
 from benchmarks.report.text import csv, latex, markdown
 
 TABLE = Table(
@@ -47,6 +48,41 @@ def test_a_terminal_shows_the_same_in_its_own_signs() -> None:
     Console(file=stream, width=60).print(shown)
     lines = [line.split() for line in stream.getvalue().splitlines()]
     assert lines == [["op", "time", "limit,", "GB/s"], ["relu", "1.0", "us", "5.00"], ["a|b", "~2.0", "us"]]
+
+
+LONG = "softmax_cross_entropy_with_integer_labels-forward+backward-float32-1024x1024-numba-parallel-cpu"
+NAMED = Table(
+    (
+        texts("", ["?", "▲"]),
+        texts("case", ["relu-forward-float32-1000-numpy-cpu", LONG]),
+        numbers("head", [5.0, math.nan], unit="ms"),
+        texts("ratio", ["", "1.117 (1.099 to 1.135)"]),
+        texts("verdict", ["ambiguous: a long reason that wraps somewhere", "slower"]),
+    )
+)
+
+
+@pytest.mark.parametrize("wraps", [True, False])
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 100, 200])
+def test_a_name_stays_whole_however_narrow_the_terminal(width: int, wraps: bool) -> None:
+    stream = io.StringIO()
+    print_named(NAMED, Console(file=stream, width=width), name="case", wraps=wraps)
+    lines = [line.rstrip() for line in stream.getvalue().splitlines()]
+    assert f"▲  {LONG}" in lines or any(line.startswith(f"▲  {LONG}  ") for line in lines)
+    assert all(len(line) <= width for line in lines if LONG not in line and "relu" not in line)
+    assert " ".join(" ".join(lines).split()).endswith("1.117 (1.099 to 1.135) slower")
+
+
+def test_a_name_without_room_stands_above_its_row_and_others_beside_theirs() -> None:
+    stream = io.StringIO()
+    print_named(NAMED, Console(file=stream, width=108), name="case", wraps=True)
+    assert [line.rstrip() for line in stream.getvalue().splitlines()] == [
+        "   case                                 head, ms  ratio                   verdict",
+        "?  relu-forward-float32-1000-numpy-cpu      5.00                          ambiguous: a long reason that",
+        "                                                                          wraps somewhere",
+        f"▲  {LONG}",
+        "                                                  1.117 (1.099 to 1.135)  slower",
+    ]
 
 
 def test_csv_keeps_every_digit_of_the_numbers() -> None:

@@ -65,8 +65,8 @@ NOT = replace(
 )
 
 
-def screen(trial=TRIAL, heats=(HEAT,), ended=Exit.FINE, **more):
-    console = Console(file=io.StringIO(), width=100, color_system=None)
+def screen(trial=TRIAL, heats=(HEAT,), ended=Exit.FINE, width=100, **more):
+    console = Console(file=io.StringIO(), width=width, color_system=None)
     render(trial, heats, ended, console, **more)
     return console.file.getvalue()
 
@@ -89,6 +89,12 @@ def test_one_screen_says_what_is_right_where_and_how_fast():
     ):
         assert said in " ".join(text.split())
     assert len(text.splitlines()) <= MOST_LINES
+
+
+def test_the_name_of_the_fastest_other_stays_whole():
+    ahead = replace(HEAT, rival="numba-parallel", than=HEAT.standing, n_elements=8_388_608)
+    text = screen(heats=(ahead,), width=80, than="numba-parallel")
+    assert "numba-parallel  400 µs" in text
 
 
 def test_a_wrong_function_is_named_with_the_input_and_what_is_exact():

@@ -114,7 +114,7 @@ def _first_wrong(trial: Trial, heats: Sequence[Heat]) -> str:
 
 
 def _accuracy(trial: Trial, console: Console) -> Grid:
-    table = _grid("accuracy", "", "max ULP", "allowed", "at the worst point", right=(2, 3))
+    table = _grid("accuracy", "", "max ULP", "allowed", "at the worst point", right=(2, 3), wrapped=(4,))
     for each in trial.judged:
         if each.mode == "backward" and each.ending.status == "unavailable":
             continue  # the line about the gradient says why
@@ -175,7 +175,8 @@ def _layouts(trial: Trial) -> Iterator[str]:
 
 def _speed(heats: Sequence[Heat], console: Console, than: str) -> Grid:
     versus = [f"than {than}"] * bool(than)
-    table = _grid("speed", "", "elements", "yours", "fastest other", "", "verdict", *versus, right=(2, 3, 5))
+    names = ("speed", "", "elements", "yours", "fastest other", "", "verdict", *versus)
+    table = _grid(*names, right=(2, 3, 5), wrapped=(6, 7))
     for heat in heats:
         cells = [heat.mode, heat.dtype, count(heat.n_elements)]
         if heat.own_s is None:
@@ -203,10 +204,13 @@ def _checks(heats: Sequence[Heat]) -> Iterator[str]:
         yield f"checks passed in every timed case (docs/cheats.md): {', '.join(passed)}"
 
 
-def _grid(*names: str, right: Sequence[int]) -> Grid:
+def _grid(*names: str, right: Sequence[int], wrapped: Sequence[int]) -> Grid:
+    """Return a table whose columns `right` are of numbers, and whose columns `wrapped`, of texts, may wrap."""
     table = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for i, name in enumerate(names):
-        table.add_column(name, justify="right" if i in right else "left", overflow="fold")
+        table.add_column(
+            name, justify="right" if i in right else "left", no_wrap=i not in wrapped, overflow="fold"
+        )
     return table
 
 

@@ -21,7 +21,7 @@ from benchmarks.record.atomic import replace
 from benchmarks.record.schema import CASE_KEYS, DEFAULTS
 from benchmarks.report.table import Cell, Table, of_rows
 from benchmarks.report.terminal.console import text_for
-from benchmarks.report.terminal.table import grid
+from benchmarks.report.terminal.table import print_named
 from benchmarks.report.text import markdown
 from benchmarks.report.text.markdown import escape
 from benchmarks.stats import verdicts
@@ -104,7 +104,7 @@ def render(comparison: Comparison, console: Console) -> None:
     listed, say = _listed(comparison), partial(text_for, console)
     if len(listed):
         styles = [_STYLES.get(verdict, "") for verdict in listed["verdict"]]
-        console.print(grid(_table(comparison, listed), wrapped=("case", "verdict"), styles=styles, say=say))
+        print_named(_table(comparison, listed), console, name="case", wraps=True, styles=styles, say=say)
     worse = comparison.exit_status not in (Exit.FINE, Exit.UNSURE)
     console.print(say(comparison.headline(), "bold red" if worse else "bold"))
     for note in comparison.notes:

@@ -15,7 +15,7 @@ from benchmarks.judge.trend import SERIES_KEYS, Change, Point, Series, supersede
 from benchmarks.record.journal import plain
 from benchmarks.report.table import Cell, Table, of_rows
 from benchmarks.report.terminal.console import text_for
-from benchmarks.report.terminal.table import grid
+from benchmarks.report.terminal.table import print_named
 from benchmarks.report.text import markdown
 from benchmarks.report.text.markdown import escape
 from benchmarks.stats.shifts import logarithms
@@ -37,7 +37,7 @@ def render(found: Sequence[Series], console: Console) -> None:
     shown, names = table(found, max(8, console.width // 5)), varying(found)
     if not beside:
         shown = replace(shown, columns=shown.columns[:-1])
-    console.print(grid(shown, wrapped=("case", "changes found"), styles=list(map(_colour, found)), say=say))
+    print_named(shown, console, name="case", wraps=beside, styles=list(map(_colour, found)), say=say)
     for series in found if not beside else ():
         for change in series.changes:
             console.print(say(f"{label(series, names)}: {words(series, change)}", _colour(series)))
