@@ -239,6 +239,7 @@ LONG = frozenset(
         "test_each_choice_shows_what_it_says_and_nothing_else_and_fits_a_phone",
         "test_in_process_works_for_debuggers",
         "test_it_is_timed_beside_ours",
+        "test_it_is_checked_in_every_mode_and_type",
         "test_it_may_lack_the_ops_that_are_not_asked_for",
         "test_missing_packages_are_reported_with_what_to_install",
         "test_pages_are_small",
@@ -291,6 +292,11 @@ FEW = frozenset(
     }
 )
 """Those that compile a kernel anew for each op: every day one op, where that takes a second or two."""
+
+COMPILED_AGAIN = frozenset(
+    {"test_threads_may_share_a_fresh_call", "test_a_row_alone_gives_what_a_matrix_of_one_row_gives"}
+)
+"""Those that compile what no other test does, for loops that are alike: in full one op of each kind of loop."""
 
 COMPILED: Mapping[str, int] = {
     "test_a_hopeless_logit_has_a_finite_loss": 3,
@@ -388,23 +394,27 @@ def _is_everyday_of_backends(nodeid: str, name: str, params: Params) -> bool:
 
 def is_exhaustive(name: str, params: Params) -> bool:
     """Tell whether a test is left to the certification: minutes of compiling what others of its kind show too."""
-    if name in LONG:
-        return True
-    op, backend = params.get("op"), params.get("backend", params.get("name"))
+    op, backend = params.get("op"), params.get("backend", params.get("name", params.get("b")))
     rare, compiles = op is not None and op not in REPRESENTATIVES | KINDS, backend in COMPILES
-    if name in SHORT:  # `test_lengths` has each op at each length, against the same oracle
-        return rare or compiles or params["dtype"] != "float32"
-    if name == "test_lengths":  # short arrays take the serial kernels
-        return (rare and backend != "numpy") or backend == "numba-parallel"
-    if name == "test_every_value_of_the_first_input_is_within_the_budget":
-        return op not in FEWEST
-    if name == "test_sums_beyond_narrow_types" and compiles:
-        return op not in KINDS
+    parallel = backend == "numba-parallel"  # the same formulas as in the serial kernels
+    left_out: dict[str, bool] = {
+        "test_lengths": rare or parallel or (backend == "jax" and op not in KINDS),  # short arrays are serial
+        "test_every_value_of_the_first_input_is_within_the_budget": op not in FEWEST,
+        "test_sums_beyond_narrow_types": op not in (KINDS if compiles else REPRESENTATIVES),
+        # Keras takes the threads of what it computes with.
+        "test_the_threads_stated_are_those_in_force_and_a_list_of_results_is_waited_for": "keras" in str(backend),
+        # `test_lengths` has each op at each length, against the same oracle.
+        **dict.fromkeys(SHORT, rare or compiles or params.get("dtype") != "float32"),
+        **dict.fromkeys(COMPILED_AGAIN, compiles and (op not in FEWEST or params.get("dtype") == "float64")),
+        "test_serial_and_parallel_agree_to_the_bit": params.get("dtype") == "float64" or op not in KINDS,
+        **dict.fromkeys(COMPILED, parallel),
+        **dict.fromkeys(LONG, True),
+    }
     # What is compiled takes minutes: of ops that stand for no others, it is held against the oracle in one type.
-    # Serial and parallel kernels are the same formulas.
-    is_kept = name == "test_accuracy" and params["dtype"] == "float32" and backend != "numba-parallel"
+    is_kept = name == "test_accuracy" and params["dtype"] == "float32" and not parallel
     # Without a backend, the correctness suite's tests take all of them.
-    return rare and (compiles or (name in CORRECTNESS and backend is None)) and not is_kept
+    usual = rare and (compiles or (name in CORRECTNESS and backend is None)) and not is_kept
+    return left_out.get(name, usual)
 
 
 def tiers(nodeid: str, name: str, params: Params) -> frozenset[str]:
