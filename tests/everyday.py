@@ -136,6 +136,7 @@ FULL: Mapping[str, int] = {
     "test_importing_compiles_nothing_and_the_disk_cache_keeps_ops_apart": 5,
     "test_released_memory_is_found_again_at_each_call": 4,
     "test_names_are_text": 5,
+    "test_a_damaged_file_is_refused_or_as_it_was": 8,
     "test_a_frameworks_memory_counts_like_numpys": 5,
     "test_a_peer_computes_what_numpy_does": 8,
     "test_another_library_takes_arrays_without_elements_or_says_that_it_takes_none": 60,
