@@ -245,7 +245,7 @@ FAULTS: tuple[Fault, ...] = (
           "if self._n_bytes >= 0:", "tests/measure/test_limits_of_workers.py", "-k", "passed_on"),
     fault("what a worker prints last is not kept", "benchmarks/measure/printed.py",
           "deque(maxlen=_KEPT)", "deque(maxlen=0)", "tests/measure/test_limits_of_workers.py", "-k", "passed_on or quoted"),
-    fault("a group cut short goes unnoticed", "benchmarks/record/journal.py", "if n_missing > 0:", "if n_missing > 9:",
+    fault("a group cut short goes unnoticed", "benchmarks/record/assembly.py", "if n_missing > 0:", "if n_missing > 9:",
           "tests/record/test_schema.py", "-k", "cut_short"),
     fault("the journal's last line is believed", "benchmarks/record/journal.py", "if i == len(lines):", "if i < 0:",
           "tests/analysis/test_analysis.py", "tests/record"),

@@ -33,7 +33,7 @@ from benchmarks.measure.remote import LEAVE_S
 from benchmarks.measure.sampling import Rule
 from benchmarks.measure.stopwatch import Stopwatch
 from benchmarks.plan import inputs
-from benchmarks.record.journal import BESIDE, Line
+from benchmarks.record.assembly import BESIDE, Line
 from benchmarks.record.recorder import Recorder
 from benchmarks.record.run import bursts_of
 from benchmarks.record.schema import Case, Check, Ending, Measured, Pair, Times, row

@@ -11,7 +11,7 @@ import pandas as pd
 
 from benchmarks.machine import roofline
 from benchmarks.machine.bandwidth import Bandwidth
-from benchmarks.record.run import CURVE_COLUMNS, CURVE_ERROR_COLUMNS, ROUND_COLUMNS, Run
+from benchmarks.record.run import CURVE_COLUMNS, CURVE_ERROR_COLUMNS, ROUND_COLUMNS, no_rows
 from benchmarks.record.schema import case_of
 
 Line = Mapping[str, Any]
@@ -24,7 +24,7 @@ def bandwidth(lines: Sequence[Line]) -> pd.DataFrame:
         _require_numbers(line, "n_bytes", "copy", "read")
         found[line["device"]].append(Bandwidth(*(tuple(line[each.name]) for each in fields(Bandwidth))))
     frames = [roofline.settle(device, measurements) for device, measurements in found.items()]
-    return pd.concat(frames, ignore_index=True) if frames else Run().bandwidth
+    return pd.concat(frames, ignore_index=True) if frames else no_rows(roofline.BANDWIDTH)
 
 
 def rounds(cases: Sequence[Line]) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -37,7 +37,6 @@ class Part:
 
     section: int
     lines: Sequence[Line]
-    run: Run = field(default_factory=Run)
 
     @property
     def plan(self) -> Plan | None:
@@ -62,11 +61,11 @@ def parts(lines: Sequence[Line]) -> Iterator[Part]:
         yield Part(lines[start]["section"], [opening | whole | {"type": "run"}, *lines[start + 1 : end]])
 
 
-def runs(found: Sequence[Part]) -> tuple[Run, ...]:
-    """Return a run for each section, in the order of their numbers."""
-    sections: defaultdict[int, list[Part]] = defaultdict(list)
-    for part in found:
-        sections[part.section].append(part)
+def runs(found: Sequence[Part], each: Sequence[Run]) -> tuple[Run, ...]:
+    """Return a run for each section, in the order of their numbers, of the run that each part was."""
+    sections: defaultdict[int, list[tuple[Part, Run]]] = defaultdict(list)
+    for part, run in zip(found, each, strict=True):
+        sections[part.section].append((part, run))
     return tuple(_one(sections[number]) for number in sorted(sections))
 
 
@@ -78,12 +77,12 @@ def names_of_whole(opening: Line) -> Line:
 _NAMES = ("run_id", "saved_as")
 
 
-def _one(found: Sequence[Part]) -> Run:
+def _one(found: Sequence[tuple[Part, Run]]) -> Run:
     """Return parts as one run."""
-    if len(found) == 1:
-        return found[0].run
-    each = [part.run for part in found]
+    each = [run for _, run in found]
     first = each[0]
+    if len(found) == 1:
+        return first
     records = pd.concat([run.records for run in each], ignore_index=True)
     known = [run.reference_s for run in each if run.reference_s]
     seeds = {run.seed for run in each}
@@ -91,7 +90,7 @@ def _one(found: Sequence[Part]) -> Run:
         name: pd.concat([getattr(run, name) for run in each], ignore_index=True)
         for name in ("pairs", "bursts", "rounds")
     }
-    plans = [part.plan for part in found]
+    plans = [part.plan for part, _ in found]
     part = _missing_shards(plans)
     return replace(
         first,
@@ -103,13 +102,13 @@ def _one(found: Sequence[Part]) -> Run:
         curve_errors=_last([run.curve_errors for run in each], ["op", "mode", "backend", "device"]),
         costs=_last([run.costs for run in each], ["backend", "device"]),
         bandwidth=_last([run.bandwidth for run in each], ["device"]),
-        warnings=tuple(dict.fromkeys(warning for each in found for warning in _warnings(each))),
+        warnings=tuple(dict.fromkeys(warning for part, run in found for warning in _warnings(part, run))),
         seed=first.seed if len(seeds) == 1 else None,
         time_s=_sums([run.time_s for run in each]),
         elapsed_s=sum(run.elapsed_s or 0.0 for run in each) or None,
         reference_s=sum(known) / len(known) if known else None,
         command="; ".join(dict.fromkeys(run.command for run in each)),
-        complete=not part and all(each.has_ended for each in found),
+        complete=not part and all(each.has_ended for each, _ in found),
         n_groups=united(filter(None, plans)).n_groups,
         unmeasured=_unmeasured(plans, records),
         part=part,
@@ -148,10 +147,10 @@ def _last(frames: Sequence[pd.DataFrame], keys: Sequence[str]) -> pd.DataFrame:
     return numbered[numbered["part"] == last].drop(columns="part").reset_index(drop=True)
 
 
-def _warnings(part: Part) -> Iterator[Caveat]:
+def _warnings(part: Part, run: Run) -> Iterator[Caveat]:
     """Yield what makes a part doubtful; its name comes last, as the beginning of a warning is read elsewhere."""
-    label = part.run.part or str(part.lines[0].get("started", ""))[:16]
-    for warning in part.run.warnings:
+    label = run.part or str(part.lines[0].get("started", ""))[:16]
+    for warning in run.warnings:
         yield replace(warning, text=f"{warning.text} ({label})")
 
 

@@ -41,7 +41,7 @@ def _made_once(columns: tuple[str | Column, ...]) -> pd.DataFrame:
     return pd.DataFrame(arrays)
 
 
-def _no_rows(columns: tuple[str | Column, ...]) -> pd.DataFrame:
+def no_rows(columns: tuple[str | Column, ...]) -> pd.DataFrame:
     """Return a frame of its own without rows; made from its columns each time, it would take ten times as long."""
     return _made_once(columns).copy()
 
@@ -63,16 +63,16 @@ class Run:
     `regression` says what comparison it failed.
     """
 
-    records: pd.DataFrame = field(default_factory=lambda: _no_rows(COLUMNS))
-    accuracy: pd.DataFrame = field(default_factory=lambda: _no_rows(ACCURACY_COLUMNS))
+    records: pd.DataFrame = field(default_factory=lambda: no_rows(COLUMNS))
+    accuracy: pd.DataFrame = field(default_factory=lambda: no_rows(ACCURACY_COLUMNS))
     machine: Mapping[str, object] = field(default_factory=dict)
-    bandwidth: pd.DataFrame = field(default_factory=lambda: _no_rows(BANDWIDTH))
-    curves: pd.DataFrame = field(default_factory=lambda: _no_rows(CURVE_COLUMNS))
-    curve_errors: pd.DataFrame = field(default_factory=lambda: _no_rows(CURVE_ERROR_COLUMNS))
-    costs: pd.DataFrame = field(default_factory=lambda: _no_rows(COST_COLUMNS))
-    pairs: pd.DataFrame = field(default_factory=lambda: _no_rows(PAIR_COLUMNS))
-    bursts: pd.DataFrame = field(default_factory=lambda: _no_rows(BURST_COLUMNS))
-    rounds: pd.DataFrame = field(default_factory=lambda: _no_rows(ROUND_COLUMNS))
+    bandwidth: pd.DataFrame = field(default_factory=lambda: no_rows(BANDWIDTH))
+    curves: pd.DataFrame = field(default_factory=lambda: no_rows(CURVE_COLUMNS))
+    curve_errors: pd.DataFrame = field(default_factory=lambda: no_rows(CURVE_ERROR_COLUMNS))
+    costs: pd.DataFrame = field(default_factory=lambda: no_rows(COST_COLUMNS))
+    pairs: pd.DataFrame = field(default_factory=lambda: no_rows(PAIR_COLUMNS))
+    bursts: pd.DataFrame = field(default_factory=lambda: no_rows(BURST_COLUMNS))
+    rounds: pd.DataFrame = field(default_factory=lambda: no_rows(ROUND_COLUMNS))
     command: str = ""
     saved_as: str = ""
     warnings: tuple[Caveat, ...] = ()
@@ -136,6 +136,8 @@ def burst_frame(cases: Iterable[tuple[Mapping[str, Any], Sequence[Sequence[float
 
 def best_samples(accuracy: pd.DataFrame) -> pd.DataFrame:
     """Return one row per op, mode, dtype, backend and device: that of the searched sample, where there is one."""
+    if accuracy.empty:
+        return accuracy
     keys = ["op", "mode", "dtype", "backend", "device"]
     searched = accuracy["sample"].eq(SEARCHED).fillna(value=False)
     best = pd.concat([accuracy[~searched], accuracy[searched]]).drop_duplicates(keys, keep="last")
