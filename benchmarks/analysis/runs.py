@@ -7,6 +7,7 @@ Cases are the same whatever the machine: `KEYS`. Ratios are the first run's medi
 from __future__ import annotations
 
 import math
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +16,14 @@ from typing import Annotated
 import pandas as pd
 
 from benchmarks.analysis import tables
-from benchmarks.analysis.entries import Key, Timed
+from benchmarks.analysis.entries import Key, Timed, assembled, entries, grouped
 from benchmarks.analysis.study import Study
 from benchmarks.analysis.summary import ENDINGS, first_line
+from benchmarks.analysis.tables import Lead
 from benchmarks.analysis.verdicts import UNKNOWN, Standing, of_medians
 from benchmarks.record import schema
 from benchmarks.record.run import Run
-from benchmarks.record.schema import POLICIES
+from benchmarks.record.schema import CASE, POLICIES
 from benchmarks.stats.ratios import INTERVAL
 
 KEYS: tuple[str, ...] = (*schema.CASE, "backend")
@@ -54,10 +56,16 @@ class Labelled:
 
 
 @dataclass(frozen=True)
-class Compared(Timed):
-    """A result of one of several runs, beside the first run's (see `gather`)."""
+class OfRun(Timed):
+    """A result of one of several runs, by its label."""
 
     run: str
+
+
+@dataclass(frozen=True)
+class Compared(OfRun):
+    """A result of one of several runs, beside the first run's (see `gather`)."""
+
     ratio: float
     ratio_low: float
     ratio_high: float
@@ -86,7 +94,7 @@ def label(runs: Sequence[tuple[str, Run]]) -> tuple[Labelled, ...]:
     """
     plain = [first_line(run.saved_as, _LONGEST_LABEL) or _stem(name) for name, run in runs]
     labels = list(plain)
-    for name in {name for name in plain if plain.count(name) > 1}:
+    for name in [name for name, n in Counter(plain).items() if n > 1]:
         places = [i for i, other in enumerate(plain) if other == name]
         for i, detail in zip(places, _details([runs[i] for i in places]), strict=True):
             labels[i] = f"{name} ({detail})"
@@ -101,6 +109,11 @@ def started(run: Run) -> str:
     return str(min(times))[:16].replace("T", " ") if len(times) else ""
 
 
+def measured(runs: Sequence[Labelled]) -> pd.DataFrame:
+    """Return the measured rows of all runs (`tables.measured`) with their `run`."""
+    return tables.measured(_records(runs), apart=("run",))
+
+
 def gather(runs: Sequence[Labelled]) -> pd.DataFrame:
     """Return the measured rows of all runs with their `run` and how they compare with the first run's.
 
@@ -108,8 +121,7 @@ def gather(runs: Sequence[Labelled]) -> pd.DataFrame:
     `verdict` is that of the two, from their medians' intervals, and empty for the first run's own; `doubt` says
     what makes either of the two doubtful.
     """
-    rows = pd.concat([each.study.rows.assign(run=each.label) for each in runs])
-    return _against_first(tables.ordered(rows, rows), KEYS, runs[0].label)
+    return _against_first(measured(runs), KEYS, runs[0].label)
 
 
 def fastest(runs: Sequence[Labelled]) -> pd.DataFrame:
@@ -117,10 +129,17 @@ def fastest(runs: Sequence[Labelled]) -> pd.DataFrame:
 
     `contenders` are it and who shares its lead within its run.
     """
-    found = [rows for each in runs if len(rows := _fastest_of(each))]
-    if not found:
+    rows, keys = measured(runs), ["run", *OPEN_KEYS]
+    if rows.empty:
         return gather(runs).assign(contenders="")
-    rows = pd.concat(found)
+    verdicts = {each.label: each.study.verdicts for each in runs}
+    leads = [
+        (case, tables.lead(timed, verdicts[case[0]], across_devices=True))
+        for case, timed in grouped(rows, keys, Timed).items()
+    ]
+    winners = assembled(keys, leads, Lead).rename(columns={"fastest": "backend", "fastest_device": "device"})
+    winners = winners[[*keys, "backend", "device", "contenders"]]
+    rows = rows.merge(winners, on=[*keys, "backend", "device"])
     # Devices are part of the answer here, and must not part the sizes of an op.
     rows = tables.ordered(rows.assign(place=rows["device"], device=""), rows)
     return _against_first(rows.assign(device=rows.pop("place")), OPEN_KEYS, runs[0].label)
@@ -150,12 +169,12 @@ class Missing:
 
 def gaps(runs: Sequence[Labelled]) -> list[Missing]:
     """Return what is not measured in every run, and why; what was measured in some run comes first."""
-    ends = [_ends(each.study) for each in runs]
-    known = [{key: set(each.run.records[key].dropna()) for key in _TOLD} for each in runs]
+    rows = entries(tables.keyed(_records(runs)), _Ended)
+    ends, known = _ends(rows), _known(rows)
     groups: dict[tuple[str, ...], list[Mapping[str, object]]] = {}
-    for case in dict.fromkeys(case for each in ends for case in each):
+    for case in dict.fromkeys(row.key for row in rows):
         about = dict(zip(KEYS, case, strict=True))
-        fates = tuple(each.get(case) or _absence(about, has) for each, has in zip(ends, known, strict=True))
+        fates = tuple(ends[each.label].get(case) or _absence(about, known[each.label]) for each in runs)
         if set(fates) != {MEASURED}:
             groups.setdefault(fates, []).append(about)
     ordered = sorted(groups.items(), key=lambda item: MEASURED not in item[0])
@@ -167,9 +186,8 @@ def gaps(runs: Sequence[Labelled]) -> list[Missing]:
 
 def flat(runs: Sequence[Labelled], rows: pd.DataFrame) -> pd.DataFrame:
     """Return every case of every run (CSV_COLUMNS), with the comparisons that `gather` found in `rows`."""
-    every = pd.concat([each.run.records.assign(run=each.label) for each in runs])
-    compared = [*(key for key in KEYS), "run", "ratio", "ratio_low", "ratio_high", "verdict"]
-    every = tables.keyed(every).fillna({"backend": ""}).drop_duplicates([*KEYS, "run"], keep="last")
+    compared = [*KEYS, "run", "ratio", "ratio_low", "ratio_high", "verdict"]
+    every = tables.keyed(_records(runs)).fillna({"backend": ""}).drop_duplicates([*KEYS, "run"], keep="last")
     every = every.merge(rows[compared], on=[*KEYS, "run"], how="left")
     return every[list(CSV_COLUMNS)]
 
@@ -213,14 +231,10 @@ def _against_first(rows: pd.DataFrame, keys: Sequence[str], first: str) -> pd.Da
     return rows
 
 
-def _fastest_of(each: Labelled) -> pd.DataFrame:
-    rows = each.study.rows
-    if rows.empty:
-        return rows
-    places = {"fastest": "backend", "fastest_device": "device"}
-    winners = each.study.winners_anywhere.rename(columns=places)
-    keys = [*OPEN_KEYS, *places.values()]
-    return rows.merge(winners[[*keys, "contenders"]], on=keys).assign(run=each.label)
+def _records(runs: Sequence[Labelled]) -> pd.DataFrame:
+    """Return the records of all runs with their `run`: one frame of them takes less than one of each."""
+    labels = pd.Series([each.label for each in runs for _ in range(len(each.run.records))], dtype=str)
+    return pd.concat([each.run.records for each in runs], ignore_index=True).assign(run=labels)
 
 
 _TOLD = ("backend", "device", "op", "mode", "dtype", *POLICIES, "shape")
@@ -232,21 +246,47 @@ def _absence(case: Mapping[str, object], known: Mapping[str, set[object]]) -> st
     return f"no such {missing} in this run"
 
 
-def _ends(study: Study) -> dict[Key, str]:
-    """Return how each case ended: `measured`, or its status and reason."""
-    rows = tables.keyed(study.run.records).fillna({"backend": "", "status": "unknown", "reason": ""})
-    ends = dict(zip(_cases(rows), map(_ending, rows["status"], rows["reason"]), strict=True))
-    return ends | dict.fromkeys(_cases(study.rows), MEASURED)
+@dataclass(frozen=True)
+class _Ended:
+    """How a case of one of several runs ended."""
+
+    run: str
+    case: Annotated[Key, CASE]
+    backend: str
+    status: str
+    reason: str
+    median_s: float
+
+    @property
+    def key(self) -> Key:
+        """The values of KEYS."""
+        return (*self.case, self.backend)
+
+    @property
+    def ending(self) -> str:
+        """`measured`, or the status and the reason."""
+        if self.status == "ok":
+            return MEASURED if self.median_s > 0 else "ended without a time"
+        status = self.status or "unknown"
+        return f"{ENDINGS.get(status, status)}: {first_line(self.reason) or 'no reason given'}"
 
 
-def _cases(rows: pd.DataFrame) -> Iterable[Key]:
-    return rows[list(KEYS)].itertuples(index=False, name=None)
+def _ends(rows: Iterable[_Ended]) -> Mapping[str, dict[Key, str]]:
+    """Return how each case of each run ended: the last time, unless it was measured once."""
+    ends: defaultdict[str, dict[Key, str]] = defaultdict(dict)
+    for row in rows:
+        if ends[row.run].get(row.key) != MEASURED:
+            ends[row.run][row.key] = row.ending
+    return ends
 
 
-def _ending(status: str, reason: str) -> str:
-    if status == "ok":
-        return "ended without a time"
-    return f"{ENDINGS.get(status, status)}: {first_line(reason) or 'no reason given'}"
+def _known(rows: Iterable[_Ended]) -> Mapping[str, Mapping[str, set[object]]]:
+    """Return what each run has at all of each of KEYS."""
+    known: defaultdict[str, dict[str, set[object]]] = defaultdict(lambda: {key: set() for key in KEYS})
+    for row in rows:
+        for key, value in zip(KEYS, row.key, strict=True):
+            known[row.run][key].add(value)
+    return known
 
 
 def _distinct(cases: Iterable[Mapping[str, object]], key: str) -> tuple[str, ...]:

@@ -85,11 +85,14 @@ def backend_order(records: pd.DataFrame) -> list[str]:
     return sorted(names, key=lambda name: name != BASELINE)
 
 
-def measured(records: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that count, one per case and backend, ordered by op, mode and size."""
+def measured(records: pd.DataFrame, apart: Sequence[str] = ()) -> pd.DataFrame:
+    """Return the rows that count, one per case and backend, ordered by op, mode and size.
+
+    What differs in the columns `apart`, such as the run, counts apart.
+    """
     rows = keyed(records[(records["status"] == "ok") & (records["median_s"] > 0)])
     rows["warning"] = rows["warning"].fillna("")
-    rows = rows.drop_duplicates([*CASE, "backend"], keep="last")
+    rows = rows.drop_duplicates([*apart, *CASE, "backend"], keep="last")
     return ordered(rows, records)
 
 
@@ -166,7 +169,7 @@ def best(rows: pd.DataFrame, verdicts: Verdicts, *, across_devices: bool = False
     """
     keys = [key for key in CASE if not (across_devices and key == "device")]
     groups = grouped(rows, keys, Timed).items()
-    leads = [(case, _lead(timed, verdicts, across_devices=across_devices)) for case, timed in groups]
+    leads = [(case, lead(timed, verdicts, across_devices=across_devices)) for case, timed in groups]
     return assembled(keys, leads, Lead)
 
 
@@ -175,7 +178,8 @@ def label(backend: str, device: str, *, across_devices: bool) -> str:
     return f"{backend} on {device}" if across_devices else backend
 
 
-def _lead(timed: Sequence[Timed], verdicts: Verdicts, *, across_devices: bool) -> Lead:
+def lead(timed: Sequence[Timed], verdicts: Verdicts, *, across_devices: bool) -> Lead:
+    """Return who leads among the results of one case."""
     first, *others = fastest_first(timed)
     found = [verdicts.over(other, first) for other in others]
     second, against = (others[0], found[0]) if others else (None, UNKNOWN)

@@ -12,7 +12,8 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.analysis import runs
-from benchmarks.analysis.runs import CSV_COLUMNS, KEYS
+from benchmarks.analysis.entries import entries
+from benchmarks.analysis.runs import CSV_COLUMNS, KEYS, Compared, Fastest
 from benchmarks.machine.caveat import Caveat
 from benchmarks.record.frames import to_frame
 from benchmarks.record.journal import JOURNALS, write_journal_line
@@ -70,7 +71,7 @@ def test_small_differences_and_unknown_intervals_support_no_claim():
     ):
         found = runs_page.beside(named(made(1e-6), other))
         assert f"faster in 0, slower in 0; {counts}" in found.sentences[1]
-        assert texts(runs_tables.cases(found.rows, found.labels))[0][-1] == said
+        assert texts(runs_tables.cases(entries(found.rows, Compared), found.labels))[0][-1] == said
 
 
 def test_the_answer_is_a_geometric_mean_over_what_all_runs_have():
@@ -116,7 +117,7 @@ def test_other_policies_shapes_backends_and_devices_are_other_cases():
 def test_the_fastest_of_each_run_meet_whatever_their_device(beside):
     row = next(row for row in beside.fastest.to_dict("records") if row["run"] == "server" and row["ratio"] > 50)
     assert (row["device"], row["op"] != "") == ("cuda", True)
-    (table,) = (runs_tables.fastest(beside.fastest, beside.labels),)
+    (table,) = (runs_tables.fastest(entries(beside.fastest, Fastest), beside.labels),)
     line = next(line for line in texts(table) if line[0] == "sigmoid" and line[1] == "8,388,608")
     assert line[2].startswith("torch on cpu")
     assert line[4].startswith(("jax on cuda", "torch on cuda"))
@@ -128,13 +129,13 @@ def test_a_tie_within_a_run_is_told_and_counts_as_agreement():
     tied = [record(b, median_s=1e-6, ci95_low_s=9e-7, ci95_high_s=1.1e-6) for b in ("numba", "torch")]
     clear = [tied[0] | {"median_s": 5e-6, "ci95_low_s": 5e-6, "ci95_high_s": 5e-6}, tied[1]]
     found = runs_page.beside(named(Run(records=to_frame(tied)), Run(records=to_frame(clear))))
-    ((*_, who, _, other, _, _, agree),) = texts(runs_tables.fastest(found.fastest, found.labels))
+    ((*_, who, _, other, _, _, agree),) = texts(runs_tables.fastest(entries(found.fastest, Fastest), found.labels))
     assert (who, other, agree) == ("numba, shared with 1 other", "torch", "yes")
 
 
 def test_doubtful_results_and_their_ratios_are_marked(beside):
     rows = beside.rows.query("op == 'tanh' and mode == 'forward' and backend == 'numpy' and n_elements == 1024")
-    (line,) = runs_tables.cases(rows, beside.labels).rows
+    (line,) = runs_tables.cases(entries(rows, Compared), beside.labels).rows
     assert [cell.shown[0] for cell in (line[2], line[4])] == ["~", "~"]
     assert line[-1].text == "~2.0×"
     assert "doubtful: " in line[-1].tip

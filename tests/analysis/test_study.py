@@ -32,7 +32,7 @@ from tests.synthetic import record
 
 MODULES = (costs, devices, errors, limits, peers, policies, ranges, summary, surprises, tables, threads, troubles)
 SMALL = {
-    tables: {"backend_order", "either_doubt", "geometric_mean", "keyed", "label", "varying"},
+    tables: {"backend_order", "either_doubt", "geometric_mean", "keyed", "label", "lead", "varying"},
     errors: {"front"},  # of the rows of one case
     limits: {"shared_by"},
     peers: {"is_peer", "marked", "marked_pairs"},

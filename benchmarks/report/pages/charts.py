@@ -50,7 +50,8 @@ def speed_boards(study: Study, styles: Mapping[str, Style]) -> list[Board]:
     boards = []
     for view in split(study.rows, ("mode", "dtype", *POLICIES)):
         rows = drawable(view.rows)
-        shared = axes(rows, bandwidth)
+        limits = bandwidth[bandwidth["device"].isin(rows["device"].unique())]["gigabytes_per_s"]
+        shared = axes(entries(rows, Speed), limits)
         leads = view.part_of(study.crossovers)
         panels = [
             _speed_panel(str(op), group, leads[leads["op"] == op], _speed_figure(group, bandwidth, styles, shared))
@@ -119,15 +120,16 @@ def _upright(x: float) -> Figure:
     return {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "paper", "line": line}
 
 
-def axes(rows: pd.DataFrame, bandwidth: pd.DataFrame) -> Figure:
-    """Return axes that all panels of a board share, so that they can be compared at a glance."""
-    if rows.empty:
+def axes(points: Sequence[Speed], limits: Iterable[float] = ()) -> Figure:
+    """Return axes that all panels of a board share, so that they can be compared at a glance.
+
+    They hold all points, and the `limits` in GB/s.
+    """
+    if not points:
         return {}
-    limits = bandwidth[bandwidth["device"].isin(rows["device"].unique())]["gigabytes_per_s"]
-    low = float(rows["gigabytes_per_s"].min())
-    high = max([float(rows["gigabytes_per_s"].max()), *limits])
-    moved = rows["bytes_moved"].astype("float64")
-    x_low, x_high = math.log10(moved.min()) - 0.2, math.log10(moved.max()) + 0.2
+    rates, moved = [point.gigabytes_per_s for point in points], [point.bytes_moved for point in points]
+    low, high = min(rates), max([*rates, *limits])
+    x_low, x_high = math.log10(min(moved)) - 0.2, math.log10(max(moved)) + 0.2
     step = 4 if x_high - x_low > 3 else 2
     ticks = [2**k for k in range(0, 60, 2 * step // 2) if x_low <= math.log10(2**k) <= x_high]
     return {

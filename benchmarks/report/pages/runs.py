@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import pandas as pd
 
 from benchmarks import quantities
 from benchmarks.analysis import runs_summary, tables
 from benchmarks.analysis.entries import entries, parted
-from benchmarks.analysis.runs import MOST_BESIDE, Labelled, fastest, flat, gather
+from benchmarks.analysis.runs import (
+    MOST_BESIDE,
+    Compared,
+    Fastest,
+    Labelled,
+    OfRun,
+    fastest,
+    flat,
+    gather,
+)
 from benchmarks.record import atomic
 from benchmarks.record.run import Run
 from benchmarks.record.schema import POLICIES
@@ -24,7 +33,7 @@ from benchmarks.report.sections import runs as runs_tables
 from benchmarks.report.table import Table
 from benchmarks.report.text import csv as csv_text
 from benchmarks.report.text import markdown
-from benchmarks.report.views import Facets, View, choose
+from benchmarks.report.views import Facets, choose
 
 FILES = ("runs.html", "runs.md", "runs.csv")
 SPEED_BY = ("backend", "mode", "dtype", *POLICIES)
@@ -109,8 +118,7 @@ def render(found: Beside, csv: pd.DataFrame) -> str:
     drawn = _drawable(rows, won)
     if len(labels) > MOST_BESIDE:  # a chart of each backend on each of many machines is more than a page can hold
         drawn = drawn[drawn["backend"] == _FASTEST]
-    views = _beside_first(choose(drawn, SPEED_BY), labels) if len(drawn) else []
-    speed = [_board(view, looks) for view in views]
+    speed = [_board(part, looks) for part in _parts(drawn, SPEED_BY, labels, _Point)]
     return shell.fill(
         "runs.html.j2",
         {"speed": speed},
@@ -120,7 +128,7 @@ def render(found: Beside, csv: pd.DataFrame) -> str:
         most_beside=MOST_BESIDE,
         sentences=found.sentences,
         warnings=found.warnings,
-        fastest=_choices(won, labels, runs_tables.FASTEST_BY, runs_tables.fastest),
+        fastest=_fastest(won, labels),
         cases=_cases(rows, labels),
         speed=speed,
         devices=sorted(map(str, drawn["device"].unique()), key=lambda device: device != "cpu"),
@@ -133,22 +141,26 @@ def render(found: Beside, csv: pd.DataFrame) -> str:
 
 def to_markdown(found: Beside) -> str:
     """Return the same as Markdown: the answer, then the tables, each in one."""
-    labels = found.labels
+    sections = _side_by_side(found) if len(found.labels) <= MOST_BESIDE else {}  # which runs.csv has
+    sections |= {"What differs": found.differing, "Not measured in every run": found.missing}
+    answer = "\n".join(f"- {markdown.escape(sentence)}" for sentence in (*found.sentences, *found.warnings))
+    key = markdown.escape(f"×: times as fast as {found.labels[0]}. {_MARKS}")
+    shown = [replace(table, title=title) for title, table in sections.items() if table.rows]
+    return markdown.document(quantities.listing(found.labels), [answer, key], shown)
+
+
+def _side_by_side(found: Beside) -> dict[str, Table]:
+    """Return the tables in which each run has columns of its own, each in one."""
     fastest_told = tables.varying(found.fastest, runs_tables.FASTEST_BY[1:])
     cases_told = tables.varying(found.rows, runs_tables.CASES_BY[1:-1])
-    sections = {
-        "The fastest backend of each run": runs_tables.fastest(found.fastest, labels, ("mode", *fastest_told)),
-        "Case by case": runs_tables.cases(found.rows, labels, ("mode", *cases_told, "backend")),
+    return {
+        "The fastest backend of each run": runs_tables.fastest(
+            entries(found.fastest, Fastest), found.labels, ("mode", *fastest_told)
+        ),
+        "Case by case": runs_tables.cases(
+            entries(found.rows, Compared), found.labels, ("mode", *cases_told, "backend")
+        ),
     }
-    sections = sections if len(labels) <= MOST_BESIDE else {}  # which runs.csv has
-    sections |= {
-        "What differs": found.differing,
-        "Not measured in every run": found.missing,
-    }
-    answer = "\n".join(f"- {markdown.escape(sentence)}" for sentence in (*found.sentences, *found.warnings))
-    key = markdown.escape(f"×: times as fast as {labels[0]}. {_MARKS}")
-    shown = [replace(table, title=title) for title, table in sections.items() if table.rows]
-    return markdown.document(quantities.listing(labels), [answer, key], shown)
 
 
 _MARKS = (
@@ -157,42 +169,56 @@ _MARKS = (
 )
 
 
-def _choices(
-    rows: pd.DataFrame, labels: Sequence[str], keys: Sequence[str], table: Callable[..., Table]
-) -> list[_Choice]:
-    """Return a table per view, with its facets and label."""
-    views = _beside_first(choose(rows, keys), labels) if len(rows) else []
-    return [_Choice(view.facets, view.label, table(view.rows, _shown(view, labels))) for view in views]
-
-
-def _cases(rows: pd.DataFrame, labels: Sequence[str]) -> list[_Choice]:
-    """Return the tables of cases, a backend each; where a run is chosen instead, all backends are in its table."""
-    keys = runs_tables.CASES_BY
-    if len(labels) <= MOST_BESIDE:
-        return _choices(rows, labels, keys, runs_tables.cases)
-    return _choices(rows, labels, keys[:-1], partial(runs_tables.cases, named=("backend",)))
-
-
+_Result = TypeVar("_Result", bound=OfRun)
 _RUN = "run"
 """What a reader chooses where there are more runs than have room beside each other."""
 
 
-def _beside_first(views: Sequence[View], labels: Sequence[str]) -> list[View]:
-    """Return views, or of many runs for each of the others a view of it and the first."""
-    if len(labels) <= MOST_BESIDE:
-        return list(views)
-    found = []
-    for view in views:
-        by_run = dict(iter(view.rows.groupby("run", sort=False)))
-        first = by_run.pop(labels[0], view.rows.iloc[:0])
-        for name, rows in by_run.items():
-            label = ", ".join(filter(None, (view.label, str(name))))
-            found.append(View(label, pd.concat([first, rows]), {**view.facets, _RUN: str(name)}))
-    return found
+@dataclass(frozen=True)
+class _Part(Generic[_Result]):
+    """What one table or board shows: results of the runs in `labels`, by what it is chosen."""
+
+    label: str
+    facets: Facets
+    labels: Sequence[str]
+    results: Sequence[_Result]
 
 
-def _shown(view: View, labels: Sequence[str]) -> Sequence[str]:
-    return [labels[0], view.facets[_RUN]] if _RUN in view.facets else labels
+def _parts(
+    rows: pd.DataFrame, keys: Sequence[str], labels: Sequence[str], kind: type[_Result]
+) -> Iterator[_Part[_Result]]:
+    """Yield a part for each combination of those `keys` that vary; of many runs, the first beside each other.
+
+    Rows become entries once: a frame for each of many runs would take longer than all else of the page.
+    """
+    for view in choose(rows, keys) if len(rows) else ():
+        results = entries(view.rows, kind)
+        if len(labels) <= MOST_BESIDE:
+            yield _Part(view.label, view.facets, labels, results)
+            continue
+        by_run = parted(results, lambda result: result.run)
+        first = by_run.pop(labels[0], [])
+        for name, others in by_run.items():
+            label = ", ".join(filter(None, (view.label, name)))
+            yield _Part(label, {**view.facets, _RUN: name}, (labels[0], name), [*first, *others])
+
+
+def _fastest(won: pd.DataFrame, labels: Sequence[str]) -> list[_Choice]:
+    """Return the tables of the fastest of each run."""
+    return [
+        _Choice(part.facets, part.label, runs_tables.fastest(part.results, part.labels))
+        for part in _parts(won, runs_tables.FASTEST_BY, labels, Fastest)
+    ]
+
+
+def _cases(rows: pd.DataFrame, labels: Sequence[str]) -> list[_Choice]:
+    """Return the tables of cases, a backend each; where a run is chosen instead, all backends are in its table."""
+    *keys, last = runs_tables.CASES_BY
+    keys, named = ([*keys, last], ()) if len(labels) <= MOST_BESIDE else (keys, (last,))
+    return [
+        _Choice(part.facets, part.label, runs_tables.cases(part.results, part.labels, named))
+        for part in _parts(rows, keys, labels, Compared)
+    ]
 
 
 def _about(run: Run) -> list[str]:
@@ -203,8 +229,7 @@ def _about(run: Run) -> list[str]:
 
 
 @dataclass(frozen=True)
-class _Point(charts.Speed):
-    run: str
+class _Point(charts.Speed, OfRun):
     told: str
 
 
@@ -216,13 +241,13 @@ def _drawable(rows: pd.DataFrame, won: pd.DataFrame) -> pd.DataFrame:
     return charts.drawable(both)
 
 
-def _board(view: View, looks: Mapping[str, Style]) -> Board:
-    shared = charts.axes(view.rows, Run().bandwidth)
+def _board(part: _Part[_Point], looks: Mapping[str, Style]) -> Board:
+    shared = charts.axes(part.results)
     panels = [
-        Panel(str(op), _figure(entries(group, _Point), looks, shared))
-        for op, group in view.rows.groupby("op", sort=False)
+        Panel(op, _figure(points, looks, shared))
+        for op, points in parted(part.results, lambda point: point.op).items()
     ]
-    return Board(view.label, tuple(panels), view.facets)
+    return Board(part.label, tuple(panels), part.facets)
 
 
 def _figure(points: Sequence[_Point], looks: Mapping[str, Style], shared: Figure) -> Figure:

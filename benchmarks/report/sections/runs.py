@@ -2,46 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
 from benchmarks import quantities
 from benchmarks.analysis import tables
-from benchmarks.analysis.entries import grouped
+from benchmarks.analysis.entries import Key, entries, parted
 from benchmarks.analysis.runs import (
     KEYS,
     MEASURED,
     MOST_BESIDE,
-    OPEN_KEYS,
     Compared,
     Fastest,
     Labelled,
     gaps,
+    measured,
     started,
 )
 from benchmarks.record.schema import POLICIES
 from benchmarks.report.sections import machine as fingerprint
-from benchmarks.report.table import Cell, Column, Table, elements, keys, listings, number, numbers, of_rows, text
+from benchmarks.report.table import Cell, Column, Table, listings, number, numbers, of_rows, text, texts
 from benchmarks.stats.pairs import FASTER
 
 CASES_BY = ("mode", "dtype", "device", *POLICIES, "backend")
 """What a table of cases is chosen by: the rest, op and size, are its rows."""
 FASTEST_BY = ("mode", "dtype", *POLICIES)
 """The same where each run answers with the fastest of its backends and devices."""
-NO_NEWS = ("started (UTC)", "command", "run", "measured cases")
+_N_CASES = "measured cases"
+NO_NEWS = ("started (UTC)", "command", "run", _N_CASES)
 """What nearly always differs between two runs."""
 _UNKNOWN = "unknown"
 
 
-def cases(rows: pd.DataFrame, labels: Sequence[str], named: Sequence[str] = ()) -> Table:
+def cases(rows: Sequence[Compared], labels: Sequence[str], named: Sequence[str] = ()) -> Table:
     """Return a line per case of `runs.gather`, with each run's median and interval, and its ratio to the first.
 
     `named` are the keys beside op and size that the lines differ in.
     """
-    by_case = grouped(rows, KEYS, Compared).values()
-    lines = [{row.run: row for row in line} for line in by_case]
-    columns = _case_columns(rows, KEYS, named)
+    lines = [{row.run: row for row in line} for line in parted(rows, _key).values()]
+    columns = _case_columns(lines, named)
     for label in labels:
         found = [line.get(label) for line in lines]
         columns.append(Column(label, tuple(map(_median, found))))
@@ -50,14 +51,14 @@ def cases(rows: pd.DataFrame, labels: Sequence[str], named: Sequence[str] = ()) 
     return Table(tuple(columns))
 
 
-def fastest(rows: pd.DataFrame, labels: Sequence[str], named: Sequence[str] = ()) -> Table:
+def fastest(rows: Sequence[Fastest], labels: Sequence[str], named: Sequence[str] = ()) -> Table:
     """Return a line per case of `runs.fastest`, with each run's fastest backend and time, and its ratio.
 
     Backends are named with their device where there are several.
     """
-    lines = [{row.run: row for row in line} for line in grouped(rows, OPEN_KEYS, Fastest).values()]
-    columns = _case_columns(rows, OPEN_KEYS, named)
-    across = len(rows["device"].unique()) > 1
+    lines = [{row.run: row for row in line} for line in parted(rows, lambda row: row.open_case).values()]
+    columns = _case_columns(lines, named)
+    across = len({row.device for row in rows}) > 1
     for label in labels:
         found = [line.get(label) for line in lines]
         columns.append(Column(label, tuple(_winner(row, across_devices=across) for row in found), numeric=False))
@@ -89,9 +90,13 @@ def differences(runs: Sequence[Labelled]) -> tuple[Table, Table]:
 
     A line is a fact, with a column for each run; of more than `MOST_BESIDE` runs, a line is a run.
     """
-    places = [_by_place(each.study.rows) for each in runs]
-    absent = dict.fromkeys((place for known in places for place in known), "not measured")
-    facts = [_facts(each, absent | known) for each, known in zip(runs, places, strict=True)]
+    results = parted(entries(measured(runs), _Placed), lambda row: row.run)
+    places = {each.label: _by_place(results.get(each.label, ())) for each in runs}
+    absent = dict.fromkeys((place for known in places.values() for place in known), "not measured")
+    facts = [
+        _facts(each, absent | places[each.label]) | {_N_CASES: quantities.count(len(results.get(each.label, ())))}
+        for each in runs
+    ]
     lines: dict[bool, list[tuple[Cell, ...]]] = {True: [], False: []}
     for term in dict.fromkeys(term for known in facts for term in known):
         values = [known.get(term) or _UNKNOWN for known in facts]
@@ -117,9 +122,19 @@ def _facts_table(labels: Sequence[str], lines: Sequence[tuple[Cell, ...]]) -> Ta
     return of_rows(headings, rows, (False,) * len(headings))
 
 
-def _case_columns(rows: pd.DataFrame, names: Sequence[str], named: Sequence[str]) -> list[Column]:
-    first = rows.drop_duplicates(list(names))
-    return [*keys(first, ("op", *named, *tables.varying(rows, ("shape",)))), elements(first)]
+def _key(row: Compared) -> Key:
+    """Return the values of KEYS."""
+    return (*row.case, row.backend)
+
+
+def _case_columns(lines: Sequence[Mapping[str, Compared]], named: Sequence[str]) -> list[Column]:
+    """Return what the lines are about: op, the keys `named`, the shape where it is not the size, and the size."""
+    firsts = [next(iter(line.values())) for line in lines]
+    about = [dict(zip(KEYS, _key(row), strict=True)) for row in firsts]
+    told = len({row.shape for row in firsts}) > 1 and any(row.shape != str(row.n_elements) for row in firsts)
+    names = ("op", *named, *["shape"] * told)
+    sizes = numbers("elements", [row.n_elements for row in firsts], quantities.count)
+    return [*(texts(name, [each[name] for each in about]) for name in names), sizes]
 
 
 def _ratio_columns(label: str, first: str, found: Sequence[Compared | None]) -> list[Column]:
@@ -187,7 +202,6 @@ def _facts(each: Labelled, places: Mapping[str, str]) -> dict[str, str]:
         "started (UTC)": started(each.run),
         "command": each.run.command,
         "run": each.run.run_id,
-        "measured cases": quantities.count(len(each.study.rows)),
     }
 
 
@@ -199,18 +213,32 @@ def _flat(entries: Sequence[fingerprint.Entry], above: str = "") -> dict[str, st
     return found
 
 
-def _by_place(rows: pd.DataFrame) -> dict[str, str]:
+@dataclass(frozen=True)
+class _Placed:
+    """Where and with what a result of one of several runs was measured."""
+
+    run: str
+    backend: str
+    device: str
+    device_name: str
+    backend_version: str
+    threads: str
+    settings: str
+
+
+def _by_place(rows: Sequence[_Placed]) -> dict[str, str]:
     """Return devices by name; versions, threads and settings by backend and device."""
     found = {
-        f"device {device}": _distinct(group["device_name"]) or "of unknown model"
-        for device, group in rows.groupby("device", sort=False)
+        f"device {device}": _distinct(row.device_name for row in group) or "of unknown model"
+        for device, group in parted(rows, lambda row: row.device).items()
     }
-    for (backend, device), group in rows.groupby(["backend", "device"], sort=False):
-        found[f"{backend} on {device}"] = "; ".join(
-            f"{name}{_distinct(group[column])}"
-            for column, name in (("backend_version", ""), ("threads", "threads "), ("settings", ""))
-            if _distinct(group[column])
+    for (backend, device), group in parted(rows, lambda row: (row.backend, row.device)).items():
+        told = (
+            ("", _distinct(row.backend_version for row in group)),
+            ("threads ", _distinct(row.threads for row in group)),
+            ("", _distinct(row.settings for row in group)),
         )
+        found[f"{backend} on {device}"] = "; ".join(f"{name}{said}" for name, said in told if said)
     return found
 
 
@@ -219,8 +247,8 @@ def _packages(records: pd.DataFrame, packages: Mapping[str, object]) -> dict[str
     return {f"package {name}": str(version) for name, version in packages.items() if name not in named}
 
 
-def _distinct(values: pd.Series) -> str:
-    return quantities.listing(sorted({text(value) for value in values} - {""}))
+def _distinct(values: Iterable[object]) -> str:
+    return quantities.listing(sorted({text(value) for value in set(values)} - {""}))
 
 
 def _commit(records: pd.DataFrame) -> str:
