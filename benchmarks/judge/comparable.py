@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from benchmarks.analysis.entries import Key, entries
 from benchmarks.quantities import listing, plural
 from benchmarks.record import teams
 from benchmarks.record.run import Run
@@ -28,7 +30,7 @@ def differences(base: Run, head: Run, *, any_host: bool = False) -> list[str]:
 
 def nothing_in_common(base: pd.DataFrame, head: pd.DataFrame) -> list[str]:
     """Return why two runs' records have no case in common; empty where they have one."""
-    cases = [set(records[list(CASE_KEYS)].itertuples(index=False, name=None)) for records in (base, head)]
+    cases = [set(_keys(records)) for records in (base, head)]
     if cases[0] & cases[1]:
         return []
     for column in (*POLICIES, *(key for key in CASE_KEYS if key not in POLICIES)):
@@ -49,22 +51,48 @@ def _machine_differences(base: Run, head: Run) -> Iterator[str]:
 
 def _host_differences(base: pd.DataFrame, head: pd.DataFrame) -> Iterator[str]:
     """Yield how many cases were measured on different hosts, of those of which both sides know theirs."""
-    keys = list(CASE_KEYS)
-    known = [
-        records.loc[records["host"].notna(), [*keys, "host"]].drop_duplicates(keys) for records in (base, head)
-    ]
-    both = known[0].merge(known[1], on=keys, suffixes=("_base", "_head"))
-    moved = both[both["host_base"] != both["host_head"]]
-    if len(moved):
+    hosts = [_hosts(records) for records in (base, head)]
+    both = [(hosts[0][case], hosts[1][case]) for case in hosts[0] if case in hosts[1]]
+    moved = [pair for pair in both if pair[0] != pair[1]]
+    if moved:
         of = "" if len(moved) == len(both) else f" in {len(moved)} of {plural(len(both), 'case')}"
-        old, new = (_said(sorted(moved[f"host_{side}"].unique())) for side in ("base", "head"))
+        old, new = (_said(sorted(set(side))) for side in zip(*moved, strict=True))
         yield f"host{of}: {old} in the base, {new} in the head"
+
+
+def _hosts(records: pd.DataFrame) -> dict[Key, str]:
+    """Return the host of each case of which it is known."""
+    return {case: host for case, host in zip(_keys(records), records["host"].tolist(), strict=True) if _is(host)}
+
+
+def _keys(records: pd.DataFrame) -> Iterable[Key]:
+    return zip(*(records[name].tolist() for name in CASE_KEYS), strict=True)
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """With what a case was measured; what is not known is missing, which an empty text is not."""
+
+    status: str
+    backend: str
+    device: str
+    team: str
+    threads: Any
+    settings: Any
+    device_name: Any
+    driver: Any
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Backend, device and team: several teams are several settings."""
+        return self.backend, self.device, self.team
 
 
 def _case_differences(base: pd.DataFrame, head: pd.DataFrame) -> Iterator[str]:
     """Yield how the backends that both runs have differ."""
+    sides = [[each for each in entries(records, _Setting) if each.status == "ok"] for records in (base, head)]
     for column, name in _CASE_FACTS.items():
-        old, new = (_by_place(records, column) for records in (base, head))
+        old, new = (_by_place(side, column) for side in sides)
         for place in old.keys() & new.keys():
             if old[place] != new[place]:
                 backend, device, team = place
@@ -72,14 +100,18 @@ def _case_differences(base: pd.DataFrame, head: pd.DataFrame) -> Iterator[str]:
                 yield f"{name} of {where}: {_said(old[place])} in the base, {_said(new[place])} in the head"
 
 
-def _by_place(records: pd.DataFrame, column: str) -> dict[tuple[str, str, str], tuple[object, ...]]:
-    """Return the values of a column by backend, device and team: several teams are several settings."""
-    known = records[(records["status"] == "ok") & records[column].notna()]
+def _by_place(settings: Sequence[_Setting], column: str) -> dict[tuple[str, str, str], tuple[object, ...]]:
+    """Return the known values of a column by place."""
     found: defaultdict[tuple[str, str, str], set[Any]] = defaultdict(set)
-    places = zip(known["backend"], known["device"], known["team"], known[column], strict=True)
-    for backend, device, team, value in places:
-        found[str(backend), str(device), str(team)].add(value)
+    for each in settings:
+        if _is(value := getattr(each, column)):
+            found[each.place].add(value)
     return {place: tuple(sorted(values)) for place, values in found.items()}
+
+
+def _is(value: object) -> bool:
+    """Tell whether there is a value."""
+    return not pd.isna(value)  # type: ignore[call-overload, no-any-return]
 
 
 def _said(values: Sequence[object]) -> str:

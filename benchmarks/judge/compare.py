@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Annotated
 
-import numpy as np
 import pandas as pd
 
 from benchmarks.analysis.entries import Key, assembled, entries
@@ -29,58 +28,77 @@ def compare(base: Run, head: Run, criteria: Criteria, *, shares: bool = False) -
     With `shares`, fractions of each machine's own bandwidth are compared instead of times: `ratio` is then base's
     over head's. A case without a good result in the base has no baseline, and is never called slower.
     """
-    value = "fraction_of_bandwidth" if shares else "median_s"
-    cases = _side_by_side(base, head, value, shares=shares)
-    measured = cases[cases["effect"].notna()]
-    spread = trust.between_runs(measured, None if shares else trust.reference_shift(base, head))
-    findings = [(case.key, _finding(case, spread.error, criteria)) for case in entries(cases, _Case)]
+    cases = _side_by_side(base, head, shares=shares)
+    errors = {case.key: case.error for case in cases if not math.isnan(case.effect)}
+    effects = [case.effect for case in cases if not math.isnan(case.effect)]
+    shift = None if shares else trust.reference_shift(base, head)
+    spread = trust.between_runs(effects, list(errors.values()), shift)
+    findings = [(case.key, _finding(case, spread.error, criteria)) for case in cases]
     found = with_verdicts(assembled(CASE_KEYS, findings, _Finding), criteria)
-    notes = [spread.sentence, trust.sentence(base, head, measured, spread, criteria)] if len(measured) else []
+    notes = [spread.sentence, trust.sentence(base, head, errors, spread, criteria)] if errors else []
     return found[list(COMPARISON_COLUMNS)], notes
 
 
-def _side_by_side(base: Run, head: Run, value: str, *, shares: bool) -> pd.DataFrame:
-    """Return the cases of both runs with `base`, `head`, `effect` and `error` (a standard error)."""
-    keys = list(CASE_KEYS)
-    kept = [*keys, "status", "reason", value, "ci95_low_s", "ci95_high_s", "bursts"]
-    sides = [run.records[kept].drop_duplicates(keys, keep="last") for run in (base, head)]
-    both = sides[0].merge(sides[1], on=keys, how="outer", suffixes=("_base", "_head"), sort=False)
-    good = (both["status_base"] == "ok") & (both["status_head"] == "ok")
-    ratio = both[f"{value}_head"] / both[f"{value}_base"]
-    known = (good & (ratio > 0)).fillna(value=False)
-    effect = np.log(ratio.where(known))
-    return both.assign(
-        base=both[f"{value}_base"],
-        head=both[f"{value}_head"],
-        effect=-effect if shares else effect,
-        error=np.hypot(_error(both, "base"), _error(both, "head")),
-        samples=both[["bursts_base", "bursts_head"]].min(axis=1),
-    )
+@dataclass(frozen=True)
+class _Result:
+    """What one run has of a case; of a case that it lacks, nothing is known."""
 
+    key: Annotated[Key, CASE_KEYS] = ()
+    status: str = ""
+    reason: str = ""
+    median_s: float = math.nan
+    fraction_of_bandwidth: float = math.nan
+    ci95_low_s: float = math.nan
+    ci95_high_s: float = math.nan
+    bursts: float = math.nan
 
-def _error(both: pd.DataFrame, side: str) -> pd.Series:
-    """Return the standard error of the logarithm of a side's median, from its 95 % interval."""
-    ends = both[[f"ci95_low_s_{side}", f"ci95_high_s_{side}"]].to_numpy(float)
-    bounded = (ends[:, 0] > 0) & np.isfinite(ends[:, 1])
-    logs = np.log(np.where(bounded[:, None], ends, 1.0))
-    width = np.where(bounded, logs[:, 1] - logs[:, 0], math.inf)
-    return pd.Series(width / (2 * NormalDist().inv_cdf(0.975)), index=both.index)
+    @property
+    def error(self) -> float:
+        """The standard error of the logarithm of the median, from its 95 % interval."""
+        if not (self.ci95_low_s > 0 and math.isfinite(self.ci95_high_s)):
+            return math.inf
+        return math.log(self.ci95_high_s / self.ci95_low_s) / (2 * NormalDist().inv_cdf(0.975))
 
 
 @dataclass(frozen=True)
 class _Case:
-    """A case of both runs; `effect` is NaN where one has no value."""
+    """A case of both runs, with the value that is compared: NaN where one has none, as is then the `effect`."""
 
-    key: Annotated[Key, CASE_KEYS]
+    key: Key
+    sides: tuple[_Result, _Result]
     base: float
     head: float
     effect: float
-    error: float
-    samples: float
-    status_base: str
-    status_head: str
-    reason_base: str
-    reason_head: str
+
+    @property
+    def error(self) -> float:
+        """The standard error of the effect."""
+        return math.hypot(*(side.error for side in self.sides))
+
+    @property
+    def samples(self) -> float:
+        """On how many bursts the value rests, of the side that has fewer."""
+        return min((side.bursts for side in self.sides if not math.isnan(side.bursts)), default=math.nan)
+
+    @property
+    def statuses(self) -> tuple[str, str]:
+        """How it ended on either side."""
+        return self.sides[0].status, self.sides[1].status
+
+
+def _side_by_side(base: Run, head: Run, *, shares: bool) -> list[_Case]:
+    """Return the cases of both runs, in the order of their keys; of a case that was recorded twice, the later."""
+    # Not merged as frames: by thirteen keys, that takes most of the time of two runs of fifty cases.
+    old, new = ({result.key: result for result in entries(run.records, _Result)} for run in (base, head))
+    keys = sorted(old.keys() | new.keys(), key=lambda key: tuple(map(str, key)))
+    return [_case(key, old.get(key, _Result()), new.get(key, _Result()), shares=shares) for key in keys]
+
+
+def _case(key: Key, old: _Result, new: _Result, *, shares: bool) -> _Case:
+    base, head = (side.fraction_of_bandwidth if shares else side.median_s for side in (old, new))
+    known = old.status == new.status == "ok" and base > 0 and head > 0
+    effect = math.log(head / base) if known else math.nan
+    return _Case(key, (old, new), base, head, -effect if shares else effect)
 
 
 @dataclass(frozen=True)
@@ -111,8 +129,8 @@ def _finding(case: _Case, spread: float, criteria: Criteria) -> _Finding:
 
 def _without_effect(case: _Case) -> tuple[str, str]:
     """Return the verdict on a case that does not have a value on both sides, and the reason."""
-    if (case.status_base, case.status_head) == ("ok", "ok"):
+    if case.statuses == ("ok", "ok"):
         return verdicts.AMBIGUOUS, "no fraction of the bandwidth is known on both sides"
-    sides = (("base", case.status_base, case.reason_base), ("head", case.status_head, case.reason_head))
-    reasons = [f"{side}: {reason}" for side, status, reason in sides if status not in ("ok", "")]
-    return verdicts.without_effect(case.status_base, case.status_head), "; ".join(reasons)
+    sides = zip(("base", "head"), case.sides, strict=True)
+    reasons = [f"{name}: {side.reason}" for name, side in sides if side.status not in ("ok", "")]
+    return verdicts.without_effect(*case.statuses), "; ".join(reasons)

@@ -7,13 +7,15 @@ change must be to be found.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, fmean
+from statistics import NormalDist, fmean, median
 
 import numpy as np
 import pandas as pd
 
 from benchmarks import invocation
+from benchmarks.analysis.entries import Key
 from benchmarks.quantities import listing
 from benchmarks.record.run import Run
 from benchmarks.record.schema import CASE_KEYS
@@ -33,16 +35,24 @@ class Spread:
     sentence: str
 
 
-def between_runs(measured: pd.DataFrame, reference_shift: float | None) -> Spread:
-    """Return how far two runs differ as a whole, from `effect` and `error` of their cases.
+@dataclass(frozen=True)
+class Own:
+    """A case of one run compared with itself (`halves`), and its standard error in the comparison of two runs."""
+
+    effect: float
+    error: float
+
+
+def between_runs(effects: Sequence[float], errors: Sequence[float], reference_shift: float | None) -> Spread:
+    """Return how far two runs differ as a whole, from the effects of their cases and the errors of these.
 
     Most cases have not changed. A median effect that is away from zero by more than the cases' own errors is
     therefore attributed to the machine or the processes (the empirical null of Efron 2004, "Large-scale
     simultaneous hypothesis testing", centred on no effect). With fewer than `LEAST_CASES`, only the reference
     kernel says how fast the machine was in each run.
     """
-    if len(measured) >= LEAST_CASES:
-        error = middle_error(measured["effect"], measured["error"])
+    if len(effects) >= LEAST_CASES:
+        error = middle_error(effects, errors)
         return Spread(
             error, f"The runs differ by {100 * error:.1f} % (one standard error) beyond their intervals."
         )
@@ -56,57 +66,62 @@ def between_runs(measured: pd.DataFrame, reference_shift: float | None) -> Sprea
     )
 
 
-def middle_error(effects: pd.Series, errors: pd.Series) -> float:
+def middle_error(effects: Sequence[float], errors: Sequence[float]) -> float:
     """Return the standard deviation of effects around zero that their own standard errors do not explain."""
-    scale = MAD_TO_SIGMA * float(effects.abs().median())
-    own = float(errors.replace(math.inf, math.nan).median())
-    return math.sqrt(max(0.0, scale**2 - (0.0 if math.isnan(own) else own) ** 2))
+    scale = MAD_TO_SIGMA * median(map(abs, effects))
+    known = [error for error in errors if math.isfinite(error)]
+    return math.sqrt(max(0.0, scale**2 - (median(known) if known else 0.0) ** 2))
 
 
-def halves(bursts: pd.DataFrame) -> pd.DataFrame:
-    """Compare each case's run with itself: return the effect of its later bursts over its earlier ones.
+def halves(bursts: pd.DataFrame) -> dict[Key, float]:
+    """Compare each case's run with itself: return, by CASE_KEYS, the effect of its later over its earlier bursts.
 
     It is divided by √2: halves have half of the bursts, so their difference is √2 times as uncertain as that of
-    two whole runs. Columns: CASE_KEYS and `effect`.
+    two whole runs. The bursts of a case stand together, in order.
     """
-    keys = list(CASE_KEYS)
     if bursts.empty:
-        return pd.DataFrame(columns=[*keys, "effect"])
-    cases = bursts.groupby(keys, sort=False, dropna=False).ngroup()
-    processes = bursts.groupby([cases, bursts["process"]], sort=False)
-    position, half = processes.cumcount(), processes["burst"].transform("size") // 2
-    later = position >= processes["burst"].transform("size") - half  # an odd one in the middle is in neither
-    logs = np.log(bursts["seconds_per_call"])
-    means = [logs[part].groupby(cases[part]).mean() for part in (position < half, later)]
-    effects = ((means[1] - means[0]) / math.sqrt(2)).rename("effect")
-    firsts = bursts[keys].assign(case=cases).drop_duplicates("case").set_index("case")
-    return firsts.join(effects, how="inner").reset_index(drop=True)
+        return {}
+    process, burst = bursts["process"].to_numpy(int), bursts["burst"].to_numpy(int)
+    steps = np.diff(process, prepend=math.inf)
+    # Where the bursts do not go on, another case begins: to group them by its keys would take most of the time.
+    begins = (steps < 0) | ((steps == 0) & (np.diff(burst, prepend=0) <= 0))
+    starts = np.flatnonzero(begins | (steps != 0))  # of a case's processes
+    sizes = np.diff(starts, append=len(bursts))
+    position, half = np.arange(len(bursts)) - np.repeat(starts, sizes), np.repeat(sizes // 2, sizes)
+    later = position >= np.repeat(sizes, sizes) - half  # an odd one in the middle is in neither
+    case, logs = np.cumsum(begins) - 1, np.log(bursts["seconds_per_call"].to_numpy(float))
+    weights = np.where(later, logs, 0.0) - np.where(position < half, logs, 0.0)
+    counts = np.bincount(case, later)
+    effects = np.bincount(case, weights)[counts > 0] / counts[counts > 0] / math.sqrt(2)
+    firsts = bursts.loc[begins, list(CASE_KEYS)][counts > 0].astype("string")
+    return dict(zip(firsts.itertuples(index=False, name=None), effects.tolist(), strict=True))
 
 
-def chance_of_alarm(true: float, own: pd.DataFrame, spread: float, criteria: Criteria, n_cases: int) -> float:
+def chance_of_alarm(true: float, own: Sequence[Own], spread: float, criteria: Criteria, n_cases: int) -> float:
     """Return how often a case would be called slower if it alone had changed, to `true` times its time.
 
-    `own` holds the effects of runs against themselves, and the `error` of each case in the comparison: the
-    chance is taken over what was really seen within the runs, and over a normal difference between them.
+    `own` holds the effects of runs against themselves, and the error of each case in the comparison: the chance is
+    taken over what was really seen within the runs, and over a normal difference between them.
     """
     normal = NormalDist()
     z = -normal.inv_cdf(criteria.false_discovery_rate / 2 / n_cases)
     reach = max(z, normal.inv_cdf((1 + criteria.confidence) / 2))
-    seen = math.log(true) + own["effect"].to_numpy(float)
-    beyond = seen - criteria.margin - reach * own["error"].to_numpy(float)
-    beyond = beyond[np.isfinite(beyond)]
-    return fmean(map(normal.cdf, beyond / max(spread, 1e-6))) if len(beyond) else math.nan
+    beyond = [math.log(true) + each.effect - criteria.margin - reach * each.error for each in own]
+    known = [normal.cdf(each / max(spread, 1e-6)) for each in beyond if math.isfinite(each)]
+    return fmean(known) if known else math.nan
 
 
-def sentence(base: Run, head: Run, measured: pd.DataFrame, spread: Spread, criteria: Criteria) -> str:
-    """Return how often this comparison raises a false alarm, and what it finds."""
-    own = pd.concat([halves(base.bursts), halves(head.bursts)], ignore_index=True)
-    if own.empty:
+def sentence(base: Run, head: Run, errors: Mapping[Key, float], spread: Spread, criteria: Criteria) -> str:
+    """Return how often this comparison raises a false alarm, and what it finds; `errors` are its cases'."""
+    own = [
+        Own(effect, math.hypot(errors.get(case, math.nan), spread.error))
+        for run in (base, head)
+        for case, effect in halves(run.bursts).items()
+    ]
+    if not own:
         return "How often this comparison is wrong is not known: runs of older versions hold no bursts."
-    keys = list(CASE_KEYS)
-    own = own.merge(measured[[*keys, "error"]], on=keys, how="left")
-    of = (own.assign(error=np.hypot(own["error"], spread.error)), spread.error, criteria, len(measured))
-    false = chance_of_alarm(1.0, *of) * len(measured)
+    of = (own, spread.error, criteria, len(errors))
+    false = chance_of_alarm(1.0, *of) * len(errors)
     found = [f"{chance_of_alarm(1 + share, *of):.0%} of slow-downs by {share:.0%}" for share in (0.1, 0.2, 0.5)]
     return (
         f"To judge by each run's first half against its second, this comparison raises {_few(false)} false alarms "

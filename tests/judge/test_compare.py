@@ -211,10 +211,11 @@ def test_what_the_comparison_says_it_finds_is_what_it_finds():
     for seed in range(25):
         base, head = a_run(2 * seed, noise=0.04), a_run(2 * seed + 1, noise=0.04, slower={5: math.log(1.15)})
         found.append(verdicts_of(base, head)[5] == "slower")
-        own = pd.concat([trust.halves(base.bursts), trust.halves(head.bursts)])
         cases = compare(base, head, criteria)[0]
-        cases = cases.assign(error=np.log(cases["high"] / cases["low"]) / (2 * 1.96))
-        own = own.merge(cases[[*CASE_KEYS, "error"]], on=list(CASE_KEYS), how="left")
+        errors = np.log(cases["high"] / cases["low"]) / (2 * 1.96)
+        by_case = dict(zip(cases[list(CASE_KEYS)].itertuples(index=False, name=None), errors, strict=True))
+        effects = [each for run in (base, head) for each in trust.halves(run.bursts).items()]
+        own = [trust.Own(effect, by_case[case]) for case, effect in effects]
         stated.append(trust.chance_of_alarm(1.15, own, 0.005, criteria, len(cases)))
     assert np.mean(stated) == pytest.approx(np.mean(found), abs=0.2)
     assert 0.1 < np.mean(found) < 0.9, "or the test shows nothing"
@@ -222,7 +223,7 @@ def test_what_the_comparison_says_it_finds_is_what_it_finds():
 
 def test_larger_slow_downs_are_found_more_often_and_none_hardly_ever():
     base, head = a_run(1), a_run(2)
-    own = trust.halves(base.bursts).assign(error=0.01)
+    own = [trust.Own(effect, 0.01) for effect in trust.halves(base.bursts).values()]
     chances = [trust.chance_of_alarm(true, own, 0.005, Criteria(), 40) for true in (1, 1.05, 1.1, 1.2)]
     assert chances == sorted(chances)
     assert chances[0] < 1e-6
@@ -239,7 +240,7 @@ def test_halves_of_one_run_differ_by_what_changed_between_them():
     run = a_run(noise=0.0)
     later = run.bursts["burst"] >= N_BURSTS // 2
     drifted = run.bursts.assign(seconds_per_call=run.bursts["seconds_per_call"] * np.where(later, 1.1, 1.0))
-    assert trust.halves(drifted)["effect"].tolist() == pytest.approx([math.log(1.1) / math.sqrt(2)] * 40)
+    assert list(trust.halves(drifted).values()) == pytest.approx([math.log(1.1) / math.sqrt(2)] * 40)
 
 
 @pytest.fixture
