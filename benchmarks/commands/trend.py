@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,8 @@ from benchmarks.record import history, unfinished
 from benchmarks.record.atomic import replace
 from benchmarks.report.text.trend import render, to_json, to_markdown
 
-_MOST_CUT_SHORT = 3
-"""Runs that are named since they were cut short."""
+_MOST_INCOMPLETE = 3
+"""Runs that are named since they are not complete."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,11 +58,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, console: Console) -> Exit:
     """Print the trends, and write their page where it is asked for."""
-    records = history.read(options.results, trend.columns(options.metric))
+    try:
+        records = history.read(options.results, trend.columns(options.metric))
+    except ValueError:
+        _tell_incomplete(options.results, ())
+        raise
     only = arguments.filters(options)
     if options.machine:
         only["machine_id"] = _machines(records, options.machine)
-    _tell_cut_short(options.results)
+    _tell_incomplete(options.results, set(records["run_id"]))
     found = trend.trends(records, options.metric, threshold=options.margin, only=only, any_host=options.any_host)
     if not found:
         raise CannotTell(f"history: no saved run measured {options.metric} of what you asked for")
@@ -79,11 +83,10 @@ def run(options: argparse.Namespace, console: Console) -> Exit:
     return Exit.FINE
 
 
-def _tell_cut_short(results: Path) -> None:
-    """Say on the error stream which runs are not in the history, since they were cut short: the newest."""
-    meant = (path.stem for path, first in unfinished.cut_short(results) if first["saved_as"])
-    for run_id in islice(meant, _MOST_CUT_SHORT):
-        print(f"not in the history: {run_id} was cut short; see docs/interrupted.md", file=sys.stderr)
+def _tell_incomplete(results: Path, known: Collection[str]) -> None:
+    """Say on the error stream which runs are not in the history, since they are not complete: the newest."""
+    for told in islice(unfinished.incomplete(results, known), _MOST_INCOMPLETE):
+        print(f"not in the history: {told}", file=sys.stderr)
 
 
 def _write_page(found: list[Series], margin: float, path: Path) -> Path:

@@ -7,21 +7,24 @@ was cut in the middle is taken off.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.quantities import listing
+from benchmarks.quantities import count, listing, plural
 from benchmarks.record import lock, merged
 from benchmarks.record.damage import UnreadableError, content_of, named, pass_over, said
-from benchmarks.record.journal import JOURNALS, REMEDY, Line, numbered_lines, opening
+from benchmarks.record.journal import JOURNALS, REMEDY, Line, load_runs, numbered_lines, opening
 from benchmarks.record.planned import Plan, plan_from
+from benchmarks.record.run import Run
 from benchmarks.record.schema import Case, case_from
 
 _TAIL = 2**16
 """Bytes at the end of a journal in which its `end` is looked for."""
 _END, _SAVED = b'{"type": "end"', b'{"type": "saved"'
 _SAVES = b'"saves": true'
+_MOST_READ = 3
+"""Merged runs that are read as a whole to find out whether they are complete."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +66,31 @@ def find(name: str | None, results: Path) -> Unfinished:
     return found
 
 
+def incomplete(results: Path, complete: Collection[str]) -> Iterator[str]:
+    """Yield, for each run that was to be saved and is not complete, its id and what it lacks, the newest first.
+
+    That is one that was cut short, and a merged one which lacks a shard, or the rest of a part. `complete` holds
+    the ids of the runs in the history. Of merged runs that are not among them, which take long to read, the newest
+    `_MOST_READ` are looked at.
+    """
+    left = _MOST_READ
+    for path in sorted((results / JOURNALS).glob("*.jsonl"), reverse=True):
+        try:
+            first = opening(path)
+            if not first or not first["saved_as"] or first["run_id"] in complete:
+                continue
+            if not _is_merged(first):
+                if _is_cut_short(path):
+                    yield f"{path.stem} was cut short; see docs/interrupted.md"
+            elif left:
+                left -= 1
+                runs = load_runs(path)
+                if lacking := [run for run in runs if not run.complete]:
+                    yield f"{path.stem}, merged as {first['saved_as']!r}, {_lacks(lacking, len(runs))}"
+        except (OSError, UnreadableError) as error:
+            pass_over(path, error)
+
+
 def cut_short(results: Path) -> Iterator[tuple[Path, Line]]:
     """Yield the journal of each run that was cut short, with its first line, the newest first.
 
@@ -73,7 +101,7 @@ def cut_short(results: Path) -> Iterator[tuple[Path, Line]]:
         try:
             # The first line first: what is no file, such as a pipe that nobody writes to, is refused there.
             first = opening(path)
-            if first and not _is_merged(first) and not _is_over(path) and not lock.is_taken(path):
+            if first and not _is_merged(first) and _is_cut_short(path):
                 yield path, first
         except (OSError, UnreadableError) as error:
             pass_over(path, error)
@@ -94,6 +122,20 @@ def _by_name(name: str, results: Path) -> Path:
 def _is_merged(first: Line | None) -> bool:
     """Tell whether a journal is merged of others, of which each goes on by itself."""
     return first is not None and first.get("schema") == merged.SCHEMA
+
+
+def _is_cut_short(path: Path) -> bool:
+    """Tell whether a journal is not over, and nobody is writing it."""
+    return not _is_over(path) and not lock.is_taken(path)
+
+
+def _lacks(lacking: Sequence[Run], n_machines: int) -> str:
+    """Return what some of a merged run's machines lack: the first in full."""
+    first = lacking[0]
+    if n_machines == 1:
+        return f"is not complete. {first.shortfall}"
+    machines = f"{count(len(lacking))} of {plural(n_machines, 'machine')}"
+    return f"is not complete on {machines}. On {first.machine_name}: {first.shortfall}"
 
 
 def _is_over(path: Path) -> bool:

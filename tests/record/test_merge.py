@@ -165,6 +165,35 @@ def test_missing_shards_are_said_and_make_no_baseline(tmp_path, on, capsys):
         unfinished.find(str(max((tmp_path / JOURNALS).iterdir())), tmp_path)
 
 
+def test_trend_names_merged_runs_that_are_not_complete(tmp_path, on, capsys):
+    first, second = shards(tmp_path, on)
+    run("merge", first, "--into", "part", results=tmp_path)
+    with pytest.raises(ValueError, match="no saved run"):
+        run("trend", results=tmp_path)
+    missing = "2 of 4 groups not measured: relu-forward-float32-2000 and relu-forward-float32-4000."
+    merged_id = max(path.stem for path in (tmp_path / JOURNALS).iterdir())
+    told = (
+        f"not in the history: {merged_id}, merged as 'part', is not complete. This is shard 1/2 alone, {missing}\n"
+    )
+    assert capsys.readouterr().err == told
+    run("merge", first, second, "--into", "whole", results=tmp_path)
+    assert run("trend", results=tmp_path) == 0
+    assert capsys.readouterr().err == told, "what is whole is in the history"
+
+
+def test_trend_says_on_how_many_machines_a_merged_run_is_not_complete(tmp_path, on, capsys):
+    whole = record(tmp_path, 1000)
+    on("b", kind="other")
+    cut_short = record(tmp_path, 1000, 2000, ends=False)
+    run("merge", whole, cut_short, "--into", "fleet", results=tmp_path)
+    with pytest.raises(ValueError, match="no saved run"):
+        run("trend", results=tmp_path)
+    first, second = capsys.readouterr().err.splitlines()
+    said = "is not complete on 1 of 2 machines. On other-b: The run was cut short, 1 of 2 groups not measured: "
+    assert first.endswith(f", merged as 'fleet', {said}relu-forward-float32-2000.")
+    assert second.endswith(f"{cut_short.stem} was cut short; see docs/interrupted.md")
+
+
 def test_a_merged_run_takes_what_was_missing_later(tmp_path, on):
     first, second = shards(tmp_path, on)
     run("merge", first, "--into", "part", results=tmp_path)
