@@ -7,7 +7,6 @@ outlives what was ended by more than five seconds.
 from __future__ import annotations
 
 import json
-import os
 import random
 import secrets
 import signal
@@ -23,11 +22,11 @@ from pathlib import Path
 import pandas as pd
 import psutil
 
+from benchmarks import invocation, processes
 from benchmarks.record.journal import JOURNALS, load_run, read_journal
 from benchmarks.record.schema import CASE_KEYS
 from benchmarks.validation.device import NO, YES
 
-ROOT = Path(__file__).resolve().parents[2]
 ASKED = (
     "--op", "relu", "sigmoid", "--size", "1000", "30000", "--mode", "forward", "--backend", "numpy",
     "--benchmark-max-time=0.02", "--order-seed=0", "--benchmark-save=run",
@@ -113,16 +112,18 @@ def _trial(results: Path, whole: Path, way: str, after_s: float) -> Trial:
 
 
 def _start(results: Path, *more: str, mark: str = "") -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "pytest", "benchmarks", "--results", str(results), *ASKED, *more]
+    """Start a run as a user does, in a folder of its own, where no settings but ours can be found."""
+    room = processes.command(__package__.rpartition(".")[0])
+    command = [*room, invocation.RUN, "--results", str(results), *ASKED, *more]
     results.mkdir(parents=True, exist_ok=True)
     with (results / "output.txt").open("ab") as output:
         return subprocess.Popen(
             command,
-            cwd=ROOT,
+            cwd=results,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env={**os.environ, _TRIAL: mark},
+            env={**processes.environment(), _TRIAL: mark},
             start_new_session=True,
         )
 
