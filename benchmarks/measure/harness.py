@@ -43,6 +43,10 @@ MEMORY_SHARE = 0.6
 """Of the memory that is free, the cases measured together take no more than this share."""
 
 
+class NotReached(pytest.skip.Exception):
+    """Skips the test of a case for which no time was left."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What became of a case: its ending, its record's values and bursts, or the mistake that kept it from any."""
@@ -100,7 +104,7 @@ class Harness:
         benchmark._mode = "activation-bench"  # noqa: SLF001
         outcome = self.measure(case, rule if benchmark.enabled else None)
         if outcome is None:
-            pytest.skip(USED_UP)
+            raise NotReached(USED_UP)
         if outcome.error:
             raise outcome.error
         if outcome.bursts_s and outcome.ending.status == "ok":

@@ -27,7 +27,7 @@ from rich.text import Text
 
 from benchmarks import quantities
 from benchmarks.machine.host import on_ci
-from benchmarks.measure.budget import CLOSING_S, USED_UP
+from benchmarks.measure.budget import CLOSING_S
 from benchmarks.plugin import expected
 from benchmarks.plugin.pace import Pace
 from benchmarks.plugin.suites import budget_s, case_of, is_timed, params_of
@@ -92,13 +92,13 @@ class Progress:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
-        self, item: pytest.Item
+        self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Keep what a test measured, or how it ended."""
         report = yield
         # A test that is skipped in its set-up was not asked for, as with --benchmark-only.
         if report.when == "call" or report.failed:
-            self._results.add(item, report)
+            self._results.add(item, report, reached=not (report.skipped and _had_no_time(call)))
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -155,7 +155,7 @@ class Results:
         """Whether there is anything to tell."""
         return bool(self.times_s or self.outcomes)
 
-    def add(self, item: pytest.Item, report: pytest.TestReport) -> None:
+    def add(self, item: pytest.Item, report: pytest.TestReport, *, reached: bool = True) -> None:
         """Add a test's time, or how it ended if it measured none."""
         params = params_of(item)
         device = params.get("device", "cpu")
@@ -165,7 +165,7 @@ class Results:
         if median_s:
             self.times_s[member] = median_s
         else:
-            skipped = "not reached" if USED_UP in str(report.longrepr) else "unavailable"
+            skipped = "unavailable" if reached else "not reached"
             outcome = skipped if report.skipped else report.outcome
             self.outcomes["xfailed" if hasattr(report, "wasxfail") else outcome].append(member)
 
@@ -281,6 +281,13 @@ class LiveLines:
 
     def _line(self, text: str) -> Text:
         return Text(spelled(text, self._console.encoding), no_wrap=True, overflow="crop")
+
+
+def _had_no_time(call: pytest.CallInfo[None]) -> bool:
+    """Tell whether a test was skipped because the run's time is used up."""
+    from benchmarks.measure.harness import NotReached  # late: what is skipped may be all that there is
+
+    return call.excinfo is not None and isinstance(call.excinfo.value, NotReached)
 
 
 def _group(item: pytest.Item) -> str:

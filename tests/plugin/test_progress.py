@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from benchmarks.measure.budget import USED_UP
+from benchmarks.measure.harness import NotReached
 from benchmarks.plugin import progress
 from benchmarks.plugin.pace import Pace
 from benchmarks.plugin.progress import (
@@ -61,15 +61,13 @@ def case(backend, device="cpu", median_s=None, size=1000):
     )
 
 
-def report(item, outcome="passed", when="call", longrepr=None):
+def report(item, outcome="passed", when="call"):
     flags = {flag: outcome == flag for flag in ("passed", "failed", "skipped")}
-    return SimpleNamespace(
-        nodeid=item.nodeid, when=when, outcome=outcome, duration=1.0, longrepr=longrepr, **flags
-    )
+    return SimpleNamespace(nodeid=item.nodeid, when=when, outcome=outcome, duration=1.0, **flags)
 
 
-def run(config, tests):
-    """Take progress through tests as pytest would; `tests` are items with their reports."""
+def run(config, tests, error=None):
+    """Take progress through tests as pytest would; `tests` are items with their reports, `error` ended each."""
     begin(SimpleNamespace(config=config, items=[item for item, _ in tests]))
     progress = config.pluginmanager.getplugin("activation-bench-progress")
     if progress is None:
@@ -77,7 +75,8 @@ def run(config, tests):
     for item, told in tests:
         progress.pytest_runtest_logstart(item.nodeid)
         for each in (told, report(item, when="teardown")):
-            hook = progress.pytest_runtest_makereport(item)
+            call = SimpleNamespace(excinfo=SimpleNamespace(value=error) if error else None)
+            hook = progress.pytest_runtest_makereport(item, call)
             next(hook)
             with pytest.raises(StopIteration):
                 hook.send(each)
@@ -97,9 +96,8 @@ def measured():
 def test_what_had_no_time_left_is_not_called_unavailable(monkeypatch):
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stdout", stream)
-    skipped = ("harness.py", 103, f"Skipped: {USED_UP}")
     items = [case("numpy"), case("torch")]
-    run(config(), [(item, report(item, "skipped", longrepr=skipped)) for item in items])
+    run(config(), [(item, report(item, "skipped")) for item in items], NotReached("in other words"))
     assert stream.getvalue().splitlines()[-1].endswith("relu-forward-float32-1000: 2 not reached (numpy, torch)")
 
 
