@@ -180,9 +180,8 @@ def _add_scale(commands: Commands) -> None:
     )
     for each in fields(scale.Extent):
         option = f"--{each.name.replace('_', '-')}"
-        parser.add_argument(
-            option, type=positive, default=each.default, metavar="N", help=f"how many (default: {each.default})"
-        )
+        text = f"{each.metadata['meaning']} (default: {each.default})"
+        parser.add_argument(option, type=positive, default=each.default, metavar="N", help=text)
     names = [each.name for each in fields(scale.Extent)]
     parser.set_defaults(
         measure=lambda options: scale.table(scale.Extent(**{name: getattr(options, name) for name in names}))

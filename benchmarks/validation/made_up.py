@@ -64,17 +64,26 @@ def _write_saved(path: Path, *, sealed: bool) -> None:
 
 def _lines(run_id: str) -> list[Line]:
     """Return a journal: opening, bandwidth, a curve, accuracy, costs, the groups, and its end."""
-    bandwidth: Line = {"type": "bandwidth", "device": "cpu", "n_bytes": [4096, 10**6], "copy": [60.0, 40.0]}
-    bandwidth |= {"read": [70.0, 50.0], "stores": ["plain", "plain"]}
     opening: Line = {"type": "run", "schema": SCHEMA, "run_id": run_id, "saved_as": run_id, "command": "pytest"}
     opening |= {"machine": {"machine_id": MACHINE, "threads": 2}, "seed": 0, "precision": 0.02}
-    curve: Line = {"type": "function", "op": "relu", "x": [-1.0, 1.0], "y": [0.0, 1.0], "derivative": [0.0, 1.0]}
-    found = [opening, _plan(run_id), bandwidth, curve, *_accuracy(), *_costs()]
+    found = [opening, _plan(run_id), *beside()]
     for _, group in itertools.groupby(_cases(run_id), key=lambda each: [each[0][name] for name in CASE]):
         cases = list(group)
         found.append({"type": "begin", "cases": [f"{each['op']}-{each['backend']}" for each, _ in cases]})
         found.append({"type": "group", "cases": [each for each, _ in cases], "pairs": [pair(*cases)]})
-    return [*found, bandwidth, {"type": "end", "time_s": {"rounds": 1.5}, "elapsed_s": 2.5, "reference_s": 7e-5}]
+    return [*found, bandwidth(), {"type": "end", "time_s": {"rounds": 1.5}, "elapsed_s": 2.5, "reference_s": 7e-5}]
+
+
+def beside() -> list[Line]:
+    """Return what a journal holds before its groups: the bandwidth, a curve, accuracy and costs."""
+    curve: Line = {"type": "function", "op": "relu", "x": [-1.0, 1.0], "y": [0.0, 1.0], "derivative": [0.0, 1.0]}
+    return [bandwidth(), curve, *_accuracy(), *_costs()]
+
+
+def bandwidth() -> Line:
+    """Return how fast bytes are copied and read, as it is measured before the groups and after them."""
+    about: Line = {"type": "bandwidth", "device": "cpu", "n_bytes": [4096, 10**6], "copy": [60.0, 40.0]}
+    return about | {"read": [70.0, 50.0], "stores": ["plain", "plain"]}
 
 
 def _plan(run_id: str) -> Line:

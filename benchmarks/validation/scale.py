@@ -8,8 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -28,37 +28,49 @@ MOST_S = 30.0
 MOST_BYTES = 2 * 10**9
 OPS = ("relu", "sigmoid", "tanh", "gelu", "silu", "softplus", "elu", "selu", "mish", "softsign")
 """Ops of made-up cases; their sizes make up the number."""
+FASTER = "gelu"
+"""The op that later runs compute faster, so that comparisons have something to list."""
 BACKENDS = (("numpy", 1.0), ("numba", 2.0), ("jax", 2.5), ("torch", 3.0), ("numba-parallel", 3.1))
 N_TURNS = 60
 _COLUMNS = frozenset(column.name for column in COLUMNS)
+
+
+def _extent(default: int, meaning: str) -> int:
+    """Declare how many there are of something."""
+    found: int = field(default=default, metadata={"meaning": meaning})
+    return found
 
 
 @dataclass(frozen=True)
 class Extent:
     """How much there is: cases of a run, and its shards; machines with their cases; saved runs with theirs."""
 
-    n_cases: int = 10_000
-    n_shards: int = 5
-    n_machines: int = 200
-    cases_each: int = 50
-    n_runs: int = 1_000
-    cases_of_run: int = 200
+    n_cases: int = _extent(10_000, "cases of the large run")
+    n_shards: int = _extent(5, "shards that it is merged of")
+    n_machines: int = _extent(200, "machines of the merged run")
+    cases_each: int = _extent(50, "cases of each machine")
+    n_runs: int = _extent(1_000, "runs in the history")
+    cases_of_run: int = _extent(200, "cases of each of these")
 
 
-def table(extent: Extent) -> pd.DataFrame:
-    """Return what each command took, and whether that is within the limits."""
+def table(extent: Extent, say: Callable[[str], None] = lambda text: print(text, file=sys.stderr)) -> pd.DataFrame:
+    """Return what each command took, and whether that is within the limits; say so of each when it has ended."""
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
-        return pd.DataFrame(list(_rows(Path(folder), extent)))
+        for row in _rows(Path(folder), extent):
+            say(", ".join(row.values()))
+            rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def write(results: Path, extent: Extent) -> None:
     """Write the made-up journals and history: runs `large` and `later`, shards of `parts`, machines of `fleet`."""
-    for name in ("large", "later"):
-        journal(results, name, extent.n_cases)
     for number in range(1, extent.n_shards + 1):
         journal(results, "parts", extent.n_cases, shard=planned.Shard(number, extent.n_shards))
-    for name, number in itertools.product(("fleet", "fleet-later"), range(extent.n_machines)):
-        journal(results, f"{name}-{number}", extent.cases_each, machine_id=f"machine-{number:03d}")
+    for large, fleet, faster in (("large", "fleet", ""), ("later", "fleet-later", FASTER)):
+        journal(results, large, extent.n_cases, faster=faster)
+        for i in range(extent.n_machines):
+            journal(results, f"{fleet}-{i}", extent.cases_each, machine_id=f"machine-{i:03d}", faster=faster)
     saved_runs(results, extent.n_runs, extent.cases_of_run)
 
 
@@ -69,11 +81,15 @@ def journal(
     *,
     shard: planned.Shard | None = None,
     machine_id: str = made_up.MACHINE,
+    faster: str = "",
 ) -> Path:
-    """Write the journal of a made-up run of so many cases, or of a shard of it; return its path."""
+    """Write the journal of a made-up run of so many cases, or of a shard of it; return its path.
+
+    An op that is `faster` takes two thirds of the time.
+    """
     run_id = f"{name}-{shard.number}" if shard else name
     about: made_up.Line = {"run_id": run_id, "saved_as": name, "machine_id": machine_id}
-    groups = list(_groups(n_cases, about))
+    groups = list(_groups(n_cases, about, faster))
     ours = groups[shard.number - 1 :: shard.of] if shard else groups
     conditions = {"numpy": "2.1"} | ({SHARD: str(shard), WHOLE: "1"} if shard else {})
     cases, all_cases = ([case_from(case) for group in each for case, _ in group] for each in (ours, groups))
@@ -82,9 +98,11 @@ def journal(
     machine = {"machine_id": machine_id, "cpu": "a processor", "threads": 2}
     opening = {"schema": SCHEMA, **about, "command": "pytest", "machine": machine, "seed": 0, "precision": 0.02}
     lines = [{"type": "run", **opening, "started": run_id}, {"type": "plan", **planned.line_of(plan)}]
+    lines += made_up.beside()
     lines += [{"type": "group", "cases": [case for case, _ in group], "pairs": _pairs(group)} for group in ours]
+    end = {"type": "end", "time_s": {"rounds": 1.0}, "elapsed_s": 2.5, "reference_s": 7e-5}
     content = bytearray()
-    for line in (*lines, {"type": "end", "time_s": {"rounds": 1.0}, "elapsed_s": 2.5, "reference_s": 7e-5}):
+    for line in (*lines, made_up.bandwidth(), end):
         content += journal_line(line, len(content))
     path = results / JOURNALS / f"{run_id}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -107,12 +125,13 @@ def saved_runs(results: Path, n_runs: int, n_cases: int) -> None:
 _Case = tuple[made_up.Line, list[float]]
 
 
-def _groups(n_cases: int, about: made_up.Line) -> Iterator[list[_Case]]:
+def _groups(n_cases: int, about: made_up.Line, faster: str = "") -> Iterator[list[_Case]]:
     """Yield made-up groups, all cases together as many as asked for."""
     sizes = itertools.count(1000)
     groups = ((op, n) for n in sizes for op in OPS)
     for op, n in itertools.islice(groups, -(-n_cases // len(BACKENDS))):
-        yield [made_up.case(op, n, backend, speed, about, n_turns=N_TURNS) for backend, speed in BACKENDS]
+        gain = 1.5 if op == faster else 1.0
+        yield [made_up.case(op, n, backend, gain * speed, about, n_turns=N_TURNS) for backend, speed in BACKENDS]
 
 
 def _pairs(group: Sequence[_Case]) -> list[made_up.Line]:
@@ -127,7 +146,7 @@ def _pairs_of_any() -> list[made_up.Line]:
     return [made_up.pair(slower, faster) for slower, faster in itertools.combinations(group, 2)]
 
 
-def _rows(results: Path, extent: Extent) -> Iterator[dict[str, object]]:
+def _rows(results: Path, extent: Extent) -> Iterator[dict[str, str]]:
     write(results, extent)
     run = f"a run of {quantities.plural(extent.n_cases, 'case')}"
     fleet = (

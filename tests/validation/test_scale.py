@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from benchmarks.analysis import runs
 from benchmarks.judge.trend import trends
-from benchmarks.record import history, journal, merge, saved
-from benchmarks.record.journal import JOURNALS, load_run
+from benchmarks.record import assembly, history, journal, merge, saved
+from benchmarks.record.journal import JOURNALS, load_run, load_runs
+from benchmarks.report.pages import runs as runs_page
 from benchmarks.validation import scale
 from benchmarks.validation.scale import Extent
 
@@ -61,6 +65,38 @@ def test_shards_of_a_made_up_run_become_that_run(results, tmp_path):
     path = merge.write(found, tmp_path, saved_as="whole", command="merge")
     whole = load_run(path)
     assert (whole.complete, len(whole.records), len(whole.pairs)) == (True, 20, 40)
+
+
+def test_the_machines_of_a_merged_run_are_read_together_and_each_is_as_it_was(results, tmp_path, monkeypatch):
+    names = [str(results / JOURNALS / f"fleet-{i}.jsonl") for i in range(3)]
+    found = merge.sections(merge.sources(names, results))
+    path = merge.write(found, tmp_path, saved_as="fleet", command="merge")
+    made: list[object] = []
+    to_frame = assembly.to_frame
+    monkeypatch.setattr(assembly, "to_frame", lambda *rows: made.append(rows) or to_frame(*rows))
+    machines = load_runs(path)
+    assert (len(machines), len(made)) == (3, 4), "records, checks, costs and pairs of all machines"
+    for name, machine in zip(names, machines, strict=True):
+        alone = load_run(Path(name))
+        whole = {"run_id": machine.run_id, "saved_as": "fleet"}
+        pd.testing.assert_frame_equal(machine.records, alone.records.assign(**whole), check_dtype=False)
+        for frame in ("accuracy", "costs", "pairs", "bursts", "bandwidth", "curves"):
+            pd.testing.assert_frame_equal(getattr(machine, frame), getattr(alone, frame))
+        assert (machine.machine, machine.warnings) == (alone.machine, alone.warnings)
+
+
+def test_a_page_of_more_machines_joins_no_more_frames(results, tmp_path, monkeypatch):
+    joined: list[object] = []
+    concat = pd.concat
+    monkeypatch.setattr(pd, "concat", lambda frames, **how: joined.append(how) or concat(frames, **how))
+    counts = []
+    alone = load_run(results / JOURNALS / "fleet-0.jsonl")
+    for n_machines in (9, 12):
+        joined.clear()
+        found = [("fleet", replace(alone, machine={"machine_id": f"{i}"})) for i in range(n_machines)]
+        runs_page.write(runs_page.beside(runs.label(found)), tmp_path)
+        counts.append(len(joined))
+    assert counts[0] == counts[1]
 
 
 def test_a_trend_reads_each_file_of_the_history_once(results, read):
