@@ -26,7 +26,7 @@ from backends.catalogue import find
 from backends.interface import Backend, OpSpec
 from benchmarks import invocation, processes
 from benchmarks.analysis import recommend as advice
-from benchmarks.analysis.recommend import Answer, Question
+from benchmarks.analysis.answer import Answer, Question
 from benchmarks.analysis.study import Study
 from benchmarks.check import accuracy, samples, search
 from benchmarks.plan import inputs

@@ -21,7 +21,7 @@ from benchmarks.machine.caveat import Caveat
 from benchmarks.machine.roofline import BANDWIDTH
 from benchmarks.record import teams
 from benchmarks.record.frames import to_frame
-from benchmarks.record.run import Run, burst_frame
+from benchmarks.record.run import Run, burst_rows
 from benchmarks.record.schema import ACCURACY_COLUMNS, CASE_KEYS, COST_COLUMNS, PAIR_COLUMNS
 from benchmarks.stats import pairs
 
@@ -398,7 +398,7 @@ def quick_run() -> Run:
     return run(
         records=frame,
         pairs=to_frame(all_pairs(rows), PAIR_COLUMNS),
-        bursts=burst_frame(
+        bursts=burst_rows(
             (row | {"shape": str(row["n_elements"])}, [turns_of(row)]) for row in rows if row["status"] == "ok"
         ),
         warnings=(

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pandas as pd
 
 from backends.catalogue import OPS
+from benchmarks.analysis.answer import Question
 from benchmarks.analysis.dtypes import BEST, GainCase, gains
 from benchmarks.analysis.entries import entries
 from benchmarks.analysis.fusions import FusedCase
-from benchmarks.analysis.recommend import Question
 from benchmarks.analysis.study import Study
 from benchmarks.exits import CannotTell
 from benchmarks.quantities import listing, plural

@@ -1,20 +1,21 @@
-"""Entries: rows of a frame as data classes, so that whatever is read from a row has a name and a type.
+"""Entries: rows of a table as data classes, so that whatever is read from a row has a name and a type.
 
 Entries are also quick: of thousands of groups with a handful of rows, frames take a hundred times as long.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
-import pandas as pd
-
+from benchmarks.record.rows import Rows, is_missing, keys_of, listed
 from benchmarks.record.schema import CASE
 
 if TYPE_CHECKING:
+    import pandas as pd
     from _typeshed import DataclassInstance
 
 Entry = TypeVar("Entry", bound="DataclassInstance")
@@ -42,20 +43,20 @@ class Timed:
     warning: str
 
 
-def entries(frame: pd.DataFrame, kind: type[Entry]) -> list[Entry]:
-    """Return the rows of `frame` as `kind`, a data class whose fields name some of its columns.
+def entries(table: Rows | pd.DataFrame, kind: type[Entry]) -> list[Entry]:
+    """Return the rows of `table` as `kind`, a data class whose fields name some of its columns.
 
     A field of type `Annotated[Key, columns]` holds the values of these columns. A text that is missing is empty, a
     missing number NaN, and a missing truth value false.
     """
-    columns = [_values(frame, name, hint) for name, hint in _hints(kind).items()]
+    columns = [_values(table, name, hint) for name, hint in _hints(kind).items()]
     return [kind(*values) for values in zip(*columns, strict=True)]
 
 
-def grouped(frame: pd.DataFrame, keys: Sequence[str], kind: type[Entry]) -> dict[Key, list[Entry]]:
+def grouped(table: Rows | pd.DataFrame, keys: Sequence[str], kind: type[Entry]) -> dict[Key, list[Entry]]:
     """Return the rows that agree in `keys` as entries, in their order."""
     found: dict[Key, list[Entry]] = {}
-    for key, entry in zip(_keys(frame, keys), entries(frame, kind), strict=True):
+    for key, entry in zip(keys_of(table, keys), entries(table, kind), strict=True):
         found.setdefault(key, []).append(entry)
     return found
 
@@ -70,13 +71,11 @@ def parted(items: Iterable[Item], by: Callable[[Item], Part]) -> dict[Part, list
 
 def assembled(keys: Sequence[str], found: Iterable[tuple[Key, Entry]], kind: type[Entry]) -> pd.DataFrame:
     """Return a frame with a row for each key and entry: the columns are `keys`, then the fields of `kind`."""
+    import pandas as pd  # late: who reads entries alone starts without it
+
     names = [each.name for each in fields(kind)]
     rows = [(*key, *(getattr(entry, name) for name in names)) for key, entry in found]
     return pd.DataFrame(rows, columns=[*keys, *names])
-
-
-def _keys(frame: pd.DataFrame, columns: Sequence[str]) -> Iterable[Key]:
-    return zip(*(frame[name].tolist() for name in columns), strict=True)
 
 
 @cache
@@ -85,18 +84,16 @@ def _hints(kind: type) -> dict[str, Any]:
     return {each.name: hints[each.name] for each in fields(kind)}
 
 
-def _values(frame: pd.DataFrame, name: str, hint: Any) -> Iterable[Any]:
+def _values(table: Rows | pd.DataFrame, name: str, hint: Any) -> list[Any]:
     if hasattr(hint, "__metadata__"):
-        return _keys(frame, hint.__metadata__[0])
-    if hint is str:
-        # Without fillna, which takes longest of all in small frames, of which there are many.
-        return ["" if _is_missing(value) else str(value) for value in frame[name].tolist()]
-    if hint is float:
-        return frame[name].astype("float64").tolist()
-    if hint is bool:
-        return frame[name].fillna(value=False).astype(bool).tolist()
-    return frame[name].tolist()
+        return keys_of(table, hint.__metadata__[0])
+    values = listed(table[name])
+    if hint not in _EMPTY:
+        return values
+    empty = _EMPTY[hint]
+    # Without fillna, which takes longest of all in small frames, of which there are many.
+    return [empty if is_missing(value) else hint(value) for value in values]
 
 
-def _is_missing(value: object) -> bool:
-    return value is None or value is pd.NA or value != value  # noqa: PLR0124 - NaN alone differs from itself
+_EMPTY: Mapping[type, object] = {str: "", float: math.nan, bool: False}
+"""What stands for what is missing, in fields of these types."""

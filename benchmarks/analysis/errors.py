@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
-
-import pandas as pd
+from typing import TYPE_CHECKING, Annotated, TypeVar, cast
 
 from benchmarks.analysis.entries import Key, Timed, assembled, entries, grouped
 from benchmarks.analysis.verdicts import UNKNOWN, Verdicts, fastest_first
 from benchmarks.record import schema
+from benchmarks.record.rows import Rows, SomeTable
 
-_PLACE = ["op", "mode", "dtype", "backend", "device"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+_PLACE = ("op", "mode", "dtype", "backend", "device")
 BOTH = "forward+backward"
 
 
@@ -34,7 +36,7 @@ class Erring(Timed):
 SomeErring = TypeVar("SomeErring", bound=Erring)
 
 
-def with_errors(rows: pd.DataFrame, accuracy: pd.DataFrame) -> pd.DataFrame:
+def with_errors(rows: SomeTable, accuracy: Rows | pd.DataFrame) -> SomeTable:
     """Return measured rows with `error_ulp` and `budget_ulp`, those of the accuracy checks.
 
     The error is the largest where the input is finite and the exact result neither infinite nor subnormal, known
@@ -42,11 +44,16 @@ def with_errors(rows: pd.DataFrame, accuracy: pd.DataFrame) -> pd.DataFrame:
     pass together, it is that of the pass which exceeds its budget by more. Where an op was not checked in this
     run, it is that of the outputs checked before timing, which passed: the budget is infinite.
     """
-    known = pd.DataFrame(_checked(accuracy), columns=[*_PLACE, "error_ulp", "budget_ulp"])
-    rows = rows.merge(known, on=_PLACE, how="left")
-    rows["error_ulp"] = rows["error_ulp"].astype("float64").fillna(rows["max_ulp"])
-    rows["budget_ulp"] = rows["budget_ulp"].astype("float64").fillna(math.inf)
-    return rows
+    known, places = _checked(accuracy), entries(rows, _Row)
+    checks = [known.get(row.place) for row in places]
+    told = {
+        "error_ulp": [
+            check.error_ulp if check else row.max_ulp for row, check in zip(places, checks, strict=True)
+        ],
+        "budget_ulp": [check.budget if check else math.inf for check in checks],
+    }
+    found = rows.assign(**told)
+    return cast("SomeTable", found if isinstance(found, Rows) else found.astype(dict.fromkeys(told, "float64")))
 
 
 def front(rows: Sequence[SomeErring]) -> list[SomeErring]:
@@ -106,27 +113,43 @@ def prices(rows: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
+class _Row:
+    place: Annotated[Key, _PLACE]
+    max_ulp: float
+
+
+@dataclass(frozen=True)
 class _Check:
     op: str
     mode: str
     dtype: str
     backend: str
     device: str
+    max_ulp_normal: float
     max_ulp: float
     budget_ulp: float
 
+    @property
+    def error_ulp(self) -> float:
+        # Tables of older runs know the error over all inputs alone.
+        return self.max_ulp if math.isnan(self.max_ulp_normal) else self.max_ulp_normal
 
-def _checked(accuracy: pd.DataFrame) -> Iterator[tuple[str, str, str, str, str, float, float]]:
-    """Yield the error and budget of each place, and of both passes together where both were checked."""
-    # Tables of older runs know the error over all inputs alone.
-    known = accuracy.assign(max_ulp=accuracy["max_ulp_normal"].fillna(accuracy["max_ulp"]))
+    @property
+    def budget(self) -> float:
+        return math.inf if math.isnan(self.budget_ulp) else self.budget_ulp
+
+
+def _checked(accuracy: Rows | pd.DataFrame) -> dict[Key, _Check]:
+    """Return what was found of each place (_PLACE), and of both passes together where both were checked."""
     passes: defaultdict[Key, dict[str, _Check]] = defaultdict(dict)
-    for check in entries(known[known["max_ulp"].notna()], _Check):
-        passes[check.op, check.dtype, check.backend, check.device][check.mode] = check
-    for (op, dtype, backend, device), checks in passes.items():
-        for mode, check in checks.items():
-            yield op, mode, dtype, backend, device, check.max_ulp, check.budget_ulp
+    for check in entries(accuracy, _Check):
+        if not math.isnan(check.error_ulp):
+            passes[check.op, check.dtype, check.backend, check.device][check.mode] = check
+    found: dict[Key, _Check] = {}
+    for (op, *rest), checks in passes.items():
+        found |= {(op, mode, *rest): check for mode, check in checks.items()}
         if len(checks) > 1:
             # A budget of 0 ULP allows nothing; what exceeds it exceeds it by far.
-            worse = max(checks.values(), key=lambda check: check.max_ulp / max(check.budget_ulp, 0.5))
-            yield op, BOTH, dtype, backend, device, worse.max_ulp, worse.budget_ulp
+            worse = max(checks.values(), key=lambda check: check.error_ulp / max(check.budget_ulp, 0.5))
+            found[op, BOTH, *rest] = worse
+    return found

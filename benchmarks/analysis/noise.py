@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from benchmarks import quantities
+from benchmarks.analysis.entries import entries
+from benchmarks.analysis.tables import Lead
 from benchmarks.machine.caveat import Caveat
+from benchmarks.record.rows import Rows
 from benchmarks.record.run import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 OFTEN = 0.05
 """Share of bursts that stayed disturbed from which on a run is noisy."""
@@ -113,23 +119,35 @@ class Noise:
         return found
 
 
-def noise(run: Run, rows: pd.DataFrame, winners: pd.DataFrame) -> Noise:
-    """Return how noisy a run was; `rows` are the measured ones, `winners` those of `tables.best`."""
-    contested = winners[winners["runner_up"] != ""]
-    told = rows[rows["again"].notna()]
+@dataclass(frozen=True)
+class _Taken:
+    bursts: float
+    again: float
+    disturbed: float
+
+
+def noise(run: Run, rows: Rows | pd.DataFrame, leads: Sequence[Lead]) -> Noise:
+    """Return how noisy a run was; `rows` are the measured ones, `leads` those of each comparable case."""
+    contested = [lead for lead in leads if lead.runner_up]
+    told = [row for row in entries(rows, _Taken) if not math.isnan(row.again)]
     # Of a run that was cut short, its own sentence says what is missing.
     n_missed = len(run.unmeasured) if run.complete else 0
     return Noise(
         n_groups=len(contested),
-        n_decided=int(contested["decided"].sum()),
+        n_decided=sum(lead.decided for lead in contested),
         n_planned=run.n_groups or 0,
         n_missed=n_missed,
-        n_bursts=int(told["bursts"].sum()),
-        n_again=int(told["again"].sum()),
-        n_disturbed=int(told["disturbed"].sum()),
+        n_bursts=_sum(row.bursts for row in told),
+        n_again=_sum(row.again for row in told),
+        n_disturbed=_sum(row.disturbed for row in told),
         warnings=tuple(each for each in run.warnings if each.about in ("times", "load")),
         spent_min=(run.elapsed_s or 0.0) / 60,
     )
+
+
+def _sum(numbers: Iterable[float]) -> int:
+    """Return the sum of those numbers that are known."""
+    return int(sum(number for number in numbers if not math.isnan(number)))
 
 
 def of_the_limit(run: Run) -> tuple[Caveat, ...]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from benchmarks.analysis.entries import Timed, assembled, grouped
 from benchmarks.analysis.tables import geometric_mean, keyed
 from benchmarks.analysis.verdicts import UNKNOWN, Verdicts, fastest_first
 from benchmarks.record.schema import CASE
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MARK = "†"
 """What follows a peer's name where it stands among the backends."""

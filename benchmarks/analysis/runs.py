@@ -22,7 +22,7 @@ from benchmarks.analysis.summary import ENDINGS, first_line
 from benchmarks.analysis.tables import Lead
 from benchmarks.analysis.verdicts import UNKNOWN, Standing, of_medians
 from benchmarks.record import schema
-from benchmarks.record.run import Run
+from benchmarks.record.run import Run, frame_together
 from benchmarks.record.schema import CASE, POLICIES
 from benchmarks.stats.ratios import INTERVAL
 
@@ -92,6 +92,7 @@ def label(runs: Sequence[tuple[str, Run]]) -> tuple[Labelled, ...]:
     A label is the name that a run was saved under, or its file's; where runs share it, also the first of file,
     machine, date and id that differs between them, or else their turn.
     """
+    frame_together([run for _, run in runs])
     plain = [first_line(run.saved_as, _LONGEST_LABEL) or _stem(name) for name, run in runs]
     labels = list(plain)
     for name in [name for name, n in Counter(plain).items() if n > 1]:

@@ -15,7 +15,6 @@ from benchmarks.analysis import (
     fusions,
     limits,
     memory,
-    noise,
     peers,
     policies,
     ranges,
@@ -25,23 +24,17 @@ from benchmarks.analysis import (
     threads,
     troubles,
 )
+from benchmarks.analysis.entries import entries
+from benchmarks.analysis.grounds import Grounds
+from benchmarks.analysis.tables import Lead
 from benchmarks.analysis.troubles import Trouble
-from benchmarks.analysis.verdicts import Verdicts
-from benchmarks.record.run import Run
 
 
 @dataclass(frozen=True, eq=False)
-class Study:
+class Study(Grounds):
     """A run and what follows from it. The functions that compute each table say what is in it."""
 
-    run: Run
-
     # Which backend is fastest
-
-    @cached_property
-    def verdicts(self) -> Verdicts:
-        """How any two results compare: every statement about which is faster rests on it."""
-        return Verdicts(self.run.pairs)
 
     @cached_property
     def rows(self) -> pd.DataFrame:
@@ -77,6 +70,11 @@ class Study:
     def winners(self) -> pd.DataFrame:
         """The leader of each case, and how sure it is."""
         return tables.best(self.rows, self.verdicts)
+
+    @cached_property
+    def leads(self) -> list[Lead]:
+        """The same as entries."""
+        return entries(self.winners, Lead)
 
     @cached_property
     def winners_anywhere(self) -> pd.DataFrame:
@@ -223,11 +221,6 @@ class Study:
     def doubts(self) -> list[Trouble]:
         """What makes results doubtful, each reason once."""
         return troubles.doubts(self.rows)
-
-    @cached_property
-    def noise(self) -> noise.Noise:
-        """How noisy the run was, and what to do about it."""
-        return noise.noise(self.run, self.rows, self.winners)
 
     @cached_property
     def tally(self) -> list[str]:

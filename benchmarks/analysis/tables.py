@@ -6,18 +6,19 @@ Only rows with status `ok` are ever compared. Where a case was recorded twice, t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated
-
-import numpy as np
-import pandas as pd
+from typing import TYPE_CHECKING, Annotated, cast
 
 from benchmarks.analysis.entries import Key, Timed, assembled, entries, grouped
 from benchmarks.analysis.verdicts import UNKNOWN, Verdicts, fastest_first, together
 from benchmarks.record import teams
+from benchmarks.record.rows import Rows, SomeTable, filled, keys_of, listed, taken
 from benchmarks.record.schema import CASE, MODES, POLICIES
 from benchmarks.stats.pairs import CLOSE, EQUAL, FASTER
+
+if TYPE_CHECKING:  # late elsewhere, as NumPy: what a recommendation needs of these tables, it needs as rows
+    import pandas as pd
 
 BASELINE = "numpy"
 
@@ -85,37 +86,49 @@ def backend_order(records: pd.DataFrame) -> list[str]:
     return sorted(names, key=lambda name: name != BASELINE)
 
 
-def measured(records: pd.DataFrame, apart: Sequence[str] = ()) -> pd.DataFrame:
+@dataclass(frozen=True)
+class _Result:
+    case: Annotated[Key, (*CASE, "backend")]
+    status: str
+    median_s: float
+
+
+def measured(records: SomeTable, apart: Sequence[str] = ()) -> SomeTable:
     """Return the rows that count, one per case and backend, ordered by op, mode and size.
 
     What differs in the columns `apart`, such as the run, counts apart.
     """
-    rows = keyed(records[(records["status"] == "ok") & (records["median_s"] > 0)])
-    rows["warning"] = rows["warning"].fillna("")
-    rows = rows.drop_duplicates([*apart, *CASE, "backend"], keep="last")
-    return ordered(rows, records)
+    rows = keyed(records)
+    beside = keys_of(rows, apart) if apart else [()] * len(rows)
+    last = {
+        (row.case, beside[i]): i
+        for i, row in enumerate(entries(rows, _Result))
+        if row.status == "ok" and row.median_s > 0
+    }
+    return ordered(filled(taken(rows, sorted(last.values())), {"warning": ""}), records)
 
 
-def keyed(records: pd.DataFrame) -> pd.DataFrame:
+def keyed(records: SomeTable) -> SomeTable:
     """Return records whose keys have no gaps: a missing policy is one value among others."""
-    names = [key for key in CASE if key != "n_elements"]
-    filled = {key: records[key].fillna("") for key in names}
-    return records.assign(**filled, n_elements=records["n_elements"].fillna(0).astype("int64"))
+    found = filled(records, dict.fromkeys(CASE, "") | {"n_elements": 0})
+    return found if isinstance(found, Rows) else cast("SomeTable", found.astype({"n_elements": "int64"}))
 
 
-def ordered(rows: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
+def ordered(rows: SomeTable, records: SomeTable) -> SomeTable:
     """Return `rows` by op as `records` have them, mode, dtype, device and size."""
-    ops = {op: rank for rank, op in enumerate(records["op"].dropna().unique())}
-    modes = {mode: rank for rank, mode in enumerate(MODES)}
-    sizes = {team: teams.size_of(team) or 0 for team in rows["team"].unique()}
-
-    def rank(column: pd.Series) -> pd.Series:
-        known = {"op": ops, "mode": modes, "team": sizes}.get(str(column.name))
-        return column if known is None else column.map(known).astype("float64")
-
+    ranks = {
+        "op": {op: rank for rank, op in enumerate(dict.fromkeys(listed(records["op"])))},
+        "mode": {mode: rank for rank, mode in enumerate(MODES)},
+        "team": {team: teams.size_of(team) or 0 for team in dict.fromkeys(listed(rows["team"]))},
+    }
     # Shapes are text, so sizes come first.
-    keys = ["op", "mode", "dtype", "device", "n_elements", "shape", *POLICIES]
-    return rows.sort_values(keys, key=rank, kind="stable", ignore_index=True)
+    names = ("op", "mode", "dtype", "device", "n_elements", "shape", *POLICIES)
+    by = [
+        [ranks[name].get(value, math.inf) if name in ranks else value for value in listed(rows[name])]
+        for name in names
+    ]
+    keys = list(zip(*by, strict=True))
+    return taken(rows, sorted(range(len(rows)), key=keys.__getitem__))
 
 
 def medians(rows: pd.DataFrame, backends: Sequence[str]) -> pd.DataFrame:
@@ -130,24 +143,26 @@ def rate(rows: pd.DataFrame, verdicts: Verdicts, baseline_device: str | None = N
     says what makes it doubtful, in either of them. The baseline is taken on the case's own device or, if given, on
     `baseline_device`. Where it lacks the case, `speedup` is NaN, and the verdict empty.
     """
+    import pandas as pd
+
     keys = list(CASE)
     reference = rows[rows["backend"] == BASELINE]
     if baseline_device is not None:
         keys.remove("device")
         reference = reference[reference["device"] == baseline_device]
-    taken = {name: f"baseline_{name}" for name in ("median_s", "first_call_s")}
-    rows = rows.merge(reference[[*keys, *taken]].rename(columns=taken), on=keys, how="left")
+    theirs = {name: f"baseline_{name}" for name in ("median_s", "first_call_s")}
+    rows = rows.merge(reference[[*keys, *theirs]].rename(columns=theirs), on=keys, how="left")
     baselines = {case: found[0] for case, found in grouped(reference, keys, Timed).items()}
     found = []
-    for case, own in zip(rows[keys].itertuples(index=False, name=None), entries(rows, Timed), strict=True):
+    for case, own in zip(keys_of(rows, keys), entries(rows, Timed), strict=True):
         baseline = baselines.get(case)
         found.append(verdicts.over(baseline, own) if baseline else replace(UNKNOWN, doubts=("", own.warning)))
     rows["speedup"] = pd.Series([each.ratio for each in found], dtype="float64")
     rows["speedup_low"] = pd.Series([each.low for each in found], dtype="float64")
     rows["speedup_high"] = pd.Series([each.high for each in found], dtype="float64")
     rows["speedup_verdict"] = pd.Series([each.verdict for each in found], dtype="object")
-    theirs, ours = ([each.doubts[i] for each in found] for i in (0, 1))
-    rows["doubt"] = either_doubt(ours, theirs, BASELINE)
+    other, ours = ([each.doubts[i] for each in found] for i in (0, 1))
+    rows["doubt"] = either_doubt(ours, other, BASELINE)
     return rows
 
 
@@ -168,9 +183,15 @@ def best(rows: pd.DataFrame, verdicts: Verdicts, *, across_devices: bool = False
     With `across_devices`, backends compete on all devices, and contenders read `torch on cuda`.
     """
     keys = [key for key in CASE if not (across_devices and key == "device")]
-    groups = grouped(rows, keys, Timed).items()
-    leads = [(case, lead(timed, verdicts, across_devices=across_devices)) for case, timed in groups]
-    return assembled(keys, leads, Lead)
+    found = leads(grouped(rows, keys, Timed), verdicts, across_devices=across_devices)
+    return assembled(keys, found.items(), Lead)
+
+
+def leads(
+    groups: Mapping[Key, Sequence[Timed]], verdicts: Verdicts, *, across_devices: bool = False
+) -> dict[Key, Lead]:
+    """Return the leader of each group of results that are comparable with each other, as `best` does."""
+    return {case: lead(timed, verdicts, across_devices=across_devices) for case, timed in groups.items()}
 
 
 def label(backend: str, device: str, *, across_devices: bool) -> str:
@@ -227,6 +248,8 @@ def overall(rated: pd.DataFrame, wide: pd.DataFrame) -> pd.DataFrame:
     cases, not the backends. A backend that lacks more than half of the cases is left out, so that it does not take
     them from the others.
     """
+    import numpy as np
+
     keys = ["dtype", "device", *POLICIES, "n_elements"]
     found: list[tuple[Key, Mean]] = []
     doubts = _wide(rated.assign(doubtful=rated["doubt"] != ""), list(wide.columns), "doubtful")
@@ -243,6 +266,8 @@ def overall(rated: pd.DataFrame, wide: pd.DataFrame) -> pd.DataFrame:
 
 def geometric_mean(values: pd.Series) -> float:
     """Return the geometric mean of positive numbers; NaN of none."""
+    import numpy as np
+
     return float(np.exp(np.log(values).mean())) if len(values) else math.nan
 
 
@@ -254,6 +279,8 @@ def varying(rows: pd.DataFrame, keys: Sequence[str]) -> list[str]:
 
 
 def _wide(rows: pd.DataFrame, backends: Sequence[str], values: str) -> pd.DataFrame:
+    import pandas as pd
+
     wide = rows.pivot(  # noqa: PD010 - nothing to aggregate: one row per case and backend
         index=list(CASE), columns="backend", values=values
     )

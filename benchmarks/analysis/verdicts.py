@@ -12,15 +12,17 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
-
-import pandas as pd
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from benchmarks.analysis.entries import Key, Timed, entries
+from benchmarks.record.rows import Rows, filled
 from benchmarks.record.schema import CASE, POLICIES
 from benchmarks.stats import pairs
 from benchmarks.stats.pairs import CLOSE, EQUAL, FASTER, MARGIN, Comparison
 from benchmarks.stats.ratios import ratio_interval
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _GROUP = ("op", "mode", "dtype", "shape", *POLICIES)
 """What the cases of a group share."""
@@ -86,11 +88,12 @@ _Place = tuple[str, str]
 class Verdicts:
     """The comparisons of a run: of its pairs, or else of medians."""
 
-    def __init__(self, found: pd.DataFrame) -> None:
+    def __init__(self, found: Rows | pd.DataFrame) -> None:
         """Read pairs (`PAIR_COLUMNS`). Of groups that were measured twice, the later counts."""
-        self.margin = float(found["margin"].max()) if len(found) else MARGIN
+        taken = entries(filled(found, dict.fromkeys(_GROUP, "")), _Pair)
+        self.margin = max((pair.margin for pair in taken), default=MARGIN)
         self._over_turns: dict[tuple[Key, _Place, _Place], Comparison] = {}
-        for pair in entries(found.fillna(dict.fromkeys(_GROUP, "")), _Pair):
+        for pair in taken:
             faster, slower = (pair.backend, pair.device), (pair.other, pair.other_device)
             if pair.turns > 0:
                 compared = Comparison(

@@ -27,8 +27,10 @@ from rich.console import Console
 import backends
 from backends.candidates import FRAMEWORKS
 from backends.interface import MODES, Declaration, Mode
+from benchmarks.analysis.entries import entries
 from benchmarks.commands import add_output, add_results
 from benchmarks.exits import Exit
+from benchmarks.judge.compare import Judged
 from benchmarks.machine import doubts, fingerprint, signals
 from benchmarks.measure import sides
 from benchmarks.measure.duel import Duel
@@ -114,9 +116,10 @@ def run(options: argparse.Namespace, console: Console) -> Exit:
             say=lambda text: console.print(text, highlight=False),
         )
         found = duel.run()
-        notes += [*map(str, watch.finish()), *reasons_in_common(found), *_left(found)]
+        cases = entries(found, Judged)
+        notes += [*map(str, watch.finish()), *reasons_in_common(cases), *_left(found)]
         comparison = Comparison(
-            base.label, head.label, found, duel.criteria, "sittings", (*notes, f"Seed of all orders: {seed}.")
+            base.label, head.label, cases, duel.criteria, "sittings", (*notes, f"Seed of all orders: {seed}.")
         )
     render(comparison, console)
     for path in write(comparison, output):

@@ -24,6 +24,7 @@ from benchmarks.judge.compare import compare
 from benchmarks.plan import arguments
 from benchmarks.quantities import listing
 from benchmarks.record import saved
+from benchmarks.record.rows import is_missing, listed
 from benchmarks.record.run import Run
 from benchmarks.report.text.comparison import TEXTS, Comparison, reasons_in_common, render, write
 from benchmarks.stats.effects import Criteria
@@ -134,7 +135,7 @@ def _require_baseline(name: str, base: Run) -> None:
 
 def _require_comparable(base: Run, head: Run, *, across_machines: bool, any_host: bool) -> None:
     """Raise ValueError for runs that must not be compared, with what differs."""
-    found = nothing_in_common(base.records, head.records)
+    found = nothing_in_common(base.at_hand("records"), head.at_hand("records"))
     if not across_machines:
         found = found or differences(base, head, any_host=any_host)
     if found:
@@ -149,5 +150,6 @@ def _is_of_host_alone(found: Sequence[str]) -> bool:
 
 def _label(name: str, run: Run) -> str:
     """Return a run's name, and the commit that it measured."""
-    commits = [str(commit)[:12] for commit in run.records["git_commit"].dropna().unique()]
+    known = dict.fromkeys(listed(run.at_hand("records")["git_commit"]))
+    commits = [str(commit)[:12] for commit in known if not is_missing(commit)]
     return f"{Path(name).stem} ({commits[0]})" if len(commits) == 1 else Path(name).stem

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import backends
 from backends.catalogue import OPS
 from benchmarks import commands
-from benchmarks.analysis.recommend import Question
+from benchmarks.analysis.answer import Question
 from benchmarks.exits import Exit
 from benchmarks.plan.presets import PRESETS
 from benchmarks.record.schema import (

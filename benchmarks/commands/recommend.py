@@ -14,23 +14,26 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from benchmarks.analysis import beside
-from benchmarks.analysis.recommend import Question, decision_table, recommend
-from benchmarks.analysis.study import Study
+from benchmarks.analysis.answer import Question
+from benchmarks.analysis.recommend import decision_table, recommend
 from benchmarks.commands import add_results
 from benchmarks.exits import Exit
 from benchmarks.plan import arguments
 from benchmarks.record import saved
+from benchmarks.record.run import Run
 from benchmarks.record.schema import CHOICES, DEFAULTS, DTYPES, MODES, OPTIONS
 from benchmarks.record.shapes import label_of
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+    from rich.console import Console
+
+    from benchmarks.analysis.dtypes import GainCase
+    from benchmarks.analysis.fusions import FusedCase
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -106,11 +109,9 @@ def run(options: argparse.Namespace, console: Console) -> Exit:
         print(json.dumps(table, indent=1, allow_nan=False))
         return Exit.FINE
     question, dtypes = _question(options), list(dict.fromkeys(options.dtype or [Question.dtype]))
-    study = Study(saved.load_or_last(options.run, options.results))
-    answers = [recommend(study.run, replace(question, dtype=dtype)) for dtype in dtypes]
-    asked = answers[0].question
-    gains = beside.other_types(study, asked, dtypes) if len(dtypes) > 1 else []
-    fused = beside.parts(study, asked) if options.fused else []
+    measured = saved.load_or_last(options.run, options.results)
+    answers = [recommend(measured, replace(question, dtype=dtype)) for dtype in dtypes]
+    gains, fused = _beside(measured, answers[0].question, dtypes, fused=options.fused)
     if options.json:
         told = [answer.as_dict() for answer in answers]
         more = {"other_types": told[1:], "gains": list(map(_known, gains)), "fused": list(map(_known, fused))}
@@ -125,6 +126,20 @@ def run(options: argparse.Namespace, console: Console) -> Exit:
         for line in lines:
             console.print(line, highlight=False, markup=False, soft_wrap=True)
     return Exit.FINE
+
+
+def _beside(
+    measured: Run, asked: Question, dtypes: Sequence[str], *, fused: bool
+) -> tuple[list[GainCase], list[FusedCase]]:
+    """Return what several types gain and cost, and how a fused function compares with its parts, if asked for."""
+    if len(dtypes) == 1 and not fused:
+        return [], []
+    from benchmarks.analysis import beside  # late: an answer alone needs no frames, and so half of the time
+    from benchmarks.analysis.study import Study
+
+    study = Study(measured)
+    gains = beside.other_types(study, asked, dtypes) if len(dtypes) > 1 else []
+    return gains, beside.parts(study, asked) if fused else []
 
 
 def _known(found: DataclassInstance) -> dict[str, object]:

@@ -16,7 +16,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from rich.console import Console
 from rich.text import Text
 
@@ -27,6 +26,7 @@ from benchmarks.judge.trend import Series
 from benchmarks.plan import arguments
 from benchmarks.record import history, unfinished
 from benchmarks.record.atomic import replace
+from benchmarks.record.rows import Rows
 from benchmarks.report.text.trend import render, to_json, to_markdown
 
 _MOST_INCOMPLETE = 3
@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, console: Console) -> Exit:
     """Print the trends, and write their page where it is asked for."""
     try:
-        records = history.read(options.results, trend.columns(options.metric))
+        records = history.rows(options.results, trend.columns(options.metric))
     except ValueError:
         _tell_incomplete(options.results, ())
         raise
@@ -98,8 +98,8 @@ def _write_page(found: list[Series], margin: float, path: Path) -> Path:
     return replace(path, render_page(found, margin))
 
 
-def _machines(records: pd.DataFrame, beginnings: list[str]) -> list[Any]:
-    known = list(records["machine_id"].unique())
+def _machines(records: Rows, beginnings: list[str]) -> list[Any]:
+    known = list(dict.fromkeys(records["machine_id"]))
     for beginning in beginnings:
         if not any(machine.startswith(beginning) for machine in known):
             raise CannotTell(f"--machine: none begins with {beginning!r}; there are {', '.join(known)}")

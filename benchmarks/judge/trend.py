@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cache
 from itertools import chain, pairwise, permutations
 from statistics import median
-from typing import Annotated, Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Annotated
 
 from benchmarks import quantities
-from benchmarks.analysis.entries import Key, grouped
+from benchmarks.analysis.entries import Key, entries, parted
 from benchmarks.record.frames import only_with
+from benchmarks.record.rows import Rows, is_missing
 from benchmarks.record.schema import CASE_KEYS, POLICIES
 from benchmarks.stats.shifts import shifts
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SERIES_KEYS = (*CASE_KEYS, "threads", "machine_id", "host")
 """The columns that the points of a series agree in."""
@@ -185,7 +188,7 @@ def ratio(before: float, after: float) -> float:
 
 
 def trends(
-    records: pd.DataFrame,
+    records: Rows | pd.DataFrame,
     metric: str = "median_s",
     *,
     threshold: float = 0.05,
@@ -201,14 +204,15 @@ def trends(
     """
     if metric not in METRICS:
         raise ValueError(f"metric: must be one of {', '.join(METRICS)}; got {metric!r}")
-    rows = _with_hosts(only_with(_with_starts(records), only or {}), any_host=any_host)
-    rows = rows.drop_duplicates([*SERIES_KEYS, "run_id"], keep="last").sort_values(
-        ["start", "run_id"], kind="stable"
-    )
-    rows = _with_failures(rows[[*columns(metric), "start"]])
-    series = rows.groupby(list(SERIES_KEYS), sort=True, dropna=False).ngroup()
-    groups = grouped(rows.assign(series=series, value=rows[metric]), ["series"], _Row)
-    found = [_series(group, METRICS[metric], threshold) for _, group in sorted(groups.items())]
+    starts = _starts(records)  # before any records are left out
+    valued = records.assign(value=records[metric])
+    rows = _with_hosts(entries(only_with(valued, only or {}), _Row), any_host=any_host)
+    last = {(row.series, row.run_id): row for row in rows}
+    groups = parted(_with_failures(last.values()), lambda row: row.series).values()
+    found = [
+        _series(group, METRICS[metric], starts, threshold)
+        for group in sorted(groups, key=lambda group: _order(group[0].keys))
+    ]
     known = [series for series in found if series is not None]
     return sorted(known, key=lambda series: (not series.changes, -series.worsening()))
 
@@ -253,58 +257,15 @@ def values(found: Sequence[Series], key: str) -> set[str]:
     return {series.case[key] for series in found}
 
 
-def _with_starts(records: pd.DataFrame) -> pd.DataFrame:
-    """Return the records with the time of the first of their run, before any are left out."""
-    times = pd.to_datetime(records["timestamp"], utc=True, errors="coerce", format="ISO8601")
-    starts = times.groupby([records["machine_id"], records["run_id"]], dropna=False).transform("min")
-    return records.assign(start=starts)
-
-
-def _with_hosts(rows: pd.DataFrame, *, any_host: bool) -> pd.DataFrame:
-    """Return the records with the host that they are of: of a machine with one known host, all are of that.
-
-    So a series goes on that older versions, which did not record the host, have begun.
-    """
-    if any_host:
-        return rows.assign(host=pd.Series(pd.NA, index=rows.index, dtype="string"))
-    by_machine = rows.groupby("machine_id", dropna=False)["host"]
-    return rows.assign(
-        host=rows["host"].where(by_machine.transform("nunique") != 1, by_machine.transform("first"))
-    )
-
-
-def _with_failures(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return `rows` with each failure in every series of its case: what did not run does not know its threads."""
-    keys = [key for key in SERIES_KEYS if key != "threads"]
-    lost = rows["threads"].isna() & rows["status"].ne("ok")
-    if not lost.any():
-        return rows
-    threads = rows.loc[~lost, list(SERIES_KEYS)].drop_duplicates()
-    placed = rows[lost].drop(columns="threads").merge(threads, on=keys, how="left")
-    return pd.concat([rows[~lost], placed[rows.columns]]).sort_values(["start", "run_id"], kind="stable")
-
-
-def _series(rows: Sequence[_Row], metric: Metric, threshold: float) -> Series | None:
-    points = tuple(_points(rows, metric))
-    known = [point for point in points if not math.isnan(point.value)]
-    if not known:
-        return None
-    return Series(
-        case={name: _text(value) for name, value in zip(SERIES_KEYS, rows[0].case, strict=True)},
-        device_name=next((row.device_name for row in reversed(rows) if row.device_name), ""),
-        metric=metric,
-        points=points,
-        changes=tuple(_changes(known, threshold)),
-    )
-
-
 @dataclass(frozen=True)
 class _Row:
-    case: Annotated[Key, SERIES_KEYS]
+    case: Annotated[Key, CASE_KEYS]
+    threads: str
+    machine_id: str
+    host: str
     device_name: str
     run_id: str
     saved_as: str
-    start: object
     git_commit: str
     git_dirty: bool
     backend_version: str
@@ -315,24 +276,114 @@ class _Row:
     ci95_low_s: float
     ci95_high_s: float
 
+    @property
+    def series(self) -> Key:
+        """What the rows of a series agree in."""
+        return self.case, self.threads, self.machine_id, self.host
 
-def _points(rows: Sequence[_Row], metric: Metric) -> Iterator[Point]:
+    @property
+    def keys(self) -> dict[str, str]:
+        """The same as text, by SERIES_KEYS."""
+        texts = ("" if is_missing(each) else str(each) for each in self.case)
+        return dict(zip(SERIES_KEYS, (*texts, self.threads, self.machine_id, self.host), strict=True))
+
+
+@dataclass(frozen=True)
+class _Ended:
+    machine_id: str
+    run_id: str
+    timestamp: str
+
+
+def _starts(records: Rows | pd.DataFrame) -> dict[tuple[str, str], datetime]:
+    """Return when the first record of each run on each machine ended."""
+    found: dict[tuple[str, str], datetime] = {}
+    for row in entries(records, _Ended):
+        run, moment = (row.machine_id, row.run_id), _moment(row.timestamp)
+        if moment is not None:
+            found[run] = min(moment, found.get(run, moment))
+    return found
+
+
+@cache
+def _moment(timestamp: str) -> datetime | None:
+    """Return a time that is written as ISO-8601, in UTC; None for what is none."""
+    try:
+        found = datetime.fromisoformat(timestamp)
+    except ValueError:
+        return None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def _with_hosts(rows: Iterable[_Row], *, any_host: bool) -> list[_Row]:
+    """Return rows with the host that they are of: of a machine with one known host, all are of that.
+
+    So a series goes on that older versions, which did not record the host, have begun.
+    """
+    rows = list(rows)
+    known: defaultdict[str, set[str]] = defaultdict(set)
     for row in rows:
-        ok = row.status == "ok"
-        value = row.value if ok else math.nan
-        low, high = _interval(row, metric, value)
-        yield Point(
-            run_id=row.run_id,
-            saved_as=row.saved_as,
-            start=row.start.isoformat(timespec="seconds") if isinstance(row.start, datetime) else "",
-            commit=row.git_commit,
-            dirty=row.git_dirty,
-            version=", driver ".join(filter(None, (row.backend_version, row.driver))),
-            status=("not measured" if math.isnan(value) else "ok") if ok else row.status or "unknown",
-            value=value,
-            low=low,
-            high=high,
-        )
+        if row.host:
+            known[row.machine_id].add(row.host)
+    alone = {machine: next(iter(hosts)) for machine, hosts in known.items() if len(hosts) == 1}
+    hosts = ["" if any_host else alone.get(row.machine_id, row.host) for row in rows]
+    return [row if row.host == host else replace(row, host=host) for row, host in zip(rows, hosts, strict=True)]
+
+
+def _with_failures(rows: Iterable[_Row]) -> list[_Row]:
+    """Return rows with each failure in every series of its case: what did not run does not know its threads."""
+    found: list[_Row] = []
+    lost: list[_Row] = []
+    for row in rows:
+        (lost if not row.threads and row.status not in ("ok", "") else found).append(row)
+    threads: defaultdict[Key, dict[str, None]] = defaultdict(dict)
+    for row in found:
+        threads[row.case, row.machine_id, row.host][row.threads] = None
+    for row in lost:
+        found += [replace(row, threads=each) for each in threads[row.case, row.machine_id, row.host] or {"": None}]
+    return found
+
+
+def _order(keys: Mapping[str, str]) -> list[tuple[bool, str | int]]:
+    """Return by what series are ordered: their keys, threads as numbers, and what is missing last."""
+    return [(not text, int(text) if name == "threads" and text else text) for name, text in keys.items()]
+
+
+def _series(
+    rows: Sequence[_Row], metric: Metric, starts: Mapping[tuple[str, str], datetime], threshold: float
+) -> Series | None:
+    begun = [(starts.get((row.machine_id, row.run_id)), row) for row in rows]
+    # Runs of which no time is known come last.
+    begun.sort(key=lambda each: (each[0] is None, each[0] or datetime.max.replace(tzinfo=UTC), each[1].run_id))
+    points = tuple(_point(row, start, metric) for start, row in begun)
+    known = [point for point in points if not math.isnan(point.value)]
+    if not known:
+        return None
+    return Series(
+        case=rows[0].keys,
+        device_name=next((row.device_name for _, row in reversed(begun) if row.device_name), ""),
+        metric=metric,
+        points=points,
+        changes=tuple(_changes(known, threshold)),
+    )
+
+
+def _point(row: _Row, start: datetime | None, metric: Metric) -> Point:
+    ok = row.status == "ok"
+    value = row.value if ok else math.nan
+    low, high = _interval(row, metric, value)
+    return Point(
+        run_id=row.run_id,
+        saved_as=row.saved_as,
+        start=start.isoformat(timespec="seconds") if start else "",
+        commit=row.git_commit,
+        dirty=row.git_dirty,
+        version=", driver ".join(filter(None, (row.backend_version, row.driver))),
+        status=("not measured" if math.isnan(value) else "ok") if ok else row.status or "unknown",
+        value=value,
+        low=low,
+        high=high,
+    )
 
 
 def _interval(row: _Row, metric: Metric, value: float) -> tuple[float, float]:
@@ -352,7 +403,3 @@ def _changes(known: Sequence[Point], threshold: float) -> Iterator[Change]:
     levels = [median(point.value for point in known[start:end]) for start, end in pairwise(ends)]
     for i, position in enumerate(found):
         yield Change(known[position - 1], known[position], levels[i], levels[i + 1])
-
-
-def _text(value: Any) -> str:
-    return "" if pd.isna(value) else str(value)

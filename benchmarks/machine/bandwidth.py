@@ -17,7 +17,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from threading import Barrier
 from time import perf_counter
 from typing import Any, Literal, cast
@@ -27,8 +27,8 @@ from numpy.lib.stride_tricks import as_strided
 
 from benchmarks import processes
 from benchmarks.machine import guardian
+from benchmarks.machine.limit import Bandwidth, Kind
 
-Kind = Literal["copy", "read"]
 Stores = Literal["plain", "streaming"]
 Array = np.ndarray[Any, np.dtype[Any]]
 Repeat = Callable[[int], object]
@@ -43,9 +43,6 @@ LAUNCHED = 2
 N_PASSES = 4
 """The ladder is climbed four times: what disturbs the machine for a moment then spoils no size."""
 N_ROUNDS = 3
-FEWER = 64
-"""A result may be as fast as copies of 64 times fewer bytes: three steps of the ladder, which lead from the middle
-of a level of cache into the next faster one."""
 ROUND_S = 2e-3
 """Seconds of a round: long against the 20 to 50 µs by which threads start apart."""
 LONG_S = 5e-3
@@ -54,8 +51,6 @@ STREAMING_FROM = 0x4041
 """Bytes of the smallest copy that glibc can be told to stream: it refuses 0x4040 and less (its dl-cacheinfo.h)."""
 APART_S = 120.0
 """Whoever has not measured in this time, where twenty seconds are long, is stopped, or does something else."""
-READ_ONLY = 0.01
-"""A call that writes less than this share of the bytes it moves is limited by reading: reductions, losses."""
 _THRESHOLDS: dict[Stores, int] = {"plain": 0xFFFFFFFFFFFFFFF, "streaming": STREAMING_FROM}
 _WARM_UP_BYTES = 2e7
 _UNLOCKED = 501
@@ -78,33 +73,6 @@ def _memchr() -> Callable[[int, int, int], object] | None:
 _search = _memchr()
 
 
-@dataclass(frozen=True)
-class Bandwidth:
-    """Measured bandwidth in GB/s at each of `n_bytes` moved: of copies, and of reading alone.
-
-    `stores` says whether "plain" or "streaming" stores made the faster copy. For a device, whose copies come from
-    the frameworks, `read` is empty and `stores` holds "".
-    """
-
-    n_bytes: tuple[int, ...]
-    copy: tuple[float, ...]
-    read: tuple[float, ...]
-    stores: tuple[str, ...]
-
-    def at(self, kind: Kind, n_bytes: float) -> float:
-        """Return the bandwidth for `n_bytes` moved, interpolated between the sizes measured (logarithmically).
-
-        Where reading was not measured, the copies stand for it.
-        """
-        rates = self.read if kind == "read" and self.read else self.copy
-        return float(np.exp(np.interp(np.log(max(n_bytes, 1)), np.log(self.n_bytes), np.log(rates))))
-
-    def most(self, n_bytes: float) -> float:
-        """Return the fastest that was measured for `n_bytes` moved, or down to 1/`FEWER` of them."""
-        fewer = [n for n in self.n_bytes if n_bytes / FEWER <= n < n_bytes]
-        return max(self.at(kind, n) for kind in ("copy", "read") for n in (*fewer, n_bytes))
-
-
 def fastest(measured: Sequence[Bandwidth]) -> Bandwidth:
     """Return the fastest of several measurements at the same sizes: what disturbs one makes it slower."""
     first = measured[0]
@@ -113,11 +81,6 @@ def fastest(measured: Sequence[Bandwidth]) -> Bandwidth:
         for rates in ([m.copy for m in measured], [m.read for m in measured])
     )
     return Bandwidth(first.n_bytes, copy, read, first.stores)
-
-
-def kind(n_bytes: int, bytes_written: int) -> Kind:
-    """Return which bandwidth limits a call that moves `n_bytes` and writes `bytes_written` of them."""
-    return "read" if bytes_written < READ_ONLY * n_bytes else "copy"
 
 
 def steps(largest: float) -> tuple[int, ...]:

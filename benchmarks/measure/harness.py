@@ -16,11 +16,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 
 import pytest
+from _pytest.outcomes import Skipped  # what pytest.skip raises
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import backends
 from benchmarks.machine import resources
-from benchmarks.machine.bandwidth import Bandwidth
+from benchmarks.machine.limit import Bandwidth
 from benchmarks.machine.pulse import Pulse
 from benchmarks.measure import call_cost, plausibility
 from benchmarks.measure.budget import USED_UP, Budget
@@ -43,7 +44,7 @@ MEMORY_SHARE = 0.6
 """Of the memory that is free, the cases measured together take no more than this share."""
 
 
-class NotReached(pytest.skip.Exception):
+class NotReached(Skipped):
     """Skips the test of a case for which no time was left."""
 
 

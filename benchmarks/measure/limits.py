@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from subprocess import SubprocessError
 
 from benchmarks.machine import bandwidth, roofline
-from benchmarks.machine.bandwidth import Bandwidth
+from benchmarks.machine.limit import Bandwidth
 from benchmarks.measure import plausibility
 from benchmarks.measure.pool import CaseError, Pool
 from benchmarks.measure.stopwatch import Stopwatch
@@ -56,7 +56,7 @@ class Limits:
         for device, found in self._found.items():
             if found:
                 self._measure(device)
-                if roofline.settle(device, found)["rejected"].any():
+                if any(limit.rejected for limit in roofline.settle(device, found)):
                     self._measure(device)
 
     def _measure(self, device: str) -> None:

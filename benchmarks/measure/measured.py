@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import backends
 from backends.catalogue import OPS
-from benchmarks.machine import bandwidth
-from benchmarks.machine.bandwidth import Bandwidth
+from benchmarks.machine import limit as limits
+from benchmarks.machine.limit import Bandwidth
 from benchmarks.measure.disturbance import Undisturbed
 from benchmarks.measure.entry import Entry
 from benchmarks.measure.sampling import Sampling
@@ -56,7 +56,7 @@ def times_of(
     """Return what the rounds of a case say; `sources` are what they came from, one a process."""
     median, per_call, n_bytes = sampling.median_s, sampling.per_call_s, preparation.bytes_moved
     rate = n_bytes / median / 1e9
-    kind = bandwidth.kind(n_bytes, preparation.bytes_written)
+    kind = limits.kind(n_bytes, preparation.bytes_written)
     return Times(
         median_s=median,
         mean_s=sum(per_call) / len(per_call),

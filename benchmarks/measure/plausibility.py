@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from benchmarks.machine.bandwidth import Bandwidth
 from benchmarks.machine.doubts import BUSY
+from benchmarks.machine.limit import Bandwidth
 from benchmarks.machine.pulse import LIMIT as DRIFT
 from benchmarks.measure.waking import LONG_S, WAKE_S
 from benchmarks.quantities import count, seconds

@@ -1,32 +1,25 @@
-"""Assembly: the run that a journal's lines tell of, or the runs that a merged one was made of, all at once.
-
-A frame of fifty rows takes as long as one of ten thousand: most of it goes into its sixty columns. So the rows of
-all runs become one frame, which is divided.
-"""
+"""Assembly: the run that a journal's lines tell of."""
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import accumulate, chain, pairwise
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-
-import pandas as pd
 
 from benchmarks.machine import roofline
 from benchmarks.machine.caveat import Caveat
+from benchmarks.machine.roofline import Limit, Roofline
 from benchmarks.quantities import listing
 from benchmarks.record import contents, merged
-from benchmarks.record.frames import require_shapes, to_frame
 from benchmarks.record.planned import Plan, plan_from, unmeasured
-from benchmarks.record.run import Run, best_samples, burst_frame, bursts_of
+from benchmarks.record.rows import Rows, filled, keys_of, require_shapes, to_rows
+from benchmarks.record.run import Run, best_samples
 from benchmarks.record.schema import (
     ACCURACY_COLUMNS,
     CASE_KEYS,
     COST_COLUMNS,
     PAIR_COLUMNS,
-    Column,
     case_from,
     case_of,
 )
@@ -37,75 +30,37 @@ BESIDE = {"bursts_s", "burst_medians_s", "every_round", "every_iterations"}
 """What stands beside a case's columns in a line."""
 
 
-def assemble(journals: Sequence[Sequence[Line]]) -> list[Run]:
-    """Return the run that each journal's lines tell of; raise what their content makes it raise."""
-    told = list(map(_told, journals))
-    frames = zip(
-        _records(told),
-        _frames([each.by_type["accuracy"] for each in told], ACCURACY_COLUMNS),
-        # Where a run was gone on with, some of this was found out again.
-        _frames([_last(each.by_type["cost"], "backend", "device") for each in told], COST_COLUMNS),
-        _frames([each.pairs for each in told], PAIR_COLUMNS),
-        _bursts(told),
-        strict=True,
-    )
-    return [_run(each, *found) for each, found in zip(told, frames, strict=True)]
-
-
-@dataclass(frozen=True, eq=False)
-class _Told:
-    """What the lines of one run tell: by their type, its cases, each with what is kept of its rounds, its plan."""
-
-    by_type: Mapping[str, Sequence[Line]]
-    cases: Sequence[Line]
-    plan: Plan | None
-    bandwidth: pd.DataFrame
-
-    @property
-    def pairs(self) -> list[Line]:
-        """How the backends of each group compare."""
-        return [pair for group in self.by_type["group"] for pair in group.get("pairs", ())]
-
-
-def _told(lines: Sequence[Line]) -> _Told:
+def assemble(lines: Sequence[Line]) -> Run:
+    """Return the run that a journal's lines tell of; raise what their content makes it raise."""
     by_type: defaultdict[str, list[Line]] = defaultdict(list)
     for line in lines:
+        kind = str(line.get("type", ""))
         require_kinds(line)
-        by_type[str(line.get("type", ""))].append({name: value for name, value in line.items() if name != "type"})
-    plan = plan_from(by_type["plan"][-1]) if by_type["plan"] else None
-    return _Told(by_type, _cases(by_type), plan, contents.bandwidth(by_type["bandwidth"]))
-
-
-def _run(
-    told: _Told,
-    records: pd.DataFrame,
-    accuracy: pd.DataFrame,
-    costs: pd.DataFrame,
-    pairs: pd.DataFrame,
-    bursts: pd.DataFrame,
-) -> Run:
-    by_type, plan = told.by_type, told.plan
+        by_type[kind].append({name: value for name, value in line.items() if name != "type"})
     run = by_type["run"][0]
+    limits = contents.limits(by_type["bandwidth"])
     ends = [*by_type["stop"], *by_type["end"]]
+    plan = plan_from(by_type["plan"][-1]) if by_type["plan"] else None
+    cases = _cases(by_type)
+    whole = merged.names_of_whole(run)
+    records = to_rows({name: case.get(name) for name in case.keys() - BESIDE} | whole for case in cases)
+    require_shapes(records)
     cut_short = _cut_short(by_type)
     return Run(
-        records=records,
-        accuracy=best_samples(accuracy),
+        records=_beside_limits(records, limits),
+        accuracy=best_samples(to_rows(by_type["accuracy"], ACCURACY_COLUMNS)),
         machine=run["machine"],
-        bandwidth=told.bandwidth,
+        bandwidth=contents.bandwidth(limits),
         curves=contents.curves(_last(by_type["function"], "op")),
         curve_errors=contents.curve_errors(_last(by_type["curve"], "op", "mode", "backend", "device")),
-        costs=costs,
-        bursts=bursts,
-        pairs=pairs,
-        rounds=contents.rounds(told.cases),
+        # Where a run was gone on with, some of this was found out again.
+        costs=to_rows(_last(by_type["cost"], "backend", "device"), COST_COLUMNS),
+        bursts=contents.bursts(cases),
+        pairs=to_rows((pair for group in by_type["group"] for pair in group.get("pairs", ())), PAIR_COLUMNS),
+        rounds=contents.rounds(cases),
         command=run["command"],
         saved_as=run["saved_as"],
-        warnings=(
-            *cut_short,
-            *dict.fromkeys(map(_caveat, by_type["warning"])),
-            *roofline.doubts(told.bandwidth),
-        ),
+        warnings=(*cut_short, *dict.fromkeys(map(_caveat, by_type["warning"])), *roofline.doubts(limits)),
         seed=run["seed"],
         time_s=_spent(ends),
         elapsed_s=_elapsed_s(ends),
@@ -115,48 +70,22 @@ def _run(
         complete=bool(by_type["end"]) and not (plan and plan.shard),
         part=f"shard {plan.shard}" if plan and plan.shard else "",
         n_groups=plan.n_groups if plan else None,
-        unmeasured=_unmeasured(plan, told.cases),
+        unmeasured=_unmeasured(plan, cases),
         regression="; ".join(line["reason"] for line in by_type["regressed"]),
     )
 
 
-def _records(told: Sequence[_Told]) -> list[pd.DataFrame]:
-    """Return the records of each run, with the share of its own bandwidth that each reaches."""
-    rows = [_rows(each) for each in told]
-    counts = list(map(len, rows))
-    whole = to_frame(chain.from_iterable(rows))
-    require_shapes(whole)
-    # By what was measured at both ends of the run; a case's own line knows the beginning alone.
-    parts = zip(_divided(whole, counts), told, strict=True)
-    shares = pd.concat([roofline.fractions(part, each.bandwidth) for part, each in parts], ignore_index=True)
-    warnings = whole["warning"].fillna("").str.cat(roofline.suspicious(shares), sep="; ").str.strip("; ")
-    return _divided(whole.assign(fraction_of_bandwidth=shares, warning=warnings), counts)
-
-
-def _rows(told: _Told) -> list[Line]:
-    """Return the columns of a run's cases, without what is kept of their rounds."""
-    whole = merged.names_of_whole(told.by_type["run"][0])
-    return [{name: case.get(name) for name in case.keys() - BESIDE} | whole for case in told.cases]
-
-
-def _frames(rows: Sequence[Sequence[Line]], columns: Sequence[Column]) -> list[pd.DataFrame]:
-    """Return a frame of each run's rows."""
-    return _divided(to_frame(chain.from_iterable(rows), columns), map(len, rows))
-
-
-def _bursts(told: Sequence[_Told]) -> list[pd.DataFrame]:
-    """Return the bursts of each run (`burst_frame`)."""
-    known = [[(case, bursts) for case in each.cases if (bursts := bursts_of(case))] for each in told]
-    counts = [sum(len(medians) for _, processes in cases for medians in processes) for cases in known]
-    return _divided(burst_frame(chain.from_iterable(known)), counts)
-
-
-def _divided(whole: pd.DataFrame, counts: Iterable[int]) -> list[pd.DataFrame]:
-    """Return the frame of each run, of which `counts` says how many of the rows it has."""
-    ends = list(accumulate(counts, initial=0))
-    if len(ends) == 2:
-        return [whole]
-    return [whole.iloc[start:end].reset_index(drop=True) for start, end in pairwise(ends)]
+def _beside_limits(records: Rows, limits: Sequence[Limit]) -> Rows:
+    """Return records with their shares of what was measured at both ends of the run; a line knows the first."""
+    roof = Roofline(limits)
+    known = filled(records, dict.fromkeys(("gigabytes_per_s", "bytes_moved", "bytes_written"), math.nan))
+    moving = keys_of(known, ("gigabytes_per_s", "device", "bytes_moved", "bytes_written"))
+    fractions = [rate / roof.at(*call) for rate, *call in moving]
+    warnings = [
+        f"{warning or ''}; {roofline.suspicious(fraction)}".strip("; ")
+        for warning, fraction in zip(records["warning"], fractions, strict=True)
+    ]
+    return records.assign(fraction_of_bandwidth=fractions, warning=warnings)
 
 
 def _last(lines: Sequence[Line], *names: str) -> list[Line]:

@@ -16,16 +16,17 @@ import os
 import struct
 import zlib
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
-import pandas as pd
-
 from benchmarks.record.damage import UnreadableError, content_of, pass_over, said
+from benchmarks.record.rows import Rows
 from benchmarks.record.schema import COLUMNS, Column
 
 if TYPE_CHECKING:
+    import pandas as pd
     from pyarrow import ChunkedArray, Table
 
 FOLDER = "history"
@@ -68,7 +69,12 @@ def append(records: pd.DataFrame, results: Path) -> Path:
 
 
 def read(results: Path, names: Collection[str] | None = None) -> pd.DataFrame:
-    """Return the records of all runs in the history, with exactly the columns and dtypes of COLUMNS.
+    """Return the records of all runs in the history as a frame; as `rows` does."""
+    return rows(results, names).frame()
+
+
+def rows(results: Path, names: Collection[str] | None = None) -> Rows:
+    """Return the records of all runs in the history, with exactly the columns of COLUMNS.
 
     With `names`, only the columns of these names are read. Columns that an older version did not write are empty;
     columns that a newer one wrote are left out. A file that cannot be read is passed over. Raises ValueError if
@@ -84,10 +90,7 @@ def read(results: Path, names: Collection[str] | None = None) -> pd.DataFrame:
     found = list(_readable(paths, columns))
     if not found:
         raise ValueError(f"results: none of the files in {results / FOLDER} can be read; copy them again")
-    from pyarrow import concat_tables
-
-    # Converted once: of a thousand files each by itself, that would take ten times as long as to read them.
-    return _frame(concat_tables(found), columns)
+    return _rows(found, columns)
 
 
 def read_file(path: Path, columns: Sequence[Column] = COLUMNS) -> pd.DataFrame:
@@ -95,13 +98,21 @@ def read_file(path: Path, columns: Sequence[Column] = COLUMNS) -> pd.DataFrame:
 
     Raises UnreadableError for a file that is damaged or none of a history.
     """
-    return _frame(_read(path, columns), columns)
+    return _rows([_read(path, columns)], columns).frame()
 
 
-def _read(path: Path, columns: Sequence[Column]) -> Table:
-    """Return what is in one file, with exactly `columns` as Arrow has them; raise as `read_file` does."""
+@dataclass(frozen=True, eq=False)
+class _File:
+    """What is in one file as Arrow has it, and the machine, which its folder names."""
+
+    machine_id: str
+    table: Table
+
+
+def _read(path: Path, columns: Sequence[Column]) -> _File:
+    """Return what is in one file, with exactly `columns`; raise as `read_file` does."""
     # Late, as a run only writes. Not pandas' reader: that one loads what reads whole folders, for a single file.
-    from pyarrow import BufferReader, array, table
+    from pyarrow import BufferReader, table
     from pyarrow.parquet import ParquetFile
 
     content = content_of(path)
@@ -112,17 +123,14 @@ def _read(path: Path, columns: Sequence[Column]) -> Table:
     try:
         with ParquetFile(BufferReader(content), page_checksum_verification=True) as file:
             written = file.read([column.name for column in columns])
-        machine_id = unquote(path.parent.name.removeprefix(_PARTITION))
-        machine = array([machine_id] * written.num_rows, type=_ARROW["string"])
-        written = table({name: written[name] for name in written.column_names} | {"machine_id": machine})
         found = table({column.name: _typed(written, column) for column in columns})
         found.validate(full=True)  # or texts that are none would be noticed where all files are one
     except Exception as error:  # what a Parquet file can hold, pandas' own notes among it, can be anything
         raise UnreadableError(path, "", f"is not a Parquet file, or damaged: {said(error)}", _REMEDY) from error
-    return found
+    return _File(unquote(path.parent.name.removeprefix(_PARTITION)), found)
 
 
-def _readable(paths: Sequence[Path], columns: Sequence[Column]) -> Iterator[Table]:
+def _readable(paths: Sequence[Path], columns: Sequence[Column]) -> Iterator[_File]:
     """Yield what is in each file that can be read."""
     for path in paths:
         try:
@@ -152,11 +160,26 @@ def _typed(written: Table, column: Column) -> ChunkedArray:
         raise ValueError(f"{column.name} must hold {column.dtype}: {error}") from error
 
 
-def _frame(written: Table, columns: Sequence[Column]) -> pd.DataFrame:
-    """Return a table as a frame with the dtypes of its columns."""
-    dtypes = {"large_string": pd.StringDtype(), "int64": pd.Int64Dtype(), "bool": pd.BooleanDtype()}
-    found: pd.DataFrame = written.to_pandas(types_mapper=lambda kind: dtypes.get(str(kind)))
-    return found.astype({column.name: column.dtype for column in columns})
+def _rows(files: Sequence[_File], columns: Sequence[Column]) -> Rows:
+    """Return what is in files as rows."""
+    from pyarrow import concat_tables
+
+    # Converted once: of a thousand files each by itself, that would take ten times as long as to read them.
+    written = concat_tables([file.table for file in files])
+    machines = [file.machine_id for file in files for _ in range(file.table.num_rows)]
+    values = {column.name: _values(written[column.name]) for column in columns}
+    # Arrow would import pandas to make a column of what is no array.
+    return Rows(values | {"machine_id": machines}, tuple(columns))
+
+
+def _values(column: ChunkedArray) -> list[Any]:
+    """Return the values of a column; of texts, each once: many rows say the same."""
+    if str(column.type) != _ARROW["string"]:
+        values: list[Any] = column.to_pylist()
+        return values
+    coded = column.combine_chunks().dictionary_encode()
+    texts = coded.dictionary.to_pylist()
+    return [None if i is None else texts[i] for i in coded.indices.to_pylist()]
 
 
 def _sealed(content: bytes) -> bytes:

@@ -12,7 +12,7 @@ in the middle, does not go unnoticed. Lines before the first one with a checksum
 read as they are.
 
 JSON knows no NaN and no infinities: NaN is written as null, which reads as "not measured", and infinities as the
-strings "Infinity" and "-Infinity", which `schema.to_frame` reads back as numbers in columns of numbers.
+strings "Infinity" and "-Infinity", which `rows.to_rows` reads back as numbers in columns of numbers.
 """
 
 from __future__ import annotations
@@ -27,13 +27,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-import pandas as pd
-
 from benchmarks.record import merged
 from benchmarks.record.assembly import Line, assemble, require_kinds
 from benchmarks.record.atomic import encoded
 from benchmarks.record.damage import UnreadableError, content_of, first_wrong, named
 from benchmarks.record.privacy import without_homes
+from benchmarks.record.rows import is_missing
 from benchmarks.record.run import Run
 
 JOURNALS = "runs/journals"
@@ -121,7 +120,7 @@ def plain(value: Any) -> Any:
         return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(inner) for inner in value]
-    if value is pd.NA:
+    if is_missing(value):
         return None
     if isinstance(value, str):
         value = value if value.isascii() else encoded(value).decode()  # other files have no place for halves
@@ -129,7 +128,7 @@ def plain(value: Any) -> Any:
     if hasattr(value, "item"):  # a NumPy scalar
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+        return "Infinity" if value > 0 else "-Infinity"
     return value
 
 
@@ -190,8 +189,8 @@ def _runs(lines: Sequence[Line]) -> tuple[Run, ...]:
     """Return the runs that a journal's lines tell of: one, or of merged ones one a machine."""
     parts = list(merged.parts(lines))
     if not parts:
-        return tuple(assemble([lines]))
-    return merged.runs(parts, assemble([part.lines for part in parts]))
+        return (assemble(lines),)
+    return merged.runs(parts, [assemble(part.lines) for part in parts])
 
 
 def _require_run(lines: Sequence[Line], journal: Path) -> None:

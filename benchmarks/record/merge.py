@@ -17,8 +17,9 @@ from pathlib import Path
 from benchmarks.machine.caveat import Caveat
 from benchmarks.quantities import listing, plural
 from benchmarks.record import atomic, merged
+from benchmarks.record.assembly import Line
 from benchmarks.record.damage import UnreadableError, content_of, named, pass_over, said
-from benchmarks.record.journal import JOURNALS, REMEDY, Line, journal_line, numbered_lines, opening, sealed
+from benchmarks.record.journal import JOURNALS, REMEDY, journal_line, numbered_lines, opening, sealed
 from benchmarks.record.planned import SHARD, WHOLE, Plan, plan_from
 from benchmarks.record.run import id_at
 from benchmarks.record.schema import Case, case_from

@@ -12,15 +12,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.machine.caveat import Caveat
 from benchmarks.quantities import listing
 from benchmarks.record.planned import WHOLE, Plan, Shard, plan_from, united, unmeasured
 from benchmarks.record.run import Run, best_samples
 from benchmarks.record.schema import CASE_KEYS, case_from
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCHEMA = 4
 """The schema's number in the first line of a merged journal: older versions would take it for that of one run."""
@@ -83,6 +84,8 @@ def _one(found: Sequence[tuple[Part, Run]]) -> Run:
     first = each[0]
     if len(found) == 1:
         return first
+    import pandas as pd  # late: a run that is not merged of several needs none of it
+
     records = pd.concat([run.records for run in each], ignore_index=True)
     known = [run.reference_s for run in each if run.reference_s]
     seeds = {run.seed for run in each}
@@ -142,6 +145,8 @@ def _machine(machines: Sequence[Mapping[str, object]]) -> Mapping[str, object]:
 
 def _last(frames: Sequence[pd.DataFrame], keys: Sequence[str]) -> pd.DataFrame:
     """Return, of rows that agree in `keys`, those of the last frame that has some."""
+    import pandas as pd
+
     numbered = pd.concat([frame.assign(part=i) for i, frame in enumerate(frames)], ignore_index=True)
     last = numbered.groupby(list(keys), sort=False, dropna=False)["part"].transform("max")
     return numbered[numbered["part"] == last].drop(columns="part").reset_index(drop=True)

@@ -17,8 +17,8 @@ import numpy as np
 from pytest_benchmark.utils import get_commit_info
 
 from benchmarks.machine import doubts, fingerprint, host
-from benchmarks.machine.bandwidth import Bandwidth
 from benchmarks.machine.caveat import Caveat
+from benchmarks.machine.limit import Bandwidth
 from benchmarks.record import atomic, lock
 from benchmarks.record.damage import UnreadableError, content_of, named
 from benchmarks.record.journal import JOURNALS, journal_line, run_of, write_journal_line

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from copy import copy
+from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
+from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, overload
 
 from benchmarks.machine.caveat import Caveat
 from benchmarks.machine.roofline import BANDWIDTH
 from benchmarks.quantities import count, listing, plural
 from benchmarks.record import tables
 from benchmarks.record.damage import UnreadableError, pass_over
-from benchmarks.record.frames import to_frame
+from benchmarks.record.rows import Later, Rows, SomeTable, joined, keys_of, listed, no_rows, taken
 from benchmarks.record.schema import (
     ACCURACY_COLUMNS,
     CASE_KEYS,
@@ -28,28 +27,51 @@ from benchmarks.record.schema import (
     case_of,
 )
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 ROUND_COLUMNS = (*CASE_KEYS, "process", "burst", "round", "iterations", "seconds_per_call")
-BURST_COLUMNS = (*CASE_KEYS, "process", "burst", "seconds_per_call")
+BURST_COLUMNS = (
+    *(each for each in COLUMNS if each.name in CASE_KEYS),
+    Column("process", "int64", "number of the process, from 0"),
+    Column("burst", "int64", "number of the burst in it, from 0"),
+    Column("seconds_per_call", "float64", "time per call in the burst", "s"),
+)
 CURVE_COLUMNS = ("op", "x", "y", "derivative")
 CURVE_ERROR_COLUMNS = ("op", "mode", "backend", "device", "x", "ulp")
 
 
-@cache
-def _made_once(columns: tuple[str | Column, ...]) -> pd.DataFrame:
-    dtypes = dict((c.name, c.dtype) if isinstance(c, Column) else (c, "float64") for c in columns)
-    arrays = {name: pd.array([], dtype=dtype) for name, dtype in dtypes.items()}  # type: ignore[call-overload]
-    return pd.DataFrame(arrays)
+class _Table:
+    """A table of a run: a frame, or what one is made of where somebody first asks for it."""
 
+    def __init__(self, *columns: str | Column) -> None:
+        self._default = no_rows(columns)
 
-def no_rows(columns: tuple[str | Column, ...]) -> pd.DataFrame:
-    """Return a frame of its own without rows; made from its columns each time, it would take ten times as long."""
-    return _made_once(columns).copy()
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, run: None, owner: type) -> Rows: ...
+    @overload
+    def __get__(self, run: object, owner: type) -> pd.DataFrame: ...
+    def __get__(self, run: object, owner: type) -> Rows | pd.DataFrame:
+        if run is None:
+            return self._default
+        given = vars(run)[self._name]
+        if isinstance(given, (Rows, Later)):
+            vars(run)[self._name] = given.frame()
+        found: pd.DataFrame = vars(run)[self._name]
+        return found
+
+    def __set__(self, run: object, given: pd.DataFrame | Rows | Later) -> None:
+        vars(run)[self._name] = given
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
     """One run: what was measured, on which machine, by which command.
 
+    Its tables are frames, each of them made of the rows that it came as where somebody first asks for it.
     `machine` is its fingerprint, as the version that made the run recorded it. `records`, `accuracy` and `costs`
     follow `COLUMNS`, `ACCURACY_COLUMNS` and `COST_COLUMNS`. `pairs` says how the backends of a group compare
     (`PAIR_COLUMNS`; none in older runs). `bandwidth` holds how fast bytes are copied and read, at each number of
@@ -63,16 +85,16 @@ class Run:
     `regression` says what comparison it failed.
     """
 
-    records: pd.DataFrame = field(default_factory=lambda: no_rows(COLUMNS))
-    accuracy: pd.DataFrame = field(default_factory=lambda: no_rows(ACCURACY_COLUMNS))
+    records: _Table = _Table(*COLUMNS)
+    accuracy: _Table = _Table(*ACCURACY_COLUMNS)
     machine: Mapping[str, object] = field(default_factory=dict)
-    bandwidth: pd.DataFrame = field(default_factory=lambda: no_rows(BANDWIDTH))
-    curves: pd.DataFrame = field(default_factory=lambda: no_rows(CURVE_COLUMNS))
-    curve_errors: pd.DataFrame = field(default_factory=lambda: no_rows(CURVE_ERROR_COLUMNS))
-    costs: pd.DataFrame = field(default_factory=lambda: no_rows(COST_COLUMNS))
-    pairs: pd.DataFrame = field(default_factory=lambda: no_rows(PAIR_COLUMNS))
-    bursts: pd.DataFrame = field(default_factory=lambda: no_rows(BURST_COLUMNS))
-    rounds: pd.DataFrame = field(default_factory=lambda: no_rows(ROUND_COLUMNS))
+    bandwidth: _Table = _Table(*BANDWIDTH)
+    curves: _Table = _Table(*CURVE_COLUMNS)
+    curve_errors: _Table = _Table(*CURVE_ERROR_COLUMNS)
+    costs: _Table = _Table(*COST_COLUMNS)
+    pairs: _Table = _Table(*PAIR_COLUMNS)
+    bursts: _Table = _Table(*BURST_COLUMNS)
+    rounds: _Table = _Table(*ROUND_COLUMNS)
     command: str = ""
     saved_as: str = ""
     warnings: tuple[Caveat, ...] = ()
@@ -87,6 +109,21 @@ class Run:
     unmeasured: tuple[str, ...] = ()
     part: str = ""
     regression: str = ""
+
+    def at_hand(self, name: str) -> Rows | pd.DataFrame:
+        """Return a table as rows, where it came as such and no frame was made of it, or else as a frame."""
+        given = vars(self)[name]
+        at_hand: Rows | pd.DataFrame = given if isinstance(given, Rows) else getattr(self, name)
+        return at_hand
+
+    def changed(self, **fields: Any) -> Run:
+        """Return the run with other values of some fields, and no frame made of the tables that it keeps.
+
+        `dataclasses.replace` would ask for every table.
+        """
+        found = copy(self)
+        vars(found).update(fields)
+        return found
 
     @property
     def machine_name(self) -> str:
@@ -106,6 +143,20 @@ class Run:
         return f"{said}, {of} not measured: {listing(self.unmeasured, most=3)}."
 
 
+def frame_together(runs: Sequence[Run], names: Sequence[str] = ("records", "accuracy", "costs", "pairs")) -> None:
+    """Make the frames of some tables of many runs at once, and give each run its part.
+
+    A frame of fifty rows takes as long as one of ten thousand: most of it goes into its sixty columns.
+    """
+    for name in names:
+        given = [(run, table) for run in runs if isinstance(table := vars(run)[name], Rows)]
+        if len(given) > 1:
+            whole = joined([table for _, table in given]).frame()
+            ends = accumulate((len(table) for _, table in given), initial=0)
+            for (run, _), (start, end) in zip(given, pairwise(ends), strict=True):
+                vars(run)[name] = whole.iloc[start:end].reset_index(drop=True)
+
+
 def id_at(moment: datetime) -> str:
     """Return the id of a run that begins at a moment in UTC: runs come in the order of their ids."""
     return moment.strftime("%Y%m%dT%H%M%S.%f")[:-3] + "Z"
@@ -117,58 +168,53 @@ def bursts_of(case: Mapping[str, Any]) -> Sequence[Sequence[float]]:
     return found
 
 
-def burst_frame(cases: Iterable[tuple[Mapping[str, Any], Sequence[Sequence[float]]]]) -> pd.DataFrame:
+def burst_rows(cases: Iterable[tuple[Mapping[str, Any], Sequence[Sequence[float]]]]) -> Rows:
     """Return the bursts of cases (BURST_COLUMNS), each given with those of its processes."""
-    known = [(case_of(case), processes) for case, processes in cases]
-    rows = [
-        (i, j, seconds)
-        for _, processes in known
-        for i, medians in enumerate(processes)
-        for j, seconds in enumerate(medians)
-    ]
-    found = pd.DataFrame(rows, columns=["process", "burst", "seconds_per_call"])
-    # A row a case, repeated: a dictionary a burst would take most of the time and memory of reading a run.
-    of_case = pd.DataFrame([case for case, _ in known], columns=list(CASE_KEYS))
-    counts = [sum(map(len, processes)) for _, processes in known]
-    repeated = of_case.loc[of_case.index.repeat(counts)].reset_index(drop=True)
-    return pd.concat([repeated, found], axis=1).astype({"seconds_per_call": "float64"})[list(BURST_COLUMNS)]
+    values: dict[str, list[Any]] = {column.name: [] for column in BURST_COLUMNS}
+    for case, processes in cases:
+        for i, bursts in enumerate(processes):
+            for name, value in (case_of(case) | {"process": i}).items():
+                values[name] += [value] * len(bursts)
+            values["burst"] += range(len(bursts))
+            values["seconds_per_call"] += map(float, bursts)
+    return Rows(values, BURST_COLUMNS)
 
 
-def best_samples(accuracy: pd.DataFrame) -> pd.DataFrame:
+def best_samples(accuracy: SomeTable) -> SomeTable:
     """Return one row per op, mode, dtype, backend and device: that of the searched sample, where there is one."""
-    if accuracy.empty:
-        return accuracy
-    keys = ["op", "mode", "dtype", "backend", "device"]
-    searched = accuracy["sample"].eq(SEARCHED).fillna(value=False)
-    best = pd.concat([accuracy[~searched], accuracy[searched]]).drop_duplicates(keys, keep="last")
-    return best.sort_index().reset_index(drop=True)
+    places = keys_of(accuracy, ("op", "mode", "dtype", "backend", "device"))
+    searched = [sample == SEARCHED for sample in listed(accuracy["sample"])]
+    best = {places[i]: i for i in sorted(range(len(places)), key=lambda i: searched[i])}
+    return taken(accuracy, sorted(best.values()))
 
 
 def with_certificates(run: Run, certified: pd.DataFrame) -> Run:
     """Return `run` with what an earlier search found about the same versions of its backends and its ops."""
+    import pandas as pd
+
     same = certified[["backend", "backend_version", "device"]].apply(tuple, axis=1)
     known = set(run.accuracy[["backend", "backend_version", "device"]].itertuples(index=False, name=None))
     chosen = (
         certified[same.isin(known) & certified["op"].isin(run.accuracy["op"])] if len(certified) else certified
     )
-    return replace(run, accuracy=best_samples(pd.concat([run.accuracy, chosen], ignore_index=True)))
+    return run.changed(accuracy=best_samples(pd.concat([run.accuracy, chosen], ignore_index=True)))
 
 
-def read_accuracy(directory: Path) -> pd.DataFrame:
+def read_accuracy(directory: Path) -> Rows:
     """Return the accuracy table of a directory; without rows if there is none that can be read."""
     return _found_table(directory / "accuracy.csv", ACCURACY_COLUMNS)
 
 
-def read_pairs(directory: Path) -> pd.DataFrame:
+def read_pairs(directory: Path) -> Rows:
     """Return the pairs of a directory; without rows if there are none that can be read."""
     return _found_table(directory / "pairs.csv", PAIR_COLUMNS)
 
 
-def _found_table(path: Path, columns: Sequence[Column]) -> pd.DataFrame:
+def _found_table(path: Path, columns: Sequence[Column]) -> Rows:
     """Return a table that was not asked for by name: a bad one is passed over."""
     try:
         if path.exists():
             return tables.read(path, columns)
     except (OSError, UnreadableError) as error:
         pass_over(path, error)
-    return to_frame([], columns)
+    return no_rows(columns)

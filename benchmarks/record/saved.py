@@ -9,19 +9,20 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.quantities import listing
-from benchmarks.record import tables
+from benchmarks.record import contents, tables
+from benchmarks.record.assembly import Line
 from benchmarks.record.damage import UnreadableError, content_of, first_wrong, pass_over, said
-from benchmarks.record.frames import require_shapes, to_frame
-from benchmarks.record.journal import JOURNALS, REMEDY, Line, load_runs, opening
-from benchmarks.record.run import Run, burst_frame, bursts_of, read_accuracy, read_pairs
+from benchmarks.record.journal import JOURNALS, REMEDY, load_runs, opening
+from benchmarks.record.rows import Rows, is_missing, keys_of, listed, require_shapes, to_rows
+from benchmarks.record.run import Run, read_accuracy, read_pairs
 from benchmarks.record.schema import COLUMNS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 AT = "@"
 """Stands between a run's name and that of one of its machines."""
@@ -106,7 +107,7 @@ def load_or_last(name: str | None, results: Path) -> Run:
     try:
         # The journal also knows what makes the run doubtful; the report, what earlier searches found of accuracy.
         if whole := _from_its_journal([tables.first_cell(latest, each) for each in _ORIGIN], results):
-            return replace(whole, accuracy=read_accuracy(latest.parent))
+            return whole.changed(accuracy=read_accuracy(latest.parent))
         return _only_one(_read(latest, results), str(latest))
     except (OSError, UnreadableError) as error:
         pass_over(latest, error)
@@ -122,9 +123,13 @@ def newest(results: Path) -> Run:
 def newest_each(results: Path) -> tuple[Run, ...]:
     """Return the last run that timed something, a run a machine; raise ValueError if there is none."""
     for runs in _readable(sorted((results / JOURNALS).glob("*.jsonl"), reverse=True)):
-        if any(run.records["median_s"].notna().any() for run in runs):
+        if any(_has_timed(run) for run in runs):
             return runs
     raise ValueError(f"results: no run in {results / JOURNALS} has timed anything; run `pytest benchmarks` first")
+
+
+def _has_timed(run: Run) -> bool:
+    return not all(map(is_missing, listed(run.at_hand("records")["median_s"])))
 
 
 def checksums(benchmarks: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -157,7 +162,7 @@ def _from_its_journal(origin: Iterable[object], results: Path) -> Run | None:
 
 
 def _is_on(run: Run, machine_id: object, host: object) -> bool:
-    hosts = set(run.records["host"].dropna())
+    hosts = _known(run.at_hand("records"), "host")
     return run.machine.get("machine_id") == machine_id and (not hosts or host in hosts)
 
 
@@ -178,14 +183,14 @@ def _read(path: Path, results: Path) -> tuple[Run, ...]:
         return load_runs(path)
     if path.suffix == ".csv":
         found = _from_table(path)
-        whole = _from_its_journal(found.records.iloc[0][list(_ORIGIN)], results)
+        whole = _from_its_journal(keys_of(found.at_hand("records"), _ORIGIN)[0], results)
         return (_ending_as(found, whole) if whole else found,)
     records, complete = _timed(path)
     whole = _from_its_journal([records[0].get(name) for name in _ORIGIN], results)
     if whole:
         return (whole,)
     try:
-        return (replace(_from_extra_info(records), complete=complete),)
+        return (_from_extra_info(records).changed(complete=complete),)
     except Exception as error:  # a file can hold anything
         number = first_wrong(records, _from_extra_info) + 1
         raise UnreadableError(path, f"case {number}", error, REMEDY) from error
@@ -193,8 +198,7 @@ def _read(path: Path, results: Path) -> tuple[Run, ...]:
 
 def _ending_as(found: Run, whole: Run) -> Run:
     """Return a run of which records alone are known, with how it ended, which its journal tells."""
-    return replace(
-        found,
+    return found.changed(
         complete=whole.complete,
         n_groups=whole.n_groups,
         unmeasured=whole.unmeasured,
@@ -226,28 +230,32 @@ def _timed(path: Path) -> tuple[list[dict[str, Any]], bool]:
 
 def _from_table(path: Path) -> Run:
     records = tables.read(path, COLUMNS)
-    if records.empty:
+    if not len(records):
         raise UnreadableError(path, "1", "there are no records in it", REMEDY)
     try:
         found = _from_records(records)
     except ValueError as error:
         raise UnreadableError(path, "", error, REMEDY) from error
     # A report's records lie beside the accuracy and the pairs that go with them.
-    return replace(found, accuracy=read_accuracy(path.parent), pairs=read_pairs(path.parent))
+    return found.changed(accuracy=read_accuracy(path.parent), pairs=read_pairs(path.parent))
 
 
 def _from_extra_info(records: Sequence[dict[str, Any]]) -> Run:
     """Return what pytest-benchmark's file alone says of a run: its good cases, and not what failed."""
     names = [column.name for column in COLUMNS]
-    frame = to_frame([{key: record[key] for key in record.keys() & set(names)} for record in records])
-    return replace(_from_records(frame), bursts=burst_frame((record, bursts_of(record)) for record in records))
+    rows = to_rows([{key: record[key] for key in record.keys() & set(names)} for record in records])
+    return _from_records(rows).changed(bursts=contents.bursts(records))
 
 
-def _from_records(records: pd.DataFrame) -> Run:
+def _from_records(records: Rows) -> Run:
     """Return what records alone say of a run; raise ValueError for a shape that is none."""
     require_shapes(records)
-    first = records.iloc[0]
-    run_id, saved_as = ("" if pd.isna(first[name]) else str(first[name]) for name in ("run_id", "saved_as"))
-    hosts = list(records["host"].dropna().unique())
-    machine = {"machine_id": first["machine_id"]} | ({"host": hosts[0]} if len(hosts) == 1 else {})
-    return Run(records=records, machine=machine, saved_as=saved_as, run_id=run_id)
+    run_id, saved_as, machine_id = (records[name][0] for name in ("run_id", "saved_as", "machine_id"))
+    hosts = _known(records, "host")
+    machine = {"machine_id": machine_id} | ({"host": hosts[0]} if len(hosts) == 1 else {})
+    return Run(records=records, machine=machine, saved_as=saved_as or "", run_id=run_id or "")
+
+
+def _known(records: Rows | pd.DataFrame, name: str) -> list[Any]:
+    """Return the values of a column, each once."""
+    return [value for value in dict.fromkeys(listed(records[name])) if not is_missing(value)]

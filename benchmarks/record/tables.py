@@ -14,11 +14,9 @@ import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from benchmarks.record import atomic
 from benchmarks.record.damage import UnreadableError, content_of, said
-from benchmarks.record.frames import integer, to_frame
+from benchmarks.record.rows import Rows, integer, to_rows
 from benchmarks.record.schema import RETIRED, Column
 
 CHECKSUMS = "checksums.json"
@@ -60,8 +58,8 @@ def write(directory: Path, contents: Mapping[str, str | bytes]) -> dict[str, Pat
     return paths
 
 
-def read(path: Path, columns: Sequence[Column]) -> pd.DataFrame:
-    """Return a table with exactly `columns`, in their order and dtypes.
+def read(path: Path, columns: Sequence[Column]) -> Rows:
+    """Return a table with exactly `columns`.
 
     Raises UnreadableError for a file that is no such table or does not agree with its checksums, with the line.
     """
@@ -71,7 +69,7 @@ def read(path: Path, columns: Sequence[Column]) -> pd.DataFrame:
     dtypes = {column.name: column.dtype for column in columns}
     try:
         names = _names(next(reader, []), dtypes)
-        return to_frame([_row(names, cells, dtypes) for cells in reader if cells], columns)
+        return to_rows([_row(names, cells, dtypes) for cells in reader if cells], columns)
     except (ValueError, csv.Error) as error:
         reason = f"is no table of a run: {said(error)}"
         raise UnreadableError(path, str(max(reader.line_num, 1)), reason, REMEDY) from error

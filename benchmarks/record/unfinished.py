@@ -13,8 +13,9 @@ from pathlib import Path
 
 from benchmarks.quantities import count, listing, plural
 from benchmarks.record import lock, merged
+from benchmarks.record.assembly import Line
 from benchmarks.record.damage import UnreadableError, content_of, named, pass_over, said
-from benchmarks.record.journal import JOURNALS, REMEDY, Line, load_runs, numbered_lines, opening
+from benchmarks.record.journal import JOURNALS, REMEDY, load_runs, numbered_lines, opening
 from benchmarks.record.planned import Plan, plan_from
 from benchmarks.record.run import Run
 from benchmarks.record.schema import Case, case_from

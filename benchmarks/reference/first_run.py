@@ -8,7 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.analysis.recommend import Question, recommend
+from benchmarks.analysis.answer import Question
+from benchmarks.analysis.recommend import recommend
 from benchmarks.analysis.study import Study
 from benchmarks.record import journal
 from benchmarks.record.run import Run

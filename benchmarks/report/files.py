@@ -62,7 +62,7 @@ _EXTRAS: Mapping[str, tuple[Callable[[Study], pd.DataFrame], Callable[[Study], T
 
 def write_accuracy(found: pd.DataFrame, directory: Path) -> dict[str, Path]:
     """Write the accuracy table alone, over what an earlier search found of other ops and backends."""
-    merged = best_samples(pd.concat([read_accuracy(directory), found], ignore_index=True))
+    merged = best_samples(pd.concat([read_accuracy(directory).frame(), found], ignore_index=True))
     return tables.write(directory, _accuracy(merged))
 
 

@@ -6,14 +6,17 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import repeat
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from benchmarks import quantities
 from benchmarks.analysis import peers, tables
+from benchmarks.record.rows import is_missing
 from benchmarks.record.schema import POLICIES
 from benchmarks.report.views import Facets
 from benchmarks.stats.pairs import FASTER
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MAX_ROWS = 1000
 """Rows of the full tables in the page; the files beside it always hold all."""
@@ -134,7 +137,7 @@ def numbers(
 
     `doubts` and `tips`, if any, have one for each number.
     """
-    known = [math.nan if pd.isna(value) else float(value) for value in values]
+    known = [math.nan if is_missing(value) else float(value) for value in values]
     beside = zip(known, [*doubts] or repeat("", len(known)), [*tips] or repeat("", len(known)), strict=True)
     cells = (number(value, form, doubt=text(doubt), tip=tip) for value, doubt, tip in beside)
     return Column(name, tuple(cells), unit=unit)
@@ -200,4 +203,4 @@ def explained(table: Table) -> Table:
 
 def text(value: object) -> str:
     """Return what a cell holds as text; empty where it holds nothing."""
-    return "" if value is None or pd.isna(value) else str(value)  # type: ignore[call-overload]
+    return "" if is_missing(value) else str(value)

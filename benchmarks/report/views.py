@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from benchmarks.record.schema import DEFAULTS, POLICIES
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Facets = Mapping[str, str]
 """What a view shows, by the name of what a reader may choose: `{"dtype": "float32", "device": "cpu"}`."""

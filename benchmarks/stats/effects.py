@@ -6,11 +6,6 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 LEAST_ERROR = 1e-4
 """No standard error of an effect is taken for less: a few values that agree by chance are not that certain."""
@@ -77,17 +72,14 @@ def estimate_mean(effects: Sequence[float], criteria: Criteria) -> Estimate:
     return estimate(statistics.fmean(effects), statistics.stdev(effects) / math.sqrt(n), criteria, n - 1)
 
 
-def adjusted(p: pd.Series) -> pd.Series:
+def adjusted(p: Sequence[float]) -> list[float]:
     """Return p-values adjusted for their number, by Benjamini and Hochberg (1995); NaN stays NaN.
 
     Rejecting those at most `q` keeps the expected share of false ones among them at most `q`.
     """
-    import numpy as np  # late, as pandas: commands that only name verdicts start without them
-    import pandas as pd
-
     # SciPy has this too, and takes a second to import.
-    values = p.to_numpy(dtype=float, na_value=math.nan).clip(0, 1)
-    falling = np.argsort(-values)[: int(p.notna().sum())]  # NaN sorts last
-    result = np.full(len(values), math.nan)
-    result[falling] = np.minimum.accumulate(values[falling] * len(falling) / np.arange(len(falling), 0, -1))
-    return pd.Series(result, index=p.index)
+    falling = sorted((i for i, value in enumerate(p) if not math.isnan(value)), key=lambda i: -p[i])
+    found, least = [math.nan] * len(p), 1.0
+    for rank, i in zip(range(len(falling), 0, -1), falling, strict=True):
+        least = found[i] = min(least, max(p[i], 0.0) * len(falling) / rank)
+    return found

@@ -47,34 +47,24 @@ def without_effect(base_status: str, head_status: str) -> str:
     return UNAVAILABLE if base_status in absent and head_status in absent else BROKEN
 
 
+def judged(low: float, high: float, q: float, criteria: Criteria) -> str:
+    """Return what the interval of a ratio and its evidence, corrected for the number of cases, say together."""
+    upper, sure = math.exp(criteria.margin), q <= criteria.false_discovery_rate
+    # Rounding must not push an interval over the threshold.
+    tiny = 1e-9
+    if low > upper and sure:
+        return SLOWER
+    if high < 1 / upper and sure:
+        return FASTER
+    return SAME if low >= 1 / upper - tiny and high <= upper + tiny else AMBIGUOUS
+
+
 def with_verdicts(cases: pd.DataFrame, criteria: Criteria) -> pd.DataFrame:
     """Return `cases` with their `q` and `verdict`: those that have a verdict already keep it.
 
     Needs the columns `low`, `high` (of the ratio), `p` and `verdict` (empty where it is to be found).
     """
-    import numpy as np  # late, as pandas: commands that only name verdicts start without it
-
-    q = adjusted(cases["p"])
-    upper, sure = math.exp(criteria.margin), q <= criteria.false_discovery_rate
-    # Rounding must not push an interval over the threshold.
-    tiny = 1e-9
-    found = np.select(
-        [
-            (cases["low"] > upper) & sure,
-            (cases["high"] < 1 / upper) & sure,
-            (cases["low"] >= 1 / upper - tiny) & (cases["high"] <= upper + tiny),
-        ],
-        [SLOWER, FASTER, SAME],
-        AMBIGUOUS,
-    )
-    return cases.assign(q=q, verdict=cases["verdict"].where(cases["verdict"] != "", found))
-
-
-def in_order(cases: pd.DataFrame) -> pd.DataFrame:
-    """Return cases by verdict, in the order of `VERDICTS`; the largest changes first within each."""
-    import pandas as pd
-
-    rank = cases["verdict"].map(VERDICTS.index)
-    size = cases["ratio"].map(lambda ratio: -abs(math.log(ratio)) if ratio > 0 else 0.0)
-    order = pd.DataFrame({"rank": rank, "size": size}).sort_values(["rank", "size"], kind="stable").index
-    return cases.loc[order].reset_index(drop=True)
+    q = adjusted(cases["p"].tolist())
+    known = zip(cases["verdict"], cases["low"], cases["high"], q, strict=True)
+    found = [verdict or judged(low, high, each, criteria) for verdict, low, high, each in known]
+    return cases.assign(q=q, verdict=found)

@@ -17,7 +17,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pandas as pd
@@ -177,7 +177,7 @@ def _told(before: Run, found: Run) -> str:
 
 
 def _same(one: Run, other: Run) -> bool:
-    pairs = [(vars(one)[name], vars(other)[name]) for name in vars(one)]
+    pairs = [(getattr(one, each.name), getattr(other, each.name)) for each in fields(one)]
     return all(a.equals(b) if isinstance(a, pd.DataFrame) else a == b for a, b in pairs)
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from benchmarks.analysis.entries import Key, grouped
+from benchmarks.record.rows import filled
 from benchmarks.record.run import Run
 from benchmarks.record.schema import POLICIES
 from benchmarks.stats import pairs
@@ -20,6 +22,7 @@ from benchmarks.stats.pairs import CLOSE, EQUAL, FASTER, Comparison
 
 Place = tuple[str, str]
 """A backend and its device."""
+_GROUP = ("op", "mode", "dtype", "shape", *POLICIES)
 
 
 @dataclass(frozen=True)
@@ -41,20 +44,36 @@ class Group:
                 yield slower, each
 
 
-def groups(run: Run) -> dict[tuple[str, ...], Group]:
+@dataclass(frozen=True)
+class _Pair:
+    backend: str
+    device: str
+    other: str
+    other_device: str
+    ratio: float
+    low: float
+    high: float
+    turns: float
+    margin: float
+    placement: float
+
+
+def groups(run: Run) -> dict[Key, Group]:
     """Return the groups of a run, by op, mode, type, shape and policies, from its pairs."""
-    found = {}
-    for key, rows in run.pairs.groupby(["op", "mode", "dtype", "shape", *POLICIES], dropna=False, sort=False):
-        of: dict[tuple[Place, Place], Comparison] = {}
-        behind = set()
-        for row in rows.itertuples(index=False):
-            faster, slower = (row.backend, row.device), (row.other, row.other_device)
-            each = Comparison(row.ratio, row.low, row.high, int(row.turns), row.margin, row.placement)
-            of[slower, faster], of[faster, slower] = each, pairs.inverse(each)
-            behind.add(slower)
-        (leader,) = {faster for _, faster in of} - behind
-        found[tuple(map(str, key))] = Group(leader, of)
-    return found
+    rows = filled(run.at_hand("pairs"), dict.fromkeys(POLICIES, ""))
+    return {key: _group(found) for key, found in grouped(rows, _GROUP, _Pair).items()}
+
+
+def _group(found: Sequence[_Pair]) -> Group:
+    of: dict[tuple[Place, Place], Comparison] = {}
+    behind = set()
+    for pair in found:
+        faster, slower = (pair.backend, pair.device), (pair.other, pair.other_device)
+        each = Comparison(pair.ratio, pair.low, pair.high, int(pair.turns), pair.margin, pair.placement)
+        of[slower, faster], of[faster, slower] = each, pairs.inverse(each)
+        behind.add(slower)
+    (leader,) = {faster for _, faster in of} - behind
+    return Group(leader, of)
 
 
 def contradict(one: Group, other: Group) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.analysis import beside, dtypes
-from benchmarks.analysis.recommend import Question
+from benchmarks.analysis.answer import Question
 from benchmarks.analysis.study import Study
 from benchmarks.record import saved
 from benchmarks.record.frames import to_frame

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.__main__ import main
-from benchmarks.analysis.recommend import Question, decision_table, recommend
+from benchmarks.analysis.answer import Question
+from benchmarks.analysis.recommend import decision_table, recommend
 from benchmarks.analysis.study import Study
 from benchmarks.machine.caveat import Caveat
 from benchmarks.record import saved

@@ -41,7 +41,7 @@ SMALL = {
     summary: {"ending", "first_line", "problem_sentences", "reason", "unchecked_sentences"},
 }
 """What is no table: names, words, single numbers."""
-SEVERAL = {"tables.best": 2}
+SEVERAL = {"tables.best": 2, "tables.leads": 2}
 """On each device, and across devices."""
 
 

@@ -12,14 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.analysis import peers
+from benchmarks.analysis.answer import Question
 from benchmarks.analysis.entries import Timed, entries
-from benchmarks.analysis.recommend import Question, decision_table, recommend
+from benchmarks.analysis.grounds import Grounds
+from benchmarks.analysis.recommend import decision_table, recommend
 from benchmarks.analysis.study import Study
 from benchmarks.analysis.tables import CaseLead
 from benchmarks.analysis.verdicts import Verdicts, lasting
 from benchmarks.measure import plausibility
 from benchmarks.record import saved
 from benchmarks.record.frames import to_frame
+from benchmarks.record.rows import to_rows
 from benchmarks.record.run import Run
 from benchmarks.record.schema import CASE, PAIR_COLUMNS
 from benchmarks.report.files import write
@@ -143,9 +146,10 @@ SIZES = (100, 1_000, 10_000)
 
 @dataclass(frozen=True)
 class Made:
-    """A made-up run of one op at several sizes, and the sizes."""
+    """A made-up run of one op at several sizes, with frames and as rows, and the sizes."""
 
     run: Run
+    as_rows: Run
     sizes: tuple[int, ...]
 
 
@@ -173,7 +177,11 @@ def runs(draw: st.DrawFn) -> Made:
         rows += group
         # Pairs are written in the order of the medians that the records have.
         pairs += _in_order(pairs_of(group[0], known), {str(row["backend"]): row["median_s"] for row in group})
-    return Made(Run(to_frame(rows), pairs=to_frame([] if older else pairs, PAIR_COLUMNS)), tuple(sorted(sizes)))
+    made = [
+        Run(make(rows), pairs=make([] if older else pairs, PAIR_COLUMNS))  # type: ignore[operator]
+        for make in (to_frame, to_rows)
+    ]
+    return Made(*made, tuple(sorted(sizes)))
 
 
 def _in_order(pairs: list[dict[str, object]], medians: dict[str, object]) -> list[dict[str, object]]:
@@ -223,6 +231,8 @@ def test_no_two_statements_contradict(made: Made) -> None:
     _check_crossovers(said, made)
     _check_marks(said)
     _check_answers(said, made)
+    assert decision_table(made.as_rows) == decision_table(made.run)
+    assert Grounds(made.as_rows).noise == said.study.noise
 
 
 def _check_leads(said: Said) -> None:

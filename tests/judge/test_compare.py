@@ -14,7 +14,8 @@ from rich.console import Console
 
 from benchmarks.judge import trust
 from benchmarks.judge.comparable import differences, nothing_in_common
-from benchmarks.judge.compare import compare
+from benchmarks.judge.compare import Judged, compare
+from benchmarks.judge.trust import Effect
 from benchmarks.record.frames import to_frame
 from benchmarks.record.run import BURST_COLUMNS, Run
 from benchmarks.record.schema import CASE_KEYS
@@ -60,12 +61,12 @@ def untimed_bursts(n_cases):
     """Make the bursts of so many cases, without their times."""
     repeated = untimed(n_cases)[list(CASE_KEYS)].loc[lambda frame: frame.index.repeat(N_BURSTS)]
     numbered = repeated.assign(process=0, burst=np.tile(np.arange(N_BURSTS), n_cases), seconds_per_call=0.0)
-    return numbered.reset_index(drop=True)[list(BURST_COLUMNS)]
+    return numbered.reset_index(drop=True)[[column.name for column in BURST_COLUMNS]]
 
 
 def verdicts_of(base, head, **options):
     cases, _ = compare(base, head, Criteria(), **options)
-    return cases.set_index(cases["shape"].astype(int) - 1000)["verdict"]
+    return pd.Series({int(case.key[CASE_KEYS.index("shape")]) - 1000: case.verdict for case in cases})
 
 
 def notes_of(base, head):
@@ -82,8 +83,7 @@ def with_failure(run, status="failed", i=0):
 def test_a_run_compared_with_itself_is_the_same_in_every_case():
     run = a_run()
     cases, _ = compare(run, run, Criteria())
-    assert cases["ratio"].eq(1).all()
-    assert cases["verdict"].eq("same").all()
+    assert {(case.ratio, case.verdict) for case in cases} == {(1.0, "same")}
 
 
 def test_one_slow_down_is_found_and_nothing_else_blamed():
@@ -137,8 +137,7 @@ def test_a_failed_case_is_no_baseline():
 
 def test_a_case_that_fails_now_is_a_regression_with_its_reason():
     cases, _ = compare(a_run(), with_failure(a_run()), Criteria())
-    row = cases.iloc[0]
-    assert (row["verdict"], row["reason"]) == ("now failing", "head: off by 12 ULP")
+    assert (cases[0].verdict, cases[0].reason) == ("now failing", "head: off by 12 ULP")
 
 
 def test_a_case_in_one_run_only_is_new_or_missing():
@@ -212,10 +211,12 @@ def test_what_the_comparison_says_it_finds_is_what_it_finds():
         base, head = a_run(2 * seed, noise=0.04), a_run(2 * seed + 1, noise=0.04, slower={5: math.log(1.15)})
         found.append(verdicts_of(base, head)[5] == "slower")
         cases = compare(base, head, criteria)[0]
-        errors = np.log(cases["high"] / cases["low"]) / (2 * 1.96)
-        by_case = dict(zip(cases[list(CASE_KEYS)].itertuples(index=False, name=None), errors, strict=True))
-        effects = [each for run in (base, head) for each in trust.halves(run.bursts).items()]
-        own = [trust.Own(effect, by_case[case]) for case, effect in effects]
+        errors = {case.key: math.log(case.high / case.low) / (2 * 1.96) for case in cases}
+        own = [
+            Effect(key, effect, errors[key])
+            for run in (base, head)
+            for key, effect in trust.halves(run.bursts).items()
+        ]
         stated.append(trust.chance_of_alarm(1.15, own, 0.005, criteria, len(cases)))
     assert np.mean(stated) == pytest.approx(np.mean(found), abs=0.2)
     assert 0.1 < np.mean(found) < 0.9, "or the test shows nothing"
@@ -223,7 +224,7 @@ def test_what_the_comparison_says_it_finds_is_what_it_finds():
 
 def test_larger_slow_downs_are_found_more_often_and_none_hardly_ever():
     base, head = a_run(1), a_run(2)
-    own = [trust.Own(effect, 0.01) for effect in trust.halves(base.bursts).values()]
+    own = [Effect(key, effect, 0.01) for key, effect in trust.halves(base.bursts).items()]
     chances = [trust.chance_of_alarm(true, own, 0.005, Criteria(), 40) for true in (1, 1.05, 1.1, 1.2)]
     assert chances == sorted(chances)
     assert chances[0] < 1e-6
@@ -240,7 +241,7 @@ def test_halves_of_one_run_differ_by_what_changed_between_them():
     run = a_run(noise=0.0)
     later = run.bursts["burst"] >= N_BURSTS // 2
     drifted = run.bursts.assign(seconds_per_call=run.bursts["seconds_per_call"] * np.where(later, 1.1, 1.0))
-    assert list(trust.halves(drifted).values()) == pytest.approx([math.log(1.1) / math.sqrt(2)] * 40)
+    assert [*trust.halves(drifted).values()] == pytest.approx([math.log(1.1) / math.sqrt(2)] * 40)
 
 
 @pytest.fixture
@@ -249,6 +250,21 @@ def comparison():
     head = with_failure(a_run(2, slower={7: math.log(1.5)}), i=3)
     cases, notes = compare(base, head, Criteria())
     return Comparison("main", "<script>|branch", cases, Criteria(), "bursts", tuple(notes))
+
+
+def verdict_on(backend, verdict, ratio=1.0):
+    key = tuple(backend if name == "backend" else "x" for name in CASE_KEYS)
+    return Judged(key, *[1.0] * 2, ratio, *[1.0] * 5, verdict, "")
+
+
+def test_the_worst_comes_first_and_the_largest_of_each_kind():
+    found = {"same": 1.0, "slower": 1.2, "now failing": math.nan, "wrong": 1.0}
+    cases = [verdict_on("numpy", *each) for each in (*found.items(), ("slower", 1.5))]
+    text = to_markdown(Comparison("base", "head", cases, Criteria(), "bursts"))
+    rows = [line.split("|") for line in text.splitlines() if "`" in line]
+    assert [(cells[6].strip("* "), *cells[5].split()[:1]) for cells in rows][:4] == [
+        ("now failing",), ("slower", "1.500"), ("slower", "1.200"), ("wrong", "1.000"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -265,12 +281,12 @@ def comparison():
     ],
 )
 def test_the_exit_status_is_that_of_the_worst(found, status):
-    cases = pd.DataFrame({"verdict": found, "backend": ["numpy"] * len(found)}, dtype=object)
+    cases = [verdict_on("numpy", verdict) for verdict in found]
     assert Comparison("base", "head", cases, Criteria(), "bursts").exit_status == status
 
 
 def test_a_library_that_is_only_compared_with_fails_nothing_where_it_is_wrong():
-    cases = pd.DataFrame({"verdict": ["same", "wrong"], "backend": ["numpy", "scipy"]})
+    cases = [verdict_on("numpy", "same"), verdict_on("scipy", "wrong")]
     assert Comparison("base", "head", cases, Criteria(), "bursts").exit_status == 0
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.machine import bandwidth, roofline
-from benchmarks.machine.bandwidth import LADDER, Bandwidth
+from benchmarks.machine import bandwidth, limit, roofline
+from benchmarks.machine.bandwidth import LADDER
+from benchmarks.machine.limit import Bandwidth
+from benchmarks.machine.roofline import Roofline
 
 SIZES = (2**12, 2**14, 2**16)
 MEASURED = Bandwidth(SIZES, (400.0, 100.0, 40.0), (200.0, 50.0, 60.0), ("plain", "plain", "streaming"))
@@ -27,12 +30,9 @@ def measurement(measured: Bandwidth = MEASURED, *, scale: float = 1.0, at: int =
     return replace(measured, **scaled)
 
 
-def records(**columns: list) -> pd.DataFrame:
-    n = len(columns["bytes_moved"])
-    usual = {"device": ["cpu"] * n, "gigabytes_per_s": [10.0] * n, "bytes_written": columns["bytes_moved"]}
-    types = {"device": "string", "bytes_moved": "Int64", "bytes_written": "Int64", "gigabytes_per_s": "float64"}
-    given = usual | columns
-    return pd.DataFrame({name: pd.Series(values, dtype=types[name]) for name, values in given.items()})
+def settled(*measurements: Bandwidth, device: str = "cpu") -> pd.DataFrame:
+    """Return what a device's measurements settle as a frame, a row a kind and size."""
+    return pd.DataFrame([asdict(each) for each in roofline.settle(device, measurements)])
 
 
 SIZES = LADDER[:-1]
@@ -128,11 +128,11 @@ def test_a_device_without_reading_is_judged_by_its_copies():
 
 @pytest.mark.parametrize(("written", "kind"), [(0, "read"), (4, "read"), (100, "copy"), (5000, "copy")])
 def test_what_writes_next_to_nothing_is_limited_by_reading(written, kind):
-    assert bandwidth.kind(10_000, written) == kind
+    assert limit.kind(10_000, written) == kind
 
 
 def test_one_measurement_stands_as_it_is():
-    rows = roofline.settle("cpu", [measurement()])
+    rows = settled(measurement())
     assert tuple(rows.columns) == roofline.BANDWIDTH
     assert rows["gigabytes_per_s"].tolist() == [*MEASURED.copy, *MEASURED.read]
     assert rows["kind"].tolist() == ["copy"] * 3 + ["read"] * 3
@@ -142,7 +142,7 @@ def test_one_measurement_stands_as_it_is():
 
 
 def test_two_measurements_that_agree_are_averaged():
-    rows = roofline.settle("cpu", [measurement(), measurement(scale=1.08)])
+    rows = settled(measurement(), measurement(scale=1.08))
     assert rows["gigabytes_per_s"][1] == pytest.approx(104)
     assert rows["moved"].tolist() == pytest.approx([0, 0.08, 0, 0, 0.08, 0])
     assert not rows["rejected"].any()
@@ -150,7 +150,7 @@ def test_two_measurements_that_agree_are_averaged():
 
 @pytest.mark.parametrize("scale", [1.23, 1 / 1.23])
 def test_a_size_whose_bandwidth_moved_is_rejected(scale):
-    rows = roofline.settle("cpu", [measurement(), measurement(scale=scale)])
+    rows = settled(measurement(), measurement(scale=scale))
     assert rows["rejected"].tolist() == [False, True, False, False, True, False]
     assert rows["moved"][1] == pytest.approx(0.23)
 
@@ -164,68 +164,62 @@ def test_a_size_whose_bandwidth_moved_is_rejected(scale):
     ],
 )
 def test_of_three_the_closest_two_stand(scales, rate, moved):
-    row = roofline.settle("cpu", [measurement(scale=scale) for scale in scales]).iloc[1]
+    row = settled(*(measurement(scale=scale) for scale in scales)).iloc[1]
     assert row["gigabytes_per_s"] == pytest.approx(rate)
     assert row["moved"] == pytest.approx(moved, abs=1e-4)
     assert not row["rejected"]
 
 
 def test_of_equally_close_pairs_the_latest_stands():
-    rows = roofline.settle("cpu", [measurement(scale=scale) for scale in (1.0, 2.0, 4.0)])
+    rows = settled(*(measurement(scale=scale) for scale in (1.0, 2.0, 4.0)))
     assert rows["gigabytes_per_s"][1] == pytest.approx(300)
 
 
 def test_three_that_all_differ_are_rejected():
-    rows = roofline.settle("cpu", [measurement(scale=scale) for scale in (1.0, 1.5, 2.5)])
+    rows = settled(*(measurement(scale=scale) for scale in (1.0, 1.5, 2.5)))
     assert rows["rejected"].tolist() == [False, True, False, False, True, False]
 
 
 def test_a_device_has_rows_of_copies_only():
-    rows = roofline.settle("cuda", [measurement(DEVICE)])
+    rows = settled(measurement(DEVICE), device="cuda")
     assert set(rows["kind"]) == {"copy"}
     assert set(rows["stores"]) == {""}
 
 
-def test_fractions_take_reading_for_what_writes_next_to_nothing():
-    known = roofline.settle("cpu", [measurement()])
-    rows = records(bytes_moved=[2**13] * 3, bytes_written=[2**12, 4, None])
-    assert roofline.fractions(rows, known).tolist() == pytest.approx([10 / 200, 10 / 100, 10 / 200])
+def test_the_limit_is_reading_for_what_writes_next_to_nothing():
+    roof = Roofline(roofline.settle("cpu", [measurement()]))
+    assert [roof.at("cpu", 2**13, written) for written in (2**12, 4, math.nan)] == pytest.approx([200, 100, 200])
 
 
-def test_fractions_agree_with_the_bandwidth_itself():
-    known = roofline.settle("cpu", [measurement()])
-    sizes = [1, 5000, 2**14, 30_000, 2**40]
-    expected = [10 / MEASURED.at("copy", n) for n in sizes]
-    assert roofline.fractions(records(bytes_moved=sizes), known).tolist() == pytest.approx(expected)
+def test_the_limit_agrees_with_the_bandwidth_itself():
+    roof = Roofline(roofline.settle("cpu", [measurement()]))
+    for n_bytes in (0, 1, 5000, 2**14, 30_000, 2**40):
+        assert roof.at("cpu", n_bytes, n_bytes) == pytest.approx(MEASURED.at("copy", n_bytes))
 
 
 @pytest.mark.parametrize(("at", "left_out"), [(0, {11, 12, 13}), (1, {13, 14, 15}), (2, {15, 16, 20})])
-def test_fractions_next_to_a_rejected_size_are_left_out(at, left_out):
-    known = roofline.settle("cpu", [measurement(), measurement(scale=2.0, at=at)])
-    powers = [11, 12, 13, 14, 15, 16, 20]
-    found = roofline.fractions(records(bytes_moved=[2**power for power in powers]), known)
-    assert {power for power, missing in zip(powers, found.isna(), strict=True) if missing} == left_out
+def test_next_to_a_rejected_size_there_is_no_limit(at, left_out):
+    roof = Roofline(roofline.settle("cpu", [measurement(), measurement(scale=2.0, at=at)]))
+    assert {n for n in (11, 12, 13, 14, 15, 16, 20) if math.isnan(roof.at("cpu", 2**n, 2**n))} == left_out
 
 
-def test_fractions_of_what_was_not_measured_are_left_out():
-    known = roofline.settle("cpu", [measurement()])
-    rows = records(bytes_moved=[2**13, None, 2**13], device=["cuda", "cpu", None])
-    assert roofline.fractions(rows, known).isna().all()
-    assert roofline.fractions(rows, known.iloc[:0]).isna().all()
+def test_of_what_was_not_measured_there_is_no_limit():
+    roof = Roofline(roofline.settle("cpu", [measurement()]))
+    for device, n_bytes in (("cuda", 2**13), ("cpu", math.nan), (None, 2**13)):
+        assert math.isnan(roof.at(device, n_bytes, n_bytes))
+    assert math.isnan(Roofline([]).at("cpu", 2**13, 2**13))
 
 
-def test_fractions_keep_the_records_index_and_judge_each_device_by_its_own():
-    known = pd.concat([roofline.settle("cpu", [measurement()]), roofline.settle("cuda", [measurement(DEVICE)])])
-    rows = records(bytes_moved=[2**13, 2**13], device=["cuda", "cpu"], bytes_written=[0, 2**12])
-    found = roofline.fractions(rows.set_axis([7, 3]), known)
-    assert found.to_dict() == pytest.approx({7: 10 / 1000, 3: 10 / 200})
-    assert found.name == "fraction_of_bandwidth"
+def test_each_device_is_judged_by_its_own_limit():
+    roof = Roofline([*roofline.settle("cpu", [measurement()]), *roofline.settle("cuda", [measurement(DEVICE)])])
+    # Where a device's reading was not measured, its copies stand for it.
+    assert roof.at("cuda", 2**13, 0) == pytest.approx(1000)
+    assert roof.at("cpu", 2**13, 2**12) == pytest.approx(200)
 
 
 def test_more_than_was_measured_to_be_possible_is_suspicious():
-    told = roofline.suspicious(pd.Series([1.0, 1.2, np.nan], index=[4, 2, 9]))
-    assert told.to_dict() == {4: "", 2: "120 % of the measured bandwidth is suspicious", 9: ""}
-    assert roofline.suspicious(pd.Series([], dtype="float64")).tolist() == []
+    assert roofline.suspicious(1.2) == "120 % of the measured bandwidth is suspicious"
+    assert [roofline.suspicious(fraction) for fraction in (1.0, math.nan)] == ["", ""]
 
 
 def test_a_disturbed_round_does_not_lower_the_limit(monkeypatch):

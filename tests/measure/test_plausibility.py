@@ -7,7 +7,8 @@ from dataclasses import fields, replace
 import pytest
 
 from benchmarks.machine import bandwidth
-from benchmarks.machine.bandwidth import LADDER, Bandwidth
+from benchmarks.machine.bandwidth import LADDER
+from benchmarks.machine.limit import Bandwidth
 from benchmarks.measure import plausibility
 from benchmarks.measure.limits import Limits
 from benchmarks.measure.prepared import bytes_moved

@@ -436,11 +436,11 @@ def test_the_accuracy_table_shows_largest_and_mean_errors_deviations_and_failure
 def test_searched_accuracy_is_kept_for_other_ops_and_comes_back(tmp_path: Path) -> None:
     found = to_frame([row | {"sample": "searched"} for row in synthetic.accuracy()], ACCURACY_COLUMNS)
     first, second = found[found["op"] == "sigmoid"], found[found["op"] != "sigmoid"]
-    assert read_accuracy(tmp_path).empty
+    assert not len(read_accuracy(tmp_path))
     write_accuracy(first, tmp_path)
     paths = write_accuracy(second.assign(max_ulp=7.0), tmp_path)
     assert set(paths) == {"accuracy.csv", "accuracy.md"}
-    merged = read_accuracy(tmp_path)
+    merged = read_accuracy(tmp_path).frame()
     assert len(merged) == len(found)
     assert (merged.loc[merged["op"] != "sigmoid", "max_ulp"] == 7).all()
     kept = merged[merged["op"] == "sigmoid"].fillna({"reason": ""}).reset_index(drop=True)

@@ -81,13 +81,12 @@ def test_benjamini_and_hochberg_s_own_example():
         0.7590,
         1.0,
     ]
-    assert (effects.adjusted(pd.Series(p)) <= 0.05).sum() == 4
+    assert sum(q <= 0.05 for q in effects.adjusted(p)) == 4
 
 
 def test_what_is_not_measured_takes_no_part_in_the_adjustment():
-    q = effects.adjusted(pd.Series([0.01, math.nan, 0.04]))
-    assert q.tolist() == pytest.approx([0.02, math.nan, 0.04], nan_ok=True)
-    assert effects.adjusted(pd.Series([math.nan])).isna().all()
+    assert effects.adjusted([0.01, math.nan, 0.04]) == pytest.approx([0.02, math.nan, 0.04], nan_ok=True)
+    assert math.isnan(*effects.adjusted([math.nan]))
 
 
 @given(st.lists(st.floats(0, 1), max_size=30))
@@ -95,7 +94,7 @@ def test_evidence_is_corrected_as_scipy_does(p):
     from scipy.stats import false_discovery_control  # late: it takes a second to import
 
     expected = false_discovery_control(p, method="bh") if p else []
-    assert effects.adjusted(pd.Series(p, dtype=float)).tolist() == pytest.approx(list(expected))
+    assert effects.adjusted(p) == pytest.approx(list(expected))
 
 
 @given(st.floats(0.2, 5), st.floats(1e-5, 1))
@@ -178,10 +177,3 @@ def test_what_was_not_measured_on_both_sides_has_a_verdict_too(base, head, verdi
 def test_criteria_outside_their_range_are_refused(name, value):
     with pytest.raises(ValueError, match=f"{name}: must lie between 0 and 1; got {value}"):
         Criteria(**{name: value})
-
-
-def test_the_worst_comes_first_and_the_largest_of_each_kind():
-    frame = pd.DataFrame(
-        {"verdict": ["same", "slower", "now failing", "slower"], "ratio": [1.0, 1.2, math.nan, 1.5]}
-    )
-    assert verdicts.in_order(frame)["ratio"].tolist()[1:] == [1.5, 1.2, 1.0]

@@ -11,8 +11,9 @@ import pytest
 
 from benchmarks.analysis import runs
 from benchmarks.judge.trend import trends
-from benchmarks.record import assembly, history, journal, merge, saved
+from benchmarks.record import history, journal, merge, saved
 from benchmarks.record.journal import JOURNALS, load_run, load_runs
+from benchmarks.record.rows import Rows
 from benchmarks.report.pages import runs as runs_page
 from benchmarks.validation import scale
 from benchmarks.validation.scale import Extent
@@ -67,21 +68,25 @@ def test_shards_of_a_made_up_run_become_that_run(results, tmp_path):
     assert (whole.complete, len(whole.records), len(whole.pairs)) == (True, 20, 40)
 
 
-def test_the_machines_of_a_merged_run_are_read_together_and_each_is_as_it_was(results, tmp_path, monkeypatch):
+def test_the_frames_of_the_machines_of_a_merged_run_are_made_at_once_and_each_is_as_it_was(
+    results, tmp_path, monkeypatch
+):
     names = [str(results / JOURNALS / f"fleet-{i}.jsonl") for i in range(3)]
     found = merge.sections(merge.sources(names, results))
     path = merge.write(found, tmp_path, saved_as="fleet", command="merge")
     made: list[object] = []
-    to_frame = assembly.to_frame
-    monkeypatch.setattr(assembly, "to_frame", lambda *rows: made.append(rows) or to_frame(*rows))
+    frame = Rows.frame
+    monkeypatch.setattr(Rows, "frame", lambda rows: made.append(rows) or frame(rows))
     machines = load_runs(path)
+    assert not made
+    runs.label([("fleet", machine) for machine in machines])
     assert (len(machines), len(made)) == (3, 4), "records, checks, costs and pairs of all machines"
     for name, machine in zip(names, machines, strict=True):
         alone = load_run(Path(name))
         whole = {"run_id": machine.run_id, "saved_as": "fleet"}
         pd.testing.assert_frame_equal(machine.records, alone.records.assign(**whole), check_dtype=False)
-        for frame in ("accuracy", "costs", "pairs", "bursts", "bandwidth", "curves"):
-            pd.testing.assert_frame_equal(getattr(machine, frame), getattr(alone, frame))
+        for table in ("accuracy", "costs", "pairs", "bursts", "bandwidth", "curves"):
+            pd.testing.assert_frame_equal(getattr(machine, table), getattr(alone, table))
         assert (machine.machine, machine.warnings) == (alone.machine, alone.warnings)
 
 

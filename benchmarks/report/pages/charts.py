@@ -14,7 +14,7 @@ from benchmarks.analysis import tables
 from benchmarks.analysis.entries import Timed, entries, parted
 from benchmarks.analysis.ranges import Crossover
 from benchmarks.analysis.study import Study
-from benchmarks.machine.bandwidth import READ_ONLY
+from benchmarks.machine.limit import READ_ONLY
 from benchmarks.record.schema import POLICIES
 from benchmarks.report.pages.command import restated
 from benchmarks.report.pages.figures import LIMIT_COLOUR, Board, Figure, Panel, figure, number, numbers, safe

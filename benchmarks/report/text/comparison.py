@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import pandas as pd
 from rich.console import Console
 
 from backends import peer_names
-from benchmarks.analysis.entries import Key, entries
 from benchmarks.exits import Exit
+from benchmarks.judge.compare import Judged
 from benchmarks.quantities import number, plural, seconds
 from benchmarks.record.atomic import replace
+from benchmarks.record.rows import is_missing
 from benchmarks.record.schema import CASE_KEYS, DEFAULTS
 from benchmarks.report.table import Cell, Table, of_rows
 from benchmarks.report.terminal.console import text_for
@@ -56,7 +57,7 @@ _MARKS = {
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """What became of each case (COMPARISON_COLUMNS) between `base` and `head`, and notes on it.
+    """What became of each case between `base` and `head`, and notes on it.
 
     `samples` says what a value rests on, such as `sittings`. With `shares`, values are fractions of the bandwidth
     and not seconds; `ratio` is then base's over head's, so that more than 1 is slower in either case.
@@ -64,7 +65,7 @@ class Comparison:
 
     base: str
     head: str
-    cases: pd.DataFrame
+    cases: Sequence[Judged]
     criteria: Criteria
     samples: str
     notes: tuple[str, ...] = ()
@@ -73,19 +74,18 @@ class Comparison:
     @property
     def exit_status(self) -> Exit:
         """What the verdicts say of the head, by the worst of them; peers that are wrong fail nothing."""
-        own = ~self.cases["backend"].isin(peer_names())
-        found, wrong = set(self.cases["verdict"]), (self.cases["verdict"] == verdicts.WRONG) & own
+        found, peers = {case.verdict for case in self.cases}, peer_names()
         if verdicts.CHEATED in found:
             return Exit.CHEATED
         if found & set(verdicts.REGRESSIONS):
             return Exit.WORSE
-        if wrong.any():
+        if any(case.verdict == verdicts.WRONG and case.backend not in peers for case in self.cases):
             return Exit.WRONG
         return Exit.FINE if found & set(verdicts.JUDGED) else Exit.UNSURE
 
     def headline(self) -> str:
         """Return the answer in one sentence."""
-        counts = self.cases["verdict"].value_counts()
+        counts = Counter(case.verdict for case in self.cases)
         found = [f"{counts[name]} {name}" for name in verdicts.VERDICTS if name in counts]
         return f"{plural(len(self.cases), 'case')}, {self.head} against {self.base}: {', '.join(found) or 'none'}."
 
@@ -102,8 +102,8 @@ class Comparison:
 def render(comparison: Comparison, console: Console) -> None:
     """Print the comparison on `console`, fitted to its width: what changed, line by line, the rest in numbers."""
     listed, say = _listed(comparison), partial(text_for, console)
-    if len(listed):
-        styles = [_STYLES.get(verdict, "") for verdict in listed["verdict"]]
+    if listed:
+        styles = [_STYLES.get(case.verdict, "") for case in listed]
         print_named(_table(comparison, listed), console, name="case", wraps=True, styles=styles, say=say)
     worse = comparison.exit_status not in (Exit.FINE, Exit.UNSURE)
     console.print(say(comparison.headline(), "bold red" if worse else "bold"))
@@ -116,10 +116,10 @@ def to_markdown(comparison: Comparison) -> str:
     """Return the comparison as Markdown: for a pull request, a job's summary, a file."""
     lines = [f"### {escape(comparison.headline())}", ""]
     listed = _listed(comparison)
-    same = comparison.cases[comparison.cases["verdict"] == verdicts.SAME]
-    if len(listed):
+    same = [case for case in comparison.cases if case.verdict == verdicts.SAME]
+    if listed:
         lines += [markdown.grid(_table(comparison, listed)), ""]
-    if len(same):
+    if same:
         lines += [f"<details><summary>{plural(len(same), 'case')} the same</summary>", ""]
         lines += [markdown.grid(_table(comparison, same)), "", "</details>", ""]
     lines += [f"- {escape(note)}" for note in comparison.notes]
@@ -129,7 +129,7 @@ def to_markdown(comparison: Comparison) -> str:
 
 def to_json(comparison: Comparison) -> str:
     """Return the comparison as JSON, every case included; what is not known is null."""
-    rows = [{key: _plain(value) for key, value in row.items()} for row in comparison.cases.to_dict("records")]
+    rows = [dict(zip(CASE_KEYS, map(_plain, case.key), strict=True)) | _told(case) for case in comparison.cases]
     whole = {
         "base": comparison.base,
         "head": comparison.head,
@@ -154,58 +154,56 @@ def write(comparison: Comparison, folder: Path) -> list[Path]:
     return [replace(folder / name, text) for name, text in texts.items()]
 
 
-def reasons_in_common(cases: pd.DataFrame) -> Iterable[str]:
+def reasons_in_common(cases: Iterable[Judged]) -> Iterator[str]:
     """Yield a note for each reason why cases could not be measured on either side."""
-    absent = cases[cases["verdict"] == verdicts.UNAVAILABLE]
-    for reason, rows in absent.groupby("reason", sort=False):
-        yield f"{plural(len(rows), 'case')} unavailable: {reason}"
+    reasons = Counter(case.reason for case in cases if case.verdict == verdicts.UNAVAILABLE)
+    for reason, n in reasons.items():
+        yield f"{plural(n, 'case')} unavailable: {reason}"
 
 
-def _listed(comparison: Comparison) -> pd.DataFrame:
-    return verdicts.in_order(comparison.cases[~comparison.cases["verdict"].isin(QUIET)])
+def _listed(comparison: Comparison) -> list[Judged]:
+    """Return the cases that are listed, in the order of `VERDICTS`; the largest changes first in each."""
+    shown = [case for case in comparison.cases if case.verdict not in QUIET]
+    return sorted(shown, key=lambda case: (verdicts.VERDICTS.index(case.verdict), -_size(case.ratio)))
 
 
-@dataclass(frozen=True)
-class _Case:
-    key: Annotated[Key, CASE_KEYS]
-    base: float
-    head: float
-    ratio: float
-    low: float
-    high: float
-    verdict: str
-    reason: str
-
-    @property
-    def name(self) -> str:
-        """The case as its test id says it: policies only where they are not the default."""
-        pairs = zip(CASE_KEYS, self.key, strict=True)
-        return "-".join(str(value) for key, value in pairs if value != DEFAULTS.get(key))
-
-    @property
-    def told_ratio(self) -> str:
-        """The ratio with its interval."""
-        if math.isnan(self.ratio):
-            return ""
-        known = self.low > 0 and self.high < 1e6
-        return f"{self.ratio:.3f} " + (f"({self.low:.3f} to {self.high:.3f})" if known else "(unbounded)")
+def _size(ratio: float) -> float:
+    return abs(math.log(ratio)) if ratio > 0 else 0.0
 
 
-def _table(comparison: Comparison, cases: pd.DataFrame) -> Table:
+def _name(case: Judged) -> str:
+    """Return a case as its test id says it: policies only where they are not the default."""
+    pairs = zip(CASE_KEYS, case.key, strict=True)
+    return "-".join(str(value) for key, value in pairs if value != DEFAULTS.get(key))
+
+
+def _told_ratio(case: Judged) -> str:
+    """Return a ratio with its interval."""
+    if math.isnan(case.ratio):
+        return ""
+    known = case.low > 0 and case.high < 1e6
+    return f"{case.ratio:.3f} " + (f"({case.low:.3f} to {case.high:.3f})" if known else "(unbounded)")
+
+
+def _table(comparison: Comparison, cases: Sequence[Judged]) -> Table:
     """Return a row for each case. A ratio above 1 is slower; with shares, it is the base's over the head's."""
     unit = (lambda value: f"{number(100 * value)} %") if comparison.shares else seconds
     lines = []
-    for case in entries(cases, _Case):
+    for case in cases:
         values = (Cell("" if math.isnan(value) else unit(value), value) for value in (case.base, case.head))
         said = f"{case.verdict}: {case.reason}" if case.reason else case.verdict
-        mark, name = Cell(_MARKS.get(case.verdict, "")), Cell(case.name, style="code")
-        lines.append((mark, name, *values, Cell(case.told_ratio, case.ratio), Cell(said, best=True)))
+        mark, name = Cell(_MARKS.get(case.verdict, "")), Cell(_name(case), style="code")
+        lines.append((mark, name, *values, Cell(_told_ratio(case), case.ratio), Cell(said, best=True)))
     ratio = "base / head" if comparison.shares else "head / base"
     headings = ("", "case", "base", "head", f"{ratio} (interval)", "verdict")
     return of_rows(headings, lines, (False, False, True, True, False, False))
 
 
+def _told(case: Judged) -> dict[str, object]:
+    """Return a verdict as JSON has it."""
+    told = {name: _plain(getattr(case, name)) for name in verdicts.VERDICT_COLUMNS}
+    return told | {"samples": _plain(case.samples) and int(case.samples)}
+
+
 def _plain(value: Any) -> Any:
-    if value is None or value is pd.NA or (isinstance(value, float) and not math.isfinite(value)):
-        return None
-    return value.item() if hasattr(value, "item") else value
+    return None if is_missing(value) or (isinstance(value, float) and math.isinf(value)) else value
