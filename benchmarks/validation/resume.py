@@ -14,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ import pandas as pd
 import psutil
 
 from benchmarks import invocation, processes
+from benchmarks.quantities import listing
 from benchmarks.record.journal import JOURNALS, load_run, read_journal
 from benchmarks.record.schema import CASE_KEYS
 from benchmarks.validation.device import NO, YES
@@ -172,17 +174,26 @@ def _difference(results: Path, whole: Path, *, begun: bool) -> str:
     if not journals:
         return "no journal"
     found, due = _facts(results), _facts(whole)
-    return "; ".join(f"{name} differ" for name, value in found.items() if value != due[name])
+    return "; ".join(_told(name, value, due[name]) for name, value in found.items() if value != due[name])
 
 
-def _facts(results: Path) -> dict[str, object]:
+def _told(name: str, found: Sequence[object], due: Sequence[object]) -> str:
+    """Say what is in one list of facts and not in the other, or not as often."""
+    both = Counter(map(str, found)), Counter(map(str, due))
+    told = [f"{word} {listing(list(each), most=2)}" for word, each in
+            (("more", both[0] - both[1]), ("less", both[1] - both[0])) if each]  # fmt: skip
+    return f"{name} differ: {', '.join(told)}"
+
+
+def _facts(results: Path) -> dict[str, Sequence[object]]:
     """Return what two runs of the same cases have in common, by name."""
     run = load_run(_journals(results)[-1])
     checks = ["op", "mode", "dtype", "backend", "device"]
     return {
-        "ends": run.complete,
+        "ends": [run.complete],
         "unmeasured groups": run.unmeasured,
-        "cases": sorted(run.records[[*CASE_KEYS, "status"]].itertuples(index=False, name=None)),
+        "cases": sorted(run.records[list(CASE_KEYS)].itertuples(index=False, name=None)),
+        "endings": sorted(run.records[["op", "shape", "backend", "status"]].itertuples(index=False, name=None)),
         "checks": sorted(run.accuracy[checks].itertuples(index=False, name=None)),
         "saved tests": sorted(_saved(results)),
     }

@@ -16,3 +16,13 @@ def test_a_run_is_started_by_the_command_that_is_installed_in_a_folder_without_s
     assert words[-1] == "--resume"
     assert started["cwd"] == tmp_path / "results"
     assert started["env"][resume._TRIAL] == "abc"
+
+
+def test_what_a_run_has_twice_or_lacks_is_named(monkeypatch, tmp_path):
+    facts = {"undisturbed": ["a", "b", "c"], "resumed": ["a", "a", "b"]}
+    monkeypatch.setattr(resume, "_facts", lambda results: {"cases": facts[results.name]})
+    for name in facts:
+        (tmp_path / name / resume.JOURNALS).mkdir(parents=True)
+        (tmp_path / name / resume.JOURNALS / "1.jsonl").touch()
+    told = resume._difference(tmp_path / "resumed", tmp_path / "undisturbed", begun=True)
+    assert told == "cases differ: more a, less c"
