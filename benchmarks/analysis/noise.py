@@ -93,7 +93,7 @@ class Noise:
         """What was noisy, in words."""
         found = []
         if self.n_missed:
-            of = f"{quantities.count(self.n_missed)} of {quantities.plural(self.n_planned, 'comparison')}"
+            of = f"{quantities.count(self.n_missed)} of {quantities.plural(self.n_planned, 'group')}"
             found.append(f"The time budget ended before {of}.")
         if self.n_groups:
             share = quantities.percent(self.n_decided / self.n_groups)

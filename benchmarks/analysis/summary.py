@@ -112,11 +112,11 @@ def _led(i: int, n_ranges: int, names: Sequence[str], sizes: Sequence[tuple[int,
     if i == 0:
         where = where.capitalize() + (" elements" * (where != "at every size") + " on" * where.startswith("from"))
     if not names:
-        return f"{where} none is the fastest in any of {quantities.plural(len(cases), 'case')}"
+        return f"{where} none is the fastest in any of {quantities.plural(len(cases), 'group')}"
     verb = (" is fastest" if len(names) == 1 else " are fastest") * (i == 0)
     each = " each" * (len(names) > 1)
     n_won = sum(case.sole and case.fastest == names[0] for case in cases)
-    of = quantities.plural(len(cases), "case") if i == 0 else quantities.count(len(cases))
+    of = quantities.plural(len(cases), "group") if i == 0 else quantities.count(len(cases))
     return f"{where} {quantities.listing(names)}{verb} in {n_won}{each} of {of}"
 
 
@@ -211,8 +211,8 @@ def _tally(winners: pd.DataFrame, policies: str) -> str:
         n_cases = int((winners["outcome"] == outcome).sum())
         parts += [f"in {n_cases} {said}"] * bool(n_cases)
     ops = quantities.plural(len(winners["op"].unique()), "op")
-    cases = f"{quantities.plural(len(winners), 'comparable case')}{policies}"
-    return f"Of {cases} ({ops}), {'; '.join(parts)}."
+    groups = f"{quantities.plural(len(winners), 'group')}{policies}"
+    return f"Of {groups} ({ops}), {'; '.join(parts)}."
 
 
 def _overall_sentences(means: pd.DataFrame) -> list[str]:
@@ -230,7 +230,7 @@ def _overall_sentences(means: pd.DataFrame) -> list[str]:
             sentences.append(
                 f"At {quantities.plural(int(n_elements), 'element')}, {dtype} on {device}{named}: "
                 f"{quantities.listing(each, 12)} times {tables.BASELINE} (geometric mean of "
-                f"{quantities.plural(at[0].n_cases, 'case')} that they share)."
+                f"{quantities.plural(at[0].n_cases, 'group')} that they share)."
             )
     return sentences
 

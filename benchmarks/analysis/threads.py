@@ -232,7 +232,7 @@ def _by_how_much(found: _Found) -> str:
         where = f"{worst.op} {worst.mode}, {plural(worst.n_elements, 'element')}"
         said += f"; at worst it {_told(worst.ratio)} ({where})"
     n_doubtful = sum(case.doubtful for case in found.cases)
-    doubt = f"; doubtful: {n_doubtful} of {plural(len(found.cases), 'comparison')}"
+    doubt = f"; doubtful: {n_doubtful} of {plural(len(found.cases), 'case')}"
     return said + doubt * bool(n_doubtful)
 
 

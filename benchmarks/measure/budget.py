@@ -83,7 +83,7 @@ class Budget:
         """Say what was not measured."""
         return Caveat(
             f"The time budget of {duration(self.total_s)} ended the run before {self.n_missed} of "
-            f"{plural(self.n_groups, 'comparison')}.",
+            f"{plural(self.n_groups, 'group')}.",
             "budget",
         )
 

@@ -24,7 +24,7 @@ from benchmarks.measure.group import Group
 from benchmarks.measure.pool import CaseError, Pool
 from benchmarks.measure.sides import Side
 from benchmarks.measure.stopwatch import Stopwatch
-from benchmarks.quantities import seconds
+from benchmarks.quantities import plural, seconds
 from benchmarks.record.journal import write_journal_line
 from benchmarks.record.schema import CASE_KEYS, SITTING_COLUMNS, Case, Ending, Sitting, row
 from benchmarks.stats.effects import Criteria
@@ -70,7 +70,7 @@ class Duel:
                     n_decided = int((found["verdict"] != AMBIGUOUS).sum())
                     due = self._undecided(found)
                 spent = seconds(perf_counter() - self._started)
-                self.say(f"sitting {n}: {n_decided} of {len(self.cases)} cases decided, {spent}")
+                self.say(f"sitting {n}: {n_decided} of {plural(len(self.cases), 'case')} decided, {spent}")
                 if not due or self._is_over():
                     break
         except KeyboardInterrupt:

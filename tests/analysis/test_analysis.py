@@ -264,7 +264,7 @@ def test_a_sentence_says_who_is_equal_and_what_is_too_close_to_call() -> None:
     close = study(sizes(numpy=(9.0,), torch=(3.0,), jax=(3.15,))).summary.speed[0]
     assert "too close to call: torch, jax at 1,024 elements, the only size (1.05 times the runner-up, jax" in close
     assert study(sizes(numpy=(9.0,), torch=(3.0,), jax=(3.15,))).tally == [
-        "Of 1 comparable case (1 op), in 1 it is too close to call."
+        "Of 1 group (1 op), in 1 it is too close to call."
     ]
 
 

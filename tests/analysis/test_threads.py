@@ -132,6 +132,6 @@ def test_a_run_with_one_number_of_threads_has_nothing_to_say() -> None:
 def test_doubts_are_counted_and_marked() -> None:
     rows = [row | {"warning": "hot"} for row in curve(2.0)]
     (sentence,) = told(rows)
-    assert sentence.endswith("; doubtful: 1 of 1 comparison.")
+    assert sentence.endswith("; doubtful: 1 of 1 case.")
     found = study(to_frame(rows))
     assert "torch ~2.0× (" in threads.brief(found.thread_gains, found.thread_payoffs)[0]

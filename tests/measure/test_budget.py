@@ -73,7 +73,7 @@ def test_what_is_not_reached_is_counted_once():
     budget.took(100.0, 10.0)
     clock.now = 115.0
     assert [budget.rule(USUAL, name, 5) for name in ("b", "b", "c", "d")] == [None] * 4
-    missed = "The time budget of 2 min ended the run before 3 of 4 comparisons."
+    missed = "The time budget of 2 min ended the run before 3 of 4 groups."
     assert budget.shortfall() == Caveat(missed, "budget")
 
 

@@ -133,7 +133,7 @@ def test_who_shares_a_lead_is_named_and_those_behind_are_what_it_is_ahead_of() -
 
 def test_a_sentence_says_who_leads_at_which_sizes() -> None:
     text = " ".join(shown(few(*synthetic.OPS), 80).split())
-    told = "From 32,768 elements on torch is fastest in 25 of 36 cases; at 1,024 numba in 10 of 12"
+    told = "From 32,768 elements on torch is fastest in 25 of 36 groups; at 1,024 numba in 10 of 12"
     assert f"{told} (numba and numba-parallel: this project's kernels)." in text
 
 
@@ -158,7 +158,7 @@ def test_confidence_says_what_was_decided_and_what_to_do() -> None:
 def test_a_budget_that_ended_first_is_told_with_the_one_budget_to_try_next() -> None:
     apart = [times(name, s, op=f"x{i}") for i in range(8) for name, s in (("numpy", 1e-6), ("torch", 3e-6))]
     alike = [times(name, 1e-6, 0.5, op=op) for op in "ab" for name in ("numpy", "torch")]
-    ended = (Caveat("The time budget of 5 min ended the run before 2 of 10 comparisons.", "budget"),)
+    ended = (Caveat("The time budget of 5 min ended the run before 2 of 10 groups.", "budget"),)
     missed = {"elapsed_s": 300.0, "n_groups": 10, "unmeasured": ("relu-0", "relu-1"), "warnings": ended}
     text = shown(Run(records=to_frame(apart), **missed), 160)
     told = "Confidence: fair: 8 of 8 groups decided; 2 of 10 groups had no time left."
@@ -234,7 +234,7 @@ def test_a_run_in_which_none_used_more_threads_says_so() -> None:
 def test_many_ops_are_counted_and_named_as_far_as_there_is_room() -> None:
     text = shown(standard_run(), 160)
     assert re.search(r"forward +1 +numba 61 \(step, relu, relu6, ", text), text
-    assert "At 32,768 elements torch is fastest in 122 of 122 cases; up to 1,024" in text
+    assert "At 32,768 elements torch is fastest in 122 of 122 groups; up to 1,024" in text
 
 
 def test_a_backend_alone_has_times_and_wins_nothing() -> None:
