@@ -91,7 +91,7 @@ def _cases(cases: Sequence[Case]) -> str:
         (max(_distinct(case.shape for case in cases if case.op == op) for op in _names(cases)), "size"),
         (_distinct(case.mode for case in cases), "mode"),
         (_distinct(case.dtype for case in cases), "type"),
-        (_distinct(case.policies for case in cases), "way to call"),
+        (_distinct(case.policies for case in cases), _POLICIES),
         (_distinct((case.backend, case.device) for case in cases), "backend"),
     ]
     if math.prod(n for n, _ in factors) != len(cases):
@@ -100,10 +100,13 @@ def _cases(cases: Sequence[Case]) -> str:
     return " x ".join(_factors(factors))
 
 
+_POLICIES = "set of policies"
+
+
 def _factors(factors: Iterable[tuple[int, str]]) -> Iterator[str]:
     for n, noun in factors:
-        if n > 1 or noun not in ("type", "way to call"):
-            yield quantities.plural(n, noun).replace("way to calls", "ways to call")
+        if n > 1 or noun not in ("type", _POLICIES):
+            yield f"{n} sets of policies" if noun == _POLICIES else quantities.plural(n, noun)
 
 
 def _names(cases: Sequence[Case]) -> set[str]:
