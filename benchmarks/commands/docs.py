@@ -47,6 +47,12 @@ FIRST_RUN = ROOT / "docs" / "first-run.jsonl.xz"
 """The journal of the run whose output docs/start.md shows."""
 FIRST_QUESTION = Question(op="sigmoid", size=1_000_000)
 """What that page then asks `recommend`."""
+FURTHER_QUESTIONS = {
+    "--op tanh --size 100k": Question(op="tanh", size=100_000),
+    "--op sigmoid --size 8Mi --mode backward": Question(op="sigmoid", size=2**23, mode="backward"),
+    "--op tanh --size 1Mi --max-ulp 1": Question(op="tanh", size=2**20, max_ulp=1.0),
+}
+"""What docs/report.md asks of the same run, by the options that ask it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -195,6 +201,11 @@ def first_answer() -> str:
     return first_run.answer(first_run.load(FIRST_RUN), FIRST_QUESTION)
 
 
+def answers() -> str:
+    """Return what `recommend` answers to further questions."""
+    return first_run.answers(first_run.load(FIRST_RUN), FURTHER_QUESTIONS)
+
+
 def _commands() -> Iterator[argparse.ArgumentParser]:
     """Yield a parser for each command: a module beside this one."""
     for each in pkgutil.iter_modules(commands.__path__):
@@ -214,6 +225,7 @@ TABLES: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     },
     ROOT / "README.md": {"first-lines": first_lines},
     ROOT / "docs" / "start.md": {"first-summary": first_summary, "first-answer": first_answer},
+    ROOT / "docs" / "report.md": {"answers": answers},
     ROOT / "docs" / "api.md": {"names": names.pages},
     ROOT / "docs" / "cases.md": {"presets": presets_table},
     ROOT / "docs" / "ci.md": {"exits": exits_table},

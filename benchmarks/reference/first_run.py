@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import lzma
+from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
+from textwrap import wrap
 
 from rich.console import Console
 
+from benchmarks import invocation
 from benchmarks.analysis.answer import Question
 from benchmarks.analysis.recommend import recommend
 from benchmarks.analysis.study import Study
@@ -51,6 +54,17 @@ def answer(run: Run, question: Question) -> str:
     for line in lines:
         console.print(line, soft_wrap=line.startswith(" "))  # code is not wrapped
     return _block(stream.getvalue())
+
+
+def answers(run: Run, questions: Mapping[str, Question]) -> str:
+    """Return what `recommend` answers to questions, by the options that ask them, as a block of text for a page.
+
+    What it says of the run as a whole is left out, and so are the lines that call the winner.
+    """
+    lines = []
+    for asked, question in questions.items():
+        lines += [f"$ {invocation.command()} recommend {asked}", *wrap(recommend(run, question).sentence, WIDTH)]
+    return _block("\n".join(lines))
 
 
 def _block(text: str) -> str:
