@@ -231,6 +231,8 @@ def test_the_first_screen_agrees_with_the_verdicts(quick: tuple[Study, Page]) ->
     assert 24 < decided < 48
     assert f"{decided} of 48 groups decided ({100 * decided / 48:.0f} %)" in text
     assert "Repeat on an idle machine." in text
+    explained = [str(attrs["data-tip"]) for tag, attrs in page.tags if tag == "dfn"]
+    assert any(text.startswith("The cases that differ in the backend alone") for text in explained)
 
 
 def test_of_many_ops_the_first_screen_counts_the_winners() -> None:

@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -18,6 +19,13 @@ from markupsafe import Markup
 from benchmarks import invocation
 from benchmarks.report.pages.figures import Board, Figure
 from benchmarks.report.views import dimensions
+
+_TERMS = {
+    "group": "The cases that differ in the backend alone: one op, mode, type and size, measured together.",
+    "burst": "A few rounds of calls that one backend takes in a row, before it is the next one's turn.",
+}
+"""Words of the first screen that only we use."""
+_TERM = re.compile(rf"\b((?:{'|'.join(_TERMS)})s?)\b")
 
 
 def fill(template: str, boards: Mapping[str, Sequence[Board]], **content: object) -> str:
@@ -59,6 +67,7 @@ def _environment() -> jinja2.Environment:
         "breakable": _breakable,
         "coded": _coded,
         "dimensions": dimensions,
+        "explained": _explained,
         "plainly": _plainly,
     }
     return environment
@@ -72,6 +81,15 @@ def _breakable(name: str) -> Markup:
 def _plainly(value: float) -> str:
     """Return a number as programs read it: six digits, or all of a whole one."""
     return str(int(value)) if math.isfinite(value) and value == int(value) else f"{value:.6g}"
+
+
+def _explained(sentence: str) -> Markup:
+    """Return a sentence in which our terms say what they mean, where one points at them."""
+    pieces = _TERM.split(sentence)  # every other one is a term
+    return Markup("").join(
+        Markup('<dfn data-tip="{}">{}</dfn>').format(_TERMS[piece.removesuffix("s")], piece) if i % 2 else piece
+        for i, piece in enumerate(pieces)
+    )
 
 
 def _coded(sentence: str) -> Markup:
