@@ -38,6 +38,7 @@ jobs:
       - uses: actions/setup-python@v6
         with:
           python-version: "3.13"
+      # As long as there is no release of it, name the place of your copy here.
       - run: pip install '{package}'
       - name: Measure base and head against each other
         shell: bash
