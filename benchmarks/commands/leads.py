@@ -1,8 +1,8 @@
 """`python -m benchmarks leads RUN ...`: how far our Numba kernels are ahead of the fastest accurate alternative.
 
 RUN is a saved name or a file such as records.csv, of a run that checked accuracy. A Markdown table shows for each
-function the alternative's time over ours, at each size. Alternatives that err by more than a function's budget
-are named, but we are not compared with them.
+op the alternative's time over ours, at each size. Alternatives that err by more than an op's budget are named, but
+we are not compared with them.
 
 Example: python -m benchmarks leads first second --means
 """
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--means",
         action="store_true",
-        help="only the geometric mean of all functions, by size (default: each function)",
+        help="only the geometric mean of all ops, by size (default: each op)",
     )
 
 

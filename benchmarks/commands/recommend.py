@@ -1,6 +1,6 @@
 """`python -m benchmarks recommend --op OP --size N`: which backend to use, by how much, and how sure that is.
 
-It names the fastest backend whose largest error is within the function's budget, or within `--max-ulp`, and whose
+It names the fastest backend whose largest error is within the op's budget, or within `--max-ulp`, and whose
 memory is within `--max-memory`; infinite, NaN and subnormal values are not counted. Where accuracy was not checked
 it says so first. After the answer come the lines that import and call that backend. The answer comes from the last
 run (results/latest/), or from `--run`. `--table` answers for everything that the run measured, as JSON for a
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add = parser.add_argument
     for name, text in (
-        ("op", "the function, by any of its names (default: none; needed, except for --table)"),
+        ("op", "the op, by any of its names (default: none; needed, except for --table)"),
         ("size", "number of elements of the first input, such as 1e6 or 1M (default: those of --shape)"),
         ("shape", "the whole shape, such as 1024x32000 (default: any of that size)"),
         ("device", "the device (default: the fastest that was measured)"),
@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-ulp",
         type=arguments.ulp,
         metavar="ULP",
-        help="the largest error allowed, or inf for any (default: the function's budget)",
+        help="the largest error allowed, or inf for any (default: the op's budget)",
     )
     add(
         "--max-memory",
@@ -74,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--fused",
         action="store_true",
-        help="also compare a fused function with its parts, such as cross_entropy (default: not)",
+        help="also compare a fused op with its parts, such as cross_entropy (default: not)",
     )
     add(
         "--transfer",

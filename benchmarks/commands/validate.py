@@ -165,10 +165,10 @@ def _add_damage(commands: Commands) -> None:
 
 def _add_resume(commands: Commands) -> None:
     parser = commands.add_parser(
-        "resume", help="whether runs that are ended anywhere go on as if nothing had happened, 50; 15 minutes"
+        "resume", help="whether runs that are cut short anywhere go on as if nothing had happened; 15 minutes"
     )
     parser.add_argument(
-        "--trials", type=positive, default=50, help="runs that are ended and then go on (default: 50)"
+        "--trials", type=positive, default=50, help="runs that are cut short and then go on (default: 50)"
     )
     _add_seed(parser)
     parser.set_defaults(measure=lambda options: resume.table(options.trials, options.seed))

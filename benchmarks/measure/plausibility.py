@@ -116,8 +116,8 @@ def too_fast(times: Times, n_bytes: int, limit: Bandwidth | None, verdicts: Iter
     if slowest_rate <= IMPOSSIBLE * fastest:
         return None
     return (
-        f"{seconds(times.median_s)} for {count(n_bytes)} bytes is {slowest_rate / fastest:.1f} times the "
-        "fastest that the device moves as many, or somewhat fewer: the work cannot have been done in that time"
+        f"{seconds(times.median_s)} for {count(n_bytes)} bytes is {slowest_rate / fastest:.1f} times as "
+        "fast as the device moves as many, or somewhat fewer: the work cannot have been done in that time"
     )
 
 

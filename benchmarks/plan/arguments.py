@@ -51,7 +51,7 @@ def add_options(add: Callable[..., Any], *, several_threads: bool = False) -> No
         help=f"which ops, modes, types and sizes to measure, unless other options say ({presets}; default: quick)",
     )
     for name, noun in (
-        ("op", "functions, by any of their names (default: the preset's)"),
+        ("op", "ops, which are functions such as gelu, by any of their names (default: the preset's)"),
         (
             "backend",
             "backends, such as numpy or torch (default: all but those that are slow to compile or to call)",

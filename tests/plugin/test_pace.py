@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from types import SimpleNamespace
 
@@ -11,7 +12,7 @@ from benchmarks.plan import selection
 from benchmarks.plan.selection import Selection
 from benchmarks.plugin import expected
 from benchmarks.plugin.pace import Pace, Step
-from benchmarks.record.schema import CASE_KEYS
+from benchmarks.record.schema import CASE_KEYS, Policies
 
 QUICK = Selection(preset="quick", backends=("numpy", "numba", "numba-parallel", "jax", "torch"))
 
@@ -160,6 +161,12 @@ def test_what_is_no_product_is_counted():
     some = [timing(case) for case in selection.timing_cases(QUICK)][:-1]
     assert expected.extent(some) == "239 cases in 48 groups"
     assert expected.extent([]) == "0 tests"
+
+
+def test_sets_of_policies_are_counted_as_such():
+    several = replace(QUICK, policies=(Policies(), Policies(allocation="reuse")))
+    told = "6 functions x 4 sizes x 2 modes x 2 sets of policies x 5 backends"
+    assert expected.extent(list(map(timing, selection.timing_cases(several)))) == told
 
 
 @pytest.mark.parametrize(
