@@ -112,7 +112,8 @@ def _led(i: int, n_ranges: int, names: Sequence[str], sizes: Sequence[tuple[int,
     if i == 0:
         where = where.capitalize() + (" elements" * (where != "at every size") + " on" * where.startswith("from"))
     if not names:
-        return f"{where} none is the fastest in any of {quantities.plural(len(cases), 'group')}"
+        surely = f"the fastest in any of {len(cases)} groups" if len(cases) > 1 else "surely the fastest"
+        return f"{where} none is {surely}"
     verb = (" is fastest" if len(names) == 1 else " are fastest") * (i == 0)
     each = " each" * (len(names) > 1)
     n_won = sum(case.sole and case.fastest == names[0] for case in cases)

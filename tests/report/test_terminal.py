@@ -137,6 +137,11 @@ def test_a_sentence_says_who_leads_at_which_sizes() -> None:
     assert f"{told} (numba and numba-parallel: this project's kernels)." in text
 
 
+def test_of_one_group_that_is_too_close_none_is_surely_the_fastest() -> None:
+    alike = to_frame(times(name, 1e-6, 0.5) for name in ("numpy", "torch"))
+    assert "At 1,024 elements none is surely the fastest.\n" in shown(Run(records=alike))
+
+
 def test_confidence_says_what_was_decided_and_what_to_do() -> None:
     alike = [times(name, 1e-6, 0.5, op=op) for op in "abcdefgh" for name in ("numpy", "torch")]
     apart = [times(name, s, op=f"x{i}") for i in range(8) for name, s in (("numpy", 1e-6), ("torch", 3e-6))]
