@@ -154,7 +154,7 @@ def _describe(bad: Array, errors: Array, got: Array, expected: Expected, x: Arra
     worst = int(np.argmax(np.where(bad, errors, -1.0)))
     return (
         f"{int(bad.sum())} of {bad.size} values exceed {allowed:.3g} ULP; worst {errors.flat[worst]:.3g} ULP "
-        f"at first input {x.flat[worst]!r}: got {got.flat[worst]!r}, exact {expected.high.flat[worst]!r}"
+        f"at first input {x.flat[worst]}: got {got.flat[worst]}, exact {expected.high.flat[worst]}"
     )
 
 
