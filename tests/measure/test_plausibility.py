@@ -57,7 +57,7 @@ def test_more_bytes_than_the_device_can_read_are_impossible(gigabytes_per_s, fou
     n = 1_000_000
     reason = too_fast(n, 8 * n / (gigabytes_per_s * 1e9), LIMIT, [verdict()])
     assert bool(reason) == found
-    assert not found or "1.6 times the fastest" in reason
+    assert not found or "1.6 times as fast as the device moves as many" in reason
 
 
 def test_what_fewer_bytes_reach_is_not_impossible():
