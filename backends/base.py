@@ -49,7 +49,7 @@ class BaseBackend(ABC):
     `threads` is the number of threads that an op may use. `asynchronous` says whether an op can return before
     its result is computed; results are then computed in the order of the calls. `binds_values` says that what
     `bind` returns computes from copies of its inputs, or what a forward pass saved: new values have no effect.
-    `gaps` declares what this backend lacks, besides what no backend can do.
+    `gaps` declares what this backend lacks, besides what no backend can do, `no_graphs` why it has no `captured`.
     """
 
     asynchronous: bool = False
@@ -58,6 +58,7 @@ class BaseBackend(ABC):
         Gap("it allocates every output", "todo", allocations=("reuse",)),
         Gap("it does not overwrite inputs", "todo", allocations=("inplace",)),
     )
+    no_graphs: Gap = Gap("it captures no graphs of its calls", "todo")
     _functions: Mapping[str, Callable[..., Any]] | None = None
     """The functions by name; None if the backend finds them in another way and has one for every op."""
 
@@ -147,6 +148,14 @@ class BaseBackend(ABC):
         """Return seconds per call by the device's own clock, launches not counted; None if that cannot be told."""
         del run, iterations
         return None
+
+    def captured(self, bind: Callable[[], Callable[[], Any]]) -> Callable[[], Any]:
+        """Return a call that replays, as one graph, what the call that `bind` returns launches on the device.
+
+        It writes the same output each time. Raises NotSupported where there are no graphs, or none of such a call.
+        """
+        del bind
+        raise NotSupported(self.no_graphs, "launch 'graph'")
 
     def peak_bytes(self, run: Callable[[], Any]) -> int | None:
         """Return how much more device memory a call takes at its peak; None on the host or if unknown."""

@@ -385,6 +385,13 @@ class Backend(Protocol):
     def device_seconds(self, run: Callable[[], Any], iterations: int) -> float | None:
         """Return seconds per call by the device's own clock, launches not counted; None if that cannot be told."""
 
+    def captured(self, bind: Callable[[], Callable[[], Any]]) -> Callable[[], Any]:
+        """Return a call that replays, as one graph, what the call that `bind` returns launches on the device.
+
+        It writes the same output each time, and reads the inputs where they lay. Raises NotSupported where there
+        are no graphs, or none of such a call.
+        """
+
     def peak_bytes(self, run: Callable[[], Any]) -> int | None:
         """Return how much more device memory a call takes at its peak, by the framework's own count.
 

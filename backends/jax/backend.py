@@ -69,6 +69,8 @@ class JaxBackend(BaseBackend):
     asynchronous = True  # on the CPU too: a call may return before its result is there
     binds_values = True
     gaps: tuple[Gap, ...] = (Gap("XLA allocates every output", "upstream", allocations=("reuse",)),)
+    # When, its flags xla_gpu_enable_command_buffer and xla_gpu_graph_min_graph_size say.
+    no_graphs = Gap("XLA makes graphs (command buffers) itself, and updates them for new outputs", "upstream")
 
     _functions = FUNCTIONS
 

@@ -19,7 +19,18 @@ import torch
 from backends.base import OVERWRITING, BaseBackend, Functions, host_array, merged, output_shape, restorable
 from backends.catalogue import OPS
 from backends.interface import MODES, Allocation, BackendUnavailable, Gap, InPlace, Mode, OpSpec, index_of
-from backends.torch import activations, class_losses, clock, gated, inplace, likelihoods, losses, piecewise, rows
+from backends.torch import (
+    activations,
+    class_losses,
+    clock,
+    gated,
+    graphs,
+    inplace,
+    likelihoods,
+    losses,
+    piecewise,
+    rows,
+)
 from backends.torch import out as torch_out
 from backends.torch.precision import given, holds
 
@@ -222,6 +233,10 @@ class TorchBackend(BaseBackend):
         None, too, where the calls cannot be queued ahead of the device (see `clock`).
         """
         return None if self.device == "cpu" else clock.seconds_per_call(torch.cuda, run, iterations)
+
+    def captured(self, bind: Callable[[], Callable[[], Any]]) -> Callable[[], Any]:
+        """Return a replay, as one CUDA graph, of what the call that `bind` returns launches; see `graphs`."""
+        return super().captured(bind) if self.device == "cpu" else graphs.captured(torch.cuda, bind)
 
     def peak_bytes(self, run: Callable[[], Any]) -> int | None:
         """Return how much more device memory a call takes at its peak, by PyTorch's count; None on the host."""

@@ -16,7 +16,7 @@ import backends
 from backends.base import NARROW, BaseBackend
 from backends.catalogue import OPS
 from backends.host import HostBackend
-from backends.interface import Backend
+from backends.interface import Backend, Gap, NotSupported
 from benchmarks.record.schema import Case
 
 Call = Callable[..., Any]
@@ -50,7 +50,12 @@ def saves_its_forward(backend: Backend, case: Case) -> bool:
 
 
 def bound(backend: Backend, case: Case, inputs: Sequence[Any], cotangent: Any) -> Callable[[], Any]:
-    """Return a call of the op, its vjp or both on native arrays; one made here has not been called yet."""
+    """Return a call of the op, its vjp or both on native arrays; one made here has not been called yet.
+
+    Where the case is launched as a graph, the call replays what was captured. Raises NotSupported where none can.
+    """
+    if case.launch == "graph":
+        return _captured(backend, case, inputs, cotangent)
     if not made_here(backend, case):
         return backend.bind(case.op, *inputs, mode=case.mode, allocation=case.allocation, cotangent=cotangent)
     made: Any = backend  # of any type that the protocol does not know
@@ -66,6 +71,19 @@ def bound(backend: Backend, case: Case, inputs: Sequence[Any], cotangent: Any) -
         return backward
     forward = partial(_forward(made, case), *inputs)
     return lambda: (forward(), backward())
+
+
+def _captured(backend: Backend, case: Case, inputs: Sequence[Any], cotangent: Any) -> Callable[[], Any]:
+    """Return a call that replays the op's kernels; raise NotSupported where the backend captures none."""
+    capture = getattr(backend, "captured", None)
+    if capture is None:
+        raise NotSupported(Gap("this revision of it captures no graphs", "todo"), "launch 'graph'")
+
+    def bind() -> Callable[[], Any]:
+        return backend.bind(case.op, *inputs, mode=case.mode, allocation=case.bound_as, cotangent=cotangent)
+
+    replay: Callable[[], Any] = capture(bind)
+    return replay
 
 
 @lru_cache(maxsize=4)

@@ -189,6 +189,21 @@ def contradiction(option: argparse.Namespace) -> str | None:
         devices = backends.declarations()[name].devices
         if option.device and not set(map(kind_of, option.device)) & set(devices):
             return f"--device: {name} runs on {', '.join(devices)}; got {', '.join(option.device)}"
+    return _against_graphs(option) if "graph" in (option.launch or ()) else None
+
+
+def _against_graphs(option: argparse.Namespace) -> str | None:
+    """Return why no graphs can be measured as asked, if none can."""
+    devices = chosen(option).devices
+    if all(device == "cpu" for device in devices):
+        return (
+            "--launch: graph is for a device that replays graphs, such as --device cuda; the CPU has eager alone"
+        )
+    if option.device and "cpu" in devices and "eager" not in option.launch:
+        return "--launch: the CPU has eager alone; name eager too, or leave out --device cpu"
+    if "reuse" not in (option.allocation or ()):
+        given = ", ".join(option.allocation or (DEFAULTS["allocation"],))
+        return f"--launch: a graph writes the same output each time, so it needs --allocation reuse; got {given}"
     return None
 
 

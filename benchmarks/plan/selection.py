@@ -65,14 +65,21 @@ def timing_cases(selection: Selection) -> Iterator[Case]:
     """Yield the cases of a selection, those to be compared with each other side by side.
 
     Threads of the host make no difference to another device: there, a case is measured under the largest team
-    alone, which is the last, beside the host's best.
+    alone, which is the last, beside the host's best. Graphs are a device's, and write the same output each time.
     """
     chosen = selection.resolve()
     places = _places(chosen.backends, chosen.devices)
     for op, mode, dtype in product(chosen.ops, chosen.modes, chosen.dtypes):
         for shape, policies, (backend, device) in product(chosen.shapes(op), chosen.policies, places):
-            if device == "cpu" or policies.team == chosen.policies[-1].team:
+            if _concern(policies, device, chosen.policies[-1].team):
                 yield Case(op, mode, dtype, shape, backend, device, **asdict(policies))
+
+
+def _concern(policies: Policies, device: str, largest: str) -> bool:
+    """Tell whether cases on a device are measured under these policies; `largest` is the largest team."""
+    if device == "cpu":
+        return policies.launch == "eager"
+    return policies.team == largest and (policies.launch == "eager" or policies.allocation == "reuse")
 
 
 def rows_told(selection: Selection) -> Iterator[str]:

@@ -32,6 +32,7 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 Cache = Literal["hot", "cold"]
 Timing = Literal["latency", "throughput"]
 Memory = Literal["retained", "released"]
+Launch = Literal["eager", "graph"]
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,11 @@ class Policies:
         "retained (the process keeps what it frees) or released (as the system's allocator decides)",
         before="released",
         default="retained",
+    )
+    launch: Launch = column(
+        "eager (a call launches its kernels one by one) or graph (a device replays them, captured once)",
+        before="eager",
+        default="eager",
     )
     team: str = column(
         "threads that a CPU backend was given: usual (the run's one number), 1thread, 2threads and so on",
@@ -126,6 +132,11 @@ class Case(Policies):
     def policies(self) -> str:
         """The policies that differ from the default, as in a test id: `-reuse-cold`; empty where none does."""
         return "".join(f"-{getattr(self, name)}" for name in POLICIES if getattr(self, name) != DEFAULTS[name])
+
+    @property
+    def bound_as(self) -> Allocation:
+        """The allocation that its call is bound with: a graph keeps the output of a call that makes one."""
+        return "fresh" if self.launch == "graph" else self.allocation
 
     @property
     def place(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,11 @@ TAKEN_BYTES = 2 * 2**30
 """A process that has computed nothing yet takes no more of the device's memory: its context, and its kernels."""
 MOVED = 2**28
 """Bytes of the transfers."""
-N_ROUNDS = 5
+TINY = 1024
+"""Elements of a call that is all launch."""
+SLOWER = 1.1
+"""A replay may take a tenth more than the call that was captured: both are launches, and vary."""
+N_ROUNDS, N_CALLS = 5, 200
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ class Checks:
             "copies": self.copies,
             "transfers, pageable": self.pageable,
             "transfers, pinned": self.pinned,
+            "graphs": self.graphs,
             "out of memory": self.out_of_memory,
         }
         for name, check in checks.items():
@@ -120,6 +125,28 @@ class Checks:
     def pinned(self, backend: str) -> Finding:
         """Say how fast pinned memory is moved."""
         return self._transfers(backend, "pinned")
+
+    def graphs(self, backend: str) -> Finding:
+        """Check that a graph's replay waits no longer for its launch than the call that was captured."""
+        if self.device == "cpu":
+            return Finding("graphs", backend, "the host has none", "", UNKNOWN)
+        call = Case("relu", "forward", "float32", (TINY,), backend, self.device, allocation="reuse")
+        try:
+            replayed_s = self._call_s(replace(call, launch="graph"))
+        except CaseError as error:
+            if error.ending.status != "unavailable":
+                raise
+            return Finding("graphs", backend, error.ending.reason[:300], "", UNKNOWN)
+        call_s = self._call_s(replace(call, allocation="fresh"))
+        found = f"a call takes {seconds(call_s)}, its replay {seconds(replayed_s)}"
+        return Finding("graphs", backend, found, "no more", _holds(replayed_s <= SLOWER * call_s))
+
+    def _call_s(self, case: Case) -> float:
+        """Return the seconds of a call, its synchronisation included."""
+        self._ask(case.backend, "prepare", case)
+        times: list[float] = self._ask(case.backend, "rounds", N_CALLS, N_ROUNDS)
+        self._ask(case.backend, "release")
+        return statistics.median(times) / N_CALLS
 
     def out_of_memory(self, backend: str) -> Finding:
         """Check that what cannot fit is told as that, and that the worker computes afterwards."""

@@ -10,7 +10,7 @@ import importlib
 import numpy as np
 import pytest
 
-from backends.interface import BackendUnavailable
+from backends.interface import BackendUnavailable, NotSupported
 
 jax = pytest.importorskip("jax")
 backend = importlib.import_module("backends.jax.backend")
@@ -62,3 +62,8 @@ def test_one_of_several_devices_is_opened_and_one_too_many_is_refused(monkeypatc
     assert (there.device, there._device) == ("cuda:1", here)
     with pytest.raises(BackendUnavailable, match="JAX finds no device 'cuda:2': the last of 2 is cuda:1"):
         backend.create("jax", "cuda:2", None)
+
+
+def test_it_says_whose_graphs_there_are(renamed):
+    with pytest.raises(NotSupported, match="XLA makes graphs \\(command buffers\\) itself"):
+        renamed.captured(lambda: lambda: None)

@@ -10,10 +10,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from backends.interface import NotSupported
 from benchmarks.machine import bandwidth, gpus
 from benchmarks.machine.bandwidth import DEVICE_LADDER
 from benchmarks.machine.gpus import Load, Telemetry
-from benchmarks.measure import devices, harness
+from benchmarks.measure import calls, devices, harness
 from benchmarks.measure import limits as limits_module
 from benchmarks.measure.group import Entry, Group
 from benchmarks.measure.limits import Limits
@@ -63,6 +64,36 @@ def test_a_case_on_a_device_has_its_clock_transfers_and_memory(pool):
     assert closer.peak_bytes == 4000  # below what the host's pages would show
     assert entry.drift == 0  # the pulse is the processor's
     assert "released=2" in pool.call("made-up-device", "cuda", "describe").settings  # before it and after
+
+
+def test_a_graph_is_replayed_into_one_output_and_checked_like_any_other_case(pool):
+    """The device, which lacks `reuse`, is bound for a fresh output, which the graph keeps."""
+    entry = Entry(replace(CASE, allocation="reuse", launch="graph"))
+    group = Group([entry], pool, 1, Stopwatch())
+    with group.prepared():
+        group.take_through(RULE, random.Random(0), SteadyPulse())
+    assert entry.ending is None
+    assert {"result", "timed result", "inputs"} <= set(entry.checks)
+    assert entry.closer.device_s == 5e-6
+
+
+def test_a_graph_that_writes_nothing_is_no_result(pool, monkeypatch):
+    """As one is whose kernels were not captured, but ran at once."""
+    monkeypatch.setenv("MADE_UP_GRAPHS", "empty")
+    entry = Entry(replace(CASE, allocation="reuse", launch="graph"))
+    group = Group([entry], pool, 1, Stopwatch())
+    with group.prepared():
+        group.take_through(RULE, random.Random(0), SteadyPulse())
+    assert (entry.ending.status, entry.ending.reason) == (
+        "invalid",
+        "the call left its output buffer as it was",
+    )
+
+
+def test_a_revision_without_graphs_says_so():
+    case = replace(CASE, allocation="reuse", launch="graph")
+    with pytest.raises(NotSupported, match="this revision of it captures no graphs"):
+        calls.bound(SimpleNamespace(name="made-up-device"), case, (), None)
 
 
 def test_a_device_that_broke_costs_the_case_that_broke_it_alone(pool):

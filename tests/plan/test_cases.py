@@ -62,6 +62,22 @@ def test_each_team_is_a_case_of_its_own_on_the_host_and_the_largest_alone_elsewh
     assert len({c.group for c in found}) == 2
 
 
+def test_graphs_are_a_devices_and_write_the_same_output_each_time():
+    chosen = Selection(
+        ops=("relu",), sizes=(8,), modes=("forward",), backends=("torch",), devices=("cpu", "cuda"),
+        policies=tuple(
+            Policies(allocation=allocation, launch=launch)
+            for allocation in ("fresh", "reuse")
+            for launch in ("eager", "graph")
+        ),
+    )  # fmt: skip
+    found = list(selection.timing_cases(chosen))
+    assert [str(c).removeprefix("relu-forward-float32-8-torch-") for c in found] == [
+        "cpu", "cuda", "cpu-reuse", "cuda-reuse", "cuda-reuse-graph",
+    ]  # fmt: skip
+    assert [c.bound_as for c in found] == ["fresh", "fresh", "reuse", "reuse", "fresh"]
+
+
 def test_quick_holds_the_course_notes_functions():
     ops = {case.op for case in selection.timing_cases(Selection())}
     assert ops == {"step", "sigmoid", "tanh", "relu", "mean_squared_error", "categorical_cross_entropy"}

@@ -202,6 +202,21 @@ def test_one_of_several_gpus_is_measured_on_what_runs_there():
 
 
 @pytest.mark.parametrize(
+    ("line", "refused"),
+    [
+        ("--launch graph --allocation reuse --device cpu", "--launch: graph is for a device that replays graphs"),
+        ("--launch graph --allocation reuse --device cpu cuda", "--launch: the CPU has eager alone"),
+        ("--launch eager graph --device cuda", "so it needs --allocation reuse; got fresh"),
+        ("--launch eager graph --allocation fresh reuse --device cpu cuda:1", None),
+        ("--launch eager", None),
+    ],
+)
+def test_graphs_are_refused_where_there_are_none_to_measure(line, refused):
+    found = arguments.contradiction(parsed(*line.split()))
+    assert found is None if refused is None else refused in found
+
+
+@pytest.mark.parametrize(
     ("sizes", "told"),
     [
         ((32_000,), "--size 32000 is 31x1024 (whole rows alone)"),

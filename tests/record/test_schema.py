@@ -38,7 +38,8 @@ def test_a_row_has_the_columns_of_its_parts_and_leaves_out_those_it_lacks():
     measured = schema.Measured(case=case, kind="elementwise", n_elements=6, peer=False, ending=Ending(status="ok"))
     assert row(measured) == {
         "op": "relu", "mode": "forward", "dtype": "float32", "shape": "2x3", "backend": "numpy", "device": "cpu",
-        "allocation": "reuse", "cache": "hot", "timing": "latency", "memory": "retained", "team": "usual",
+        "allocation": "reuse", "cache": "hot", "timing": "latency", "memory": "retained", "launch": "eager",
+        "team": "usual",
         "kind": "elementwise", "n_elements": 6,
         "peer": False, "status": "ok", "reason": "", "warning": "", "checks": "",
     }  # fmt: skip

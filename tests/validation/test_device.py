@@ -19,7 +19,8 @@ GPU = Gpu("made up", "1", None, None, None, "", "", None, (), memory_bytes=2**34
 class MadeUpPool:
     """Answers as `answers` says by method; an exception is raised."""
 
-    def __init__(self, **answers):
+    def __init__(self, graphs=None, **answers):
+        self.graphs = graphs
         usual = {
             "prepare": None,
             "release": None,
@@ -37,6 +38,8 @@ class MadeUpPool:
 
     def call(self, backend, place, method, *arguments):
         answer = self.answers[method]
+        if method == "prepare" and arguments[0].launch == "graph" and self.graphs:
+            raise self.graphs
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -70,6 +73,7 @@ def test_a_device_as_it_should_be_holds_everywhere(checked):
         ("host and device clock", {"rounds": [5.5e-3] * 5}),
         ("copies", {"copy_seconds": [n / 2e12 for n in device.DEVICE_LADDER]}),
         ("copies", {"copy_seconds": [n / 6e12 for n in device.DEVICE_LADDER]}),  # more than it is built for
+        ("graphs", {"graphs": CaseError("failed", "CUDA error: an illegal memory access was encountered")}),
         ("out of memory", {"take": None}),
         ("out of memory", {"take": CaseError("failed", "RuntimeError: no")}),
         ("transfers, pinned", {"transfers": CaseError("crashed", "it is gone")}),
@@ -85,6 +89,7 @@ def test_what_does_not_hold_is_named(checked, check, facts):
         ("memory at start", {"used": None}),
         ("host and device clock", {"device_seconds": None}),
         ("copies", {"gpu": None}),
+        ("graphs", {"graphs": CaseError("unavailable", "it captures no graphs of its calls")}),
         ("out of memory", {"free_bytes": None}),
         ("transfers, pinned", {"transfers": Transfers(0.1, 0.2, None, None)}),
     ],

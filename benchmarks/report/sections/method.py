@@ -188,6 +188,8 @@ _MEANINGS = {
     ("allocation", "inplace"): "the input is overwritten",
     ("cache", "hot"): "the same inputs every call, left in the cache as far as they fit",
     ("cache", "cold"): "inputs rotate through more memory than the last-level cache holds",
+    ("launch", "eager"): "each call launches its kernels one by one, as users' code does",
+    ("launch", "graph"): "a call replays its kernels on the device, captured once with inputs and output in place",
     ("memory", "retained"): "the process keeps what is freed, so that a fresh output costs no new pages",
     ("memory", "released"): "what is freed goes back to the system as its allocator decides, the default of most",
     ("team", "usual"): "a backend on the CPU may compute with as many threads as the run was given, one number",
