@@ -16,8 +16,13 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-ADAPTERS = ("backends.numpy", "backends.numba", "backends.jax", "backends.torch", "backends.peers")
+ADAPTERS = (
+    *("backends.numpy", "backends.numba", "backends.numba_cuda", "backends.jax", "backends.torch"),
+    "backends.peers",
+)
 """A package for each framework, and one for other libraries. Nothing imports them: `backends.load` finds them."""
+ALSO = {"backends.numba_cuda": "backends.numba"}
+"""A package for another machine, and the one whose formulas it compiles, and whose framework it imports too."""
 MEASURING = ("benchmarks.plan", "benchmarks.check", "benchmarks.measure")
 TELLING = ("benchmarks.analysis", "benchmarks.judge", "benchmarks.report")
 HOUSE = (
@@ -47,6 +52,7 @@ OWNERS = {
     "jax": "backends.jax",
     "jaxlib": "backends.jax",
     "numba": "backends.numba",
+    "numba_cuda": "backends.numba_cuda",
     "llvmlite": "backends.numba",
     "keras": "backends.peers",
     "numexpr": "backends.peers",
@@ -54,6 +60,8 @@ OWNERS = {
     "onnxruntime": "backends.peers",
     "optax": "backends.peers",
     "sklearn": "backends.peers",
+    "liger_kernel": "backends.peers",
+    "quack": "backends.peers",
 }
 """The package that may import a framework or library; a peer may also import the framework that it runs on."""
 OTHER_TIMERS = "benchmarks.validation.agreement"
@@ -106,7 +114,7 @@ def room_of(module):
 def may_reach(room):
     """Return the rooms whose modules a room may import, itself included."""
     if room in ADAPTERS:
-        return {"backends", room}
+        return {"backends", room, ALSO.get(room, room)}
     above = HOUSE[: HOUSE.index(room) + 1]
     return set(above) - set(MEASURING if room in TELLING else ())
 
@@ -161,7 +169,8 @@ def test_a_record_can_be_read_without_the_oracle():
 @pytest.mark.parametrize("library", OWNERS)
 def test_only_a_backend_s_own_package_imports_its_framework(library):
     importers = {module for module, found in imported().items() if library in found}
-    owners = (OWNERS[library], "backends.peers")
+    owner = OWNERS[library]
+    owners = {owner, "backends.peers", *(room for room, of in ALSO.items() if of == owner)}
     assert not {module for module in importers if room_of(module) not in owners} - {OTHER_TIMERS}
 
 

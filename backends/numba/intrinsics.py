@@ -88,7 +88,10 @@ def add(typing: Any, a: Any, b: Any) -> Any:
 
 
 def by_type(values: Mapping[str, float]) -> Callable[[Any], Any]:
-    """Return a function of x for compiled code: the constant that goes with the type of x."""
+    """Return a function of x for compiled code: the constant that goes with the type of x.
+
+    Its `table` has the values, for who compiles the same formulas for another machine.
+    """
 
     @intrinsic
     def constant(typing: Any, x: Any) -> Any:
@@ -98,6 +101,7 @@ def by_type(values: Mapping[str, float]) -> Callable[[Any], Any]:
 
         return x(x), generate
 
+    constant.table = values
     return cast("Callable[[Any], Any]", constant)
 
 
@@ -106,7 +110,7 @@ def polynomial(coefficients: Mapping[str, tuple[float, ...]]) -> Callable[[Any],
 
     A short one goes by Horner's rule, which has the fewest operations. Each of these waits for the one before, and
     a processor does not look far enough ahead to fill that time. A long polynomial therefore joins neighbours,
-    then pairs, and so on (Estrin 1960).
+    then pairs, and so on (Estrin 1960). Its `table` has the coefficients, as a constant's the values.
     """
 
     @intrinsic
@@ -125,6 +129,7 @@ def polynomial(coefficients: Mapping[str, tuple[float, ...]]) -> Callable[[Any],
 
         return x(x), generate
 
+    evaluate.table = coefficients
     return cast("Callable[[Any], Any]", evaluate)
 
 

@@ -1,0 +1,1 @@
+"""Numba's formulas on NVIDIA GPUs."""
