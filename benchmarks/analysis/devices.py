@@ -9,10 +9,12 @@ import pandas as pd
 
 from benchmarks.analysis.entries import Timed, assembled, grouped
 from benchmarks.analysis.ranges import from_on
-from benchmarks.analysis.verdicts import UNKNOWN, Verdicts, fastest_first, of_medians
+from benchmarks.analysis.verdicts import UNKNOWN, Standing, Verdicts, fastest_first, of_medians
 from benchmarks.record import schema
 
 HOST = "cpu"
+_HOW = ("", "_with_transfers", "_when_pinned")
+"""What is compared: the ends of columns, in the order of the fields of `PaysFrom`."""
 KEYS = tuple(key for key in schema.CASE if key != "device")
 
 
@@ -23,7 +25,8 @@ class AgainstHost:
     `ratio` is the host's time over the device's with its 95 % interval and the verdict of the two: above 1 the
     device took less, with the inputs there already and the output left there. `ratio_with_transfers` adds
     `transfer_s`, the time to bring the inputs and fetch the output, which is measured apart, and so its verdict
-    rests on medians; NaN and empty where it was not measured.
+    rests on medians; NaN and empty where it was not measured. So does `ratio_when_pinned`, with `pinned_s`, the
+    time from and to memory that the device reads by itself.
     """
 
     device: str
@@ -38,6 +41,9 @@ class AgainstHost:
     verdict: str
     ratio_with_transfers: float
     verdict_with_transfers: str
+    pinned_s: float
+    ratio_when_pinned: float
+    verdict_when_pinned: str
     doubtful: bool
 
 
@@ -45,6 +51,8 @@ class AgainstHost:
 class _Moved(Timed):
     host_to_device_s: float
     device_to_host_s: float
+    host_to_device_pinned_s: float
+    device_to_host_pinned_s: float
 
 
 def against_host(rows: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
@@ -60,38 +68,49 @@ def against_host(rows: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
 
 def _beside(host: _Moved, there: _Moved, verdicts: Verdicts) -> AgainstHost:
     against = verdicts.over(host, there)
-    moved = there.host_to_device_s + there.device_to_host_s
-    ends = (there.median_s + moved, there.ci95_low_s + moved, there.ci95_high_s + moved)
-    known = not math.isnan(moved)
-    here = (host.median_s, host.ci95_low_s, host.ci95_high_s)
-    with_transfers = of_medians(here, ends, verdicts.margin) if known else UNKNOWN
+    transfer_s = there.host_to_device_s + there.device_to_host_s
+    pinned_s = there.host_to_device_pinned_s + there.device_to_host_pinned_s
+    with_transfers, when_pinned = (_moving(host, there, moved, verdicts) for moved in (transfer_s, pinned_s))
     return AgainstHost(
         device=there.device,
         host_backend=host.backend,
         host_s=host.median_s,
         backend=there.backend,
         median_s=there.median_s,
-        transfer_s=moved,
+        transfer_s=transfer_s,
         ratio=against.ratio,
         ratio_low=against.low,
         ratio_high=against.high,
         verdict=against.verdict,
         ratio_with_transfers=with_transfers.ratio,
         verdict_with_transfers=with_transfers.verdict,
+        pinned_s=pinned_s,
+        ratio_when_pinned=when_pinned.ratio,
+        verdict_when_pinned=when_pinned.verdict,
         doubtful=against.doubtful,
     )
+
+
+def _moving(host: _Moved, there: _Moved, moved: float, verdicts: Verdicts) -> Standing:
+    """Return how the device compares where `moved` seconds of transfers are added to each of its times."""
+    if math.isnan(moved):
+        return UNKNOWN
+    ends = (there.median_s + moved, there.ci95_low_s + moved, there.ci95_high_s + moved)
+    return of_medians((host.median_s, host.ci95_low_s, host.ci95_high_s), ends, verdicts.margin)
 
 
 @dataclass(frozen=True)
 class PaysFrom:
     """The least size measured from which on a device is faster at every larger one.
 
-    `elements` leaves transfers out, `elements_with_transfers` has them. Faster is what has that verdict. Infinite
-    where the device is not faster at the largest size, NaN where that is not known.
+    `elements` leaves transfers out, `elements_with_transfers` has them, `elements_when_pinned` those of pinned
+    memory. Faster is what has that verdict. Infinite where the device is not faster at the largest size, NaN where
+    that is not known.
     """
 
     elements: float
     elements_with_transfers: float
+    elements_when_pinned: float
     largest: int
 
 
@@ -102,12 +121,7 @@ def pays_from(beside: pd.DataFrame) -> pd.DataFrame:
     for case, group in beside.groupby(keys, sort=False):
         ordered = group.sort_values("n_elements")
         sizes = ordered["n_elements"]
-        facts = PaysFrom(
-            elements=from_on(sizes, ordered["ratio"], ordered["verdict"]),
-            elements_with_transfers=from_on(
-                sizes, ordered["ratio_with_transfers"], ordered["verdict_with_transfers"]
-            ),
-            largest=int(sizes.iloc[-1]),
-        )
+        bare, moved, pinned = (from_on(sizes, ordered[f"ratio{how}"], ordered[f"verdict{how}"]) for how in _HOW)
+        facts = PaysFrom(bare, moved, pinned, largest=int(sizes.iloc[-1]))
         found.append((case, facts))
     return assembled(keys, found, PaysFrom)

@@ -94,8 +94,11 @@ def test_a_restated_command_selects_the_cases_it_was_made_from():
 # --- devices --------------------------------------------------------------------------------------------------
 
 
-def on_gpu(n, seconds, moved=(1e-5, 1e-5)):
-    return timed("jax", n, seconds, device="cuda", host_to_device_s=moved[0], device_to_host_s=moved[1])
+def on_gpu(n, seconds, moved=(1e-5, 1e-5), pinned=(None, None)):
+    return timed(
+        "jax", n, seconds, device="cuda", host_to_device_s=moved[0], device_to_host_s=moved[1],
+        host_to_device_pinned_s=pinned[0], device_to_host_pinned_s=pinned[1],
+    )  # fmt: skip
 
 
 def test_a_device_is_compared_with_the_fastest_on_the_host_with_and_without_transfers():
@@ -123,6 +126,22 @@ def test_a_device_pays_from_the_size_on_from_which_it_stays_faster(seconds, elem
     (found,) = pays_from(study(to_frame(rows)).beside_host).to_dict("records")
     assert (found["elements"], found["elements_with_transfers"]) == (elements, with_transfers)
     assert found["largest"] == 1000
+
+
+def test_transfers_of_pinned_memory_have_columns_of_their_own_where_they_were_measured():
+    sizes, host = (10, 100, 1000), (1e-6, 1.7e-5, 1.7e-4)
+    rows = [timed("numpy", n, s) for n, s in zip(sizes, host, strict=True)]
+    pageable = rows + [on_gpu(n, 2e-6, (1e-4, 1e-4)) for n in sizes]
+    pinned = rows + [on_gpu(n, 2e-6, (1e-4, 1e-4), (2e-5, 3e-5)) for n in sizes]
+    (found,) = pays_from(study(to_frame(pinned)).beside_host).to_dict("records")
+    assert (found["elements"], found["elements_when_pinned"]) == (100, 1000)
+    assert math.isinf(found["elements_with_transfers"])
+    for rows, n_more in ((pageable, 0), (pinned, 1)):
+        beside = study(to_frame(rows)).beside_host
+        headings = [column.heading for column in devices.break_even(pays_from(beside)).columns]
+        assert ("from pinned memory" in headings) == bool(n_more)
+        case_by_case = [column.heading for column in devices.beside_host(beside).columns]
+        assert ("transfers, pinned" in case_by_case) == bool(n_more)
 
 
 def test_unmeasured_transfers_are_unknown_and_a_host_alone_has_no_table():

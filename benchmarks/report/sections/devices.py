@@ -19,6 +19,10 @@ def break_even(found: pd.DataFrame) -> Table:
         *keys(found, names),
         Column("data there already", tuple(map(_from, found["elements"]))),
         Column("with transfers", tuple(map(_from, found["elements_with_transfers"]))),
+        *_if_known(
+            found["elements_when_pinned"],
+            Column("from pinned memory", tuple(map(_from, found["elements_when_pinned"]))),
+        ),
         numbers("largest measured", found["largest"], quantities.count),
     )
     return Table(columns, "Elements from which on the device is faster than the CPU")
@@ -36,8 +40,18 @@ def beside_host(beside: pd.DataFrame) -> Table:
         numbers("transfers", beside["transfer_s"], quantities.seconds),
         ratios("CPU / device", beside, "ratio", "verdict", doubts),
         ratios("with transfers", beside, "ratio_with_transfers", "verdict_with_transfers"),
+        *_if_known(
+            beside["pinned_s"],
+            numbers("transfers, pinned", beside["pinned_s"], quantities.seconds),
+            ratios("with these", beside, "ratio_when_pinned", "verdict_when_pinned"),
+        ),
     )
     return Table(columns, "The fastest on each device and on the CPU")
+
+
+def _if_known(values: pd.Series[float], *columns: Column) -> tuple[Column, ...]:
+    """Return columns that rest on values, unless none of these was measured."""
+    return () if values.isna().all() else columns
 
 
 def _from(elements: float) -> Cell:
