@@ -33,9 +33,9 @@ def beside_host(beside: pd.DataFrame) -> Table:
     doubts = ["a result has a warning" * bool(doubtful) for doubtful in beside["doubtful"]]
     columns = (
         *cases(beside, perhaps=("dtype", *POLICIES, "shape"), last=["device"]),
-        texts("fastest on the CPU", beside["host_backend"]),
+        texts("on the CPU", beside["host_backend"]),
         numbers("its time", beside["host_s"], quantities.seconds),
-        texts("fastest there", beside["backend"]),
+        texts("there", beside["backend"]),
         numbers("its time", beside["median_s"], quantities.seconds),
         numbers("transfers", beside["transfer_s"], quantities.seconds),
         ratios("CPU / device", beside, "ratio", "verdict", doubts),
