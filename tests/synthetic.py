@@ -103,6 +103,7 @@ def record(
         "cache": "hot",
         "timing": "latency",
         "memory": "retained",
+        "launch": "eager",
         "team": "usual",
         "threads": 1 if backend in ("numpy", "numba") else 2,
         "status": "ok",

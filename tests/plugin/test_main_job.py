@@ -124,6 +124,7 @@ def test_records_agree_with_pytest_benchmark(numpy_job):
         "cache": "hot",
         "timing": "latency",
         "memory": "retained",
+        "launch": "eager",
         "team": "usual",
     }
 
