@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +23,15 @@ KEPT_S = 15.0
 """Seconds of all that are kept for gathering the files and saying what came out."""
 GRACE_S = 10.0
 """A step that is asked to stop has so long to write its journal."""
-SHARES = {"environment": 0.15, "device": 0.2, "timing": 0.45, "correctness": 1.0}
+SHARES = {
+    "environment": 0.2,
+    "device": 0.2,
+    "timing": 0.4,
+    "graphs": 0.2,
+    "elementwise": 0.25,
+    "rows": 0.35,
+    "correctness": 1.0,
+}
 """Of the time that is left, what each step may take: what one does not use is there for those after it."""
 MOST_TOGETHER = 12
 """So many processes check results side by side at most, and 2 fewer than there are processors."""
@@ -35,8 +43,15 @@ OPS = ("relu", "gelu", "softmax", "mean_squared_error")
 SIZES = ("1e4", "1e6", "1e8")
 HOST = "numba-parallel"
 """Timed beside the backends that the device has, where it is installed: the host's fastest in most cases."""
-OPENED = "Opened:"
-"""What the line of the environment begins with that names the backends."""
+ELEMENTWISE = ("relu", "sigmoid")
+ROWS = ("softmax", "softmax_cross_entropy_with_integer_labels")
+"""What backends on request and other libraries are timed on, as far as they have these ops."""
+VOCABULARY = "8192x32000"
+LEFT_OUT = ("jax-eager",)
+"""Slow to call, and known for it."""
+OPENED, GRAPHS, ALSO = "Opened:", "Graphs:", "Also:"
+"""What the lines of the environment begin with that name the usual backends, those that capture graphs, and each
+other one with its ops."""
 LOG_BYTES = 8 * 2**20
 """Of a longer log, the end is kept."""
 
@@ -149,41 +164,87 @@ def correctness(device: str, ops: Sequence[str], places: Sequence[str], results:
     ]
 
 
-def timing(
-    device: str, ops: Sequence[str], sizes: Sequence[str], places: Iterable[str], results: Path, limit_s: float
-) -> Step:
-    """Return a timing run of host and device."""
+@dataclass(frozen=True)
+class Timed:
+    """A timing run: its name, and what it is asked for."""
+
+    name: str
+    options: tuple[str, ...]
+
+
+def host_and_device(device: str, ops: Sequence[str], sizes: Sequence[str], places: Iterable[str]) -> Timed:
+    """Return the run that compares host and device."""
     devices = tuple(dict.fromkeys(("cpu", device)))
+    return Timed("timing", ("--device", *devices, "--backend", *places, "--size", *sizes, "--op", *ops))
+
+
+def others(
+    device: str, there: Sequence[str], graphs: Sequence[str], also: Mapping[str, Collection[str]]
+) -> Iterator[Timed]:
+    """Yield the runs of what is measured on request: graphs, and backends and libraries beside the usual ones."""
+    if graphs:
+        policies = ("--launch", "graph", "--allocation", "reuse", "--timing", "latency", "throughput")
+        cases = ("--op", *OPS[1:3], "--size", *SIZES[:2], "--mode", "forward", "backward")
+        yield Timed("graphs", ("--device", device, "--backend", *graphs, *cases, *policies))
+    kinds = (
+        ("elementwise", ELEMENTWISE, ("--size", *SIZES[1:])),
+        ("rows", ROWS, ("--shape", VOCABULARY, "--dtype", "bfloat16", "float32")),
+    )
+    for name, ops, more in kinds:
+        able = [each for each, its in also.items() if set(ops) <= set(its)]
+        if able:
+            modes = ("--mode", "forward", "forward+backward")
+            yield Timed(name, ("--device", device, "--backend", *there, *able, "--op", *ops, *more, *modes))
+
+
+def timing(asked: Timed, results: Path, limit_s: float) -> Step:
+    """Return a timing run within a time."""
     # Starting, and the report at the end, take time beside the budget.
     budget = f"{max(20, round(limit_s - 45))}s"
     command = (
         *(sys.executable, "-m", "pytest", "benchmarks/test_timing.py", "-q", "-rfE", "--tb=line"),
-        *("-p", "no:cacheprovider", "--results", str(results / "timing"), "--benchmark-save=gpu"),
-        *("--time-budget", budget, "--device", *devices, "--backend", *places),
-        *("--size", *sizes, "--op", *ops),
+        *("-p", "no:cacheprovider", "--results", str(results / asked.name), f"--benchmark-save={asked.name}"),
+        *("--time-budget", budget, *asked.options),
     )
-    return Step("timing", command)
+    return Step(asked.name, command)
 
 
 def environment(device: str) -> int:
     """Print what this machine is and has; return 2 if no backend opens the device, 1 if some do not."""
     import backends
+    from backends.base import BaseBackend
     from benchmarks.machine.fingerprint import fingerprint
     from benchmarks.machine.resources import default_threads
     from benchmarks.validation.device import places
 
     print(json.dumps(fingerprint(default_threads()), default=vars, indent=1))
-    known, opened = places(device), []
-    for name in known:
+    known, found = places(device), {}
+    for name in [*known, *on_request(device)]:
         try:
-            backend = backends.load(name, device)
-        except backends.BackendUnavailable as error:
-            print(f"error: {error}")
+            found[name] = backend = backends.load(name, device)
+        except Exception as error:  # whatever is wrong with one is a finding, and hides no other
+            print(f"error: {name}: {error}")
         else:
-            opened.append(name)
             print(f"{name} {backend.version} on {device}: {backend.device_name()}; {backend.settings()}")
+            if name not in known:
+                print(ALSO, name, *(op for op in _every_op() if backend.supports(op)))
+    opened = [name for name in known if name in found]
+    print(GRAPHS, *(name for name in opened if type(found[name]).captured is not BaseBackend.captured))
     print(OPENED, *opened)
     return 2 if not opened else int(len(opened) < len(known))
+
+
+def on_request(device: str) -> list[str]:
+    """Return what runs on a device, other than the host, and is installed, beside the usual backends."""
+    import backends
+
+    declared = backends.declarations()
+    return [
+        name
+        for name, each in declared.items()
+        if device != "cpu" and device.partition(":")[0] in each.devices and name not in (*each.variants, *LEFT_OUT)
+        if not backends.missing(name)
+    ]
 
 
 def gather(results: Path, ended: Sequence[Ended], output: Path, checks: Path) -> None:
@@ -194,12 +255,17 @@ def gather(results: Path, ended: Sequence[Ended], output: Path, checks: Path) ->
     failures = [f"== {each.name}\n" + "\n".join(each.failures) for each in ended if each.failures]
     (output / "failures.txt").write_text("\n".join(failures) or "none\n", encoding="utf-8")
     latest = results / "timing" / "latest"
-    for source in (latest / "records.csv", latest / "report.html", checks):
+    for source in (latest / "report.html", checks):
         if source.exists():
             shutil.copy(source, output / source.name)
+    tables = [results / name / "latest" / "records.csv" for name in SHARES]
+    records = [path.read_text(encoding="utf-8").splitlines(keepends=True) for path in tables if path.exists()]
+    if records:  # of all timing runs, under the header of the first
+        lines = [*records[0][:1], *(line for table in records for line in table[1:])]
+        (output / "records.csv").write_text("".join(lines), encoding="utf-8")
     for journal in sorted(results.glob("timing/runs/journals/*.jsonl"))[-1:]:
         shutil.copy(journal, output / "journal.jsonl")
-    rows = accuracy(results.glob("correctness-*/runs/journals/*.jsonl"))
+    rows = accuracy(results.glob("**/correctness-*/runs/journals/*.jsonl"))
     write_table(rows, output / "accuracy.csv")
     (output / "summary.md").write_text(summary(ended, output) + unseen(rows), encoding="utf-8")
 
@@ -287,11 +353,16 @@ def run(option: argparse.Namespace, results: Path) -> int:
     if there:
         validate = (python, "-m", "benchmarks", "validate", "device", "--device", option.device)
         step("device", [Step("device", (*validate, "--output", str(checks)))])
-        limit_s = SHARES["timing"] * steps_left(started, option.minutes)
         sizes = option.size or (SIZES if option.device != "cpu" else SIZES[:1])
-        step("timing", [timing(option.device, option.op or OPS, sizes, (*there, *_host()), results, limit_s)])
+        runs = [host_and_device(option.device, option.op or OPS, sizes, (*there, *_host()))]
+        also = {name: ops for name, *ops in told(ended[0], ALSO)} if not option.op else {}
+        if not option.op:
+            runs += others(option.device, there, [name for each in told(ended[0], GRAPHS) for name in each], also)
+        for each in runs:
+            step(each.name, [timing(each, results, SHARES[each.name] * steps_left(started, option.minutes))])
         n = max(1, min(MOST_TOGETHER, (os.cpu_count() or 1) - 2))
-        step("correctness", correctness(option.device, option.op or _every_op(), there, results, n))
+        checked = correctness(option.device, option.op or _every_op(), there, results, n)
+        step("correctness", [*checked, *own(option.device, also, results)])
     gather(results, ended, option.output, checks)
     print((option.output / "summary.md").read_text(encoding="utf-8"))
     return 2 if not there else int(any(each.status != 0 for each in ended))
@@ -299,8 +370,26 @@ def run(option: argparse.Namespace, results: Path) -> int:
 
 def opened(environment: Ended) -> tuple[str, ...]:
     """Return the backends that open the device, as the first step has printed them."""
-    lines = [line for line in environment.output.splitlines() if line.startswith(OPENED)]
-    return tuple(lines[-1].removeprefix(OPENED).split()) if lines else ()
+    return tuple(name for names in told(environment, OPENED) for name in names)
+
+
+def told(environment: Ended, what: str) -> list[list[str]]:
+    """Return the words of each line of the first step that begins with `what`."""
+    lines = (line for line in environment.output.splitlines() if line.startswith(what))
+    return [line.removeprefix(what).split() for line in lines]
+
+
+def own(device: str, also: Mapping[str, Sequence[str]], results: Path) -> Iterator[Step]:
+    """Yield the correctness suite for backends of ours with kernels of their own, each with the ops that it has.
+
+    Other libraries are checked as far as they are timed.
+    """
+    import backends
+
+    for i, (name, ops) in enumerate(also.items()):
+        if name not in backends.peer_names() and not backends.declarations()[name].variants:
+            (step,) = correctness(device, ops, (name,), results / f"own-{i}", 1)
+            yield Step(f"correctness of {name}", (*step.command, "--dtype", "float32", "float64"), step.variables)
 
 
 def _host() -> tuple[str, ...]:

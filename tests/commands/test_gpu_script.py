@@ -75,17 +75,48 @@ def test_correctness_is_dealt_out_whole_and_shares_the_devices_memory(tmp_path):
 
 
 def test_timing_is_of_host_and_device_within_its_time(tmp_path):
-    command = steps.timing("cuda", ("relu",), ("1e6",), ("torch", "jax"), tmp_path, 200).command
+    asked = steps.host_and_device("cuda", ("relu",), ("1e6",), ("torch", "jax"))
+    command = steps.timing(asked, tmp_path, 200).command
     assert command[command.index("--device") + 1 :][:2] == ("cpu", "cuda")
     assert command[command.index("--time-budget") + 1] == "155s"
-    assert steps.timing("cpu", ("relu",), ("1e4",), ("torch",), tmp_path, 10).command.count("cpu") == 1
+    assert steps.host_and_device("cpu", ("relu",), ("1e4",), ("torch",)).options.count("cpu") == 1
+
+
+ALSO = {"numba-cuda": ("relu", "sigmoid", "tanh"), "torch-compile": tuple(OPS), "quack": steps.ROWS}
+
+
+def test_graphs_and_what_is_measured_on_request_have_runs_of_their_own():
+    made = {each.name: each.options for each in steps.others("cuda", ("torch", "jax"), ("torch",), ALSO)}
+    assert list(made) == ["graphs", "elementwise", "rows"]
+    assert list(steps.SHARES) == ["environment", "device", "timing", *made, "correctness"]
+    named = {
+        name: options[options.index("--backend") + 1 : options.index("--op")] for name, options in made.items()
+    }
+    assert named["graphs"] == ("torch",)
+    assert named["elementwise"] == ("torch", "jax", "numba-cuda", "torch-compile")
+    assert named["rows"] == ("torch", "jax", "torch-compile", "quack")
+    assert not list(steps.others("cuda", ("jax",), (), {}))
+
+
+def test_kernels_of_ours_that_are_measured_on_request_are_checked_on_the_ops_that_they_have(tmp_path):
+    (made,) = steps.own("cuda", ALSO, tmp_path)
+    assert made.name == "correctness of numba-cuda"
+    assert made.command[made.command.index("--op") + 1 :][:3] == ("relu", "sigmoid", "tanh")
+
+
+def test_what_the_environment_tells_is_read_again():
+    text = "torch 2\nGraphs: torch\nAlso: quack softmax\nAlso: numba-cuda relu tanh\nOpened: torch jax\n"
+    told = steps.Ended("environment", 0, 1.0, text)
+    assert steps.opened(told) == ("torch", "jax")
+    assert steps.told(told, steps.ALSO) == [["quack", "softmax"], ["numba-cuda", "relu", "tanh"]]
+    assert steps.on_request("cpu") == []
 
 
 def test_the_commands_are_ones_that_pytest_takes(tmp_path):
     """Every option is one of ours or of pytest's: listing the tests of a step imports no framework."""
     made = [
         *steps.correctness("cpu", ("relu",), ("torch", "jax"), tmp_path, 1),
-        steps.timing("cpu", ("relu",), ("1e4",), ("torch", "jax"), tmp_path, 100),
+        steps.timing(steps.host_and_device("cpu", ("relu",), ("1e4",), ("torch", "jax")), tmp_path, 100),
     ]
     for each in made:
         command = [*each.command, "--collect-only"]
@@ -106,8 +137,12 @@ def test_what_is_worth_keeping_is_in_eight_files(tmp_path):
     checks = results / "checks.json"
     latest = results / "timing" / "latest"
     latest.mkdir(parents=True)
-    for path in (latest / "records.csv", latest / "report.html", checks):
+    for path in (latest / "report.html", checks):
         path.write_text("kept", encoding="utf-8")
+    for name in ("timing", "graphs"):
+        table = results / name / "latest" / "records.csv"
+        table.parent.mkdir(parents=True, exist_ok=True)
+        table.write_text(f"op,run_id\nrelu,{name}\n", encoding="utf-8")
     journal(results / "timing", '{"type": "run"}\n')
     common = {"type": "accuracy", "mode": "forward", "dtype": "float64", "backend": "torch", "device": "cuda"}
     found = [common | {"op": op, "status": "ok"} for op in ("relu", "softplus")]
@@ -126,6 +161,7 @@ def test_what_is_worth_keeping_is_in_eight_files(tmp_path):
         "mode,dtype,backend,device,op,status", "forward,float64,torch,cuda,relu,ok",
         "forward,float64,torch,cuda,softplus,ok",
     ]  # fmt: skip
+    assert (output / "records.csv").read_text().split() == ["op,run_id", "relu,timing", "relu,graphs"]
     text = (output / "summary.md").read_text(encoding="utf-8")
     assert "| correctness 1 of 2 | time used up | 99 | FAILED x |" in text
     assert "FAILED x" in (output / "failures.txt").read_text()
