@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, str] = {
     invocation.RUN: "check backends and time them, from any folder",
     "report": "write the report of a run, finished or cut short, or of several runs side by side",
     "merge": "make one run of shards, or of the runs of several machines",
+    "fleet": "measure one plan on the nodes of a Ray cluster",
     "recommend": "say which backend to use: the fastest that is accurate enough",
     "try": "say whether a function of yours is right, how exact it is, and how fast beside the others",
     "compare": "compare two saved runs, case by case",
@@ -136,6 +137,11 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     """Return the command line's options; those of a run are pytest's to parse, unless help is asked for."""
     if arguments[:1] == [invocation.RUN] and not {"-h", "--help"} & set(arguments):
         return argparse.Namespace(command=invocation.RUN, words=arguments[1:])
+    if arguments[:1] == ["fleet"] and "--" in arguments:
+        end = arguments.index("--")
+        options = make_parser(chosen=["fleet"]).parse_args(arguments[:end])
+        options.words = [*arguments[end + 1 :]]  # a run's
+        return options
     return make_parser(chosen=arguments[:1]).parse_args(arguments)
 
 

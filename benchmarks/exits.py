@@ -26,7 +26,10 @@ class Exit(IntEnum):
     )
     WORSE = (
         1,
-        "`compare` and `ab`: something is slower, or fails now. `try`: the function is slower than `--than`.",
+        (
+            "`compare` and `ab`: something is slower, or fails now. `try`: the function is slower than `--than`. "
+            "`fleet`: a test failed."
+        ),
     )
     USAGE = (
         2,
@@ -36,7 +39,7 @@ class Exit(IntEnum):
         3,
         (
             "Could not tell. `compare`, `ab`, `try`: no case could be judged. "
-            "Others: the run did not measure what you ask for."
+            "`fleet`: a group was not measured. Others: the run did not measure what you ask for."
         ),
     )
     WRONG = (

@@ -72,6 +72,9 @@ FULL: Mapping[str, int] = {
     "test_a_file_in_the_way_ends_a_run_before_it_measures": 4,
     "test_a_cache_that_cannot_be_left_is_a_reason_and_no_number": 10,
     "test_save_without_a_name_takes_the_commit_or_the_date": 9,
+    "test_a_run_measures_the_units_that_it_is_asked_for_and_no_other": 8,
+    "test_a_run_that_cannot_begin_says_why": 6,
+    "test_a_plan_on_two_nodes_of_which_one_is_killed_is_one_complete_run": 40,
     "test_compare_fail_fails_the_run": 7,
     "test_pytest_benchmark_s_own_options_work": 7,
     "test_a_run_that_timed_nothing_is_not_the_last_to_report": 7,
@@ -262,6 +265,7 @@ LONG = frozenset(
         "test_what_cannot_be_tried_is_said_in_a_line",
         "test_what_cannot_fit_into_memory_costs_one_case",
         "test_what_is_ended_anywhere_goes_on_as_if_nothing_had_happened",
+        "test_a_plan_on_two_nodes_of_which_one_is_killed_is_one_complete_run",
     }
 )
 """Tests of the full tier that are left to the certification: minutes of what shorter ones show in part."""

@@ -38,6 +38,7 @@ HOUSE = (
     *TELLING,
     "benchmarks.validation",
     "benchmarks.plugin",
+    "benchmarks.fleet",
     "benchmarks.reference",
     "benchmarks.commands",
     "benchmarks.api",
@@ -62,6 +63,7 @@ OWNERS = {
     "sklearn": "backends.peers",
     "liger_kernel": "backends.peers",
     "quack": "backends.peers",
+    "ray": "benchmarks.fleet",
 }
 """The package that may import a framework or library; a peer may also import the framework that it runs on."""
 OTHER_TIMERS = "benchmarks.validation.agreement"

@@ -44,10 +44,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, console: Console) -> int:
     """Run pytest on our suites, with our settings alone; return its exit status."""
     del console
+    words = ["--help" if word == OPTIONS else word for word in options.words]
+    return int(pytest.main(pytest_arguments(words), plugins=[Typed(options.words)]))
+
+
+def pytest_arguments(words: Sequence[str]) -> list[str]:
+    """Return what pytest is given for the words of a command line; remove variables that would have a say, too."""
     for name in _OF_OTHER_TESTS:
         os.environ.pop(name, None)
-    words = ["--help" if word == OPTIONS else word for word in options.words]
-    return int(pytest.main([*_settings(), *_with_paths(words)], plugins=[Typed(options.words)]))
+    return [*_settings(), *_with_paths(words)]
 
 
 class Typed:

@@ -35,7 +35,7 @@ def choose(config: pytest.Config, items: list[pytest.Item]) -> None:
     if asked is None:
         return
     config.stash[ALL] = list(items)
-    units = list(map(_unit, items))
+    units = list(map(unit_of, items))
     numbers = shards.divided(_costs(config, items, units), asked.of)
     if asked.of > (most := max(1, len(numbers))):
         raise pytest.UsageError(f"{OPTION}: there is enough for {plural(most, 'shard')}; got {asked}")
@@ -58,7 +58,7 @@ def elsewhere(config: pytest.Config, items: Sequence[pytest.Item]) -> list[pytes
     return [item for item in config.stash.get(ALL, ()) if item.nodeid not in here]
 
 
-def _unit(item: pytest.Item) -> str:
+def unit_of(item: pytest.Item) -> str:
     """Return what is never divided: a group, or the checks of one op; empty for what every shard does."""
     if timed := suites.case_of(item):
         return timed.group

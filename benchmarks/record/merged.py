@@ -82,8 +82,10 @@ def _one(found: Sequence[tuple[Part, Run]]) -> Run:
     """Return parts as one run."""
     each = [run for _, run in found]
     first = each[0]
+    plans = [part.plan for part, _ in found]
+    part = _missing_shards(plans)
     if len(found) == 1:
-        return first
+        return first.changed(complete=not part and found[0][0].has_ended, part=part)
     import pandas as pd  # late: a run that is not merged of several needs none of it
 
     records = pd.concat([run.records for run in each], ignore_index=True)
@@ -93,8 +95,6 @@ def _one(found: Sequence[tuple[Part, Run]]) -> Run:
         name: pd.concat([getattr(run, name) for run in each], ignore_index=True)
         for name in ("pairs", "bursts", "rounds")
     }
-    plans = [part.plan for part, _ in found]
-    part = _missing_shards(plans)
     return replace(
         first,
         records=records,

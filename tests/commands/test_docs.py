@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 import backends
-from benchmarks.__main__ import COMMANDS, main, make_parser
+from benchmarks.__main__ import COMMANDS, _parsed, main, make_parser
 from benchmarks.commands import docs
 from tests.job import RIGHT
 
@@ -236,6 +236,8 @@ def parse(words, pytestconfig):
     match [Path(words[0]).name, *words[1:]] if words else []:
         case ["pytest", *rest] | ["activation-bench", "run", *rest]:
             pytestconfig._parser.parse(rest)
+        case [("python" | "python3"), "-m", "benchmarks", "fleet", *rest] | ["activation-bench", "fleet", *rest]:
+            pytestconfig._parser.parse(_parsed(["fleet", *rest]).words)
         case [("python" | "python3"), "-m", "benchmarks", *rest] | ["activation-bench", *rest]:
             make_parser().parse_args(rest)
         case ["gpu", *rest]:
@@ -244,7 +246,7 @@ def parse(words, pytestconfig):
             assert extras(rest) <= known_extras(), rest
         case [("python" | "python3"), "-m", ("venv" | "sphinx" | "tests.faults"), *_]:
             pass
-        case ["cd" | "git" | "mypy" | "ruff", *_] | []:
+        case ["cd" | "git" | "mypy" | "ray" | "ruff", *_] | []:
             pass
         case unknown:
             pytest.fail(f"no test knows how to parse {shlex.join(unknown)}")
