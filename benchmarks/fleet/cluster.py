@@ -14,8 +14,12 @@ from benchmarks.fleet.driver import Answer
 
 LOCAL = "local"
 """Stands for a cluster of this machine alone, which lives as long as the driver."""
-_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
-"""Sends nothing to Ray's makers, and leaves out a warning about GPUs of who has none."""
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # sends nothing to Ray's makers
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # leaves out a warning about GPUs to those who have none
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # passes on none of Ray's own log: 20 lines for a lost node
+}
+"""Variables that are set before Ray is imported, unless the user has."""
 
 
 def load() -> Any:
@@ -114,5 +118,5 @@ class RayCluster:
         except self._ray.exceptions.RayTaskError as error:
             return Answer(node, error=str(error.cause))
         except self._ray.exceptions.RayError as error:
-            return Answer(node, error=" ".join(str(error).split("\n")[:2]))
+            return Answer(node, error=f"it has died, or Ray's worker on it has ({type(error).__name__})")
         return Answer(node, text, lines)

@@ -24,6 +24,7 @@ RAYS_OWN = "RAY_"
 """How the variables begin that are about Ray itself."""
 SET_BY_RAY = (
     "OMP_NUM_THREADS",
+    "LD_PRELOAD",
     "CUDA_VISIBLE_DEVICES",
     "HIP_VISIBLE_DEVICES",
     "ROCR_VISIBLE_DEVICES",
