@@ -133,7 +133,14 @@ def python_of(page):
 
 OF_SLURM = {
     f"--{name}"
-    for name in ("array", "constraint", "dependency", "exclusive", "job-name", "nodes", "signal", "time", "wrap")
+    for name in (
+        "array", "constraint", "dependency", "exclude", "exclusive", "job-name", "nodelist", "nodes", "ntasks",
+        "ntasks-per-node", "signal", "time", "wrap",
+    )
+}  # fmt: skip
+OF_RAY = {
+    f"--{name}"
+    for name in ("address", "block", "head", "include-dashboard", "num-cpus", "object-store-memory", "port")
 }
 
 
@@ -143,7 +150,7 @@ def test_every_option_shown_exists(pytestconfig):
     parser = pytestconfig._parser
     known = {name for option in parser._anonymous.options for name in option.names()}
     known |= {name for group in parser._groups for option in group.options for name in option.names()}
-    known |= options(make_parser()) | options(gpu_script().make_parser()) | OF_SLURM
+    known |= options(make_parser()) | options(gpu_script().make_parser()) | OF_SLURM | OF_RAY
     assert shown <= known, shown - known
 
 
@@ -231,7 +238,7 @@ def parse(words, pytestconfig):
     """Parse a command as its program would, and raise what that refuses; fail for a program that is not known."""
     if "--op-spec" in words:  # which is read before anything else
         words = ["relu" if word == "cube" else word for word in words]
-    while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
+    while words and re.fullmatch(r"[A-Za-z_]+=.*", words[0]):
         words = words[1:]
     match [Path(words[0]).name, *words[1:]] if words else []:
         case ["pytest", *rest] | ["activation-bench", "run", *rest]:

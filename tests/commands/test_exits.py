@@ -145,6 +145,7 @@ def test_a_mistake_of_ours_is_no_verdict_and_is_shown(command, monkeypatch, caps
         "ab": [".", "."],
         "leads": ["a"],
         "merge": ["a"],
+        "fleet": ["run"],
         "try": [__file__ + ":table", "--op", "relu"],
         "init": [__file__ + ":table", "--op", "relu"],
         "export": ["--format", "md"],

@@ -6,9 +6,12 @@ import json
 from collections import Counter, deque
 from dataclasses import replace
 from functools import cache
+from types import SimpleNamespace
 
 import pytest
 
+from benchmarks.__main__ import main
+from benchmarks.commands import fleet as command
 from benchmarks.fleet import assignment
 from benchmarks.fleet import driver as driver_module
 from benchmarks.fleet.assignment import Node, fitting, require_known
@@ -372,3 +375,36 @@ def test_nodes_are_chosen_by_the_resources_that_they_have():
         ValueError, match=r"no node has 'accelerator_type:H10' \(did you mean 'accelerator_type:H100'"
     ):
         require_known(nodes, ["accelerator_type:H10"])
+
+
+@pytest.mark.parametrize(
+    ("dies_at", "failed", "ended", "said"),
+    [
+        (None, (), 0, "To read it: "),
+        (None, ("test_accuracy[relu]",), 1, "Failed: 4 tests, named above."),
+        (2, (), 3, "Not measured on equal: relu-forward-float32-2000"),
+        (1, (), 2, "no node has measured anything"),
+    ],
+)
+def test_the_exit_status_says_how_it_ended(dies_at, failed, ended, said, machine, tmp_path, monkeypatch, capsys):
+    class Made(Fake):
+        version = "1.2.3"
+
+        def __init__(self, address, words):
+            assert words == ["run", "timing", "--op", "relu", "--shard=1/1", "--benchmark-save=night"]
+            super().__init__(machine("a", dies_at=dies_at))
+
+        def wait(self, limit_s):
+            return [
+                replace(each, text=each.text.replace("[]", json.dumps(failed))) for each in super().wait(limit_s)
+            ]
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(command.cluster, "load", lambda: None)
+    monkeypatch.setattr(command.cluster, "RayCluster", Made)
+    monkeypatch.setattr(command, "parsed", lambda words: SimpleNamespace(benchmark_save="night"))
+    line = ["fleet", "run", "--results", str(tmp_path), "--", "timing", "--op", "relu"]
+    assert main(line) == ended
+    assert said in "".join(capsys.readouterr())
