@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("run",), help="what to do; the options of the run follow after `--`")
     parser.add_argument(
         "--address",
-        default="auto",
+        default=cluster.AUTO,
         type=arguments.given,
         help="the Ray cluster: HOST:PORT, auto for the one that this machine is in, local for this machine alone "
         "(default: auto)",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -12,8 +13,10 @@ from benchmarks.fleet import archive, courier, units
 from benchmarks.fleet.assignment import Node
 from benchmarks.fleet.driver import Answer
 
-LOCAL = "local"
-"""Stands for a cluster of this machine alone, which lives as long as the driver."""
+AUTO, LOCAL = "auto", "local"
+"""Stand for the cluster that this machine is in, and for one of this machine alone that ends with the driver."""
+_CONNECT_S = 10.0
+"""Whoever has not answered after so long is not there; Ray would try for minutes."""
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # sends nothing to Ray's makers
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # leaves out a warning about GPUs to those who have none
@@ -37,6 +40,19 @@ def load() -> Any:
     return ray
 
 
+def require_there(address: str) -> None:
+    """Raise ValueError for what is no address, or where nobody answers."""
+    if address in (AUTO, LOCAL):
+        return
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit() or int(port) >= 2**16:
+        raise ValueError(f"--address: must be {AUTO}, {LOCAL} or HOST:PORT; got {address!r}")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S).close()
+    except OSError as error:
+        raise ValueError(f"--address: no Ray cluster answers at {address}: {error.strerror or error}") from None
+
+
 class RayCluster:
     """A Ray cluster whose nodes run `words`, the arguments of our command line.
 
@@ -44,6 +60,7 @@ class RayCluster:
     """
 
     def __init__(self, address: str, words: Sequence[str]) -> None:
+        require_there(address)
         self._ray = ray = load()
         own: dict[str, Any] = {"include_dashboard": False} if address == LOCAL else {}
         before = signal.getsignal(signal.SIGTERM)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import os
+import socket
 import sys
 import zipfile
 from pathlib import Path
@@ -149,3 +150,17 @@ def test_ray_sends_nothing_to_its_makers(monkeypatch):
     monkeypatch.delenv("RAY_USAGE_STATS_ENABLED", raising=False)
     cluster.load()
     assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
+
+
+@pytest.mark.parametrize("address", ["otto", ":6379", "host:", "host:70000"])
+def test_what_is_no_address_is_refused(address):
+    with pytest.raises(ValueError, match=f"must be auto, local or HOST:PORT; got '{address}'"):
+        cluster.require_there(address)
+
+
+def test_where_nobody_answers_there_is_no_cluster():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+        with pytest.raises(ValueError, match=f"no Ray cluster answers at {address}: Connection refused"):
+            cluster.require_there(address)
