@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from benchmarks.fleet import archive, courier, units
@@ -15,6 +16,10 @@ from benchmarks.fleet.driver import Answer
 
 AUTO, LOCAL = "auto", "local"
 """Stand for the cluster that this machine is in, and for one of this machine alone that ends with the driver."""
+_ADDRESS = "RAY_ADDRESS"
+"""The variable that names the cluster which this machine is in; to Ray, it outweighs what is asked for."""
+_CURRENT = Path("/tmp/ray/ray_current_cluster")
+"""Holds the address of the cluster that was started last on this machine, also when that has ended."""
 _CONNECT_S = 10.0
 """Whoever has not answered after so long is not there; Ray would try for minutes."""
 _QUIET = {
@@ -40,6 +45,18 @@ def load() -> Any:
     return ray
 
 
+def resolved(address: str) -> str:
+    """Return the address that `auto` stands for, where there is one, and any other as it is."""
+    if address != AUTO:
+        return address
+    if given := os.environ.get(_ADDRESS):
+        return given
+    try:
+        return _CURRENT.read_text(encoding="utf-8").strip() or AUTO
+    except OSError:
+        return AUTO  # Ray may find one in another way, and says if it does not
+
+
 def require_there(address: str) -> None:
     """Raise ValueError for what is no address, or where nobody answers."""
     if address in (AUTO, LOCAL):
@@ -60,8 +77,10 @@ class RayCluster:
     """
 
     def __init__(self, address: str, words: Sequence[str]) -> None:
+        address = resolved(address)
         require_there(address)
         self._ray = ray = load()
+        os.environ.pop(_ADDRESS, None)
         own: dict[str, Any] = {"include_dashboard": False} if address == LOCAL else {}
         before = signal.getsignal(signal.SIGTERM)
         try:

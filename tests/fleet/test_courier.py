@@ -164,3 +164,14 @@ def test_where_nobody_answers_there_is_no_cluster():
         address = f"127.0.0.1:{free.getsockname()[1]}"
         with pytest.raises(ValueError, match=f"no Ray cluster answers at {address}: Connection refused"):
             cluster.require_there(address)
+
+
+def test_auto_is_the_cluster_of_this_machine_and_of_nothing_else(monkeypatch, tmp_path):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(cluster, "_CURRENT", tmp_path / "current")
+    assert cluster.resolved("auto") == "auto"
+    (tmp_path / "current").write_text("10.0.0.1:6379\n")
+    assert cluster.resolved("auto") == "10.0.0.1:6379"
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.2:6379")
+    assert cluster.resolved("auto") == "10.0.0.2:6379"
+    assert cluster.resolved("10.0.0.3:6379") == "10.0.0.3:6379"
