@@ -122,6 +122,7 @@ class Courier:
         lines = [line for line in self._output.read_text(errors="replace").splitlines() if line.strip()]
         mistakes = [line for line in lines if line.startswith(("ERROR", "error", "INTERNALERROR"))]
         said = "\n".join((mistakes or lines)[-_LAST_WORDS:])
+        shutil.rmtree(self._folder, ignore_errors=True)
         return f"the run on it ended with exit status {self._run.returncode}: {said}"
 
 

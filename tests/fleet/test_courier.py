@@ -108,9 +108,11 @@ def test_a_run_measures_the_units_that_it_is_asked_for_and_no_other(started, tmp
     assert [case["op"] for group in groups for case in group["cases"]] == ["tanh"]
 
 
-def test_a_run_that_cannot_begin_says_why(started):
+def test_a_run_that_cannot_begin_says_why(started, tmp_path, monkeypatch):
+    monkeypatch.setattr(courier.tempfile, "tempdir", str(tmp_path))
     with pytest.raises(RuntimeError, match=r"exit status 4: ERROR: --device: .*cuda"):
         started("timing", *SMALL, "--device", "cuda", "--backend", "numpy")
+    assert not list(tmp_path.glob("activation-bench-*")), "nothing is left behind"
 
 
 @pytest.mark.parametrize(
