@@ -12,7 +12,8 @@ from typing import TextIO
 
 from benchmarks.machine.caveat import Caveat
 from benchmarks.record import lock
-from benchmarks.record.journal import Line, write_journal_line
+from benchmarks.record.assembly import Line
+from benchmarks.record.journal import write_journal_line
 from benchmarks.record.run import id_at
 
 FLEET = "fleet"
