@@ -7,15 +7,16 @@ change must be to be found.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, fmean, median
 from typing import TYPE_CHECKING, Annotated
 
 from benchmarks import invocation
-from benchmarks.analysis.entries import Key, grouped, parted
+from benchmarks.analysis.entries import Key
 from benchmarks.quantities import listing
-from benchmarks.record.rows import Rows
+from benchmarks.record.rows import Rows, keys_of, listed
 from benchmarks.record.run import Run
 from benchmarks.record.schema import CASE_KEYS
 from benchmarks.stats.effects import Criteria
@@ -76,29 +77,24 @@ def middle_error(measured: Sequence[Effect]) -> float:
     return math.sqrt(max(0.0, scale**2 - (median(known) if known else 0.0) ** 2))
 
 
-@dataclass(frozen=True)
-class _Burst:
-    process: int
-    seconds_per_call: float
-
-
 def halves(bursts: Rows | pd.DataFrame) -> dict[Key, float]:
     """Compare each case's run with itself: return the effect of its later bursts over its earlier ones.
 
     It is divided by √2: halves have half of the bursts, so their difference is √2 times as uncertain as that of
     two whole runs. Cases go by CASE_KEYS.
     """
-    found: dict[Key, float] = {}
-    for case, taken in grouped(bursts, CASE_KEYS, _Burst).items():
-        earlier, later = [], []
-        for process in parted(taken, lambda burst: burst.process).values():
-            logs = [math.log(burst.seconds_per_call) for burst in process if burst.seconds_per_call > 0]
-            half = len(logs) // 2
-            earlier += logs[:half]
-            later += logs[len(logs) - half :]  # an odd one in the middle is in neither
-        if earlier:
-            found[case] = (fmean(later) - fmean(earlier)) / math.sqrt(2)
-    return found
+    processes: defaultdict[Key, list[float]] = defaultdict(list)
+    places = keys_of(bursts, (*CASE_KEYS, "process"))
+    for place, seconds in zip(places, listed(bursts["seconds_per_call"]), strict=True):
+        processes[place].append(seconds)
+    earlier: defaultdict[Key, list[float]] = defaultdict(list)
+    later: defaultdict[Key, list[float]] = defaultdict(list)
+    for (*case, _), taken in processes.items():
+        logs = [math.log(seconds) for seconds in taken if seconds > 0]
+        half = len(logs) // 2
+        earlier[tuple(case)] += logs[:half]
+        later[tuple(case)] += logs[len(logs) - half :]  # an odd one in the middle is in neither
+    return {case: (fmean(later[case]) - fmean(logs)) / math.sqrt(2) for case, logs in earlier.items() if logs}
 
 
 def chance_of_alarm(true: float, own: Sequence[Effect], spread: float, criteria: Criteria, n_cases: int) -> float:
