@@ -22,6 +22,8 @@ from pathlib import Path
 
 RAYS_OWN = "RAY_"
 """How the variables begin that are about Ray itself."""
+OWN_ALLOCATOR = "RAY_LD_PRELOAD_ON_WORKERS"
+"""A variable of Ray's process on a node: there, LD_PRELOAD names an allocator that is Ray's and not the user's."""
 SET_BY_RAY = (
     "OMP_NUM_THREADS",
     "LD_PRELOAD",
@@ -134,6 +136,8 @@ def without_ray(own: Mapping[str, str], before: Mapping[str, str] | None) -> tup
     """
     kept = before if before is not None else {name: own[name] for name in own if name not in SET_BY_RAY}
     found = {name: value for name, value in kept.items() if not name.startswith(RAYS_OWN)}
+    if OWN_ALLOCATOR in kept:
+        found.pop("LD_PRELOAD", None)
     changed = [name for name in {**own, **found} if own.get(name) != found.get(name)]
     return found, sorted(name for name in changed if not name.startswith(RAYS_OWN))
 

@@ -36,6 +36,16 @@ def test_what_ray_removed_from_the_environment_comes_back():
     assert undone == ["LC_ALL"]
 
 
+def test_the_allocator_that_ray_gives_to_its_own_process_is_not_taken_for_the_users():
+    before = {"PATH": "/bin", "LD_PRELOAD": "/ray/core/libjemalloc.so"}
+    found, undone = courier.without_ray({"PATH": "/bin"}, before | {"RAY_LD_PRELOAD_ON_WORKERS": "0"})
+    assert found == {"PATH": "/bin"}
+    assert undone == []
+    found, undone = courier.without_ray({"PATH": "/bin"}, before)
+    assert found == before
+    assert undone == ["LD_PRELOAD"]
+
+
 def test_where_the_environment_before_is_not_known_what_ray_sets_is_taken_away():
     found, undone = courier.without_ray(WORKER, None)
     assert found == {"PATH": "/bin", "HOME": "/home/a"}

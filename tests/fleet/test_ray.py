@@ -77,4 +77,7 @@ def test_a_plan_on_two_nodes_of_which_one_is_killed_is_one_complete_run(nodes, f
     facts = [line for part in parts for line in part if line["type"] == "fleet"]
     assert len(facts) == 2
     assert all("OMP_NUM_THREADS" in each["undone"] for each in facts), "Ray sets it for its workers"
+    assert all("LD_PRELOAD" not in each["undone"] for each in facts), (
+        "Ray's own process has an allocator of its own"
+    )
     assert (tmp_path / "cache" / "activation-bench" / "fleet").is_dir(), "the code came from the driver"
