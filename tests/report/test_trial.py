@@ -91,6 +91,12 @@ def test_one_screen_says_what_is_right_where_and_how_fast():
     assert len(text.splitlines()) <= MOST_LINES
 
 
+def test_a_special_value_is_wrong_however_much_error_is_allowed():
+    judged = (replace(TRIAL.judged[0], ending=replace(errors(), budget_ulp=math.inf)), *TRIAL.judged[1:])
+    text = " ".join(screen(replace(TRIAL, judged=judged)).split())
+    assert "special values: WRONG: inf gives nan, exact inf; right at nan, 0 and -0" in text
+
+
 def test_the_name_of_the_fastest_other_stays_whole():
     ahead = replace(HEAT, rival="numba-parallel", than=HEAT.standing, n_elements=8_388_608)
     text = screen(heats=(ahead,), width=80, than="numba-parallel")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -152,8 +153,9 @@ def _specials(trial: Trial) -> Iterator[str]:
     if not trial.specials:
         return
     allowed = next((each.verdict.budget_ulp for each in trial.deciding if each.verdict), 0.0)
-    wrong = [point for point in trial.specials if point.ulp > allowed]
-    right = [_value(point.given) for point in trial.specials if point.ulp <= allowed]
+    # Of one that is not finite, no error is small enough, however many ULP are allowed.
+    wrong = [point for point in trial.specials if point.ulp > allowed or math.isinf(point.ulp)]
+    right = [_value(point.given) for point in trial.specials if point not in wrong]
     zeros = [f"{_value(p.given)} gives {p.got}" for p in trial.specials if _value(p.given) in ("0", "-0")]
     said = [f"{_value(p.given)} gives {p.got}, exact {p.exact}" for p in wrong]
     parts = [*[f"WRONG: {'; '.join(said)}"] * bool(said), f"right at {listing(right, len(right))}", *zeros]
