@@ -80,7 +80,8 @@ def _doubts(grounds: Grounds) -> tuple[str, ...]:
     found = [" ".join([f"Confidence in this run is low: {noise.brief}.", *noise.remedies])] * low
     found += [run.shortfall] * bool(run.shortfall)
     found += [f"This run failed a comparison: {run.regression}."] * bool(run.regression)
-    return (*found, *(str(each) for each in run.warnings if not (low and each.about == "load")))
+    # An answer holds no share of the bandwidth, and groups that had no time left were not asked about.
+    return (*found, *(str(each) for each in noise.warnings if not (low and each.about == "load")))
 
 
 def _nearest(places: Places, size: int) -> dict[Key, Sequence[Result]]:

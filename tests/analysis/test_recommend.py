@@ -131,6 +131,12 @@ def test_what_makes_the_whole_run_doubtful_is_passed_on():
     assert decision_table(run)["warnings"] == [line.removeprefix("Warning: ") for line in (low, cut, last)]
 
 
+def test_an_answer_says_nothing_of_what_was_not_asked_about():
+    warnings = (Caveat("The copy bandwidth moved.", "limit"), Caveat("The budget ended the run.", "budget"))
+    run = replace(a_run([timed("torch", 1e-6), timed("numpy", 2e-6)]), warnings=warnings)
+    assert recommend(run, Question("sigmoid", 1_000)).warnings == ()
+
+
 def test_the_check_that_is_asked_for_is_one_that_answers_the_question():
     rows = [timed("torch", 1e-6, mode="forward+backward", allocation="reuse", team="2threads")]
     question = Question("sigmoid", 1_000, mode="forward+backward", allocation="reuse", team="2threads")
