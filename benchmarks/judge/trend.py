@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 from benchmarks import quantities
 from benchmarks.analysis.entries import Key, entries, parted
 from benchmarks.record.frames import only_with
-from benchmarks.record.rows import Rows, is_missing
+from benchmarks.record.rows import Rows, filled, is_missing, keys_of
 from benchmarks.record.schema import CASE_KEYS, POLICIES
 from benchmarks.stats.shifts import shifts
 
@@ -288,20 +288,13 @@ class _Row:
         return dict(zip(SERIES_KEYS, (*texts, self.threads, self.machine_id, self.host), strict=True))
 
 
-@dataclass(frozen=True)
-class _Ended:
-    machine_id: str
-    run_id: str
-    timestamp: str
-
-
 def _starts(records: Rows | pd.DataFrame) -> dict[tuple[str, str], datetime]:
     """Return when the first record of each run on each machine ended."""
     found: dict[tuple[str, str], datetime] = {}
-    for row in entries(records, _Ended):
-        run, moment = (row.machine_id, row.run_id), _moment(row.timestamp)
-        if moment is not None:
-            found[run] = min(moment, found.get(run, moment))
+    names = ("machine_id", "run_id", "timestamp")
+    for machine_id, run_id, timestamp in keys_of(filled(records, dict.fromkeys(names, "")), names):
+        if (moment := _moment(timestamp)) is not None:
+            found[machine_id, run_id] = min(moment, found.get((machine_id, run_id), moment))
     return found
 
 
@@ -315,12 +308,11 @@ def _moment(timestamp: str) -> datetime | None:
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
-def _with_hosts(rows: Iterable[_Row], *, any_host: bool) -> list[_Row]:
+def _with_hosts(rows: Sequence[_Row], *, any_host: bool) -> list[_Row]:
     """Return rows with the host that they are of: of a machine with one known host, all are of that.
 
     So a series goes on that older versions, which did not record the host, have begun.
     """
-    rows = list(rows)
     known: defaultdict[str, set[str]] = defaultdict(set)
     for row in rows:
         if row.host:
