@@ -44,7 +44,7 @@ def create(variant: str, device: str, threads: int | None) -> NumbaCudaBackend:
     cuda.select_device(index)
     backend = NumbaCudaBackend(variant, device, 1)
     try:  # the context and the first compilation take seconds, and belong to no case
-        backend.synchronize(backend.copier(4)())
+        backend.synchronize(backend.negating(4)())
     except AttributeError as error:
         raise BackendUnavailable(f"{variant}: numba-cuda does not know this NumPy: {error}") from error
     return backend
@@ -86,8 +86,12 @@ class NumbaCudaBackend(BaseBackend):
         del result
         cuda.synchronize()
 
-    def copier(self, n_bytes: int) -> Callable[[], Any]:
-        """Return a callable that copies `n_bytes` within the device's memory, negated: a kernel's copy."""
+    def copier(self, n_bytes: int) -> Callable[[], Any] | None:
+        """Return a callable that copies `n_bytes` within the device's memory; None where it would take hours."""
+        return None if kernels.is_simulated() else self.negating(n_bytes)
+
+    def negating(self, n_bytes: int) -> Callable[[], Any]:
+        """Return a callable that negates `n_bytes` of ones: a kernel's copy."""
         source = cuda.to_device(np.ones(max(1, n_bytes // 4), np.float32))
         return self._writing(_negative, (source,), (), cuda.device_array_like(source))
 
