@@ -88,7 +88,7 @@ def _values(table: Rows | pd.DataFrame, name: str, hint: Any) -> list[Any]:
     if hasattr(hint, "__metadata__"):
         return keys_of(table, hint.__metadata__[0])
     values = listed(table[name])
-    if hint not in _EMPTY:
+    if hint not in _EMPTY or set(map(type, values)) == {hint}:
         return values
     empty = _EMPTY[hint]
     # Without fillna, which takes longest of all in small frames, of which there are many.

@@ -146,7 +146,7 @@ OF_RAY = {
 
 def test_every_option_shown_exists(pytestconfig):
     text = "\n".join(path.read_text(encoding="utf-8") for path in PAGES)
-    shown = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
+    shown = set(re.findall(r"(?<![\w=-])--[a-z][a-z-]+", text))
     parser = pytestconfig._parser
     known = {name for option in parser._anonymous.options for name in option.names()}
     known |= {name for group in parser._groups for option in group.options for name in option.names()}
