@@ -66,7 +66,7 @@ def run(options: argparse.Namespace, console: Console) -> Exit:
     only = arguments.filters(options)
     if options.machine:
         only["machine_id"] = _machines(records, options.machine)
-    _tell_incomplete(options.results, set(records["run_id"].unique()))
+    _tell_incomplete(options.results, set(records["run_id"]))
     found = trend.trends(records, options.metric, threshold=options.margin, only=only, any_host=options.any_host)
     if not found:
         raise CannotTell(f"history: no saved run measured {options.metric} of what you asked for")
