@@ -17,7 +17,18 @@ import numpy as np
 
 from backends.arguments import sort_arguments, validate_axis, validate_labels, validate_shape, without_axis
 from backends.catalogue import ALIASES, OPS, find
-from backends.interface import ALLOCATIONS, MODES, Allocation, Gap, InPlace, Mode, NotSupported, OpSpec
+from backends.interface import (
+    ALLOCATIONS,
+    MODES,
+    SAVED,
+    Allocation,
+    Gap,
+    InPlace,
+    Mode,
+    NotSupported,
+    OpSpec,
+    Saved,
+)
 
 Functions = dict[str, Callable[..., Any]]
 """Functions by the names of ops, as each module of a backend lists them."""
@@ -38,6 +49,9 @@ NEVER_IN_PLACE = (
     Gap("it would copy the input onto itself", "never", ops=("linear",), allocations=("inplace",)),
 )
 """No backend can compute these by overwriting the input."""
+
+OF_ITS_OWN_FORWARD = Gap("its gradients start from what its own forward pass saved", "todo", saved=("output",))
+"""Of a backend that offers no gradient from an output that it is given."""
 
 OVERWRITING = tuple(name for name in OPS if not any(name in gap.ops for gap in NEVER_IN_PLACE))
 """Ops whose forward can overwrite its input."""
@@ -108,6 +122,15 @@ class BaseBackend(ABC):
     @abstractmethod
     def _vjp(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
         """Return `f(g, *inputs)`."""
+
+    def takes_output(self, op: str) -> bool:
+        """Tell whether the backend has a function for the op's vjp that starts from the op's output."""
+        del op
+        return False
+
+    def _vjp_from_output(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
+        """Return `f(g, y)`; called for ops of `takes_output` alone."""
+        raise NotImplementedError(f"{self.name} has no gradient of {op} from its output")
 
     def synchronize(self, result: Any = None) -> None:  # noqa: B027 - nothing to do where ops are synchronous
         """Wait for all work queued on the device, `result` included."""
@@ -189,6 +212,13 @@ class BaseBackend(ABC):
             return backward
         return lambda: (forward(), backward())
 
+    def _bind_from_output(
+        self, spec: OpSpec, y: Any, cotangent: Any, parameters: dict[str, Any], allocation: Allocation
+    ) -> Callable[[], Any]:
+        """Return a callable that only computes the vjp from the op's output."""
+        del allocation  # as in `_bind`
+        return partial(self._vjp_from_output(spec.name, parameters), cotangent, y)
+
     def _bind_inplace(self, spec: OpSpec, inputs: Sequence[Any], parameters: dict[str, Any]) -> InPlace:
         """Return a callable that overwrites a copy of the first input, in C order; see `restorable`."""
         raise NotImplementedError(f"{self.name} has no in-place {spec.name}, and `gaps` does not say so")
@@ -210,6 +240,13 @@ class BaseBackend(ABC):
         """
         return partial(self._call_vjp, find(op))
 
+    def vjp_from_output(self, op: str) -> Callable[..., Any]:
+        """Return `f(g, y, **parameters)`: the same gradient from the op's output y, and nothing else.
+
+        Raises ValueError for an op whose gradient is not a function of its output.
+        """
+        return partial(self._call_vjp_from_output, find(op).of_output)
+
     def derivative(self, op: str) -> Callable[..., Any]:
         """Return `f(x, **parameters)`: f'(x), elementwise.
 
@@ -222,7 +259,13 @@ class BaseBackend(ABC):
         return partial(self._call_derivative, spec)
 
     def supports(
-        self, op: str, *, dtype: str | None = None, mode: Mode = "forward", allocation: Allocation = "fresh"
+        self,
+        op: str,
+        *,
+        dtype: str | None = None,
+        mode: Mode = "forward",
+        allocation: Allocation = "fresh",
+        saved: Saved = "input",
     ) -> Literal[True] | Gap:
         """Return True, or the Gap (which is falsy) that stands in the way."""
         spec = find(op)
@@ -232,10 +275,24 @@ class BaseBackend(ABC):
         _choose("allocation", allocation, ALLOCATIONS)
         if dtype is not None:
             _choose("dtype", dtype, DTYPES + NARROW)
+        _choose("saved", saved, SAVED)
         for gap in self.gaps:
-            if gap.covers(op=spec.name, mode=mode, allocation=allocation, dtype=dtype, device=self.device):
+            if gap.covers(
+                op=spec.name, mode=mode, allocation=allocation, dtype=dtype, device=self.device, saved=saved
+            ):
                 return gap
-        return True
+        return True if saved == "input" else self._starts_from_output(spec, mode)
+
+    def _starts_from_output(self, spec: OpSpec, mode: Mode) -> Literal[True] | Gap:
+        """Return True, or why a call cannot start from the op's output alone."""
+        if mode != "backward":
+            return Gap(
+                "only a backward pass alone starts from a saved output", "never", modes=(mode,), saved=SAVED[1:]
+            )
+        if spec.from_output is None:
+            reason = f"the gradient of {spec.name} is not a function of its output"
+            return Gap(reason, "never", ops=(spec.name,), saved=SAVED[1:])
+        return True if self.takes_output(spec.name) else OF_ITS_OWN_FORWARD
 
     def promised_ulp(self, op: str, *, mode: Mode, dtype: str) -> float:  # noqa: ARG002
         """Return the largest error, in ULP, that this backend promises; infinity if it makes no promise."""
@@ -252,6 +309,7 @@ class BaseBackend(ABC):
         *inputs: Any,
         mode: Mode = "forward",
         allocation: Allocation = "fresh",
+        saved: Saved = "input",
         cotangent: Any = None,
         **parameters: Any,
     ) -> Callable[[], Any]:
@@ -262,14 +320,18 @@ class BaseBackend(ABC):
         (`forward+backward`). With allocation `fresh` the output is new each time; with `reuse` it is allocated
         once; with `inplace` the callable is an `InPlace`: it overwrites its own copy of the first input, and
         `restore()` puts the values back. Several threads may make a `fresh` call at once; one of `reuse` or
-        `inplace` is for one thread at a time, since all calls write into the same memory. Raises the errors of the
-        op itself, and NotSupported for a declared gap.
+        `inplace` is for one thread at a time, since all calls write into the same memory. With `saved="output"`,
+        the gradient starts from the op's output, which is the one array given, and from nothing else. Raises the
+        errors of the op itself, and NotSupported for a declared gap.
         """
         spec = find(op)
+        if saved != "input":
+            self._require(spec, None, mode, allocation, saved)
+            spec = spec.of_output  # what is validated, and drawn, is y
         arrays, given = sort_arguments(spec, inputs, parameters)
         native = tuple(a if a is None or self.is_native(a) else self.asarray(a) for a in arrays)
         native, complete = self._validate(spec, native, given)
-        self._require(spec, self.dtype_of(native[0]), mode, allocation)
+        self._require(spec, self.dtype_of(native[0]), mode, allocation, saved)
         if allocation == "inplace":
             return self._started(self._bind_inplace(spec, native, complete))
         shape = output_shape(spec, native, complete)
@@ -278,7 +340,10 @@ class BaseBackend(ABC):
                 host = np.ones(shape) if cotangent is None else cotangent
                 cotangent = self.asarray(host, self.dtype_of(native[0]))
             self._validate_cotangent(spec, cotangent, native, shape)
-        run = self._bind(spec, mode, native, cotangent, complete, allocation)
+        if saved == "input":
+            run = self._bind(spec, mode, native, cotangent, complete, allocation)
+        else:
+            run = self._bind_from_output(spec, native[0], cotangent, complete, allocation)
         self.synchronize(run())  # the first call, which may compile
         return run
 
@@ -306,15 +371,29 @@ class BaseBackend(ABC):
         self._validate_cotangent(spec, g, inputs, output_shape(spec, inputs, parameters))
         return self._vjp(spec.name, parameters)(g, *inputs)
 
+    def _call_vjp_from_output(self, spec: OpSpec, g: Any, *args: Any, **kwargs: Any) -> Any:
+        (y,), parameters = self._validate(spec, args, kwargs)
+        self._require(spec, self.dtype_of(y), "backward", "fresh", "output")
+        self._require_native(spec, "g", g)
+        self._validate_cotangent(spec, g, (y,), output_shape(spec, (y,), parameters))
+        return self._vjp_from_output(spec.name, parameters)(g, y)
+
     def _call_derivative(self, spec: OpSpec, *args: Any, **kwargs: Any) -> Any:
         (x,), parameters = self._validate(spec, args, kwargs)
         ones = self.asarray(np.ones(tuple(x.shape)), self.dtype_of(x))
         return self._call_vjp(spec, ones, x, **parameters)
 
-    def _require(self, spec: OpSpec, dtype: str, mode: Mode, allocation: Allocation) -> None:
-        answer = self.supports(spec.name, dtype=dtype, mode=mode, allocation=allocation)
+    def _require(
+        self, spec: OpSpec, dtype: str | None, mode: Mode, allocation: Allocation, saved: Saved = "input"
+    ) -> None:
+        # Said only where it is asked for: who overrides `supports` may not know it.
+        more: dict[str, Any] = {} if saved == "input" else {"saved": saved}
+        answer = self.supports(spec.name, dtype=dtype, mode=mode, allocation=allocation, **more)
         if isinstance(answer, Gap):
-            raise NotSupported(answer, f"{spec.name}: {dtype}, {mode}, allocation {allocation!r}")
+            start = "" if saved == "input" else f", from a saved {saved}"
+            raise NotSupported(
+                answer, f"{spec.name}: {dtype or 'any type'}, {mode}, allocation {allocation!r}{start}"
+            )
 
     def _validate(
         self, spec: OpSpec, args: Sequence[Any], kwargs: dict[str, Any]

@@ -48,6 +48,7 @@ def lines(
     dtype: str = "float32",
     device: str = "cpu",
     allocation: str = "fresh",
+    saved: str = "input",
     threads: int | None = None,
 ) -> tuple[str, ...]:
     """Return lines of Python that compute `y`, or `gradient` from the cotangent `g`, or both.
@@ -57,12 +58,12 @@ def lines(
     """
     spec = find(op)
     module = _modules(tuple(backends.__path__)).get(backend, "")
-    if allocation == "fresh" and (idiom := _idioms(module).get(backend)):
+    if allocation == "fresh" and saved == "input" and (idiom := _idioms(module).get(backend)):
         framed = idiom.forward if mode == "forward" else idiom.gradient
         function = _functions(module).get(spec.name)
         if framed and function and (call := function.call(spec)):
             return tuple(_in_framework(idiom, framed, function, call, dtype))
-    return tuple(_in_package(backend, spec, mode, device, allocation, threads))
+    return tuple(_in_package(backend, spec, mode, device, allocation, saved, threads))
 
 
 def _in_framework(
@@ -80,16 +81,17 @@ def _in_framework(
 
 
 def _in_package(
-    backend: str, spec: OpSpec, mode: str, device: str, allocation: str, threads: int | None
+    backend: str, spec: OpSpec, mode: str, device: str, allocation: str, saved: str, threads: int | None
 ) -> Iterator[str]:
     """Yield a call through this package, which any backend can be called by."""
     given = [repr(backend), *[f"device={device!r}"] * (device != "cpu"), *[f"threads={threads}"] * bool(threads)]
-    inputs = ", ".join(declared.name for declared in spec.inputs if not declared.optional)
+    taken = spec.inputs if saved == "input" else spec.of_output.inputs
+    inputs = ", ".join(declared.name for declared in taken if not declared.optional)
     yield f"from {PACKAGE} import {backends.OWN.name}"
     yield ""
     yield f"b = backends.load({', '.join(given)})  # its arrays: b.asarray(a), b.to_numpy(y)"
     if allocation != "fresh":
-        options = f"{inputs}, allocation={allocation!r}"
+        options = f"{inputs}, allocation={allocation!r}" + f", saved={saved!r}" * (saved != "input")
         cotangent = f", mode={mode!r}, cotangent=g" * (mode != "forward")
         results = {"forward": "y", "backward": "gradient"}.get(mode, "y, gradient")
         yield f"run = b.bind({spec.name!r}, {options}{cotangent})"
@@ -98,7 +100,8 @@ def _in_package(
     if mode != "backward":
         yield f"y = b.{spec.name}({inputs})"
     if mode != "forward":
-        yield f"gradient = b.vjp({spec.name!r})(g, {inputs})"
+        pull = "vjp" if saved == "input" else "vjp_from_output"
+        yield f"gradient = b.{pull}({spec.name!r})(g, {inputs})"
 
 
 # --- what the sources say ---------------------------------------------------------------------------------------

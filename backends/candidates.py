@@ -24,7 +24,7 @@ from backends.arguments import without_axis
 from backends.base import DTYPES, NARROW, BaseBackend, output_shape
 from backends.catalogue import find
 from backends.host import HostBackend
-from backends.interface import MODES, Allocation, BackendUnavailable, Gap, Mode, NotSupported, OpSpec
+from backends.interface import MODES, Allocation, BackendUnavailable, Gap, Mode, NotSupported, OpSpec, Saved
 
 Function = Callable[..., Any]
 
@@ -120,6 +120,7 @@ class Tried(BaseBackend):
 
     gaps: tuple[Gap, ...] = (
         Gap("a candidate is called as it is: it allocates its output", "never", allocations=("reuse", "inplace")),
+        Gap("the gradient of a candidate starts from the op's inputs", "never", saved=("output",)),
     )
     kernel: Kernel
     no_gradient = ""
@@ -142,10 +143,16 @@ class Tried(BaseBackend):
         return math.inf
 
     def supports(
-        self, op: str, *, dtype: str | None = None, mode: Mode = "forward", allocation: Allocation = "fresh"
+        self,
+        op: str,
+        *,
+        dtype: str | None = None,
+        mode: Mode = "forward",
+        allocation: Allocation = "fresh",
+        saved: Saved = "input",
     ) -> Literal[True] | Gap:
         """Return True, or the Gap in the way: a type that the function raises for, or no gradient."""
-        answer = super().supports(op, dtype=dtype, mode=mode, allocation=allocation)
+        answer = super().supports(op, dtype=dtype, mode=mode, allocation=allocation, saved=saved)
         if answer:
             refusal = self._refusal(dtype or DTYPES[0], mode)
             return True if refusal is None else refusal

@@ -1,8 +1,9 @@
 """Backends whose arrays are NumPy arrays: how arrays come in and go out, and outputs that are reused.
 
 Such a backend has functions `<op>(*inputs, out=None, **parameters)` and
-`<op>_vjp(g, *inputs, out=None, **parameters)`, which write into `out` if it is given. For an op (not for a vjp),
-`out` may be the first input. A function may have an attribute `bind`; see `Function`.
+`<op>_vjp(g, *inputs, out=None, **parameters)`, which write into `out` if it is given; and of some ops
+`<op>_vjp_from_output(g, y, out=None, **parameters)`. For an op (not for a vjp), `out` may be the first input. A
+function may have an attribute `bind`; see `Function`.
 """
 
 from __future__ import annotations
@@ -68,14 +69,23 @@ class Function(Protocol):
 
 Pairs = dict[str, tuple[Function, Function]]
 """Each op of a module, and its vjp, by the name of the op."""
+FromOutput = dict[str, Function]
+"""The vjps that start from the op's output, by the name of the op."""
 
 
-def by_name(*tables: Pairs) -> Functions:
-    """Return the ops of all modules under their names, and their vjps under `<op>_vjp`."""
-    found: Functions = {}
+def by_name(*tables: Pairs, from_output: FromOutput) -> Functions:
+    """Return the ops of all modules under their names, and their vjps under `<op>_vjp`.
+
+    Those that start from the op's output are under `<op>_vjp_from_output`.
+    """
+    found: Functions = {f"{op}{ENDING}": vjp for op, vjp in from_output.items()}
     for op, (forward, vjp) in merged(*tables).items():
         found |= {op: forward, f"{op}_vjp": vjp}
     return found
+
+
+ENDING = "_vjp_from_output"
+"""What the name of such a vjp ends in."""
 
 
 def bound_by(bind: Bind) -> Function:
@@ -121,6 +131,10 @@ class HostBackend(BaseBackend):
         """Tell whether there are functions for the op and its vjp."""
         return op in self._functions and f"{op}_vjp" in self._functions
 
+    def takes_output(self, op: str) -> bool:
+        """Tell whether there is a function for the op's vjp that starts from the op's output."""
+        return f"{op}{ENDING}" in self._functions
+
     def promised_ulp(self, op: str, *, mode: Mode, dtype: str) -> float:
         """Return the largest error, in ULP, of an op that acts elementwise; infinity for others."""
         if find(op).along_axis:
@@ -143,6 +157,9 @@ class HostBackend(BaseBackend):
     def _vjp(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
         return self._called(f"{op}_vjp", parameters)
 
+    def _vjp_from_output(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
+        return self._called(f"{op}{ENDING}", parameters)
+
     def _bind(
         self,
         spec: OpSpec,
@@ -163,6 +180,12 @@ class HostBackend(BaseBackend):
         if mode == "backward":
             return backward
         return lambda: (forward(), backward())
+
+    def _bind_from_output(
+        self, spec: OpSpec, y: Any, cotangent: Any, parameters: dict[str, Any], allocation: Allocation
+    ) -> Callable[[], Any]:
+        gradient = np.empty(y.shape, y.dtype) if allocation == "reuse" else None
+        return self._bound(f"{spec.name}{ENDING}", (cotangent, y), gradient, parameters)
 
     def _bind_inplace(self, spec: OpSpec, inputs: Sequence[Any], parameters: dict[str, Any]) -> InPlace:
         x, pristine = inputs[0].copy(), inputs[0].copy()

@@ -11,21 +11,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, Literal, Protocol, get_args
 
 Kind = Literal["elementwise", "along_axis", "loss"]
 Mode = Literal["forward", "backward", "forward+backward"]
 Allocation = Literal["fresh", "reuse", "inplace"]
+Saved = Literal["input", "output"]
 Domain = Literal[
-    "real", "unit", "positive", "nonnegative", "sign", "distribution", "log_distribution", "one_hot", "labels"
+    "real",
+    "unit",
+    "signed_unit",
+    "positive",
+    "nonnegative",
+    "sign",
+    "distribution",
+    "log_distribution",
+    "one_hot",
+    "labels",
 ]
 Extent = Literal["same", "rows", "classes", "broadcast"]
 GapKind = Literal["todo", "upstream", "never"]
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 ALLOCATIONS: tuple[Allocation, ...] = get_args(Allocation)
+SAVED: tuple[Saved, ...] = get_args(Saved)
 REDUCTIONS = ("mean", "sum", "none")
 
 OP_SPECS = "ACTIVATION_BENCH_OP_SPECS"
@@ -69,8 +80,11 @@ class Gap:
     allocations: tuple[Allocation, ...] = ()
     dtypes: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
+    saved: tuple[Saved, ...] = ()
 
-    def covers(self, *, op: str, mode: str, allocation: str, dtype: str | None, device: str) -> bool:
+    def covers(
+        self, *, op: str, mode: str, allocation: str, dtype: str | None, device: str, saved: str = "input"
+    ) -> bool:
         """Tell whether this gap stands in the way of the combination given."""
         return (
             (not self.ops or op in self.ops)
@@ -78,6 +92,7 @@ class Gap:
             and (not self.allocations or allocation in self.allocations)
             and (not self.dtypes or dtype in self.dtypes)
             and (not self.devices or kind_of(device) in self.devices)
+            and (not self.saved or saved in self.saved)
         )
 
     def __str__(self) -> str:
@@ -92,11 +107,11 @@ class Gap:
 class Input:
     """One array argument of an op, and where its values may lie.
 
-    `domain` is `real`, `unit` (0 to 1), `positive`, `nonnegative`, `sign` (-1 or 1), `distribution` (non-negative,
-    sums to one along the class axis), `log_distribution` (its logarithm), `one_hot` or `labels` (integers from 0
-    to the number of classes minus one). `extent` says which shape goes with the first input's: the `same`, that
-    without the class axis (`rows`), a vector as long as the class axis (`classes`), or any that broadcasts to it.
-    An `optional` input is None unless given.
+    `domain` is `real`, `unit` (0 to 1), `signed_unit` (-1 to 1), `positive`, `nonnegative`, `sign` (-1 or 1),
+    `distribution` (non-negative, sums to one along the class axis), `log_distribution` (its logarithm), `one_hot`
+    or `labels` (integers from 0 to the number of classes minus one). `extent` says which shape goes with the first
+    input's: the `same`, that without the class axis (`rows`), a vector as long as the class axis (`classes`), or
+    any that broadcasts to it. An `optional` input is None unless given.
     """
 
     name: str
@@ -232,6 +247,21 @@ class Budget:
 
 
 @dataclass(frozen=True)
+class FromOutput:
+    """The vjp of an op as a function of what its forward pass returned, y, and of nothing else but the cotangent.
+
+    `gradient(m, g, y, **parameters)` is that function, and `formula` says it. It is exact in g and y: what y has
+    lost by being rounded (σ near 1 is 1) is lost before it starts, and is no error of who computes it. `domain`
+    says where y lies, and `budget.backward` how far a result may be off.
+    """
+
+    domain: Domain
+    gradient: Formula
+    formula: str
+    budget: Budget
+
+
+@dataclass(frozen=True)
 class OpSpec:
     """Everything there is to know about one op, stated once.
 
@@ -245,6 +275,7 @@ class OpSpec:
     loss counts in a mean, where that is not 1. `linear` says that the gradient does not depend on the first input,
     `gathers` that the op reads one element of each row of it. `fuses` names ops that compute the same one after
     another, each from the last one's output. `alternatives` are parameters worth a test besides the defaults.
+    `from_output` is its vjp as a function of its output, where it is one; `of_output` then tells of that function.
     `choice` says which convention this op follows where the field disagrees, `elsewhere` what others do.
     """
 
@@ -271,8 +302,29 @@ class OpSpec:
     gathers: bool = False
     fuses: tuple[str, ...] = ()
     alternatives: tuple[Mapping[str, Any], ...] = ()
+    from_output: FromOutput | None = None
     choice: str = ""
     elsewhere: str = ""
+
+    @property
+    def of_output(self) -> OpSpec:
+        """The op of input y whose gradient this op's is, as a function of its output y; see `FromOutput`.
+
+        Its forward pass is nobody's: y as it is. Raises ValueError for an op whose gradient needs its input.
+        """
+        if self.from_output is None:
+            raise ValueError(f"{self.name}: its gradient is not a function of its output")
+        return replace(
+            self,
+            inputs=(Input("y", self.from_output.domain),),
+            definition=_as_it_is,
+            gradient=self.from_output.gradient,
+            budget=self.from_output.budget,
+            derivative=None,
+            limits=(),
+            kinks=(),
+            from_output=None,
+        )
 
     @property
     def along_axis(self) -> bool:
@@ -293,6 +345,12 @@ class OpSpec:
                 raise TypeError(f"{self.name}: unknown parameter {name!r}; it takes {allowed}")
             known[name].validate(self.name, value)
         return self.defaults | dict(given)
+
+
+def _as_it_is(m: Math, y: Any, /, **parameters: Any) -> Any:
+    """Y."""
+    del m, parameters
+    return y
 
 
 @dataclass(frozen=True)
@@ -401,6 +459,9 @@ class Backend(Protocol):
     def vjp(self, op: str) -> Callable[..., Any]:
         """Return `f(g, *inputs, **parameters)`: the gradient with respect to the first input."""
 
+    def vjp_from_output(self, op: str) -> Callable[..., Any]:
+        """Return `f(g, y, **parameters)`: that gradient from the op's output y, where it is a function of it."""
+
     def derivative(self, op: str) -> Callable[..., Any]:
         """Return `f(x, **parameters)`: the derivative of an elementwise activation."""
 
@@ -408,7 +469,13 @@ class Backend(Protocol):
         """Return `f(g, *inputs)`, the framework's own gradient of any function; None if it has none."""
 
     def supports(
-        self, op: str, *, dtype: str | None = None, mode: Mode = "forward", allocation: Allocation = "fresh"
+        self,
+        op: str,
+        *,
+        dtype: str | None = None,
+        mode: Mode = "forward",
+        allocation: Allocation = "fresh",
+        saved: Saved = "input",
     ) -> Literal[True] | Gap:
         """Return True, or the Gap that stands in the way."""
 
@@ -424,6 +491,7 @@ class Backend(Protocol):
         *inputs: Any,
         mode: Mode = "forward",
         allocation: Allocation = "fresh",
+        saved: Saved = "input",
         cotangent: Any = None,
         **parameters: Any,
     ) -> Callable[[], Any]:
@@ -431,5 +499,5 @@ class Backend(Protocol):
 
         With allocation `fresh` each call returns a new output, and several threads may call at once; with `reuse`
         it is always the same one; with `inplace` the callable is an `InPlace`, whose calls overwrite a copy of the
-        first input.
+        first input. With `saved="output"`, a gradient starts from the op's output, the one array given.
         """

@@ -198,10 +198,10 @@ def recommend(
     """Return which backend to use for an op at a size (number of elements) or a whole shape: the command's answer.
 
     It comes from `run`, a result or a name as `load` takes, or from the last run. `threads` asks for one of a
-    run's several numbers of threads, `policies` for another `allocation`, `cache`, `timing`, `memory` or `launch`.
-    `print` shows the answer in words, and `.call` has the lines that call the winner. Raises ValueError for what
-    makes no sense, CannotTell, which is a ValueError, where the run has no answer, and TypeError for an unknown
-    policy.
+    run's several numbers of threads, `policies` for another `allocation`, `cache`, `timing`, `memory`, `launch` or
+    `saved`. `print` shows the answer in words, and `.call` has the lines that call the winner. Raises ValueError
+    for what makes no sense, CannotTell, which is a ValueError, where the run has no answer, and TypeError for an
+    unknown policy.
     """
     if unknown := sorted(policies.keys() - CHOICES.keys()):
         raise TypeError(f"recommend: takes {', '.join(CHOICES)} besides; got {', '.join(unknown)}")

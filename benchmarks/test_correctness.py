@@ -37,6 +37,9 @@ PRECISIONS = ("float64", "float16")
 WITH_ENDS = tuple(op for op, spec in OPS.items() if samples.ends(op) or any(d.optional for d in spec.inputs))
 """Ops with a parameter that has a range, or with an optional input."""
 
+FROM_OUTPUT = tuple(op for op, spec in OPS.items() if spec.from_output)
+"""Ops whose gradient is a function of their output."""
+
 SUMMING = tuple(op for op, spec in OPS.items() if spec.kind != "elementwise")
 """Ops that add up a row, or losses."""
 
@@ -59,6 +62,54 @@ def test_worst_points(harness: Harness, op: str, mode: str, dtype: str, backend:
     """So do thousands of points, and the worst that a local search finds from there."""
     check = Check(op, mode, dtype, backend, device)
     _certify(harness, check, lambda evaluate: search.worst_points(evaluate, op, mode, dtype), SEARCHED)
+
+
+@pytest.mark.correctness(ops=FROM_OUTPUT, modes=("backward",), saved="output")
+def test_accuracy_from_the_output(harness: Harness, op: str, dtype: str, backend: str, device: str) -> None:
+    """A gradient that starts from the op's output stays within its budget, too, wherever outputs lie."""
+    check = Check(op, "backward", dtype, backend, device, "output")
+
+    def designed(evaluate: search.Evaluate) -> tuple[Array, search.Sample]:
+        sample = search.designed(op, "backward", dtype, "output")
+        return evaluate(sample.arrays, sample.cotangent), sample
+
+    _certify(harness, check, designed)
+
+
+@pytest.mark.certification
+@pytest.mark.correctness(ops=FROM_OUTPUT, modes=("backward",), saved="output")
+def test_worst_points_from_the_output(harness: Harness, op: str, dtype: str, backend: str, device: str) -> None:
+    """So do thousands of points, and the worst that a local search finds from there."""
+    check = Check(op, "backward", dtype, backend, device, "output")
+    _certify(
+        harness, check, lambda evaluate: search.worst_points(evaluate, op, "backward", dtype, "output"), SEARCHED
+    )
+
+
+@pytest.mark.correctness(ops=FROM_OUTPUT, dtypes=("float32",), modes=("backward",), saved="output")
+def test_shapes_and_layouts_from_the_output(harness: Harness, op: str, backend: str, device: str) -> None:
+    """Shapes, strides and other axes are for it what they are for any gradient."""
+    spec, check = OPS[op].of_output, Check(op, "backward", "float32", backend, device, "output")
+    shapes: list[tuple[int, ...]] = [(0, 4), (1, 2), (2, 3, 4), (3, 100)]
+    for shape in shapes if spec.along_axis else (*shapes, (), (0,), (100,)):
+        arrays = inputs.draw(op, shape, "float32", saved="output")
+        for parameters in spec.alternatives if spec.along_axis else ({},):
+            sample = search.attempt(spec, "backward", "float32", arrays, parameters)
+            for strided in (False, True) if shape else (False,):
+                _compare_sample(harness, check, sample, parameters, strided=strided)
+
+
+@pytest.mark.correctness(ops=FROM_OUTPUT, dtypes=("float64",), modes=("backward",), saved="output")
+def test_gradient_from_the_output_is_the_gradient(harness: Harness, op: str, backend: str, device: str) -> None:
+    """From what the backend's own forward pass returned, it is the gradient that starts from the input."""
+    sample = inputs.draw(op, (4, 6), "float64")
+    y = _evaluate(harness, Check(op, "forward", "float64", backend, device), sample, None, {})
+    g = inputs.cotangent(y.shape, "float64")
+    check = Check(op, "backward", "float64", backend, device)
+    from_input = _evaluate(harness, check, sample, g, {})
+    from_output = _evaluate(harness, replace(check, saved="output"), (y,), g, {})
+    # Where y approaches 1, 1 - y has few digits left, whoever computes it.
+    np.testing.assert_allclose(from_output, from_input, rtol=1e-7, atol=1e-12)
 
 
 @pytest.mark.correctness(dtypes=("float32",))
@@ -272,7 +323,7 @@ def _called(
 ) -> Array:
     """Return the result of one call in the backend's worker. Raises CaseError where there is none."""
     got: Array = harness.pool.call(
-        check.backend, check.device, "evaluate", check.op, check.mode, arrays, g, parameters, strided
+        check.backend, check.device, "evaluate", check.op, check.mode, arrays, g, parameters, strided, check.saved
     )
     return got
 

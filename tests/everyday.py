@@ -54,6 +54,8 @@ NARROW_ON_NUMBA = frozenset({"elu", "mean_squared_error"})
 
 FULL: Mapping[str, int] = {
     "test_lengths": 170,
+    "test_what_a_gradient_starts_from_is_a_case_of_its_own": 12,
+    "test_long_and_large_rows_are_those_of_one_thread": 25,
     "test_a_report_and_its_summary_compute_each_table_once": 8,
     "test_a_slower_kernel_is_a_regression_and_everything_is_written": 17,
     "test_a_missing_compiler_is_said_to_be_missing": 4,
@@ -336,8 +338,11 @@ Params = Mapping[str, Any]
 
 CORRECTNESS = {
     "test_accuracy": "",
+    "test_accuracy_from_the_output": "",
     "test_parameters": "",
     "test_shapes_and_layouts": "float32",
+    "test_shapes_and_layouts_from_the_output": "float32",
+    "test_gradient_from_the_output_is_the_gradient": "float64",
     "test_gradient_agrees_with_numerical_difference": "float64",
     "test_gradients_of_backends_agree": "float64",
     "test_derivative_is_the_gradient_for_ones": "float32",
@@ -346,6 +351,14 @@ CORRECTNESS = {
 }
 """The correctness suite's tests of which a part is for every day, each with its type where that is always one."""
 
+
+FROM_OUTPUT = frozenset(
+    {
+        "test_accuracy_from_the_output", "test_shapes_and_layouts_from_the_output",
+        "test_gradient_from_the_output_is_the_gradient",
+    }
+)  # fmt: skip
+"""Those that compile kernels which no other test needs; `tests/backends/test_from_output.py` has two in full."""
 
 SPARING = frozenset({"test_shapes_and_layouts", "test_ends_of_parameters"})
 """Those of them of which a backend that compiles gets the fewest."""
@@ -361,7 +374,7 @@ def _is_everyday_of_correctness(name: str, params: Params) -> bool:
         usual = "float64" if name == "test_parameters" else "float32"
         return params.get("dtype", usual) == usual or (op in REPRESENTATIVES and name != "test_ends_of_parameters")
     dtype = params.get("dtype", CORRECTNESS[name])
-    if op not in (FEWEST if name in SPARING else REPRESENTATIVES):
+    if name in FROM_OUTPUT or op not in (FEWEST if name in SPARING else REPRESENTATIVES):
         return False
     if backend == "jax":
         quick = name == "test_accuracy" or (name == "test_parameters" and op not in ROWS_ON_NUMBA)
@@ -419,6 +432,7 @@ def is_exhaustive(name: str, params: Params) -> bool:
         **dict.fromkeys(COMPILED_AGAIN, compiles and (op not in FEWEST or params.get("dtype") == "float64")),
         "test_serial_and_parallel_agree_to_the_bit": params.get("dtype") == "float64" or op not in KINDS,
         **dict.fromkeys(COMPILED, parallel),
+        **dict.fromkeys(FROM_OUTPUT, rare or backend in COMPILES),
         **dict.fromkeys(LONG, True),
     }
     # What is compiled takes minutes: of ops that stand for no others, it is held against the oracle in one type.

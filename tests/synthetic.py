@@ -104,6 +104,7 @@ def record(
         "timing": "latency",
         "memory": "retained",
         "launch": "eager",
+        "saved": "input",
         "team": "usual",
         "threads": 1 if backend in ("numpy", "numba") else 2,
         "status": "ok",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from backends.catalogue.formulas import ELEMENTARY, INF, d_logistic, logistic, normal_cdf, normal_pdf
-from backends.interface import Budget, Formula, Input, Math, OpSpec, Parameter
+from backends.interface import Budget, Formula, FromOutput, Input, Math, OpSpec, Parameter
 
 RISING = ((-INF, 0.0, 0.0), (INF, INF, 1.0))
 """Limits of smooth rectifiers: 0 on the left, x on the right."""
@@ -147,6 +147,12 @@ OPS: tuple[OpSpec, ...] = (
         transcendentals=1,
         course_notes=True,
         aliases=("logistic", "expit"),
+        from_output=FromOutput(
+            "unit",
+            lambda m, g, y: g * y * (1 - y),
+            "g * y * (1 - y)",
+            Budget(0, 4, "a difference and two products"),
+        ),
     ),
     activation(
         "tanh",
@@ -159,6 +165,12 @@ OPS: tuple[OpSpec, ...] = (
         limits=((-INF, -1.0, 0.0), (INF, 1.0, 0.0)),
         transcendentals=1,
         course_notes=True,
+        from_output=FromOutput(
+            "signed_unit",
+            lambda m, g, y: g * (1 - y) * (1 + y),
+            "g * (1 - y**2)",
+            Budget(0, 4, "a sum, a difference and two products, which do not cancel"),
+        ),
     ),
     activation(
         "elu",
@@ -278,6 +290,12 @@ OPS: tuple[OpSpec, ...] = (
         definition=lambda m, x: x / (1 + abs(x)),
         budget=Budget(4, 4, "a sum, a quotient and a square, each rounded"),
         limits=((-INF, -1.0, 0.0), (INF, 1.0, 0.0)),
+        from_output=FromOutput(
+            "signed_unit",
+            lambda m, g, y: g * (1 - abs(y)) ** 2,
+            "g * (1 - abs(y))**2",
+            Budget(0, 4, "a difference, a square and a product"),
+        ),
         aliases=("soft_sign",),
     ),
     activation(
@@ -328,6 +346,7 @@ OPS: tuple[OpSpec, ...] = (
         budget=ELEMENTARY,
         limits=((-INF, 0.0, 0.0), (INF, INF, INF)),
         transcendentals=1,
+        from_output=FromOutput("nonnegative", lambda m, g, y: g * y, "g * y", Budget(0, 1, "a product")),
         aliases=("exp",),
     ),
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from backends.catalogue.activations import activation
 from backends.catalogue.formulas import EXACT, INF, between, clip
-from backends.interface import Budget, OpSpec, Parameter
+from backends.interface import Budget, FromOutput, OpSpec, Parameter
 
 OPS: tuple[OpSpec, ...] = (
     activation(
@@ -38,6 +38,9 @@ OPS: tuple[OpSpec, ...] = (
         kinks=(0.0,),
         kink_convention="relu'(0) = 0",
         course_notes=True,
+        from_output=FromOutput(
+            "nonnegative", lambda m, g, y: m.where(y > 0, g, 0), "g if y > 0 else 0", Budget(0, 0, EXACT.reason)
+        ),
     ),
     activation(
         "relu6",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from backends.catalogue.formulas import AXIS, d_logistic, depth, log_softmax, logistic, softmax, softmax_scale
-from backends.interface import Budget, Input, Math, OpSpec
+from backends.interface import Budget, FromOutput, Input, Math, OpSpec
 
 
 def _d_softmax(m: Math, g: Any, x: Any, *, axis: int) -> Any:
@@ -18,8 +18,24 @@ def _softmax_gradient_scale(m: Math, g: Any, x: Any, *, axis: int) -> Any:
     return y * (abs(g) + m.sum(abs(g) * y, axis=axis, keepdims=True)) * (1 + depth(m, x, axis=axis))
 
 
+def _softmax_gradient_from_output(m: Math, g: Any, y: Any, *, axis: int) -> Any:
+    return y * (g - m.sum(g * y, axis=axis, keepdims=True))
+
+
+def _softmax_from_output_scale(m: Math, g: Any, y: Any, *, axis: int) -> Any:
+    return y * (abs(g) + m.sum(abs(g) * y, axis=axis, keepdims=True))
+
+
 def _d_log_softmax(m: Math, g: Any, x: Any, *, axis: int) -> Any:
     return g - softmax(m, x, axis=axis) * m.sum(g, axis=axis, keepdims=True)
+
+
+def _log_softmax_gradient_from_output(m: Math, g: Any, y: Any, *, axis: int) -> Any:
+    return g - m.exp(y) * m.sum(g, axis=axis, keepdims=True)
+
+
+def _log_softmax_from_output_scale(m: Math, g: Any, y: Any, *, axis: int) -> Any:
+    return abs(g) + m.exp(y) * m.sum(abs(g), axis=axis, keepdims=True)
 
 
 def _log_softmax_scale(m: Math, x: Any, *, axis: int) -> Any:
@@ -50,6 +66,12 @@ def _d_sparsemax(m: Math, g: Any, x: Any, *, axis: int) -> Any:
 def _sparsemax_gradient_scale(m: Math, g: Any, x: Any, *, axis: int) -> Any:
     del x
     return abs(g) + m.sum(abs(g), axis=axis, keepdims=True)
+
+
+def _sparsemax_gradient_from_output(m: Math, g: Any, y: Any, *, axis: int) -> Any:
+    support = m.where(y > 0, 1, y * 0)  # NaN stays
+    mean = m.quotient(m.sum(support * g, axis=axis, keepdims=True), m.sum(support, axis=axis, keepdims=True))
+    return support * (g - mean)
 
 
 def _glu(m: Math, x: Any, *, axis: int) -> Any:
@@ -92,6 +114,14 @@ OPS: tuple[OpSpec, ...] = (
         ),
         transcendentals=1,
         alternatives=_ALONG_AXIS,
+        from_output=FromOutput(
+            "distribution",
+            _softmax_gradient_from_output,
+            "y * (g - sum(g * y))",
+            Budget(
+                0, 8, "a sum of products, a difference and a product", backward_scale=_softmax_from_output_scale
+            ),
+        ),
     ),
     OpSpec(
         name="log_softmax",
@@ -112,6 +142,14 @@ OPS: tuple[OpSpec, ...] = (
         ),
         transcendentals=1,
         alternatives=_ALONG_AXIS,
+        from_output=FromOutput(
+            "log_distribution",
+            _log_softmax_gradient_from_output,
+            "g - exp(y) * sum(g)",
+            Budget(
+                0, 8, "an exp, a sum, a product and a difference", backward_scale=_log_softmax_from_output_scale
+            ),
+        ),
         aliases=("logsoftmax",),
     ),
     OpSpec(
@@ -133,6 +171,12 @@ OPS: tuple[OpSpec, ...] = (
         ),
         transcendentals=1,
         alternatives=_ALONG_AXIS,
+        from_output=FromOutput(
+            "distribution",
+            lambda m, g, y, axis: -_softmax_gradient_from_output(m, g, y, axis=axis),
+            "y * (sum(g * y) - g)",
+            Budget(0, 8, "as softmax", backward_scale=_softmax_from_output_scale),
+        ),
     ),
     OpSpec(
         name="sparsemax",
@@ -153,6 +197,12 @@ OPS: tuple[OpSpec, ...] = (
         ),
         kink_convention="an entry that just reaches 0 has no part in the gradient",
         alternatives=_ALONG_AXIS,
+        from_output=FromOutput(
+            "distribution",
+            _sparsemax_gradient_from_output,
+            "g - mean(g where y > 0) where y > 0, else 0",
+            Budget(0, 8, "a sum, a quotient and a difference", backward_scale=_sparsemax_gradient_scale),
+        ),
     ),
     OpSpec(
         name="glu",

@@ -11,7 +11,17 @@ from typing import Any
 import numba
 
 from backends.host import HostBackend, by_name
-from backends.numba import activations, class_losses, gated, likelihoods, losses, narrow, piecewise, rows
+from backends.numba import (
+    activations,
+    class_losses,
+    from_output,
+    gated,
+    likelihoods,
+    losses,
+    narrow,
+    piecewise,
+    rows,
+)
 
 PACKAGE = "numba"
 EXTRA = "numba"
@@ -19,7 +29,8 @@ DEVICES = ("cpu",)
 VARIANTS = ("numba", "numba-parallel")
 
 FUNCTIONS = by_name(
-    piecewise.OPS, activations.OPS, gated.OPS, rows.OPS, losses.OPS, likelihoods.OPS, class_losses.OPS
+    *(piecewise.OPS, activations.OPS, gated.OPS, rows.OPS, losses.OPS, likelihoods.OPS, class_losses.OPS),
+    from_output=from_output.OPS,
 )
 """All ops and their vjps by name."""
 

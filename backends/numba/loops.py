@@ -58,10 +58,11 @@ class Kernels:
         self, out: np.ndarray, operands: tuple[Any, ...], *, elements: int, threads: int
     ) -> tuple[Callable[..., None], tuple[Any, ...]]:
         """Return the kernel that suits the operands, and its arguments; all but the serial one use threads."""
-        if self.streamed and out.nbytes >= STREAM_FROM and not _overwrites(out, operands):
+        splits = self.split is not None and len(out) < 2 * threads
+        if self.streamed and out.nbytes >= STREAM_FROM and not splits and not _overwrites(out, operands):
             return self.streamed, (out, elements_to_line(out), *operands)
         if not self.is_serial(0, elements=elements, threads=threads):
-            if self.split and len(out) < 2 * threads:
+            if self.split and splits:
                 return self.split, (out, threads, *operands)
             return self.parallel, (out, max(1, CHUNK * len(out) // elements), *operands)
         return self.serial, (out, *operands)
@@ -219,7 +220,14 @@ def sum_of(x: Any) -> Any:
 
 @formula
 def _stream(scalar: Any, out: Any, operands: Any) -> None:
-    """Fill `out`, block by block, with stores past the caches, a line at a time."""
+    """Fill `out`, which begins with a line, with stores past the caches, and wait for them."""
+    stream_lines(scalar, out, operands)
+    fence()
+
+
+@formula
+def stream_lines(scalar: Any, out: Any, operands: Any) -> None:
+    """Fill `out`, which begins with a line, block by block, with stores past the caches, a line at a time."""
     n = out.shape[0]
     line = LINE // out.itemsize
     block = numbers(out[0])
@@ -231,7 +239,6 @@ def _stream(scalar: Any, out: Any, operands: Any) -> None:
             store_line(out, start + i, block, i)
         for i in range(lines, stop - start):
             out[start + i] = block[i]
-    fence()
 
 
 @formula

@@ -69,6 +69,16 @@ def along_axis_in_two_passes(
     return _along_axis(row_loops.in_two_passes(reduce, finish, short), short, None)
 
 
+def along_axis_weighted(
+    reduce: Callable[..., Any], weigh: Callable[..., Any], each: Callable[..., Any], *, streams: bool = False
+) -> Function:
+    """Turn sums over rows, and what the number that they make makes of each entry, into an op with an axis.
+
+    See `row_loops.weighted`.
+    """
+    return _along_axis(row_loops.weighted(reduce, weigh, each, streams=streams), each, None)
+
+
 def _along_axis(
     kernels: loops.Kernels, named_after: Callable[..., Any], shape: Callable[..., tuple[int, ...]] | None
 ) -> Function:

@@ -15,8 +15,8 @@ from numba import prange
 from numba.extending import overload
 
 from backends.numba.compilation import OPTIONS, formula, subroutine
-from backends.numba.intrinsics import call_apart, unowned
-from backends.numba.loops import Kernels, at, compiled, cut, fill, itself
+from backends.numba.intrinsics import LINE, call_apart, fence, unowned
+from backends.numba.loops import CHUNK, Kernels, at, compiled, cut, fill, itself, stream_lines
 from backends.numba.narrow import floats, is_narrow
 
 SHORT = 65_536
@@ -73,6 +73,77 @@ def in_two_passes(reduce: Callable[..., Any], finish: Callable[..., None], short
                 call_apart(finish, (floats(unowned(out)[i, start:stop]), whole, *part))
 
     return compiled(f"{finish.__name__}.in_two_passes", reduce, serial, parallel, split=split)
+
+
+def weighted(
+    reduce: Callable[..., Any], weigh: Callable[..., Any], each: Callable[..., Any], *, streams: bool = False
+) -> Kernels:
+    """Return kernels for rows of which each entry needs a number that the whole row makes.
+
+    `reduce(*row)` returns sums over a row or a part of it, which `merged` adds up, and `weigh(sums, like)` the
+    number, of the type of `like`. `each(number, *entries)` is what an entry becomes. One that `streams` is limited
+    by memory and may write past the caches.
+    """
+
+    def serial(out: Any, *operands: Any) -> None:
+        _weighted_rows(reduce, weigh, each, out, operands)
+
+    def parallel(out: Any, chunk: int, *operands: Any) -> None:
+        n = out.shape[0]
+        for c in prange((n + chunk - 1) // chunk):
+            start, stop = c * chunk, min((c + 1) * chunk, n)
+            part = cut(operands, start, stop)
+            call_apart(_weighted_rows, (reduce, weigh, each, unowned(out)[start:stop], part))
+
+    def split(out: Any, parts: int, *operands: Any) -> None:
+        n = out.shape[1]
+        sums = np.empty((parts, N_SUMS))
+        for i in range(out.shape[0]):
+            for p in prange(parts):
+                _keep(sums[p], call_apart(reduce, cut(at(operands, i), p * n // parts, (p + 1) * n // parts)))
+            whole = merged(sums)
+            for p in prange(parts):
+                start, stop = p * n // parts, (p + 1) * n // parts
+                part = cut(at(operands, i), start, stop)
+                call_apart(_fill_weighted, (weigh, each, unowned(out)[i, start:stop], whole, part))
+
+    def streamed(out: Any, head: int, *operands: Any) -> None:
+        """Write whole lines, the first of which begins `head` elements after the first."""
+        n = out.shape[0]
+        chunk = max(1, CHUNK // out.shape[1])
+        for c in prange((n + chunk - 1) // chunk):
+            start, stop = c * chunk, min((c + 1) * chunk, n)
+            part = cut(operands, start, stop)
+            before = head - start * out.shape[1]
+            call_apart(_stream_weighted_rows, (reduce, weigh, each, unowned(out)[start:stop], before, part))
+
+    more = {"streamed": streamed} if streams else {}
+    return compiled(f"{reduce.__name__}.weighted", each, serial, parallel, split=split, **more)
+
+
+@subroutine
+def _weighted_rows(reduce: Any, weigh: Any, each: Any, out: Any, operands: Any) -> None:
+    for i in range(out.shape[0]):
+        row = at(operands, i)
+        _fill_weighted(weigh, each, unowned(out)[i], reduce(*row), row)
+
+
+@subroutine
+def _fill_weighted(weigh: Any, each: Any, out: Any, sums: Any, row: Any) -> None:
+    fill(each, out, (weigh(sums, row[0][0]),) + row)  # noqa: RUF005 - compiled code has no other way
+
+
+@subroutine
+def _stream_weighted_rows(reduce: Any, weigh: Any, each: Any, out: Any, head: Any, operands: Any) -> None:
+    """Fill rows with stores past the caches; some line begins `head` elements after the first."""
+    n, line = out.shape[1], LINE // out.itemsize
+    for i in range(out.shape[0]):
+        row = at(operands, i)
+        weight = weigh(reduce(*row), row[0][0])
+        before = min((head - i * n) % line, n)
+        fill(each, unowned(out)[i, :before], (weight,) + cut(row, 0, before))  # noqa: RUF005
+        stream_lines(each, unowned(out)[i, before:], (weight,) + cut(row, before, n))  # noqa: RUF005
+    fence()
 
 
 @subroutine

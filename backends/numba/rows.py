@@ -154,13 +154,14 @@ def _scale(out: Any, factor: Any) -> None:
 def _turn(y: Any, g: Any, total: Any, turned: Any) -> None:
     """Turn y, exponentials with the sum `total`, into turned(y/total·(g - Σ g·y/total))."""
     number = type(y[0])
-    scale, mean = number(turned(1 / total)), number(_dot(g, y) / total)
+    scale, mean = number(turned(1 / total)), number(dot(g, y) / total)
     for j in range(y.shape[0]):
         y[j] *= scale * (g[j] - mean)
 
 
 @subroutine
-def _dot(x: Any, y: Any) -> Any:
+def dot(x: Any, y: Any) -> Any:
+    """Return Σ x·y, in float64."""
     result = 0.0
     for j in range(x.shape[0]):
         result = add(result, np.float64(x[j]) * np.float64(y[j]))
@@ -231,7 +232,7 @@ def _exp_sums(g: Any, x: Any, turned: Any, weighted: Any) -> Any:
         _fill_exps(block, part, largest, turned)
         exps += sum_of(block[: part.shape[0]])
         if weighted:
-            weighted_exps += _dot(unowned(g)[start : start + BLOCK], block[: part.shape[0]])
+            weighted_exps += dot(unowned(g)[start : start + BLOCK], block[: part.shape[0]])
     unit = np.float64(lowered(largest))
     return np.float64(largest), exps * unit, weighted_exps * unit, 0.0
 

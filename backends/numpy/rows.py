@@ -99,8 +99,8 @@ def _sparsemax_vjp(x: Array, g: Array, out: Array) -> Result:
     return np.multiply(support, g - mean, out)
 
 
-def _x_first(kernel: Function, name: str) -> Function:
-    """Return the vjp, which takes the cotangent first."""
+def x_first(kernel: Function, name: str) -> Function:
+    """Return the vjp `name`, which takes the cotangent first."""
 
     def bind(g: Array, x: Array, *, axis: int, out: Out = None) -> Run:
         return kernel.bind(x, g, axis=axis, out=out)
@@ -110,10 +110,10 @@ def _x_first(kernel: Function, name: str) -> Function:
     return vjp
 
 
-softmax_vjp = _x_first(_softmax_vjp, "softmax_vjp")
-log_softmax_vjp = _x_first(_log_softmax_vjp, "log_softmax_vjp")
-softmin_vjp = _x_first(_softmin_vjp, "softmin_vjp")
-sparsemax_vjp = _x_first(_sparsemax_vjp, "sparsemax_vjp")
+softmax_vjp = x_first(_softmax_vjp, "softmax_vjp")
+log_softmax_vjp = x_first(_log_softmax_vjp, "log_softmax_vjp")
+softmin_vjp = x_first(_softmin_vjp, "softmin_vjp")
+sparsemax_vjp = x_first(_sparsemax_vjp, "sparsemax_vjp")
 
 
 def _above_threshold(x: Array) -> Result:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from backends.base import NARROW, BaseBackend, host_array, is_plain, output_shape
-from backends.interface import MODES, Allocation, Gap, Mode, NotSupported, OpSpec
+from backends.interface import MODES, Allocation, Gap, Mode, NotSupported, OpSpec, Saved
 
 FORWARD_ALONE = Gap("the library has no gradients", "upstream", modes=MODES[1:])
 WIDE_ALONE = Gap("the library is compared in float32 and float64", "never", dtypes=NARROW)
@@ -63,10 +63,16 @@ class HostPeer(BaseBackend):
         return is_plain(array)
 
     def supports(
-        self, op: str, *, dtype: str | None = None, mode: Mode = "forward", allocation: Allocation = "fresh"
+        self,
+        op: str,
+        *,
+        dtype: str | None = None,
+        mode: Mode = "forward",
+        allocation: Allocation = "fresh",
+        saved: Saved = "input",
     ) -> Any:
         """Return True, or the Gap that stands in the way; a function without `out` is one, for `reuse`."""
-        answer = super().supports(op, dtype=dtype, mode=mode, allocation=allocation)
+        answer = super().supports(op, dtype=dtype, mode=mode, allocation=allocation, saved=saved)
         if answer and allocation == "reuse" and not self._writes_into(op):
             return Gap(f"{self._library}'s function takes no out=", "upstream", ops=(op,), allocations=("reuse",))
         return answer

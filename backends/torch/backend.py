@@ -23,6 +23,7 @@ from backends.torch import (
     activations,
     class_losses,
     clock,
+    from_output,
     gated,
     graphs,
     inplace,
@@ -285,6 +286,19 @@ class TorchBackend(BaseBackend):
         output = forward(first, *inputs[1:])
         return lambda: torch.autograd.grad(output, first, cotangent, retain_graph=True)[0]
 
+    def takes_output(self, op: str) -> bool:
+        """Tell whether autograd saves an op's output alone, and has a kernel that starts from it."""
+        return op in from_output.OPS
+
+    def _vjp_from_output(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
+        return partial(from_output.OPS[op], **parameters)
+
+    def _bind_from_output(
+        self, spec: OpSpec, y: Any, cotangent: Any, parameters: dict[str, Any], allocation: Allocation
+    ) -> Callable[[], Any]:
+        del allocation  # a fresh one: see `gaps`
+        return partial(self._vjp_from_output(spec.name, parameters), *_untracked((cotangent, y)))
+
     def _forward_only(self, inputs: Sequence[Any]) -> Sequence[Any]:
         """Return inputs for calls without a gradient."""
         return _untracked(inputs)
@@ -311,7 +325,10 @@ class TorchBackend(BaseBackend):
 class CompiledTorchBackend(TorchBackend):
     """The same functions, each compiled for the shapes that it is called with."""
 
-    gaps: tuple[Gap, ...] = (Gap("Inductor allocates every output", "upstream", allocations=("reuse", "inplace")),)
+    gaps: tuple[Gap, ...] = (
+        Gap("Inductor allocates every output", "upstream", allocations=("reuse", "inplace")),
+        Gap("Inductor makes a gradient of a forward pass", "upstream", saved=("output",)),
+    )
 
     def _forward(
         self, op: str, parameters: dict[str, Any], dtype: torch.dtype | None = None

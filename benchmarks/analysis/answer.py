@@ -133,6 +133,7 @@ class Answer:
             dtype=asked.dtype,
             device=self.best.device,
             allocation=asked.allocation,
+            saved=asked.saved,
             threads=teams.size_of(asked.team),
         )
 

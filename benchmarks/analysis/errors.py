@@ -16,7 +16,7 @@ from benchmarks.record.rows import Rows, SomeTable
 if TYPE_CHECKING:
     import pandas as pd
 
-_PLACE = ("op", "mode", "dtype", "backend", "device")
+_PLACE = schema.CHECK_KEYS
 BOTH = "forward+backward"
 
 
@@ -125,6 +125,7 @@ class _Check:
     dtype: str
     backend: str
     device: str
+    saved: str
     max_ulp_normal: float
     max_ulp: float
     budget_ulp: float
@@ -144,7 +145,7 @@ def _checked(accuracy: Rows | pd.DataFrame) -> dict[Key, _Check]:
     passes: defaultdict[Key, dict[str, _Check]] = defaultdict(dict)
     for check in entries(accuracy, _Check):
         if not math.isnan(check.error_ulp):
-            passes[check.op, check.dtype, check.backend, check.device][check.mode] = check
+            passes[check.op, check.dtype, check.backend, check.device, check.saved][check.mode] = check
     found: dict[Key, _Check] = {}
     for (op, *rest), checks in passes.items():
         found |= {(op, mode, *rest): check for mode, check in checks.items()}

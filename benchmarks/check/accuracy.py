@@ -21,6 +21,7 @@ from backends.interface import OpSpec
 from benchmarks.check.known_deviations import KNOWN_DEVIATIONS
 from benchmarks.check.oracle import Expected
 from benchmarks.machine import arithmetic
+from benchmarks.plan.inputs import spec_of
 from benchmarks.record.schema import Check, Verdict
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -47,17 +48,18 @@ def ulp_error(got: Array, expected: Expected) -> Array:
     return np.where(same, 0.0, np.nan_to_num(distance, nan=np.inf, posinf=np.inf))
 
 
-def budget(op: str, mode: str, n_summed: int = 1) -> float:
+def budget(op: str, mode: str, n_summed: int = 1, saved: str = "input") -> float:
     """Return the ULP allowed for a result that sums `n_summed` terms.
 
     Losses over many elements need a sum as good as pairwise summation, which errs by log2(n) ULP (Higham 1993,
     "The accuracy of floating point summation", section 3). Within a row, where a plain loop is common, a sum may
     err by √n (Higham and Mary 2019, "A new approach to probabilistic rounding error analysis").
     """
+    spec = spec_of(op, saved)
     if n_summed <= 1:
-        return OPS[op].budget.ulp(mode)
-    is_total = OPS[op].kind == "loss" and mode == "forward"
-    return OPS[op].budget.ulp(mode) + (math.log2(n_summed) if is_total else n_summed**0.5)
+        return spec.budget.ulp(mode)
+    is_total = spec.kind == "loss" and mode == "forward"
+    return spec.budget.ulp(mode) + (math.log2(n_summed) if is_total else n_summed**0.5)
 
 
 def terms(spec: OpSpec, first: Array, parameters: Mapping[str, Any]) -> int:
@@ -90,7 +92,7 @@ def assess(
     for their errors. `flushed` says that subnormal numbers were taken for zero where
     the result was computed; the reason of a failure then says so too.
     """
-    allowed = min(budget(check.op, check.mode, n_summed), promised)
+    allowed = min(budget(check.op, check.mode, n_summed, check.saved), promised)
     errors = ulp_error(got, expected)
     alike = first_input is not None and first_input.shape == got.shape
     x = first_input if first_input is not None and alike else np.full(got.shape, np.nan)

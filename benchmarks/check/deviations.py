@@ -39,6 +39,8 @@ class KnownDeviation:
     - `subnormal`: x or the exact result is subnormal, or so near that an intermediate is;
     - `huge`: the third power of x, or of the second input, overflows; `top`: 16 times x does.
 
+    `saved` is what the gradient starts from, as in `Check`; x is then y, the output.
+
     `beside` narrows that to where the second input is this number. `issue` is where the framework's maintainers
     were told, as owner/repository#number.
 
@@ -67,6 +69,7 @@ class KnownDeviation:
     cancels: float = INF
     devices: tuple[str, ...] = DEVICES
     beside: float | None = None
+    saved: str = "input"
     issue: str = ""
 
     @property
@@ -80,6 +83,7 @@ class KnownDeviation:
         return (
             check.op in self.ops
             and check.mode in self.modes
+            and check.saved == self.saved
             and check.backend in self.backends
             and check.dtype in self.dtypes
             and kind_of(check.device) in self.devices

@@ -365,6 +365,8 @@ KNOWN_DEVIATIONS: tuple[KnownDeviation, ...] = (
     ),
     KnownDeviation(_JAX, _PROBABILITY_LOSSES, _BACKWARD, INF, _XLOGY, high=0),
     KnownDeviation(_JAX, _PROBABILITY_LOSSES, _BACKWARD, INF, _XLOGY, low=1),
+    # --- gradients from the output ---------------------------------------------------------------------------
+    KnownDeviation(_TORCH, ("relu",), _BACKWARD, INF, _NAN_GRADIENT, at="undefined", saved="output"),
     # --- subnormal numbers ----------------------------------------------------------------------------------
     KnownDeviation(_JAX, tuple(OPS), _BOTH, ALL_DIGITS, _FLUSH, at="subnormal", seen_in=()),
     KnownDeviation(_TORCH, ("celu",), _FORWARD, ALL_DIGITS, "x / alpha is subnormal", at="subnormal", seen_in=()),

@@ -76,11 +76,24 @@ def backward(
     n_losses: int | None = None,
     wide: bool = False,
 ) -> Expected:
-    """Return the exact gradient with respect to the first input.
+    """Return the exact gradient of an op; see `gradient`."""
+    return gradient(OPS[op], cotangent, inputs, parameters, dtype, n_losses=n_losses, wide=wide)
+
+
+def gradient(
+    spec: OpSpec,
+    cotangent: Array,
+    inputs: Sequence[Array],
+    parameters: Mapping[str, Any],
+    dtype: str,
+    *,
+    n_losses: int | None = None,
+    wide: bool = False,
+) -> Expected:
+    """Return the exact gradient with respect to the first input: x, or the output y that a gradient starts from.
 
     `n_losses` is the number that a mean divides by, where `inputs` are only a sample of what was averaged.
     """
-    spec = OPS[op]
     if inputs[0].size == 0:
         return _exactly(np.zeros(inputs[0].shape))
     p, reduction = _without_reduction(spec, parameters)
@@ -201,6 +214,8 @@ def _undefined(
     its loss has a limit. None where a formula itself takes NaN along, to the few outputs that depend on it.
     """
     if spec.shape is not None or (spec.linear and any(d.extent == "rows" for d in spec.inputs)):
+        return None
+    if spec.kind == "along_axis" and spec.inputs[0].domain != "real":  # an output, whose rows nothing normalises
         return None
     shape = inputs[0].shape
     floats = [

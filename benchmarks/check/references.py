@@ -41,10 +41,11 @@ class Reference:
 
 def references(case: Case) -> list[Reference]:
     """Evaluate the oracle at places spread over a case's outputs (all terms, where they are summed)."""
-    host = inputs.draw(case.op, case.shape, case.dtype)
+    host = inputs.draw(case.op, case.shape, case.dtype, saved=case.saved)
     cotangent = None
     if case.mode != "forward":
-        cotangent = inputs.cotangent(output_shape(OPS[case.op], host, OPS[case.op].defaults), case.dtype)
+        spec = inputs.spec_of(case.op, case.saved)
+        cotangent = inputs.cotangent(output_shape(spec, host, spec.defaults), case.dtype)
     return at(case, host, cotangent, _places(case))
 
 
@@ -80,11 +81,11 @@ def _forward_reference(case: Case, host: Sequence[Array], index: Any, wide_from:
 
 
 def _backward_reference(case: Case, host: Sequence[Array], g: Array, index: Any, wide_from: int) -> Reference:
-    spec = OPS[case.op]
+    spec = inputs.spec_of(case.op, case.saved)
     sampled = sampled_at(spec, host, index)
     wide = sampled[0].size >= wide_from
-    expected = oracle.backward(
-        case.op,
+    expected = oracle.gradient(
+        spec,
         g if spec.kind == "loss" else g[index],
         sampled,
         spec.defaults,

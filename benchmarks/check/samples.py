@@ -13,7 +13,7 @@ import numpy as np
 from backends.catalogue import OPS
 from backends.interface import Input, OpSpec
 from benchmarks.check.deviations import INF
-from benchmarks.plan.inputs import CLASSES, Array, _draw_input, _others, draw
+from benchmarks.plan.inputs import CLASSES, Array, _draw_input, _others, draw, spec_of
 
 SPECIAL_VALUES = (0.0, -0.0, 1e-30, -1e-30, 88.0, -88.0, 1000.0, -1000.0, np.inf, -np.inf, np.nan)
 
@@ -33,12 +33,12 @@ EXPONENTS = ("gamma",)
 """Parameters whose powers under- and overflow for good reason: their range is tried by the catalogue."""
 
 
-def designed_sample(op: str, dtype: str) -> tuple[Any, ...]:
+def designed_sample(op: str, dtype: str, saved: str = "input") -> tuple[Any, ...]:
     """Return points chosen to find errors: around zero and the kinks, over all exponents, special values.
 
     Elementwise ops get a vector, ops along an axis get rows of `CLASSES` entries of very different sizes.
     """
-    spec = OPS[op]
+    spec = spec_of(op, saved)
     generator = np.random.default_rng(zlib.crc32(f"sample {op} {dtype}".encode()))
     if spec.along_axis:
         return _rows(spec, dtype, generator)
@@ -109,12 +109,12 @@ def ends(op: str) -> list[dict[str, Any]]:
     return found
 
 
-def scattered_sample(op: str, dtype: str) -> tuple[Any, ...]:
+def scattered_sample(op: str, dtype: str, saved: str = "input") -> tuple[Any, ...]:
     """Return many points at random, to go with `designed_sample`: over all exponents, and around the kinks.
 
     Ops along an axis get rows of many sizes.
     """
-    spec = OPS[op]
+    spec = spec_of(op, saved)
     generator = np.random.default_rng(zlib.crc32(f"scattered {op} {dtype}".encode()))
     info = ml_dtypes.finfo(dtype)
     if spec.along_axis:
@@ -141,6 +141,8 @@ def within(values: Array, domain: str) -> Array:
     """Bring values into a domain: those of probabilities between 0 and 1, others not below 0 where need be."""
     if domain in ("unit", "distribution"):
         return np.clip(values, 0, 1)
+    if domain == "signed_unit":
+        return np.clip(values, -1, 1)
     if domain in ("nonnegative", "positive"):
         return np.abs(values)
     return np.minimum(values, 0) if domain == "log_distribution" else values
@@ -170,11 +172,12 @@ def _points(spec: OpSpec, dtype: str) -> Array:
 
 def _spread_out(points: Array, domain: str) -> Array:
     """Bring points all over the reals into a domain, so that they lie dense at its ends."""
-    if domain != "unit":
+    if domain not in ("unit", "signed_unit"):
         return within(points, domain).astype(points.dtype)
     near_0 = np.abs(points.astype(np.float64))
     near_0 = near_0[near_0 <= 1]  # without NaN, which PyTorch's losses of probabilities refuse
-    return np.concatenate([near_0, 1 - near_0, np.linspace(0, 1, 101)]).astype(points.dtype)
+    found = np.concatenate([near_0, 1 - near_0, np.linspace(0, 1, 101)])
+    return (found if domain == "unit" else np.concatenate([found, -found, [np.nan]])).astype(points.dtype)
 
 
 def _beside(spec: OpSpec, declared: Input, points: Array, dtype: str, generator: np.random.Generator) -> Array:
@@ -208,7 +211,7 @@ def _rows(spec: OpSpec, dtype: str, generator: np.random.Generator) -> tuple[Any
         first[0] = np.array([0.1, 0.05, 0.6, 0, 0.05, 0.1, 0, 0.1, 0, 0])  # the course notes' example
         first[1] = np.eye(CLASSES)[4]
     first[13, 1] = np.nan
-    if spec.kind == "along_axis":
+    if spec.inputs[0].domain == "real" and spec.kind == "along_axis":
         first[14, 2:5], first[15], first[16, 4] = -np.inf, -np.inf, np.inf
     return _joined(spec, (first, *others), _special_rows(spec, dtype, generator))
 
@@ -241,10 +244,12 @@ def _special_of(domain: str, dtype: str, kind: str, *, first: bool) -> list[floa
     info = ml_dtypes.finfo(dtype)
     tiny, most = float(info.smallest_normal) * (1 if first else 2**8), float(info.max)
     large = most / 1000 if kind == "loss" else most / 2  # see `_points`
+    below_1 = 1 - float(info.epsneg)
     inside: dict[str, tuple[float, ...]] = {
         "real": (0, -0.0, 1, -1, 2.5, -2.5, tiny, -tiny, large, -large, INF, -INF, np.nan),
         # PyTorch's losses of probabilities refuse NaN.
-        "unit": (0, *((tiny,) if first else ()), 0.25, 0.5, 1 - float(info.epsneg), 1),
+        "unit": (0, *((tiny,) if first else ()), 0.25, 0.5, below_1, 1),
+        "signed_unit": (0, -0.0, tiny, -tiny, 0.5, -0.5, below_1, -below_1, 1, -1, np.nan),
         "nonnegative": (0, tiny, 1, 2.5, large, np.nan),
         "positive": (tiny, 1, 2.5, large, np.nan),
         "sign": (-1, 1, np.nan),

@@ -16,7 +16,6 @@ import ml_dtypes
 import numpy as np
 
 from backends.base import output_shape
-from backends.catalogue import OPS
 from backends.interface import OpSpec
 from benchmarks.check import accuracy, oracle, samples
 from benchmarks.check.namespaces import Array
@@ -47,14 +46,14 @@ class Sample:
     n_sample: int
 
 
-def worst_points(evaluate: Evaluate, op: str, mode: str, dtype: str) -> tuple[Array, Sample]:
+def worst_points(evaluate: Evaluate, op: str, mode: str, dtype: str, saved: str = "input") -> tuple[Array, Sample]:
     """Return what a backend makes of the dense sample and of the points found from there, and what is exact."""
-    spec = OPS[op]
+    spec = inputs.spec_of(op, saved)
     generator = np.random.default_rng(zlib.crc32(f"search {op} {mode} {dtype}".encode()))
-    sample = dense(op, mode, dtype)
+    sample = dense(op, mode, dtype, saved)
     got = evaluate(sample.arrays, sample.cotangent)
     for radius in (*RADII, 0.0):
-        worst = _worst(got, sample, accuracy.budget(op, mode))
+        worst = _worst(got, sample, accuracy.budget(op, mode, saved=saved))
         more = attempt(spec, mode, dtype, _vary(spec, sample.arrays, worst, radius, dtype, generator))
         got = np.concatenate([got, evaluate(more.arrays, more.cotangent)])
         sample = _joined(sample, more)
@@ -62,20 +61,19 @@ def worst_points(evaluate: Evaluate, op: str, mode: str, dtype: str) -> tuple[Ar
 
 
 @lru_cache(maxsize=4)
-def designed(op: str, mode: str, dtype: str) -> Sample:
+def designed(op: str, mode: str, dtype: str, saved: str = "input") -> Sample:
     """Return the designed sample; kept while the backends are judged by it, one after the other."""
-    return attempt(OPS[op], mode, dtype, samples.designed_sample(op, dtype))
+    return attempt(inputs.spec_of(op, saved), mode, dtype, samples.designed_sample(op, dtype, saved))
 
 
 @lru_cache(maxsize=4)
-def dense(op: str, mode: str, dtype: str) -> Sample:
+def dense(op: str, mode: str, dtype: str, saved: str = "input") -> Sample:
     """Return the designed sample, with many more points over all exponents and sizes of rows."""
-    spec = OPS[op]
+    spec = inputs.spec_of(op, saved)
+    drawn = samples.designed_sample(op, dtype, saved), samples.scattered_sample(op, dtype, saved)
     arrays = [
         None if a is None else a if d.extent in ("classes", "broadcast") else np.concatenate([a, b])
-        for d, a, b in zip(
-            spec.inputs, samples.designed_sample(op, dtype), samples.scattered_sample(op, dtype), strict=True
-        )
+        for d, a, b in zip(spec.inputs, *drawn, strict=True)
     ]
     return attempt(spec, mode, dtype, arrays)
 
@@ -108,7 +106,7 @@ def attempt(
             tuple(arrays), None, oracle.forward(spec.name, arrays, parameters, dtype, wide=wide), n_points
         )
     g = inputs.cotangent(output_shape(spec, arrays, spec.complete(parameters)), dtype)
-    return Sample(tuple(arrays), g, oracle.backward(spec.name, g, arrays, parameters, dtype, wide=wide), n_points)
+    return Sample(tuple(arrays), g, oracle.gradient(spec, g, arrays, parameters, dtype, wide=wide), n_points)
 
 
 def _worst(got: Array, sample: Sample, allowed: float) -> Array:

@@ -57,7 +57,7 @@ def bound(backend: Backend, case: Case, inputs: Sequence[Any], cotangent: Any) -
     if case.launch == "graph":
         return _captured(backend, case, inputs, cotangent)
     if not made_here(backend, case):
-        return backend.bind(case.op, *inputs, mode=case.mode, allocation=case.allocation, cotangent=cotangent)
+        return _bind(backend, case, inputs, cotangent)
     made: Any = backend  # of any type that the protocol does not know
     if saves_its_forward(backend, case):
         bound: Callable[[], Any] = made._bind(  # noqa: SLF001 - `bind` would make a first call
@@ -66,7 +66,8 @@ def bound(backend: Backend, case: Case, inputs: Sequence[Any], cotangent: Any) -
         return bound
     if case.mode == "forward":
         return partial(_forward(made, case), *inputs)
-    backward = partial(_vjp(made, case), cotangent, *inputs)
+    pull = _vjp if case.saved == "input" else _vjp_from_output
+    backward = partial(pull(made, case), cotangent, *inputs)
     if case.mode == "backward":
         return backward
     forward = partial(_forward(made, case), *inputs)
@@ -78,12 +79,15 @@ def _captured(backend: Backend, case: Case, inputs: Sequence[Any], cotangent: An
     capture = getattr(backend, "captured", None)
     if capture is None:
         raise NotSupported(Gap("this revision of it captures no graphs", "todo"), "launch 'graph'")
-
-    def bind() -> Callable[[], Any]:
-        return backend.bind(case.op, *inputs, mode=case.mode, allocation=case.bound_as, cotangent=cotangent)
-
-    replay: Callable[[], Any] = capture(bind)
+    replay: Callable[[], Any] = capture(partial(_bind, backend, case, inputs, cotangent))
     return replay
+
+
+def _bind(backend: Backend, case: Case, inputs: Sequence[Any], cotangent: Any) -> Callable[[], Any]:
+    """Return what the backend itself binds."""
+    # Said only where it is asked for: older revisions do not know it.
+    more: Any = {} if case.saved == "input" else {"saved": case.saved}
+    return backend.bind(case.op, *inputs, mode=case.mode, allocation=case.bound_as, cotangent=cotangent, **more)
 
 
 @lru_cache(maxsize=4)
@@ -99,6 +103,15 @@ def _forward(backend: Any, case: Case) -> Call:
 def _vjp(backend: Any, case: Case) -> Call:
     """Return its vjp as `f(g, *inputs)`."""
     return _function(backend, case, f"{case.op}_vjp", lambda: backend.vjp(case.op))
+
+
+@lru_cache(maxsize=4)
+def _vjp_from_output(backend: Any, case: Case) -> Call:
+    """Return its vjp from the op's output as `f(g, y)`."""
+    if isinstance(backend, BaseBackend):
+        return backend._vjp_from_output(case.op, OPS[case.op].defaults)  # noqa: SLF001
+    public: Call = backend.vjp_from_output(case.op)
+    return public
 
 
 def _function(backend: Any, case: Case, name: str, public: Callable[[], Call]) -> Call:

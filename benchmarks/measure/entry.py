@@ -100,7 +100,7 @@ def verdicts_on(
         verdict = accuracy.assess(
             got,
             reference.expected,
-            Check(case.op, reference.mode, case.dtype, case.backend, case.device),
+            Check(case.op, reference.mode, case.dtype, case.backend, case.device, case.saved),
             first_input=reference.first_input,
             n_summed=reference.n_summed,
             complete=False,

@@ -284,7 +284,7 @@ class Group:
         return self.pool.call(case.backend, case.device, method, *arguments, process=process)
 
     def _require_support(self, case: Case) -> None:
-        if gap := self._call(case, "supports", case.op, case.dtype, case.mode, case.bound_as):
+        if gap := self._call(case, "supports", case.op, case.dtype, case.mode, case.bound_as, case.saved):
             raise CaseError("unavailable", gap)
 
     def _require_complete(self, case: Case, iterations: int) -> None:

@@ -37,7 +37,7 @@ from benchmarks.plan import inputs
 from benchmarks.record.assembly import BESIDE, Line
 from benchmarks.record.recorder import Recorder
 from benchmarks.record.run import bursts_of
-from benchmarks.record.schema import Case, Check, Ending, Measured, Pair, Times, row
+from benchmarks.record.schema import Case, Check, Ending, Measured, Pair, Times, columns_of, row
 from benchmarks.record.unfinished import Unfinished
 
 MEMORY_SHARE = 0.6
@@ -172,8 +172,8 @@ class Harness:
                 known: Line = {each.name: line.get(each.name) for each in fields(Times)}
                 self._timed[case.op].append((case, Times(**known)))
         for line in earlier.accuracy:
-            names = ("op", "mode", "dtype", "backend", "device", "sample")
-            self._checked[tuple(str(line[name]) for name in names)] = _ending(line)
+            of = [str(line.get(each.name, each.before)) for each in columns_of(Check)]
+            self._checked[*of, str(line["sample"])] = _ending(line)
 
     def settle(self, ending: Ending, backend: str, device: str) -> None:
         """Turn an ending into the outcome of the running test; what a peer gets wrong fails none."""

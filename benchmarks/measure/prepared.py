@@ -272,8 +272,8 @@ def prepare(backend: Backend, case: Case) -> tuple[Prepared, Preparation]:
     `first_call_s` is the time from native inputs to the first result: binding, compiling, running. Raises
     Unmeasurable for a case that cannot be measured as asked.
     """
-    spec = OPS[case.op]
-    host = inputs.draw(case.op, case.shape, case.dtype)
+    spec = inputs.spec_of(case.op, case.saved)
+    host = inputs.draw(case.op, case.shape, case.dtype, saved=case.saved)
     shape = output_shape(spec, host, spec.defaults)
     cotangent = inputs.cotangent(shape, case.dtype) if case.mode != "forward" else None
     moved, written = bytes_moved(case, host, shape)
@@ -367,7 +367,8 @@ def bytes_moved(case: Case, host: Sequence[Array], shape: Sequence[int]) -> tupl
 
     Each input is read once, each output (of `shape`) written once. The backward pass reads a cotangent like the
     output and writes a gradient like the first input, which it need not read where the gradient does not depend on
-    it. Of a first input from which an op gathers, one element of each row is read.
+    it. From a saved output, it reads that in the inputs' place. Of a first input from which an op gathers, one
+    element of each row is read.
     """
     item = np.dtype(case.dtype).itemsize
     every = sum(array.nbytes for array in host if array is not None)

@@ -10,7 +10,6 @@ import ml_dtypes
 import numpy as np
 
 from backends.base import output_shape
-from backends.catalogue import OPS
 from benchmarks.check import accuracy, oracle
 from benchmarks.check.oracle import Expected
 from benchmarks.check.references import Reference, at, sampled_at, units
@@ -69,8 +68,8 @@ class Renewals:
     """
 
     def __init__(self, case: Case, due: Sequence[Reference]) -> None:
-        spec = OPS[case.op]
-        host = inputs.draw(case.op, case.shape, case.dtype)
+        spec = inputs.spec_of(case.op, case.saved)
+        host = inputs.draw(case.op, case.shape, case.dtype, saved=case.saved)
         self._case, self._spec = case, spec
         self._arrays: list[Array | None] = [*host, None]
         if case.mode != "forward":
@@ -146,7 +145,8 @@ class Renewals:
         """Yield new values at `index` of each input that has elements or rows, and of such a cotangent."""
         n = len(index[0]) if index else 1
         row = self._case.shape[-1:] if self._spec.along_axis else ()
-        for i, values in enumerate(inputs.redraw(self._case.op, row, self._case.dtype, n, self._random)):
+        drawn = inputs.redraw(self._case.op, row, self._case.dtype, n, self._random, self._case.saved)
+        for i, values in enumerate(drawn):
             if values is not None and (array := self._arrays[i]) is not None:
                 yield Change(i, index, values.reshape(array[index].shape))
         cotangent = self._arrays[-1]
@@ -174,7 +174,8 @@ class Renewals:
     def _differ(self, old: Reference, new: Reference) -> Array:
         """Return which elements or rows differ by more than what may be an error."""
         a, b = old.expected, new.expected
-        forgiven = accuracy.budget(self._case.op, old.mode, old.n_summed) * _epsilon(self._case.dtype)
+        case = self._case
+        forgiven = accuracy.budget(case.op, old.mode, old.n_summed, case.saved) * _epsilon(case.dtype)
         different = np.atleast_1d(np.abs(a.high - b.high) > CLEAR * forgiven * np.maximum(a.scale, b.scale))
         return np.asarray(different.reshape(len(different), -1).any(axis=1))
 

@@ -90,11 +90,17 @@ class Worker:
         """Return the thread pools in this process."""
         return resources.thread_pools()
 
-    def supports(self, op: str, dtype: str, mode: Mode, allocation: Allocation) -> str | None:
+    def supports(
+        self, op: str, dtype: str, mode: Mode, allocation: Allocation, saved: str = "input"
+    ) -> str | None:
         """Return None, or the reason of the gap in the way."""
         if op not in OPS:
             return f"{op}: not in this catalogue"
-        answer = self._backend.supports(op, dtype=dtype, mode=mode, allocation=allocation)
+        if saved != "input" and not hasattr(self._backend, "vjp_from_output"):
+            # An older revision, or somebody's own.
+            return f"{self._backend.name} has no gradients from a saved {saved}"
+        more: Any = {} if saved == "input" else {"saved": saved}
+        answer = self._backend.supports(op, dtype=dtype, mode=mode, allocation=allocation, **more)
         return str(answer) if isinstance(answer, Gap) else None
 
     def promised_ulp(self, op: str, mode: Mode, dtype: str) -> float:
@@ -109,14 +115,18 @@ class Worker:
         cotangent: Array | None,
         parameters: Mapping[str, Any],
         strided: bool = False,  # noqa: FBT001, FBT002 - requests are positional
+        saved: str = "input",
     ) -> Array:
         """Return the host result of one call on host arrays: `forward`, `backward` or `derivative`.
 
-        `strided` makes the native inputs views of every other entry of an array twice as long.
+        From a `saved` output, the one array is that. `strided` makes the native inputs views of every other entry
+        of an array twice as long.
         """
         native = [None if array is None else self._to_device(array, strided) for array in arrays]
         if mode == "forward":
             result = getattr(self._backend, op)(*native, **parameters)
+        elif saved == "output":
+            result = self._backend.vjp_from_output(op)(self._backend.asarray(cotangent), *native, **parameters)
         elif mode == "backward":
             result = self._backend.vjp(op)(self._backend.asarray(cotangent), *native, **parameters)
         else:

@@ -31,15 +31,24 @@ PLACES_BYTES = 2**26
 """Inputs lie at up to 4 places in memory, as many as fit into 64 MiB."""
 
 
-def draw(op: str, shape: Sequence[int], dtype: str, *, optional: bool = False) -> tuple[Any, ...]:
+def spec_of(op: str, saved: str = "input") -> OpSpec:
+    """Return what the catalogue says of an op, or of its gradient as a function of the output that was saved."""
+    return OPS[op] if saved == "input" else OPS[op].of_output
+
+
+def draw(
+    op: str, shape: Sequence[int], dtype: str, *, optional: bool = False, saved: str = "input"
+) -> tuple[Any, ...]:
     """Draw inputs for timing, from the domain of each input; those that are `optional` only if asked, else None.
 
     Reals are normal with standard deviation 2, cut at ±10, so that no result is subnormal in float32 or wider, and
     no input in any type: subnormal numbers slow some kernels 40 times. Probabilities stay away from 0 and 1, where
-    losses are infinite. The seed is a hash of the op, shape and dtype.
+    losses are infinite. The seed is a hash of the op, shape and dtype. Where the output is what was `saved`, the
+    one input is drawn from where outputs lie: no backend's forward pass has a say in it.
     """
-    spec = OPS[op]
-    generator = np.random.default_rng(zlib.crc32(f"{op} {tuple(shape)} {dtype}".encode()))
+    spec = spec_of(op, saved)
+    of = "" if saved == "input" else f" of {saved}"
+    generator = np.random.default_rng(zlib.crc32(f"{op} {tuple(shape)} {dtype}{of}".encode()))
     period = _period(shape) if len(shape) > 1 or not spec.along_axis else shape
 
     def array(declared: Input) -> Array:
@@ -56,13 +65,15 @@ def cotangent(shape: Sequence[int], dtype: str) -> Array:
     return _repeated(_normal(values), shape)
 
 
-def redraw(op: str, row: Sequence[int], dtype: str, n: int, generator: np.random.Generator) -> list[Array | None]:
+def redraw(
+    op: str, row: Sequence[int], dtype: str, n: int, generator: np.random.Generator, saved: str = "input"
+) -> list[Array | None]:
     """Draw new values of `n` elements of each input, or of `n` rows of shape `row`; None for what all share."""
     return [
         _draw_input(declared, (n, *row), dtype, generator)
         if declared.extent in ("same", "rows") and not declared.optional
         else None
-        for declared in OPS[op].inputs
+        for declared in spec_of(op, saved).inputs
     ]
 
 
@@ -96,7 +107,8 @@ def _bytes(case: Case) -> int:
 
 
 def _bytes_read(case: Case) -> int:
-    return (len(OPS[case.op].inputs) + (case.mode != "forward")) * _bytes(case)
+    read = 1 if case.saved == "output" else len(OPS[case.op].inputs)
+    return (read + (case.mode != "forward")) * _bytes(case)
 
 
 def _others(spec: OpSpec, draw_one: Callable[[Input], Array]) -> list[Array | None]:
@@ -155,6 +167,9 @@ def _one_hot(generator: np.random.Generator, shape: tuple[int, ...], dtype: Any)
 _DRAW: dict[str, Any] = {
     "real": _real,
     "unit": lambda generator, shape, dtype: generator.random(shape, dtype=dtype).clip(2**-8, 1 - 2**-8),
+    "signed_unit": lambda generator, shape, dtype: (
+        (generator.random(shape, dtype=dtype) - dtype(0.5)) * dtype(1.99)
+    ),
     "positive": lambda generator, shape, dtype: generator.random(shape, dtype=dtype) * 2 + dtype(0.125),
     "nonnegative": lambda *where: np.abs(_real(*where)),
     "sign": lambda generator, shape, _: generator.integers(0, 2, shape) * 2 - 1,

@@ -6,7 +6,8 @@ pytest-benchmark's JSON stay readable.
 
 A run that times checks the ops, types and modes that it times; the correctness suite alone checks all. A test that
 chooses some of these itself says so in its marker, as in `correctness(dtypes=("float64",))`; one that would take
-too much of a run that times, `correctness(thorough=True)`.
+too much of a run that times, `correctness(thorough=True)`. One that is of no use but to cases of a policy says
+`correctness(saved="output")`: a run that times none of them leaves it out.
 """
 
 from __future__ import annotations
@@ -89,7 +90,11 @@ def _checks(correctness: pytest.Mark, config: pytest.Config, *, certifies: bool)
     """Yield what a test with this marker checks in this run; one that searches does so of everything."""
     chosen, breadth = arguments.chosen(config.option), config.option.check
     choices = dict(correctness.kwargs)
-    if choices.pop("thorough", False) and is_timing(config) and breadth != "all":
+    of_all = breadth == "all" or not is_timing(config)
+    if choices.pop("thorough", False) and not of_all:
+        return
+    saved = choices.pop("saved", None)
+    if saved is not None and not of_all and saved not in {policies.saved for policies in chosen.policies}:
         return
     if breadth == "all" and is_timing(config) and not certifies:
         chosen = selection.in_every_way(chosen, chosen.resolve().ops)

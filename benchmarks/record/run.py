@@ -19,6 +19,7 @@ from benchmarks.record.rows import Later, Rows, SomeTable, joined, keys_of, list
 from benchmarks.record.schema import (
     ACCURACY_COLUMNS,
     CASE_KEYS,
+    CHECK_KEYS,
     COLUMNS,
     COST_COLUMNS,
     PAIR_COLUMNS,
@@ -181,8 +182,8 @@ def burst_rows(cases: Iterable[tuple[Mapping[str, Any], Sequence[Sequence[float]
 
 
 def best_samples(accuracy: SomeTable) -> SomeTable:
-    """Return one row per op, mode, dtype, backend and device: that of the searched sample, where there is one."""
-    places = keys_of(accuracy, ("op", "mode", "dtype", "backend", "device"))
+    """Return one row per `Check`: that of the searched sample, where there is one."""
+    places = keys_of(accuracy, CHECK_KEYS)
     searched = [sample == SEARCHED for sample in listed(accuracy["sample"])]
     best = {places[i]: i for i in sorted(range(len(places)), key=lambda i: searched[i])}
     return taken(accuracy, sorted(best.values()))

@@ -33,6 +33,7 @@ Cache = Literal["hot", "cold"]
 Timing = Literal["latency", "throughput"]
 Memory = Literal["retained", "released"]
 Launch = Literal["eager", "graph"]
+Saved = Literal["input", "output"]  # not from `backends`: older revisions lack it
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,11 @@ class Policies:
         "eager (a call launches its kernels one by one) or graph (a device replays them, captured once)",
         before="eager",
         default="eager",
+    )
+    saved: Saved = column(
+        "what a backward pass starts from: input (whatever each saves of its inputs) or output (the op's output)",
+        before="input",
+        default="input",
     )
     team: str = column(
         "threads that a CPU backend was given: usual (the run's one number), 1thread, 2threads and so on",
@@ -161,6 +167,7 @@ class Check:
     dtype: str = column("of the inputs and the output")
     backend: str = column("name of the backend, variant included")
     device: str = column("cpu, cuda, or cuda:1 and so on")
+    saved: str = column("what a backward pass starts from: input or output", before="input", default="input")
 
 
 # --- what is found out about a case ---------------------------------------------------------------------------
@@ -468,6 +475,8 @@ COLUMNS = columns_of(Record)
 PAIR_COLUMNS = columns_of(Pair)
 COST_COLUMNS = columns_of(Cost)
 ACCURACY_COLUMNS = columns_of(Accuracy)
+CHECK_KEYS = tuple(column.name for column in columns_of(Check))
+"""The columns that tell checks apart."""
 SITTING_COLUMNS = tuple(column.name for column in columns_of(Sitting))
 COMPARISON_COLUMNS = (*CASE_KEYS, *VERDICT_COLUMNS)
 """What became of each case between a base and a head."""

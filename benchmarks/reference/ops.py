@@ -29,6 +29,7 @@ _KINDS = {
 _DOMAINS = {
     "real": "any numbers",
     "unit": "numbers from 0 to 1",
+    "signed_unit": "numbers from -1 to 1",
     "positive": "numbers above 0",
     "nonnegative": "numbers from 0 on",
     "sign": "-1 or 1",
@@ -76,6 +77,7 @@ def _facts(spec: OpSpec) -> str:
         "Formula": f"`{spec.formula}`",
         "Call": f"`b.{spec.name}({', '.join(taken)})`, with [a backend `b`](../python.md#use-a-backend-directly)",
         "Acts": _KINDS[spec.kind],
+        "Gradient from its output y": _from_output(spec),
         "Also called": markdown.code(spec.aliases),
         "At kinks": markdown.plain(spec.kink_convention),
         "At infinity": "; ".join(_limit(*limit) for limit in spec.limits if math.isinf(limit[0])),
@@ -83,6 +85,14 @@ def _facts(spec: OpSpec) -> str:
         "Measure it": f"`pytest benchmarks --op {spec.name}`, or [try a function of yours](../try.md)",
     }
     return "\n".join(f"- **{name}:** {fact}" for name, fact in facts.items() if fact)
+
+
+def _from_output(spec: OpSpec) -> str:
+    if spec.from_output is None:
+        return ""
+    budget = spec.from_output.budget
+    call = f'`b.vjp_from_output("{spec.name}")(g, y)`'
+    return f"`{spec.from_output.formula}`, {call}, off by at most {budget.backward:g} ULP: {budget.reason}"
 
 
 def _limit(x: float, value: float, slope: float) -> str:
@@ -190,7 +200,7 @@ def deviations_table(op: str) -> str:
     rows = [
         {
             "backend": ", ".join(each.backends),
-            "mode": ", ".join(each.modes),
+            "mode": ", ".join(each.modes) + " from the output" * (each.saved == "output"),
             "dtypes": all_or(each.dtypes, DTYPES),
             "device": all_or(each.devices, DEVICES),
             "where": _where(each, op),
@@ -224,7 +234,8 @@ def _why(deviation: KnownDeviation) -> str:
 
 
 def _where(deviation: KnownDeviation, op: str) -> str:
-    places = [_region(deviation, OPS[op].inputs[0].name)]
+    first = OPS[op].inputs[0].name if deviation.saved == "input" else "y"
+    places = [_region(deviation, first)]
     if deviation.beside is not None:
         places.append(f"`{OPS[op].inputs[1].name}` = {_number(deviation.beside)}")
     return ", ".join([*places, *(f"`{name}={value!r}`" for name, value in deviation.parameters.items())])

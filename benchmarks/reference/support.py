@@ -34,7 +34,7 @@ def gaps_table(loaded: Loaded, op: str = "") -> str:
             {"backend": all_or(names, tuple(loaded))}
             | ({} if op else {"op": markdown.code(gap.ops) or "all"})
             | {
-                "what": ", ".join([*gap.dtypes, *gap.modes, *gap.allocations, *gap.devices]) or "all",
+                "what": _what(gap) or "all",
                 "why": markdown.plain(gap.reason),
                 "whose": _WHOSE[gap.kind],
             }
@@ -65,6 +65,11 @@ def supported(backend: Backend, op: str) -> str:
 def all_or(names: Sequence[str], every: Sequence[str]) -> str:
     """Return names in words: `all` for every one, `none` without any."""
     return "all" if len(names) == len(every) else ", ".join(names) or "none"
+
+
+def _what(gap: Gap) -> str:
+    saved = [f"from the {saved}" for saved in gap.saved]
+    return ", ".join([*gap.dtypes, *gap.modes, *gap.allocations, *saved, *gap.devices])
 
 
 def _gaps(backend: Backend) -> list[Gap]:

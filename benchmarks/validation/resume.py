@@ -26,7 +26,7 @@ import psutil
 from benchmarks import invocation, processes
 from benchmarks.quantities import listing
 from benchmarks.record.journal import JOURNALS, load_run, read_journal
-from benchmarks.record.schema import CASE_KEYS
+from benchmarks.record.schema import CASE_KEYS, CHECK_KEYS
 from benchmarks.validation.device import NO, YES
 
 ASKED = (
@@ -188,12 +188,11 @@ def _told(name: str, found: Sequence[object], due: Sequence[object]) -> str:
 def _facts(results: Path) -> dict[str, Sequence[object]]:
     """Return what two runs of the same cases have in common, by name."""
     run = load_run(_journals(results)[-1])
-    checks = ["op", "mode", "dtype", "backend", "device"]
     return {
         "ends": [run.complete],
         "unmeasured groups": run.unmeasured,
         "cases": sorted(run.records[list(CASE_KEYS)].itertuples(index=False, name=None)),
         "endings": sorted(run.records[["op", "shape", "backend", "status"]].itertuples(index=False, name=None)),
-        "checks": sorted(run.accuracy[checks].itertuples(index=False, name=None)),
+        "checks": sorted(run.accuracy[list(CHECK_KEYS)].itertuples(index=False, name=None)),
         "saved tests": sorted(_saved(results)),
     }

@@ -47,10 +47,11 @@ def test_a_frame_has_the_schema_s_columns_in_order_even_without_rows() -> None:
 
 def test_what_a_record_lacks_is_empty() -> None:
     frame = to_frame([{"op": "relu", "median_s": None, "n_elements": math.nan}])
-    assert frame.drop(columns=["op", "memory", "launch", "team"]).isna().all(axis=None)
+    assert frame.drop(columns=["op", "memory", "launch", "saved", "team"]).isna().all(axis=None)
     assert frame["memory"].tolist() == ["released"], "as it was before there was such a column"
     assert frame["team"].tolist() == ["usual"]
     assert frame["launch"].tolist() == ["eager"]
+    assert frame["saved"].tolist() == ["input"]
 
 
 def test_an_unknown_column_is_named_with_the_allowed_ones() -> None:

@@ -125,6 +125,7 @@ def test_records_agree_with_pytest_benchmark(numpy_job):
         "timing": "latency",
         "memory": "retained",
         "launch": "eager",
+        "saved": "input",
         "team": "usual",
     }
 
@@ -241,6 +242,25 @@ def test_policies_are_cases_of_their_own(tmp_path):
     assert medians.to_dict() == pytest.approx(rows["median_s"].to_dict())
     (journal,) = (tmp_path / "runs" / "journals").glob("*.jsonl")
     assert json.loads(journal.read_text().splitlines()[0])["seed"] == 7
+
+
+def test_what_a_gradient_starts_from_is_a_case_of_its_own(tmp_path):
+    """Whoever has no gradient from the output says why, and is not measured in another way."""
+    job = Job(
+        tmp_path, "--op", "sigmoid", "gelu", "--size", "1000", "--mode", "backward", "--backend", "numpy", "torch",
+        "--saved", "input", "output", "--benchmark-max-time=0.01", check=1,
+    )  # fmt: skip
+    rows = job.records.set_index(["op", "saved", "backend"]).sort_index()
+    moved = rows.loc["sigmoid", "bytes_moved"]
+    assert (moved == 3 * 4 * 1000).all()
+    assert set(rows.loc[("sigmoid", "output"), "status"]) == {"ok"}
+    assert set(rows.loc[("gelu", "output"), "status"]) == {"unavailable"}
+    assert rows.loc[("gelu", "output"), "reason"].str.contains("not a function of its output").all()
+    accuracy = pd.read_csv(tmp_path / "latest" / "accuracy.csv").query("op == 'sigmoid' and backend == 'torch'")
+    assert set(zip(accuracy["saved"], accuracy["status"], strict=True)) == {
+        ("input", "known_deviation"), ("output", "ok"),
+    }  # fmt: skip
+    assert "backward from output" in (tmp_path / "latest" / "accuracy.md").read_text()
 
 
 def test_several_numbers_of_threads_are_cases_of_their_own(tmp_path):

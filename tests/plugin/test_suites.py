@@ -164,6 +164,17 @@ def test_what_takes_long_is_checked_in_a_run_that_times_on_request_alone():
     assert not left_out(long, paths=(CORRECTNESS,))
 
 
+def test_gradients_from_the_output_are_checked_where_they_are_timed():
+    @pytest.mark.correctness(modes=("backward",), saved="output")
+    def from_output():
+        pass
+
+    assert left_out(from_output, "--op", "relu")
+    assert not left_out(from_output, "--op", "relu", "--saved", "input", "output")
+    assert not left_out(from_output, "--op", "relu", "--check", "all")
+    assert not left_out(from_output, paths=(CORRECTNESS,))
+
+
 def test_a_search_is_of_everything_and_made_only_on_request():
     @pytest.mark.certification
     def search():

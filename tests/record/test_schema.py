@@ -39,6 +39,7 @@ def test_a_row_has_the_columns_of_its_parts_and_leaves_out_those_it_lacks():
     assert row(measured) == {
         "op": "relu", "mode": "forward", "dtype": "float32", "shape": "2x3", "backend": "numpy", "device": "cpu",
         "allocation": "reuse", "cache": "hot", "timing": "latency", "memory": "retained", "launch": "eager",
+        "saved": "input",
         "team": "usual",
         "kind": "elementwise", "n_elements": 6,
         "peer": False, "status": "ok", "reason": "", "warning": "", "checks": "",

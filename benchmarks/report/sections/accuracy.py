@@ -11,6 +11,7 @@ from benchmarks import quantities
 from benchmarks.analysis import tables
 from benchmarks.analysis.entries import entries, parted
 from benchmarks.analysis.summary import ending
+from benchmarks.record.schema import DEFAULTS
 from benchmarks.report.table import Cell, Table, cases, numbers, of_rows, ratios, texts
 
 KEY = (
@@ -27,6 +28,7 @@ class _Check:
     dtype: str
     backend: str
     device: str
+    saved: str
     status: str
     reason: str
     n_points: float
@@ -35,6 +37,11 @@ class _Check:
     mean_ulp: float
     worst_input: float
     budget_ulp: float
+
+    @property
+    def what(self) -> str:
+        """The mode, and what it starts from where that is not the usual."""
+        return self.mode if self.saved == DEFAULTS["saved"] else f"{self.mode} from {self.saved}"
 
 
 def errors(rows: pd.DataFrame, *, means: bool = False) -> list[Table]:
@@ -49,7 +56,7 @@ def errors(rows: pd.DataFrame, *, means: bool = False) -> list[Table]:
     ).items():
         backends = sorted(dict.fromkeys(c.backend for c in checks), key=lambda name: name != tables.BASELINE)
         lines = []
-        for (op, mode), case in parted(checks, lambda check: (check.op, check.mode)).items():
+        for (op, mode), case in parted(checks, lambda check: (check.op, check.what)).items():
             cells = {check.backend: _mean(check) if means else _error(check) for check in case}
             budget = max(check.budget_ulp for check in case)
             shown = [cells.get(backend, Cell()) for backend in backends]
@@ -68,7 +75,7 @@ def _error(check: _Check) -> Cell:
         number, mark = quantities.number(check.max_ulp_elsewhere), f"! {number}"
     points = "" if math.isnan(check.n_points) else f"{quantities.plural(int(check.n_points), 'point')}, "
     tip = (
-        f"{check.backend} {check.op} {check.mode}: {points}mean {quantities.number(check.mean_ulp)} ULP, "
+        f"{check.backend} {check.op} {check.what}: {points}mean {quantities.number(check.mean_ulp)} ULP, "
         f"worst at x = {quantities.number(check.worst_input)}"
     )
     tip += "" if check.status == "ok" else f"; {ending(check.status)}: {check.reason}"
@@ -91,7 +98,7 @@ def known_deviations(rows: pd.DataFrame) -> Table:
         lines.append(
             (
                 Cell(quantities.listing(list(dict.fromkeys(check.backend for check in checks)))),
-                Cell(quantities.listing(sorted({f"{check.op} {check.mode}" for check in checks}), 8)),
+                Cell(quantities.listing(sorted({f"{check.op} {check.what}" for check in checks}), 8)),
                 Cell(", ".join(dict.fromkeys(check.dtype for check in checks if check.dtype))),
                 Cell(f"{quantities.number(worst.max_ulp)} ULP", worst.max_ulp),
                 Cell(quantities.number(worst.worst_input)),

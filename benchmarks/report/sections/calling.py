@@ -23,12 +23,17 @@ class Call:
     code: str
 
 
+_NAMES = {"output": "from the output"}
+"""How values of policies read that do not say by themselves what they mean."""
+
+
 @dataclass(frozen=True)
 class _Leader(Lead):
     op: str
     mode: str
     dtype: str
     allocation: str
+    saved: str
     team: str
 
 
@@ -51,9 +56,10 @@ def _calls(leaders: list[_Leader], *, several: bool) -> Iterator[Call]:
             dtype=leader.dtype,
             device=leader.fastest_device,
             allocation=leader.allocation,
+            saved=leader.saved,
             threads=teams.size_of(leader.team),
         )
         name = tables.label(leader.fastest, leader.fastest_device, across_devices=several)
-        policies = (("allocation", leader.allocation), ("team", leader.team))
-        unusual = [value for policy, value in policies if value != DEFAULTS[policy]]
+        policies = (("allocation", leader.allocation), ("saved", leader.saved), ("team", leader.team))
+        unusual = [_NAMES.get(value, value) for policy, value in policies if value != DEFAULTS[policy]]
         yield Call(", ".join([f"{leader.mode}: {name}", *unusual]), "\n".join(found))

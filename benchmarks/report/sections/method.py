@@ -192,6 +192,8 @@ _MEANINGS = {
     ("launch", "graph"): "a call replays its kernels on the device, captured once with inputs and output in place",
     ("memory", "retained"): "the process keeps what is freed, so that a fresh output costs no new pages",
     ("memory", "released"): "what is freed goes back to the system as its allocator decides, the default of most",
+    ("saved", "input"): "a backward pass starts from what each backend saves of its inputs",
+    ("saved", "output"): "a backward pass starts from the op's output, and has nothing else",
     ("team", "usual"): "a backend on the CPU may compute with as many threads as the run was given, one number",
     ("timing", "latency"): "the device is synchronised after every call",
     ("timing", "throughput"): "calls are queued, and the device is synchronised once at the end of a round",
