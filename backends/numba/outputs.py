@@ -9,9 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from backends.arguments import without_axis
 from backends.host import Run, reduced
 from backends.numba.loops import Kernels, Repeated
 from backends.numba.narrow import bits
+
+Weight = Callable[[], Any]
+"""Returns a number that comes before the operands, and may change from call to call."""
 
 
 def filling(
@@ -21,64 +25,71 @@ def filling(
     operands: tuple[Any, ...],
     threads: int,
     shape: tuple[int, ...] | None = None,
+    weight: Weight | None = None,
 ) -> Run:
-    """Return a call that fills `out`, or a new array like the first operand, of its shape or the one given."""
+    """Return a call that fills `out`, or a new array like `like`, of its shape or the one given.
+
+    With a `weight`, what that returns by then comes before the operands.
+    """
     shape = like.shape if shape is None else shape
-    if kernels.is_serial(math.prod(shape) * like.itemsize, elements=like.size, threads=threads):
-        return _filling_soon(kernels.serial, out, shape, like.dtype, operands)
-    if out is not None:
-        return _returning(kernels.bound(out.reshape(-1), operands, elements=like.size, threads=threads), out)
-
-    def fresh() -> np.ndarray:
-        made = np.empty(shape, like.dtype)
-        kernels.bound(made.reshape(-1), operands, elements=like.size, threads=threads)()
-        return made
-
-    return fresh
+    flat = (math.prod(shape),)
+    return _filling(kernels, out, like, shape, flat, operands, threads, weight)
 
 
-def _filling_soon(
-    kernel: Callable[..., None],
+def filling_rows(
+    kernels: Kernels,
     out: np.ndarray | None,
+    x: np.ndarray,
     shape: tuple[int, ...],
-    dtype: np.dtype,
     operands: tuple[Any, ...],
+    axis: int,
+    threads: int,
+    weight: Weight | None = None,
 ) -> Run:
-    """Return such a call of a serial kernel, in which nothing is done that can be done before."""
-    repeated = Repeated(kernel)
-    if out is not None:
-        given = bits(out.reshape(-1))
+    """Return a call that fills the rows of `out`, or of a new array like `x`; see `filling` for `weight`.
 
-        def refill() -> np.ndarray:
-            repeated.call(given, operands)
-            return out
+    An output whose classes lie along another axis than the last is filled from a copy.
+    """
+    if math.prod(shape) == 0:
+        return lambda: np.empty(shape, x.dtype) if out is None else out
+    if axis in (-1, len(shape) - 1):
+        rows = (math.prod(shape[:-1]), shape[-1])
+        return _filling(kernels, out, x, shape, rows, operands, threads, weight)
+    moved = (*without_axis(shape, axis), shape[axis])
+    rows = (math.prod(moved[:-1]), moved[-1])
+    fill_rows = _filling(kernels, None, x, rows, rows, operands, threads, weight)
 
-        return refill
-    if len(shape) == 1 and dtype.itemsize > 2:
-
-        def fill_line() -> np.ndarray:
-            made = np.empty(shape, dtype)
-            repeated.call(made, operands)
-            return made
-
-        return fill_line
-    line = _to_line(shape, dtype)
-
-    def fill() -> np.ndarray:
-        made = np.empty(shape, dtype)
-        repeated.call(line(made), operands)
+    def run() -> np.ndarray:
+        made = np.empty(shape, x.dtype) if out is None else out
+        np.moveaxis(made, axis, -1)[...] = fill_rows().reshape(moved)
         return made
 
-    return fill
+    return run
 
 
-def _to_line(shape: tuple[int, ...], dtype: np.dtype) -> Callable[[np.ndarray], np.ndarray]:
-    """Return what makes a line, as kernels take it, of an array of this shape and type, in the fewest calls."""
-    if dtype.itemsize > 2:
-        return methodcaller("reshape", -1)
-    if len(shape) == 1:
-        return methodcaller("view", bits(np.empty(0, dtype)).dtype)
-    return lambda array: bits(array.reshape(-1))
+def _filling(
+    kernels: Kernels,
+    out: np.ndarray | None,
+    like: np.ndarray,
+    shape: tuple[int, ...],
+    taken: tuple[int, ...],
+    operands: tuple[Any, ...],
+    threads: int,
+    weight: Weight | None,
+) -> Run:
+    """Return a call that fills `out`, or a new array of `shape`; kernels take either in the shape `taken`."""
+    if kernels.is_serial(math.prod(shape) * like.itemsize, elements=like.size, threads=threads):
+        return _filling_soon(kernels.serial, out, shape, taken, like.dtype, operands, weight)
+    if out is not None and weight is None:
+        return _returning(kernels.bound(out.reshape(taken), operands, elements=like.size, threads=threads), out)
+
+    def run() -> np.ndarray:
+        made = np.empty(shape, like.dtype) if out is None else out
+        every = operands if weight is None else (weight(), *operands)
+        kernels.bound(made.reshape(taken), every, elements=like.size, threads=threads)()
+        return made
+
+    return run
 
 
 def _returning(call: Callable[[], None], out: np.ndarray) -> Run:
@@ -91,63 +102,60 @@ def _returning(call: Callable[[], None], out: np.ndarray) -> Run:
     return run
 
 
-def filling_rows(
-    kernels: Kernels,
+def _filling_soon(
+    kernel: Callable[..., None],
     out: np.ndarray | None,
-    x: np.ndarray,
     shape: tuple[int, ...],
-    operands: Callable[[], tuple[Any, ...]],
-    axis: int,
-    threads: int,
-) -> Run:
-    """Return a call that fills the rows of `out`, or of a new array, from operands that may depend on values.
-
-    An output whose classes lie along another axis than the last is filled from a copy.
-    """
-    last = axis in (-1, len(shape) - 1)
-    size = (math.prod(shape[:-1]), shape[-1])
-    if math.prod(shape) == 0:
-        return lambda: np.empty(shape, x.dtype) if out is None else out
-
-    fill = _filler(kernels, x, threads)
-
-    def run() -> np.ndarray:
-        made = np.empty(shape, x.dtype) if out is None else out
-        rows = made.reshape(size) if last else matrix(made, axis)
-        fill(rows, operands())
-        if not last:
-            moved = np.moveaxis(made, axis, -1)
-            moved[...] = rows.reshape(moved.shape)
-        return made
-
-    return run
-
-
-def filling_by_weight(
-    kernels: Kernels,
-    out: np.ndarray | None,
-    like: np.ndarray,
-    weight: Callable[[], Any],
+    taken: tuple[int, ...],
+    dtype: np.dtype,
     operands: tuple[Any, ...],
-    threads: int,
+    weight: Weight | None,
 ) -> Run:
-    """Return a call that fills `out`, or a new array like `like`, from a number that may change, and operands."""
-    fill = _filler(kernels, like, threads)
+    """Return such a call of a serial kernel, in which nothing is done that can be done before."""
+    repeated = Repeated(kernel)
+    view = _viewed(shape, taken, dtype)
+    if weight is not None:
 
-    def run() -> np.ndarray:
-        made = np.empty(like.shape, like.dtype) if out is None else out
-        fill(made.reshape(-1), (weight(), *operands))
+        def fill_by_weight() -> np.ndarray:
+            made = np.empty(shape, dtype) if out is None else out
+            repeated.call(made if view is None else view(made), (weight(), *operands))
+            return made
+
+        return fill_by_weight
+    if out is not None:
+        given = bits(out.reshape(taken))
+
+        def refill() -> np.ndarray:
+            repeated.call(given, operands)
+            return out
+
+        return refill
+    if view is None:
+
+        def fill_as_it_is() -> np.ndarray:
+            made = np.empty(shape, dtype)
+            repeated.call(made, operands)
+            return made
+
+        return fill_as_it_is
+
+    def fill() -> np.ndarray:
+        made = np.empty(shape, dtype)
+        repeated.call(view(made), operands)
         return made
 
-    return run
+    return fill
 
 
-def _filler(kernels: Kernels, like: np.ndarray, threads: int) -> Callable[[np.ndarray, tuple[Any, ...]], None]:
-    """Return what fills an array as large as `like` from operands, whose types are the same in each call."""
-    if not kernels.is_serial(like.nbytes, elements=like.size, threads=threads):
-        return lambda made, operands: kernels.bound(made, operands, elements=like.size, threads=threads)()
-    repeated = Repeated(kernels.serial)
-    return lambda made, operands: repeated.call(bits(made), operands)
+def _viewed(
+    shape: tuple[int, ...], taken: tuple[int, ...], dtype: np.dtype
+) -> Callable[[np.ndarray], np.ndarray] | None:
+    """Return what makes an array of this shape and type what kernels take; None if it is."""
+    if dtype.itemsize > 2:
+        return None if shape == taken else methodcaller("reshape", taken)
+    if shape == taken:
+        return methodcaller("view", bits(np.empty(0, dtype)).dtype)
+    return lambda array: bits(array.reshape(taken))
 
 
 def losses_of_nothing(
