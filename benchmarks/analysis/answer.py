@@ -14,7 +14,7 @@ from benchmarks.analysis.grounds import Result
 from benchmarks.analysis.verdicts import UNKNOWN, Standing, together
 from benchmarks.quantities import listing, number, plural, seconds
 from benchmarks.record import teams
-from benchmarks.record.schema import DEFAULTS, OPTIONS, Policies
+from benchmarks.record.schema import DEFAULTS, IN_WORDS, OPTIONS, Policies
 from benchmarks.stats.pairs import CLOSE, EQUAL, FASTER
 
 
@@ -172,6 +172,7 @@ def _unusual(question: Question) -> Iterator[tuple[str, str]]:
 
 def _asked(question: Question) -> str:
     policies = [getattr(question, name) for name, usual in DEFAULTS.items() if getattr(question, name) != usual]
+    policies = [IN_WORDS.get(value, value) for value in policies]
     where = f" on {question.device}" if question.device else ""
     how = [question.dtype, plural(question.size, "element"), *policies, *["with transfers"] * question.transfer]
     return f"{question.op} {question.mode}, {', '.join(how)}{where}"

@@ -100,6 +100,8 @@ class Policies:
 DEFAULTS: Mapping[str, str] = {policy.name: str(policy.default) for policy in fields(Policies)}
 """The policies of a measurement, each with its default."""
 POLICIES = tuple(DEFAULTS)
+IN_WORDS: Mapping[str, str] = {"output": "from the output"}
+"""How values of policies read that do not say by themselves what they mean."""
 CHOICES: Mapping[str, tuple[str, ...]] = {
     name: choices for name, values in get_type_hints(Policies).items() if (choices := get_args(values))
 }

@@ -65,6 +65,19 @@ def test_more_error_allowed_lets_faster_backends_win(max_ulp, best):
     assert recommend(SIMPLE, Question("sigmoid", 1_000, max_ulp=max_ulp)).best.backend == best
 
 
+def test_what_was_checked_of_one_start_says_nothing_of_the_other():
+    """A gradient from the output has an error, a time and a call of its own."""
+    rows = [timed("numpy", seconds, mode="backward", saved=saved) for saved, seconds in
+            (("input", 4e-6), ("output", 2e-6))]  # fmt: skip
+    checks = [checked("numpy", 1e6, mode="backward"), checked("numpy", 1.5, mode="backward", saved="output")]
+    answer = recommend(a_run(rows, checks), Question("sigmoid", 1_000, mode="backward", saved="output"))
+    assert answer.sentence == (
+        "sigmoid backward, float32, 1,000 elements, from the output: numpy (2.00 µs, 1.50 ULP at worst), "
+        "the only backend measured."
+    )
+    assert answer.call[-1] == "gradient = b.vjp_from_output('sigmoid')(g, y)"
+
+
 @pytest.mark.parametrize(("width", "said"), [(0.1, "too close to call with torch"), (0.02, "equal to torch")])
 def test_who_is_as_fast_or_may_be_is_named_and_the_answer_is_not_sure(width, said):
     run = a_run([timed("numpy", 1.00e-6, width=width), timed("torch", 1.02e-6, width=width), timed("jax", 2e-6)])

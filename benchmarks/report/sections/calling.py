@@ -12,7 +12,7 @@ from benchmarks.analysis.entries import entries, parted
 from benchmarks.analysis.study import Study
 from benchmarks.analysis.tables import Lead
 from benchmarks.record import teams
-from benchmarks.record.schema import DEFAULTS
+from benchmarks.record.schema import DEFAULTS, IN_WORDS
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,6 @@ class Call:
 
     told: str
     code: str
-
-
-_NAMES = {"output": "from the output"}
-"""How values of policies read that do not say by themselves what they mean."""
 
 
 @dataclass(frozen=True)
@@ -61,5 +57,5 @@ def _calls(leaders: list[_Leader], *, several: bool) -> Iterator[Call]:
         )
         name = tables.label(leader.fastest, leader.fastest_device, across_devices=several)
         policies = (("allocation", leader.allocation), ("saved", leader.saved), ("team", leader.team))
-        unusual = [_NAMES.get(value, value) for policy, value in policies if value != DEFAULTS[policy]]
+        unusual = [IN_WORDS.get(value, value) for policy, value in policies if value != DEFAULTS[policy]]
         yield Call(", ".join([f"{leader.mode}: {name}", *unusual]), "\n".join(found))

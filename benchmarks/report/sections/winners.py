@@ -15,7 +15,7 @@ from benchmarks.analysis.study import Study
 from benchmarks.analysis.tables import CaseLead
 from benchmarks.analysis.verdicts import UNKNOWN, Standing, fastest_first
 from benchmarks.record import teams
-from benchmarks.record.schema import CASE, DEFAULTS
+from benchmarks.record.schema import CASE, DEFAULTS, IN_WORDS
 from benchmarks.report.table import Cell, Column, Table, of_rows
 from benchmarks.stats.pairs import CLOSE, EQUAL
 
@@ -107,6 +107,7 @@ def _shared(study: Study, keys: Sequence[str]) -> str:
     """Return what all cases share, in brackets: mode, type, device, threads, and policies other than the usual."""
     first = study.contests[0].keys
     said = [first[key] for key in GROUP[1:] if key not in keys and first[key] not in (DEFAULTS.get(key), "")]
+    said = [IN_WORDS.get(value, value) for value in said]
     threads = study.run.machine.get("threads")
     # A team says its number itself.
     alike = first["team"] == teams.USUAL and "team" not in keys
