@@ -380,7 +380,7 @@ FAULTS: tuple[Fault, ...] = (
     fault("a wrong function that is tried is called right", "benchmarks/analysis/trials.py", "return Exit.WRONG",
           "return Exit.FINE", "tests/analysis/test_trials.py"),
     fault("a wrong special value is listed as right", "benchmarks/report/terminal/trial.py",
-          "if point.ulp > allowed]", "if point.ulp < 0]", "tests/report/test_trial.py"),
+          "if point.ulp > allowed or", "if point.ulp < 0 and", "tests/report/test_trial.py"),
     fault("a candidate has the name of a backend", "benchmarks/plan/candidates.py",
           "next(name for name in names if name not in taken)", "next(iter(names))", "tests/plan/test_candidates.py"),
     fault("a type that a candidate refuses is a mistake", "backends/candidates.py", "if other != dtype", "if not dtype",

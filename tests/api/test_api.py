@@ -83,7 +83,7 @@ def test_a_question_that_makes_no_sense_is_refused(results, asked, message):
 
 
 def test_a_policy_that_there_is_not_is_refused(results):
-    with pytest.raises(TypeError, match="takes allocation, cache, timing, memory, launch besides; got alocation"):
+    with pytest.raises(TypeError, match="cache, timing, memory, launch, saved besides; got alocation"):
         ab.recommend("sigmoid", 1e6, alocation="reuse", results=results)
 
 
