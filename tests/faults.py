@@ -343,7 +343,7 @@ FAULTS: tuple[Fault, ...] = (
     fault("speed-ups the wrong way round", "benchmarks/analysis/tables.py",
           "verdicts.over(baseline, own)", "verdicts.over(own, baseline)", "tests/analysis/test_analysis.py"),
     fault("a pair is read the wrong way round", "benchmarks/analysis/verdicts.py",
-          "self._over_turns[pair.group, slower, faster] = compared", "self._over_turns[pair.group, faster, slower] = compared",
+          "self._over_turns[pair.group, slower, faster] = pair.comparison", "self._over_turns[pair.group, faster, slower] = pair.comparison",
           "tests/analysis/test_verdicts.py"),
     # Each command.
     fault("ab measures the base twice", "benchmarks/measure/duel.py", "for side in (self.base, self.head)",

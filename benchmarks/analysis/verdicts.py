@@ -66,8 +66,15 @@ UNKNOWN = Standing(math.nan, math.nan, math.nan, "")
 """How a result compares with nothing."""
 
 
+Place = tuple[str, str]
+"""A backend and its device."""
+_Ratio = tuple[float, float, float]
+
+
 @dataclass(frozen=True)
-class _Pair:
+class Paired:
+    """Two results of a group, of which `backend` has the smaller median, and how they compare over their turns."""
+
     group: Annotated[Key, _GROUP]
     backend: str
     device: str
@@ -80,9 +87,20 @@ class _Pair:
     margin: float
     placement: float
 
+    @property
+    def places(self) -> tuple[Place, Place]:
+        """The one with the smaller median, and the other."""
+        return (self.backend, self.device), (self.other, self.other_device)
 
-_Ratio = tuple[float, float, float]
-_Place = tuple[str, str]
+    @property
+    def comparison(self) -> Comparison:
+        """How many times as long the other takes."""
+        return Comparison(self.ratio, self.low, self.high, int(self.turns), self.margin, self.placement)
+
+
+def paired(found: Rows | pd.DataFrame) -> list[Paired]:
+    """Return a run's pairs (`PAIR_COLUMNS`)."""
+    return entries(filled(found, dict.fromkeys(_GROUP, "")), Paired)
 
 
 class Verdicts:
@@ -90,17 +108,14 @@ class Verdicts:
 
     def __init__(self, found: Rows | pd.DataFrame) -> None:
         """Read pairs (`PAIR_COLUMNS`). Of groups that were measured twice, the later counts."""
-        taken = entries(filled(found, dict.fromkeys(_GROUP, "")), _Pair)
+        taken = paired(found)
         self.margin = max((pair.margin for pair in taken), default=MARGIN)
-        self._over_turns: dict[tuple[Key, _Place, _Place], Comparison] = {}
+        self._over_turns: dict[tuple[Key, Place, Place], Comparison] = {}
         for pair in taken:
-            faster, slower = (pair.backend, pair.device), (pair.other, pair.other_device)
+            faster, slower = pair.places
             if pair.turns > 0:
-                compared = Comparison(
-                    pair.ratio, pair.low, pair.high, int(pair.turns), pair.margin, pair.placement
-                )
-                self._over_turns[pair.group, slower, faster] = compared
-                self._over_turns[pair.group, faster, slower] = pairs.inverse(compared)
+                self._over_turns[pair.group, slower, faster] = pair.comparison
+                self._over_turns[pair.group, faster, slower] = pairs.inverse(pair.comparison)
 
     def over(self, one: Timed, other: Timed) -> Standing:
         """Return how one's time compares with the other's: a ratio above 1 says that the other took less."""

@@ -13,16 +13,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from benchmarks.analysis.entries import Key, grouped
-from benchmarks.record.rows import filled
+from benchmarks.analysis.entries import Key, parted
+from benchmarks.analysis.verdicts import Paired, Place, paired
 from benchmarks.record.run import Run
-from benchmarks.record.schema import POLICIES
 from benchmarks.stats import pairs
 from benchmarks.stats.pairs import CLOSE, EQUAL, FASTER, Comparison
-
-Place = tuple[str, str]
-"""A backend and its device."""
-_GROUP = ("op", "mode", "dtype", "shape", *POLICIES)
 
 
 @dataclass(frozen=True)
@@ -44,35 +39,18 @@ class Group:
                 yield slower, each
 
 
-@dataclass(frozen=True)
-class _Pair:
-    backend: str
-    device: str
-    other: str
-    other_device: str
-    ratio: float
-    low: float
-    high: float
-    turns: float
-    margin: float
-    placement: float
-
-
 def groups(run: Run) -> dict[Key, Group]:
     """Return the groups of a run, by op, mode, type, shape and policies, from its pairs."""
-    rows = filled(run.at_hand("pairs"), dict.fromkeys(POLICIES, ""))
-    return {key: _group(found) for key, found in grouped(rows, _GROUP, _Pair).items()}
+    found = parted(paired(run.at_hand("pairs")), lambda pair: pair.group)
+    return {key: _group(each) for key, each in found.items()}
 
 
-def _group(found: Sequence[_Pair]) -> Group:
+def _group(found: Sequence[Paired]) -> Group:
     of: dict[tuple[Place, Place], Comparison] = {}
-    behind = set()
     for pair in found:
-        faster, slower = (pair.backend, pair.device), (pair.other, pair.other_device)
-        each = Comparison(pair.ratio, pair.low, pair.high, int(pair.turns), pair.margin, pair.placement)
-        of[slower, faster], of[faster, slower] = each, pairs.inverse(each)
-        behind.add(slower)
-    (leader,) = {faster for _, faster in of} - behind
+        faster, slower = pair.places
+        of[slower, faster], of[faster, slower] = pair.comparison, pairs.inverse(pair.comparison)
+    (leader,) = {faster for _, faster in of} - {pair.places[1] for pair in found}
     return Group(leader, of)
 
 

@@ -209,6 +209,12 @@ def test_policies_are_kept_apart() -> None:
     assert re.search(r"\n +reuse +", text)
 
 
+def test_the_question_to_ask_next_is_one_that_the_run_answers() -> None:
+    records = [record(backend, mode="backward", dtype="float64", saved="output") for backend in ("numpy", "torch")]
+    text = shown(Run(records=to_frame(records), elapsed_s=171.0, precision=0.02), 200)
+    assert "recommend --op sigmoid --size 1024 --dtype float64 --mode backward --saved output\n" in text
+
+
 def test_several_numbers_of_threads_are_told_apart_and_answered() -> None:
     text = shown(synthetic.teams_run(), 200)
     assert "Fastest (forward, float32, cpu)." in text, "no one number of threads holds for all"

@@ -15,13 +15,14 @@ from rich.text import Text
 
 from benchmarks import invocation, quantities
 from benchmarks.analysis import dtypes, threads, troubles
+from benchmarks.analysis.answer import Question
 from benchmarks.analysis.entries import entries
 from benchmarks.analysis.fusions import FusedCase
 from benchmarks.analysis.study import Study
 from benchmarks.analysis.summary import problem_sentences, unchecked_sentences
 from benchmarks.record import teams
 from benchmarks.record.run import Run
-from benchmarks.record.schema import OPTIONS
+from benchmarks.record.schema import DEFAULTS, OPTIONS
 from benchmarks.report.sections import winners
 from benchmarks.report.table import Table
 from benchmarks.report.terminal.console import text_for
@@ -235,10 +236,16 @@ def _question(study: Study) -> str:
     """Return a command that answers a question about the run."""
     if study.rows.empty:
         return ""
-    row = study.rows[study.rows["op"] == study.rows["op"].iloc[0]].nlargest(1, "n_elements", keep="last").iloc[0]
-    n_threads = teams.size_of(row["team"])
-    with_threads = f" {OPTIONS['team']} {n_threads}" if n_threads else ""
-    asked = f"--op {row['op']} --size {row['n_elements']}{with_threads}"
+    rows = study.rows[study.rows["op"] == study.rows["op"].iloc[0]]
+    usual = {"dtype": Question.dtype, "mode": Question.mode, **DEFAULTS}
+    for name, value in usual.items():
+        rows = same if len(same := rows[rows[name] == value]) else rows
+    row = rows.nlargest(1, "n_elements", keep="last").iloc[0]
+    given = {name: str(row[name]) for name, value in usual.items() if row[name] != value}
+    if "team" in given:
+        given["team"] = str(teams.size_of(given["team"]))
+    asked = f"--op {row['op']} --size {row['n_elements']}"
+    asked = " ".join([asked, *(f"{OPTIONS[name]} {value}" for name, value in given.items())])
     return f"Ask:    {invocation.command()} recommend {asked}"
 
 
