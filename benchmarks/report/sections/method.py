@@ -23,13 +23,20 @@ def policies(rows: pd.DataFrame) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for name in POLICIES:
         values = [str(value) for value in rows[name].unique() if value]
-        found += [(f"{name} = {value}", _meaning(name, value)) for value in values]
+        found += [(f"{name} = {value}", _meaning(name, value)) for value in values if _matters(name, value, rows)]
     if memory.only(rows) == "retained":
         return [
             (name, f"{meaning}; {_ONE_MEMORY}" if name == "memory = retained" else meaning)
             for name, meaning in found
         ]
     return found
+
+
+def _matters(policy: str, value: str, rows: pd.DataFrame) -> bool:
+    """Tell whether it could have been another one: the CPU launches no graph, a forward pass saves nothing."""
+    if (policy, value) == ("launch", "eager"):
+        return bool((rows["device"] != "cpu").any())
+    return (policy, value) != ("saved", "input") or bool((rows["mode"] != "forward").any())
 
 
 def sentences(study: Study) -> list[str]:
