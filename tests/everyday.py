@@ -424,7 +424,9 @@ def is_exhaustive(name: str, params: Params) -> bool:
     parallel = backend == "numba-parallel"  # the same formulas as in the serial kernels
     left_out: dict[str, bool] = {
         "test_lengths": rare or parallel or (backend == "jax" and op not in KINDS),  # short arrays are serial
-        "test_every_value_of_the_first_input_is_within_the_budget": op not in FEWEST,
+        "test_every_value_of_the_first_input_is_within_the_budget": (
+            op not in FEWEST or params.get("dtype") == "float16"
+        ),
         "test_sums_beyond_narrow_types": op not in (FEWEST if compiles else REPRESENTATIVES),
         # Most of it is compiled: each narrow type is loaded and stored in another way.
         "test_host_backends_round_float32_once_in_narrow_types": op not in KINDS and params.get("host") != "numpy",
@@ -434,7 +436,10 @@ def is_exhaustive(name: str, params: Params) -> bool:
         **dict.fromkeys(SHORT, rare or compiles or params.get("dtype") != "float32"),
         **dict.fromkeys(COMPILED_AGAIN, compiles and (op not in FEWEST or params.get("dtype") == "float64")),
         "test_serial_and_parallel_agree_to_the_bit": params.get("dtype") == "float64" or op not in KINDS,
+        "test_long_rows_are_split_over_threads_without_a_difference": op != "softmax",
+        "test_parallel_sums_are_the_same_every_time": op not in KINDS,
         **dict.fromkeys(COMPILED, parallel),
+        "test_sums_and_counts_beyond_float16_are_averaged": compiles,
         **dict.fromkeys(FROM_OUTPUT, rare or backend in COMPILES),
         **dict.fromkeys(LONG, True),
     }
@@ -442,7 +447,8 @@ def is_exhaustive(name: str, params: Params) -> bool:
     is_kept = name == "test_accuracy" and params["dtype"] == "float32" and not parallel
     # Without a backend, the correctness suite's tests take all of them.
     usual = rare and (compiles or (name in CORRECTNESS and backend is None)) and not is_kept
-    return left_out.get(name, usual)
+    narrow = name == "test_accuracy" and compiles and params["dtype"] in NARROW and op not in KINDS
+    return left_out.get(name, usual or narrow)
 
 
 def tiers(nodeid: str, name: str, params: Params) -> frozenset[str]:
