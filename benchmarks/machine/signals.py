@@ -70,6 +70,7 @@ def stop(pid: int, limit_s: float = STOP_S) -> bool:
                 return False
             time.sleep(pause_s)
             pause_s = min(pause_s + 1e-5, 1e-3)
+            os.killpg(pid, signal.SIGSTOP)  # once more: something else may have let it go on
     except (ProcessLookupError, ChildProcessError):
         pass
     return True

@@ -66,14 +66,14 @@ class CaseError(Exception):
 class Seen:
     """What the system tells of a worker's process.
 
-    What it starts has the same `mark` in its environment (see `means`), and another number. `stirred_s` is the
-    processor time that it used while it was stopped; `privileges` say how the scheduler treats it differently. If
-    that has changed while another worker had been asked, `meanwhile` names it.
+    What it starts has the same `mark` in its environment (see `means`), and another number. `stirred_s` are the
+    seconds of processor time that it used each time it was stopped; `privileges` say how the scheduler treats it
+    differently. If that has changed while another worker had been asked, `meanwhile` names it.
     """
 
     pid: int
     mark: str
-    stirred_s: float
+    stirred_s: tuple[float, ...]
     privileges: tuple[str, ...]
     meanwhile: str = ""
 
@@ -143,7 +143,7 @@ class ProcessWorker:
         self._oom_kills = memory.oom_kills()
         self._mark = secrets.token_hex(8)
         self._stopped_at_s: float | None = None
-        self._stirred_s = 0.0
+        self._stirred_s: list[float] = []
         self._processors: set[int] | None = None
         self._treatment: means.Treatment | None = None
         self._meanwhile = ""
@@ -216,7 +216,7 @@ class ProcessWorker:
         """Let the process go on."""
         if self.alive:
             if self._stopped_at_s is not None and (now := self.processor_seconds()) is not None:
-                self._stirred_s += now - self._stopped_at_s
+                self._stirred_s.append(now - self._stopped_at_s)
             self._stopped_at_s = None
             signals.go_on(self._process.pid)
 
@@ -232,7 +232,7 @@ class ProcessWorker:
         """Return what the process did and is, as the system tells it."""
         pid = self._process.pid
         privileges = tuple(means.privileges(pid, self._processors))
-        return Seen(pid, self._mark, self._stirred_s, privileges, self._meanwhile)
+        return Seen(pid, self._mark, tuple(self._stirred_s), privileges, self._meanwhile)
 
     def close(self, patience_s: float = LEAVE_S) -> None:
         """End the process, by force if it does not listen, and all that it has started."""

@@ -23,6 +23,7 @@ CHEATS = {
     "lazy-subclass": ("invalid", "not the type of the backend's arrays"),
     "lazy-arrays": ("cheated", "it is computed only when it is fetched"),
     "helper-process": ("cheated", "processes that it started computed"),
+    "works-while-stopped": ("cheated", "ms while it was stopped"),
     "other-priority": ("cheated", "a thread has priority"),
     "works-in-instalments": ("cheated", "only after some calls on the same inputs|with new values in its inputs"),
     "remembers-what-recurs": ("cheated", "results are remembered"),
