@@ -356,7 +356,9 @@ KNOWN_DEVIATIONS: tuple[KnownDeviation, ...] = (
     KnownDeviation(_TORCH, _PROBABILITY_LOSSES, _BACKWARD, INF, _BOUNDED_QUOTIENT, high=2e-12),
     KnownDeviation(_TORCH, _PROBABILITY_LOSSES, _BACKWARD, INF, _BOUNDED_QUOTIENT, low=1 - 1e-9),
     KnownDeviation(_TORCH, _PROBABILITY_LOSSES, _BACKWARD, ALL_DIGITS, _BOUNDED_QUOTIENT, high=1e-4, dtypes=_F16),
-    KnownDeviation(_TORCH, ("binary_focal_cross_entropy",), _BACKWARD, 1024, _NARROW, at="anywhere", dtypes=_F16),
+    KnownDeviation(
+        _TORCH, ("binary_focal_cross_entropy",), _BACKWARD, ALL_DIGITS, _NARROW, at="anywhere", dtypes=_F16
+    ),
     KnownDeviation(
         _TORCH,
         ("cosine_similarity",),
