@@ -54,9 +54,9 @@ def gaussian_negative_log_likelihood(
 ) -> Any:
     """Composed from `jnp.log` and `jnp.sqrt`."""
     variance = jnp.maximum(variance, eps)
-    # Over the root, and halved before, since the square alone may overflow.
+    # Over the root, since the square alone may overflow.
     deviation = (prediction - target) / jnp.sqrt(variance)
-    return reduced(jnp.log(variance) / 2 + deviation * (deviation / 2), reduction)
+    return reduced((jnp.log(variance) + jnp.square(deviation)) / 2, reduction)
 
 
 # --- shared parts -------------------------------------------------------------------------------------------

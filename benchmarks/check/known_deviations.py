@@ -176,7 +176,7 @@ KNOWN_DEVIATIONS: tuple[KnownDeviation, ...] = (
     ),
     KnownDeviation(_JAX, ("silu", "mish"), _BACKWARD, INF, _OVERFLOW, at="top", seen_in=()),
     KnownDeviation(
-        _TORCH,
+        _EITHER,
         ("gaussian_negative_log_likelihood",),
         _FORWARD,
         INF,
