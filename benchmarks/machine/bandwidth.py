@@ -126,15 +126,19 @@ def from_seconds(seconds: Sequence[float], ladder: Sequence[int] = DEVICE_LADDER
     return Bandwidth(tuple(ladder), rates, (), ("",) * len(ladder))
 
 
-def rates(kind: Kind, ladder: Sequence[int], threads: int) -> list[float]:
-    """Return the GB/s in this process for each number of bytes of `ladder`, with `threads` threads.
+def room(ladder: Sequence[int], threads: int) -> Array:
+    """Return memory, written once and from a page's beginning on, in which up to so many threads move bytes."""
+    # Two pages more for each thread: its part begins with a page, and so do both halves of it.
+    memory = np.ones(max(ladder) + (2 * threads + 1) * _PAGE, np.uint8)
+    return memory[-memory.ctypes.data % _PAGE :]
+
+
+def rates(kind: Kind, ladder: Sequence[int], threads: int, memory: Array) -> list[float]:
+    """Return the GB/s in this process for each number of bytes of `ladder`, with `threads` threads in `memory`.
 
     It is the median over passes of the fastest round of each, as a case's time is the median over turns of its
     fastest round: otherwise a disturbed limit would be compared with undisturbed kernels.
     """
-    # Two pages more for each thread: its part begins with a page, and so do both halves of it.
-    memory = np.ones(max(ladder) + (2 * threads + 1) * _PAGE, np.uint8)
-    memory = memory[-memory.ctypes.data % _PAGE :]
     step = memory.size // threads // _PAGE * _PAGE
     shares = [memory[i * step :][:step] for i in range(threads)]
     found: dict[int, list[float]] = {n: [] for n in ladder}
@@ -233,8 +237,10 @@ def _measure_here(threads: int, stores: Stores, ladder: Sequence[int]) -> dict[K
     kinds: tuple[Kind, ...] = ("copy",) if stores == "streaming" else ("copy", "read")
     counts = sorted({1, threads})
     found: dict[Kind, list[tuple[int, float]]] = {}
+    # The same for all: to find 256 MiB anew each time would take as long as to copy them.
+    memory = room(ladder or [0], threads)
     for kind in kinds if ladder else ():
-        by_count = zip(*(rates(kind, ladder, count) for count in counts), strict=True)
+        by_count = zip(*(rates(kind, ladder, count, memory) for count in counts), strict=True)
         found[kind] = list(zip(ladder, map(max, by_count), strict=True))
     return found
 

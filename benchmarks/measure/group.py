@@ -10,7 +10,7 @@ import itertools
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -23,7 +23,7 @@ from benchmarks.machine.pulse import Pulse
 from benchmarks.measure import plausibility, sampling
 from benchmarks.measure.disturbance import Reading, Undisturbed, rounds_of
 from benchmarks.measure.entry import Entry, expected, verdicts_on
-from benchmarks.measure.pool import CaseError, Pool
+from benchmarks.measure.pool import CaseError, Pool, Request
 from benchmarks.measure.referee import Referee
 from benchmarks.measure.sampling import Burst, Lane, Rule, combine, open_lane, take_turns
 from benchmarks.measure.stopwatch import Stopwatch
@@ -71,17 +71,42 @@ class Group:
             self.release()
 
     def prepare(self) -> None:
-        """Start workers, draw inputs, bind and call for the first time."""
+        """Start workers, draw inputs, bind and call for the first time.
+
+        Starts and first calls are timed, so they are made one after the other; all else side by side.
+        """
         for entry in self.alive:
-            with entry.step():
-                for process in range(self.n_processes):
-                    with self.watch.phase("starting workers"):
-                        worker = self.pool.facts(entry.case.backend, entry.case.device, process)
-                    self._require_support(entry.case)
-                    with self.watch.phase("first calls and transfers"):
-                        preparation = self._call(entry.case, "prepare", entry.case, process=process)
-                    if process == 0:
-                        entry.worker, entry.preparation = worker, preparation
+            with entry.step(), self.watch.phase("starting workers"):
+                facts = [self.pool.facts(*_place(entry), process) for process in range(self.n_processes)]
+                self._require_support(entry.case)
+                entry.worker = facts[0]
+        with self.watch.phase("first calls and transfers"):
+            self._all("draw", lambda entry: (entry.case,))
+            for entry in self.alive:
+                with entry.step():
+                    for process in range(self.n_processes):
+                        self._call(entry.case, "call_first", process=process)
+            ready = self._all("prepare", lambda entry: (entry.case,))
+        for entry in self.alive:
+            entry.preparation = ready[id(entry)][0]
+
+    def _all(
+        self, method: str, arguments: Callable[[Entry], tuple[Any, ...]] = lambda _: ()
+    ) -> dict[int, list[Any]]:
+        """Have all workers do the same side by side, since nothing is timed meanwhile.
+
+        Returns what came of it by the id of each entry, process by process; those that fail have ended.
+        """
+        asked = list(itertools.product(self.alive, range(self.n_processes)))
+        found = self.pool.at_once(
+            [Request(*_place(entry), method, arguments(entry), process) for entry, process in asked]
+        )
+        told: dict[int, list[Any]] = {id(entry): [] for entry, _ in asked}
+        for (entry, _), answer in zip(asked, found, strict=True):
+            if isinstance(answer, CaseError):
+                entry.ending = entry.ending or answer.ending
+            told[id(entry)].append(answer)
+        return told
 
     def take_through(self, rule: Rule | None, order: random.Random, pulse: Pulse) -> None:
         """Take what is prepared through all further steps; without a rule, only through the check."""
@@ -104,18 +129,21 @@ class Group:
 
         A worker is told where they are looked at when they are there, and not before.
         """
-        for entry in self.alive:
-            with entry.step(), self.watch.phase("checks"):
-                for process in range(self.n_processes):
-                    if method == "result":
-                        self._call(entry.case, "call_twice", process=process)
-                    outputs = self._call(entry.case, method, [r.index for r in due], process=process)
-                    flushed = self._call(entry.case, "flushes_subnormals", process=process)
-                    verdicts = verdicts_on(entry.case, due, outputs, flushed=flushed)
-                entry.verdicts = entry.verdicts or verdicts  # the record's are those of the first check
-                entry.oracle = ", ".join(dict.fromkeys(r.oracle for r in due))
-                entry.subnormal = self._call(entry.case, "subnormal_share")
-                entry.checks.append("result" if method == "result" else "timed result")
+        with self.watch.phase("checks"):
+            if method == "result":
+                self._all("call_twice")
+            # Nobody is told before all have computed: whoever knows the places could tell others.
+            index = [reference.index for reference in due]
+            outputs = self._all(method, lambda _: (index,))
+            flushed, subnormal = self._all("flushes_subnormals"), self._all("subnormal_share")
+            for entry in self.alive:
+                with entry.step():
+                    each = zip(outputs[id(entry)], flushed[id(entry)], strict=True)
+                    verdicts = [verdicts_on(entry.case, due, out, flushed=zero) for out, zero in each][-1]
+                    entry.verdicts = entry.verdicts or verdicts  # the record's are those of the first check
+                    entry.oracle = ", ".join(dict.fromkeys(r.oracle for r in due))
+                    entry.subnormal = subnormal[id(entry)][0]
+                    entry.checks.append("result" if method == "result" else "timed result")
 
     def require_waiting(self) -> None:
         """Fail what does not wait for its work: in a few calls before it is timed, in as many as a round after."""
@@ -231,10 +259,9 @@ class Group:
 
     def release(self) -> None:
         """Let the workers forget their cases."""
-        for entry, process in itertools.product(self.entries, range(self.n_processes)):
-            # A worker that fails here is replaced for the next case; why is recorded already.
-            with suppress(CaseError):
-                self.pool.release(entry.case.backend, entry.case.device, process)
+        with self.watch.phase("letting go"):
+            every = itertools.product(self.entries, range(self.n_processes))
+            self.pool.release(*((*_place(entry), process) for entry, process in every))
 
     def burst(self, entry: Entry, process: int = 0) -> Burst:
         """Return the rounds of one process as steps of its entry: none once that has failed."""
@@ -313,6 +340,10 @@ class Group:
             entry.sources.append(undisturbed)
             lanes.append(lane)
         return lanes
+
+
+def _place(entry: Entry) -> tuple[str, str]:
+    return entry.case.backend, entry.case.device
 
 
 def _by_median(entry: Entry) -> tuple[float, str, str]:

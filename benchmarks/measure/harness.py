@@ -128,6 +128,8 @@ class Harness:
         benchmark._mode = "activation-bench"  # noqa: SLF001
         if not benchmark.enabled:
             pytest.skip("nothing is timed in this run")
+        if self.budget and not self.budget.left_s:
+            raise NotReached(USED_UP)
         try:
             cost = call_cost.measure(self.pool, backend, device, rule, self._order, self._pulse, self.watch)
         except CaseError as error:

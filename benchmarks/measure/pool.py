@@ -8,14 +8,15 @@ from __future__ import annotations
 import math
 import os
 import random
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import cache
 from time import perf_counter
 from typing import Any
 
-from benchmarks.machine import memory, resources, signals
+from benchmarks.machine import environment, memory, resources, signals
 from benchmarks.measure import means
 from benchmarks.measure.disturbance import Reading
 from benchmarks.measure.remote import (
@@ -26,6 +27,7 @@ from benchmarks.measure.remote import (
     ProcessWorker,
     Remote,
     Seen,
+    answered,
     worker_environment,
 )
 from benchmarks.measure.sampling import Burst
@@ -33,7 +35,23 @@ from benchmarks.quantities import listing
 from benchmarks.record import teams
 from benchmarks.record.schema import Memory, Policies, WorkerFacts
 
-__all__ = ["CaseError", "Pool", "worker_environment"]
+__all__ = ["CaseError", "Pool", "Request", "worker_environment"]
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """What one worker is asked for: the `method` of `Worker`, with these arguments."""
+
+    backend: str
+    device: str
+    method: str
+    arguments: tuple[Any, ...] = ()
+    process: int = 0
+
+    @property
+    def place(self) -> tuple[str, str, int]:
+        """Whom it is for."""
+        return self.backend, self.device, self.process
 
 
 class Pool:
@@ -67,6 +85,7 @@ class Pool:
         self._start_timeout_s = start_timeout_s
         self._in_process = in_process
         self._workers: dict[tuple[str, str, int], Remote] = {}
+        self._launched: dict[tuple[str, str, int], ProcessWorker] = {}
         self._alone = False
         self._processor: int | None = None
         self._unavailable: dict[tuple[str, str], CaseError] = {}
@@ -99,8 +118,7 @@ class Pool:
         try:
             found = worker.call(method, *arguments)
         except CaseError as error:
-            if error.is_broken or not worker.alive:
-                self._workers.pop((backend, device, process)).close()
+            self._replace_broken((backend, device, process), error)
             raise
         finally:
             if self._alone:
@@ -112,6 +130,40 @@ class Pool:
             raise CaseError("invalid", f"{what}: {listing(changed)}")
         return found
 
+    def launch(self, places: Iterable[tuple[str, str]]) -> None:
+        """Start a worker for each backend and device, all at the same time, and wait for none.
+
+        Whoever is asked is waited for then. Not for workers whose start, or whose first call, is a measurement.
+        """
+        for place in places:
+            if not self._in_process and (*place, 0) not in self._workers.keys() | self._launched.keys():
+                self._launched[*place, 0] = self._process(*place)
+
+    def at_once(self, requests: Sequence[Request]) -> list[Any]:
+        """Carry out requests for different workers side by side, as many as there are processors.
+
+        Returns what came of each, a CaseError where it failed: that costs no other one anything. Nothing may be
+        timed meanwhile. Where each is to compute alone, or in this process, it is one after the other.
+        """
+        if self._alone or self._in_process or len(requests) < 2:
+            return [self._outcome(request) for request in requests]
+        found: dict[Request, Any] = {}
+        waiting, asked = deque(requests), dict[ProcessWorker, Request]()
+        while waiting or asked:
+            while waiting and len(asked) < environment.processors_allowed():
+                request = waiting.popleft()
+                try:
+                    asked[self._ask(request)] = request
+                except CaseError as error:
+                    found[request] = error
+            for worker in answered(asked) if asked else ():
+                request = asked.pop(worker)
+                found[request] = self._answer(worker, request)
+        names = listing(list(dict.fromkeys(request.backend for request in requests)))
+        for each in self._workers.values():
+            each.treat_as_before(names)
+        return [found[request] for request in requests]
+
     @contextmanager
     def alone(self) -> Iterator[bool]:
         """Have each worker compute alone meanwhile, the others stopped; tell whether that can be had.
@@ -119,6 +171,9 @@ class Pool:
         It cannot where workers share a device or this process, nor where a system has no such signals. A stopped
         process may hold a lock that others wait for: so they are all awake while they prepare and compile.
         """
+        for place in list(self._launched):
+            with suppress(CaseError):  # what cannot start says so when it is asked
+                self._worker(*place)
         devices = {device for _, device, _ in self._workers}
         if self._in_process or devices != {"cpu"} or not signals.can_stop():
             yield False
@@ -169,20 +224,24 @@ class Pool:
         """Return the worker's rounds of what it has prepared, as a source to measure from."""
         return lambda *counts: self.call(backend, device, "rounds", *counts, process=process)
 
-    def release(self, backend: str, device: str, process: int = 0) -> None:
-        """Let a worker forget its case, if there is such a worker."""
-        if (backend, device, process) in self._workers:
-            self.call(backend, device, "release", process=process)
+    def release(self, *places: tuple[str, str, int]) -> None:
+        """Let those workers forget their cases that there are. One that fails is replaced for the next case."""
+        self.at_once([Request(b, d, "release", (), n) for b, d, n in places if (b, d, n) in self._workers])
 
     def started(self) -> list[tuple[str, str]]:
         """Return the backends and devices that have a worker."""
         return list(dict.fromkeys((backend, device) for backend, device, _ in self._workers))
 
     def close(self, patience_s: float = LEAVE_S) -> None:
-        """End all workers; each has so long to end by itself."""
-        for worker in self._workers.values():
-            worker.close(patience_s)
+        """End all workers, all at the same time; they have so long to end by themselves."""
+        every = [*self._workers.values(), *self._launched.values()]
+        for worker in every:
+            worker.leave()
+        end_s = perf_counter() + patience_s
+        for worker in every:
+            worker.close(max(0.0, end_s - perf_counter()))
         self._workers.clear()
+        self._launched.clear()
         for sibling in self._siblings.values():
             sibling.close(patience_s)
 
@@ -200,24 +259,66 @@ class Pool:
         key = (backend, device, process)
         if key not in self._workers:
             try:
-                self._workers[key] = (
-                    LocalWorker(backend, device, self.threads)
-                    if self._in_process
-                    else ProcessWorker(
-                        backend,
-                        device,
-                        self.threads,
-                        self._timeout_s,
-                        self._command,
-                        self._environment(),
-                        self._start_timeout_s,
-                    )
-                )
+                self._workers[key] = self._started(key)
             except CaseError as error:
                 if error.ending.status == "unavailable":
                     self._unavailable[backend, device] = error
                 raise
         return self._workers[key]
+
+    def _started(self, key: tuple[str, str, int]) -> Remote:
+        backend, device, _ = key
+        if self._in_process:
+            return LocalWorker(backend, device, self.threads)
+        worker = self._launched[key] = self._launched.get(key) or self._process(backend, device)
+        try:
+            worker.meet()
+        except CaseError:
+            del self._launched[key]
+            raise
+        return self._launched.pop(key)
+
+    def _process(self, backend: str, device: str) -> ProcessWorker:
+        return ProcessWorker(
+            backend,
+            device,
+            self.threads,
+            self._timeout_s,
+            self._command,
+            self._environment(),
+            self._start_timeout_s,
+        )
+
+    def _ask(self, request: Request) -> ProcessWorker:
+        worker = self._worker(*request.place)
+        assert isinstance(worker, ProcessWorker), "in this process there is nobody to ask meanwhile"
+        try:
+            worker.ask(request.method, *request.arguments)
+        except CaseError as error:
+            self._replace_broken(request.place, error)
+            raise
+        return worker
+
+    def _answer(self, worker: ProcessWorker, request: Request) -> Any:
+        try:
+            return worker.answer()
+        except CaseError as error:
+            self._replace_broken(request.place, error)
+            return error
+
+    def _outcome(self, request: Request) -> Any:
+        try:
+            return self.call(
+                request.backend, request.device, request.method, *request.arguments, process=request.process
+            )
+        except CaseError as error:
+            return error
+
+    def _replace_broken(self, place: tuple[str, str, int], error: CaseError) -> None:
+        """Let go of a worker that is of no more use; the next request finds a new one."""
+        worker = self._workers[place]
+        if error.is_broken or not worker.alive:
+            self._workers.pop(place).close()
 
 
 _alike_processors = cache(resources.alike_processors)

@@ -35,6 +35,8 @@ SPACER = 2**14
 """Before each place, and before each turn, up to 16 KiB are taken, so that what follows lies elsewhere."""
 CORNER = 4096
 """Results of at most 4,096 numbers are fetched whole to see whether they are complete."""
+BLOCK = 2**16
+"""Outputs are searched 65,536 numbers at a time, which stay in a cache."""
 COLD_FACTOR = 2
 """Cold inputs and outputs rotate through twice the last-level cache."""
 UNKNOWN_CACHE_BYTES = 2**26
@@ -266,47 +268,78 @@ class Prepared:
         return perf_counter() - started
 
 
-def prepare(backend: Backend, case: Case) -> tuple[Prepared, Preparation]:
-    """Draw and transfer the inputs and bind the op; also say what that took and how many bytes a call moves.
+class Beginning:
+    """A case on its way to be timed: its inputs are drawn, and are at the first of their places.
 
-    `first_call_s` is the time from native inputs to the first result: binding, compiling, running. Raises
-    Unmeasurable for a case that cannot be measured as asked.
+    Raises Unmeasurable for a case that cannot be measured as asked.
     """
-    spec = inputs.spec_of(case.op, case.saved)
-    host = inputs.draw(case.op, case.shape, case.dtype, saved=case.saved)
-    shape = output_shape(spec, host, spec.defaults)
-    cotangent = inputs.cotangent(shape, case.dtype) if case.mode != "forward" else None
-    moved, written = bytes_moved(case, host, shape)
-    n_copies = _n_copies(backend, case, moved, host[0].nbytes)
-    n_places = inputs.n_places(case)
-    bound, spacers = [], []
-    for i in range(n_copies * n_places):
-        spacers.append(_spacer())
-        at = [a if a is None or i == 0 else a.copy() for a in (*host, cotangent)]
-        bound.append(_bind(backend, case, at[:-1], at[-1]))
-    (_, first_call_s), *_ = bound
-    places = [place for place, _ in bound]
-    prepared = Prepared(backend, [place.run for place in places], case, by_turns=n_places > 1)
-    prepared.places = places
-    return prepared, Preparation(
-        first_call_s=first_call_s,
-        bytes_moved=moved,
-        bytes_written=written,
-        bytes_in=sum(array.nbytes for array in host if array is not None),
-        at_most=prepared.at_most,
-    )
+
+    def __init__(self, backend: Backend, case: Case) -> None:
+        spec = inputs.spec_of(case.op, case.saved)
+        host = inputs.draw(case.op, case.shape, case.dtype, saved=case.saved)
+        self.case = case
+        self._backend = backend
+        self._shape = output_shape(spec, host, spec.defaults)
+        self._cotangent = inputs.cotangent(self._shape, case.dtype) if case.mode != "forward" else None
+        self._host = host
+        self._moved, self._written = bytes_moved(case, host, self._shape)
+        self._n_copies = _n_copies(backend, case, self._moved, host[0].nbytes)
+        self._spacers = [_spacer()]
+        self._first: tuple[Place, float] | None = None
+        self._native: _Native | None = _brought(backend, [*host, self._cotangent])
+
+    def call_first(self) -> None:
+        """Bind the op and call it for the first time, by the clock: the time from native inputs to a result."""
+        if self._first is None:
+            assert self._native is not None
+            self._first, self._native = _bind(self._backend, self.case, self._native), None
+
+    def completed(self) -> tuple[Prepared, Preparation]:
+        """Return the case at all of its places; also say what that took and how many bytes a call moves."""
+        self.call_first()
+        assert self._first is not None
+        first, first_call_s = self._first
+        places, n_places = [first], inputs.n_places(self.case)
+        for _ in range(self._n_copies * n_places - 1):
+            self._spacers.append(_spacer())
+            at = [None if array is None else array.copy() for array in (*self._host, self._cotangent)]
+            places.append(_bind(self._backend, self.case, _brought(self._backend, at))[0])
+        prepared = Prepared(self._backend, [place.run for place in places], self.case, by_turns=n_places > 1)
+        prepared.places = places
+        return prepared, Preparation(
+            first_call_s=first_call_s,
+            bytes_moved=self._moved,
+            bytes_written=self._written,
+            bytes_in=sum(array.nbytes for array in self._host if array is not None),
+            at_most=prepared.at_most,
+        )
 
 
-def _bind(backend: Backend, case: Case, host: Sequence[Any], cotangent: Array | None) -> tuple[Place, float]:
-    """Return the inputs and the call, and the seconds of the first one."""
-    native = tuple(None if array is None else backend.asarray(array) for array in host)
+def prepare(backend: Backend, case: Case) -> tuple[Prepared, Preparation]:
+    """Take a case through all steps of a `Beginning`."""
+    return Beginning(backend, case).completed()
+
+
+_Native = tuple[tuple[Any, ...], Any]
+"""Inputs and a cotangent, as a backend's arrays."""
+
+
+def _brought(backend: Backend, host: Sequence[Any]) -> _Native:
+    """Return inputs, the cotangent last, as native arrays."""
+    *given, cotangent = host
+    native = tuple(None if array is None else backend.asarray(array) for array in given)
     backend.synchronize([array for array in native if array is not None])
-    g = None if cotangent is None else backend.asarray(cotangent)
+    return native, None if cotangent is None else backend.asarray(cotangent)
+
+
+def _bind(backend: Backend, case: Case, native: _Native) -> tuple[Place, float]:
+    """Return the inputs and the call, and the seconds of the first one."""
+    arrays, g = native
     begun = perf_counter()
-    run = calls.bound(backend, case, native, g)
+    run = calls.bound(backend, case, arrays, g)
     if calls.made_here(backend, case):
         backend.synchronize(run())
-    return Place(native, g, run), perf_counter() - begun
+    return Place(arrays, g, run), perf_counter() - begun
 
 
 def _n_copies(backend: Backend, case: Case, moved: int, first: int) -> int:
@@ -358,8 +391,11 @@ def subnormal_share(array: Array) -> float:
     """Return the share of subnormal numbers, which slow some kernels 40 times."""
     if array.dtype.kind in "iu" or not array.size:
         return 0.0
-    size = np.abs(array)
-    return float(np.count_nonzero((size > 0) & (size < ml_dtypes.finfo(array.dtype).smallest_normal)) / size.size)
+    flat, smallest, n = array.reshape(-1), ml_dtypes.finfo(array.dtype).smallest_normal, 0
+    for i in range(0, flat.size, BLOCK):
+        size = np.abs(flat[i : i + BLOCK])
+        n += int(np.count_nonzero((size > 0) & (size < smallest)))
+    return n / flat.size
 
 
 def bytes_moved(case: Case, host: Sequence[Array], shape: Sequence[int]) -> tuple[int, int]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import secrets
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from multiprocessing import Pipe
+from multiprocessing import Pipe, connection
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -26,6 +27,8 @@ WORKER = processes.command(f"{__package__}.worker")
 """The command that starts a worker process, up to its arguments."""
 LEAVE_S = 2.0
 """A process that was told to end has so long to do so."""
+LOOK_S = 1.0
+"""How often to look whether somebody who has been asked still runs, and has time left."""
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "NUMBA_NUM_THREADS",
@@ -112,6 +115,10 @@ class Remote(Protocol):
         """
         ...
 
+    def treat_as_before(self, asked: str) -> None:
+        """Have the system treat it as after its last call, though others were `asked` at the same time."""
+        ...
+
     def stop(self) -> None:
         """Let it stand still."""
         ...
@@ -120,13 +127,23 @@ class Remote(Protocol):
         """Let it go on."""
         ...
 
+    def leave(self) -> None:
+        """Let the worker end by itself."""
+        ...
+
     def close(self, patience_s: float = LEAVE_S) -> None:
         """End the worker, which has so long to do so itself."""
         ...
 
 
 class ProcessWorker:
-    """A worker in a process of its own, with its thread counts set before any library is imported."""
+    """A worker in a process of its own, with its thread counts set before any library is imported.
+
+    It starts at once, and is there after `meet`. What it is asked by `ask` it does while this process does other
+    things, such as asking others; `answer` waits for what comes of it.
+    """
+
+    facts: WorkerFacts
 
     def __init__(
         self,
@@ -139,7 +156,8 @@ class ProcessWorker:
         start_timeout_s: float | None = None,
     ) -> None:
         self._name = f"{backend}-{device}"
-        self._timeout_s = timeout_s
+        self._timeout_s, self._start_timeout_s = timeout_s, start_timeout_s or timeout_s
+        self._number, self._due_s = FIRST, math.inf
         self._oom_kills = memory.oom_kills()
         self._mark = secrets.token_hex(8)
         self._stopped_at_s: float | None = None
@@ -149,7 +167,7 @@ class ProcessWorker:
         self._meanwhile = ""
         self._has_ended = False
         self._printed = Printed()
-        started = perf_counter()
+        self._started_s = perf_counter()
         self._connection, theirs = Pipe()
         # What is printed before a crash is to be there, and not in a buffer.
         marks = {means.MARK: self._mark, **guardian.marked(), "PYTHONUNBUFFERED": "1"}
@@ -167,12 +185,18 @@ class ProcessWorker:
             theirs.close()
             self._printed.started()
         guardian.watch(self._process.pid)
+
+    def meet(self) -> None:
+        """Wait until it has started; raise CaseError where it cannot.
+
+        `start_s` of its facts is the time of a start only if this process has waited for nothing else meanwhile.
+        """
         try:
-            facts: WorkerFacts = self._receive(FIRST, start_timeout_s)
+            facts: WorkerFacts = self._receive(self._start_timeout_s)
         except CaseError:
             self.close()
             raise
-        self.facts = replace(facts, start_s=perf_counter() - started)
+        self.facts = replace(facts, start_s=perf_counter() - self._started_s)
         self._treatment = means.treatment(self._process.pid)
 
     @property
@@ -180,28 +204,56 @@ class ProcessWorker:
         """Whether the process runs, and was not given up."""
         return not self._has_ended and self._process.poll() is None
 
+    @property
+    def is_due(self) -> bool:
+        """Whether nothing will come of waiting longer: it has ended, or its time is over."""
+        return not self.alive or perf_counter() >= self._due_s
+
+    def fileno(self) -> int:
+        """Return the descriptor at which an answer arrives."""
+        return self._connection.fileno()
+
     def call(self, method: str, *arguments: Any) -> Any:
         """Carry out one request; raise CaseError when it fails, crashes or takes too long."""
-        number = secrets.randbits(64)
+        self.ask(method, *arguments)
+        try:
+            return self.answer()
+        finally:
+            self._treatment = means.treatment(self._process.pid)
+
+    def ask(self, method: str, *arguments: Any) -> None:
+        """Have it carry out one request; raise CaseError where it takes none."""
+        self._number = secrets.randbits(64)
         if method == "pin":
             self._processors = set(arguments)
         try:
-            limited.send(self._connection, (number, method, arguments), self._timeout_s)
+            limited.send(self._connection, (self._number, method, arguments), self._timeout_s)
         except TimeoutError:
             raise self._given_up("took no request", self._timeout_s) from None
         except OSError:
             raise self._crashed() from None
-        try:
-            return self._receive(number)
-        finally:
-            self._treatment = means.treatment(self._process.pid)
+        self._due_s = perf_counter() + self._timeout_s
+
+    def answer(self) -> Any:
+        """Return what came of the request; raise CaseError when it fails, crashes or takes too long."""
+        return self._receive(self._timeout_s, self._due_s)
 
     def treated_otherwise(self, asked: str) -> bool:
         """Tell whether the system treats it otherwise than after its last call, and have it treated as it was."""
+        if found := self._is_treated_otherwise():
+            self._meanwhile = asked
+        return found
+
+    def treat_as_before(self, asked: str) -> None:
+        """Have the system treat it as after its last call, though others were `asked` at the same time."""
+        # Which of them has changed that cannot be told: they are named only where it cannot be undone.
+        if self._is_treated_otherwise() and means.treatment(self._process.pid) != self._treatment:
+            self._meanwhile = asked
+
+    def _is_treated_otherwise(self) -> bool:
         now = means.treatment(self._process.pid)
         if now is None or self._treatment is None or now in (self._treatment, means.treatment(os.getpid())):
             return False
-        self._meanwhile = asked
         means.treat(self._process.pid, self._treatment)
         return True
 
@@ -234,19 +286,24 @@ class ProcessWorker:
         privileges = tuple(means.privileges(pid, self._processors))
         return Seen(pid, self._mark, tuple(self._stirred_s), privileges, self._meanwhile)
 
-    def close(self, patience_s: float = LEAVE_S) -> None:
-        """End the process, by force if it does not listen, and all that it has started."""
+    def leave(self) -> None:
+        """Let the process end, and do not wait for it."""
         self._connection.close()
         self.go_on()
+
+    def close(self, patience_s: float = LEAVE_S) -> None:
+        """End the process, by force if it does not listen, and all that it has started."""
+        self.leave()
         with suppress(subprocess.TimeoutExpired):
             if not self._has_ended:
                 self._process.wait(patience_s)
         self._end()
 
-    def _receive(self, number: int, timeout_s: float | None = None) -> Any:
-        timeout_s = timeout_s or self._timeout_s
+    def _receive(self, timeout_s: float, due_s: float = math.inf) -> Any:
+        """Return the next reply, within `timeout_s` and before `due_s`; one that is there is read all the same."""
+        left_s = max(LOOK_S, min(timeout_s, due_s - perf_counter()))
         try:
-            reply = limited.receive(self._connection, timeout_s, lambda: self.alive)
+            reply = limited.receive(self._connection, min(timeout_s, left_s), lambda: self.alive)
         except TimeoutError:
             raise self._given_up("gave no answer", timeout_s) from None
         except (EOFError, ConnectionError):
@@ -257,7 +314,7 @@ class ProcessWorker:
             raise CaseError("failed", reason) from None
         finally:
             self._printed.pass_on()
-        if not isinstance(reply, tuple) or len(reply) != 3 or reply[0] != number:
+        if not isinstance(reply, tuple) or len(reply) != 3 or reply[0] != self._number:
             self._end()
             raise CaseError("cheated", f"the process of {self._name} sent a reply that answers no request")
         return _unwrap(reply[1:])
@@ -315,10 +372,16 @@ class LocalWorker:
         """Carry out one request."""
         return _unwrap(answer(self._worker, method, arguments))
 
+    def leave(self) -> None:
+        """Nothing to end."""
+
     def treated_otherwise(self, asked: str) -> bool:
         """Never: whoever asks computes here."""
         del asked
         return False
+
+    def treat_as_before(self, asked: str) -> None:
+        """Nothing changes: whoever asks computes here."""
 
     def processor_seconds(self) -> None:
         """None: whoever asks computes here."""
@@ -338,6 +401,15 @@ class LocalWorker:
 
     def close(self, patience_s: float = LEAVE_S) -> None:
         """Nothing to end."""
+
+
+def answered(asked: Iterable[ProcessWorker]) -> list[ProcessWorker]:
+    """Wait for those who were asked; return who has something to say, or will have nothing."""
+    left = list(asked)
+    while True:
+        ready = connection.wait(left, LOOK_S)
+        if found := [worker for worker in left if worker in ready or worker.is_due]:
+            return found
 
 
 def worker_environment(threads: int, device: str = "") -> dict[str, str]:

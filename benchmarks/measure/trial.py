@@ -211,7 +211,7 @@ def time(
     groups: defaultdict[str, list[Case]] = defaultdict(list)
     for case in cases:
         groups[case.group].append(case)
-    budget = Budget(budget_s, len(groups), bounded=True)
+    budget = Budget(budget_s, len(groups), bounded=True, at_least_one=True)
     harness = Harness(pool, recorder, planned=cases, seed=seed, budget=budget, with_bandwidth=False)
     rule = replace(RULE, margin=margin)
     for i, comparable in enumerate(groups.values()):

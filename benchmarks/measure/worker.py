@@ -28,7 +28,7 @@ from benchmarks.machine import arithmetic, memory, resources, signals, waiting
 from benchmarks.measure import calls, devices, fetching, prepared, probe
 from benchmarks.measure.disturbance import Reading
 from benchmarks.measure.fetching import Fetched
-from benchmarks.measure.prepared import Invalid, Prepared, outputs, subnormal_share
+from benchmarks.measure.prepared import Beginning, Invalid, Prepared, outputs, subnormal_share
 from benchmarks.measure.probe import Change, Renewed, Undo
 from benchmarks.measure.rest import come_to_rest
 from benchmarks.measure.seal import Seal
@@ -57,6 +57,7 @@ class Worker:
         started = perf_counter()
         self._backend = backends.load(backend, device, threads=threads)
         self._import_s = perf_counter() - started
+        self._beginning: Beginning | None = None
         self._prepared: Prepared | None = None
         self._case: Case | None = None
         self._undo: Undo | None = None
@@ -133,16 +134,33 @@ class Worker:
             result = self._backend.derivative(op)(*native, **parameters)
         return np.asarray(self._backend.to_numpy(result))
 
+    def draw(self, case: Case) -> None:
+        """Begin to make a case ready: draw its inputs."""
+        self._let_go()
+        self._beginning = Beginning(self._backend, case)
+
+    def call_first(self) -> None:
+        """Go on with what was drawn: bind the op and call it for the first time, by the clock."""
+        if self._beginning is None:
+            raise RuntimeError("no case is drawn")
+        self._beginning.call_first()
+
     def prepare(self, case: Case) -> Preparation:
-        """Make a case ready; say what that took, how many bytes a call moves and how many calls fit a round."""
-        self.release()
-        self._prepared, preparation = prepared.prepare(self._backend, case)
+        """Make a case ready, from where that was left.
+
+        Returns what the first call took, how many bytes a call moves and how many calls fit a round.
+        """
+        if self._beginning is None or self._beginning.case != case:
+            self.draw(case)
+        assert self._beginning is not None
+        beginning, self._beginning = self._beginning, None
+        self._prepared, preparation = beginning.completed()
         self._case = case
         return preparation
 
     def prepare_floor(self) -> None:
         """Prepare a call that does nothing, to be timed like any other."""
-        self.release()
+        self._let_go()
         native = self._backend.asarray(np.ones(1, np.float32))
         self._prepared = Prepared(self._backend, [lambda: native])
 
@@ -305,11 +323,16 @@ class Worker:
 
     def release(self) -> None:
         """Let go of the prepared case and its memory, what an allocator has kept included."""
-        self._prepared = self._case = self._undo = self._second = None
+        self._beginning = self._prepared = self._case = self._undo = self._second = None
         self._held.clear()
         _collect()
         memory.give_back()
         self._told("release_memory")
+
+    def _let_go(self) -> None:
+        """Release the case before, unless that is done: it takes longer than many a case does."""
+        if self._beginning or self._prepared:
+            self.release()
 
     def copy_seconds(self, ladder: Sequence[int]) -> list[float]:
         """Return the median time of a copy within the device's memory, for each number of bytes moved."""
@@ -357,7 +380,7 @@ class Worker:
         self._backend.synchronize(result)
         found = [np.asarray(self._backend.to_numpy(output)) for output in outputs(result)]
         for output in found:
-            if n_bad := output.size - int(np.isfinite(output).sum()):
+            if n_bad := output.size - int(np.count_nonzero(np.isfinite(output))):
                 if n_bad == output.size and self._ready().rewrites:
                     raise Invalid("the call left its output buffer as it was")
                 raise RuntimeError(f"{n_bad} of {output.size} outputs are not finite")

@@ -14,8 +14,6 @@ from benchmarks.plugin import suites
 from benchmarks.record.schema import Case
 
 if TYPE_CHECKING:
-    import argparse
-
     from benchmarks.measure.budget import Budget
     from benchmarks.measure.harness import Harness
     from benchmarks.measure.sampling import Rule
@@ -54,10 +52,13 @@ def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
         earlier=earlier,
         host_name=option.host,
     )
+    pool = Pool(threads, timeout_s=option.case_timeout, in_process=option.in_process)
+    # After the recorder has looked how busy the machine is. A worker of xdist runs only some of these tests.
+    if not earlier and not hasattr(config, "workerinput"):
+        pool.launch(suites.checked_places(request.session.items))
     recorder.intend(conditions.plan(config, request.session.items, recorder.machine, seed))
     for caveat in config.stash.get(resume.MIXED, ()):
         recorder.warn(caveat)
-    pool = Pool(threads, timeout_s=option.case_timeout, in_process=option.in_process)
     planned = list(suites.timed_cases(request.session.items))
     harness = Harness(
         pool,
@@ -66,7 +67,7 @@ def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
         required=frozenset([*(option.backend or ()), *(option.device or ())]),
         n_processes=option.processes,
         seed=seed,
-        budget=_budget(option, planned, earlier),
+        budget=_budget(config, planned, earlier),
         keep_rounds=option.keep_rounds,
         earlier=earlier,
         saves=bool(
@@ -79,15 +80,18 @@ def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
     harness.close(complete=not config.stash.get(UNDONE, ()))
 
 
-def _budget(option: argparse.Namespace, planned: Sequence[Case], earlier: Unfinished | None) -> Budget | None:
+def _budget(config: pytest.Config, planned: Sequence[Case], earlier: Unfinished | None) -> Budget | None:
     """Return the time that there is: of a run that goes on, each group that is left has what it would have had."""
     from benchmarks.measure.budget import Budget
 
+    option = config.option
     budget_s, n_groups = suites.budget_s(option), len({case.group for case in planned})
     n_left = len({case.group for case in planned if not earlier or case not in earlier.cases})
     if not budget_s or not n_left:
         return None
-    return Budget(budget_s * n_left / n_groups, n_left, bounded=not option.time_budget)
+    return Budget(
+        budget_s * n_left / n_groups, n_left, bounded=not option.time_budget, begun=config.stash[suites.BEGUN]
+    )
 
 
 @pytest.fixture(scope="session")

@@ -189,9 +189,17 @@ def pytest_terminal_summary(config: pytest.Config) -> Iterator[None]:
             print()  # pytest-benchmark's tables end without an empty line
             colour = config.get_terminal_writer().hasmarkup
             render_summary(*config.stash[REPORT], open_console(colour=colour))
+        _say_that_nothing_was_timed(config)
         _say_how_to_go_on(config)
         for sentence in config.stash.get(LOST, []):
             print(f"error: {sentence}", file=sys.stderr)
+
+
+def _say_that_nothing_was_timed(config: pytest.Config) -> None:
+    """Say of a run whose time was over before the first group what it would have needed: it has no report."""
+    harness = config.stash.get(HARNESS, None)
+    if harness and harness.budget and harness.budget.n_missed and not harness.recorder.n_cases:
+        print(harness.budget.nothing_timed())
 
 
 def _say_how_to_go_on(config: pytest.Config) -> None:

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from copy import copy
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from pytest_benchmark.utils import get_commit_info
@@ -112,6 +113,7 @@ def pytest_load_initial_conftests(
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Complete pytest-benchmark's options before it reads them."""
+    config.stash[suites.BEGUN] = monotonic()
     option = config.option
     _refuse_contradictions(option)
     _refuse_distribution(config)

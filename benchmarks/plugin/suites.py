@@ -33,6 +33,9 @@ TIMED = ("timing", "call_cost")
 TIMING = invocation.SUITES["timing"]
 """The timing suite, from pytest's root."""
 
+BEGUN: pytest.StashKey[float] = pytest.StashKey()
+"""When the run began, by `time.monotonic`: from then on its time budget counts."""
+
 COMMAND: pytest.StashKey[str] = pytest.StashKey()
 """What was typed to start the run, where that is no pytest."""
 
@@ -119,6 +122,12 @@ def case_of(item: pytest.Item) -> Case | None:
 def timed_cases(items: Iterable[pytest.Item]) -> Iterator[Case]:
     """Yield the cases that tests time."""
     return filter(None, map(case_of, items))
+
+
+def checked_places(items: Iterable[pytest.Item]) -> list[tuple[str, str]]:
+    """Return the backends that tests check, each with its device."""
+    found = (params_of(item) for item in items if not is_timed(item))
+    return list(dict.fromkeys((each["backend"], each["device"]) for each in found if "backend" in each))
 
 
 def is_timed(item: pytest.Item) -> bool:

@@ -104,7 +104,8 @@ def test_threads_move_parts_that_are_aligned_and_do_not_overlap(kind, threads, m
 
     original = bandwidth._PREPARE[kind]
     monkeypatch.setitem(bandwidth._PREPARE, kind, prepare)
-    assert all(rate > 0 for rate in bandwidth.rates(kind, [2**12, 2**20], threads))
+    ladder = [2**12, 2**20]
+    assert all(rate > 0 for rate in bandwidth.rates(kind, ladder, threads, bandwidth.room(ladder, threads)))
     starts, sizes, parts = zip(*seen, strict=True)
     assert len(set(starts)) == threads
     assert all(start % 4096 == 0 for start in starts)
@@ -225,7 +226,8 @@ def test_more_than_was_measured_to_be_possible_is_suspicious():
 def test_a_disturbed_round_does_not_lower_the_limit(monkeypatch):
     passes = iter([[2e-3, 1e-3, 3e-3], [1e-3, 1e-3, 1e-3], [4e-3, 4e-3, 4e-3], [5e-3, 1e-3, 1e-3]])
     monkeypatch.setattr(bandwidth, "_rounds", lambda *_: next(passes))
-    assert bandwidth.rates("copy", [10**6 // 128 * 128], 1) == pytest.approx([0.999936])
+    ladder = [10**6 // 128 * 128]
+    assert bandwidth.rates("copy", ladder, 1, bandwidth.room(ladder, 1)) == pytest.approx([0.999936])
 
 
 def test_doubts_name_the_device_the_kind_the_size_and_the_change():

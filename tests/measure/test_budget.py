@@ -43,10 +43,31 @@ def test_a_run_ends_within_its_budget_and_a_group(total_s, n_groups, rounds_shar
     assert clock.now <= total_s - budget.closing_s + most * total_s / n_groups + 0.2
 
 
-def test_without_any_time_the_first_group_is_measured_and_no_other():
+def test_without_any_time_no_group_is_measured_or_where_one_must_be_the_first():
     clock = Clock()
-    first, second = measure(Budget(0, 2, clock=clock), clock, 2)
+    assert measure(Budget(0, 2, clock=clock), clock, 2) == [None, None]
+    first, second = measure(Budget(0, 2, clock=clock, at_least_one=True), clock, 2)
     assert (first.max_s, second) == (0.0, None)
+
+
+def test_what_comes_before_the_first_group_has_taken_its_part_of_the_time():
+    clock = Clock()
+    clock.now = 1027.0
+    late, early = (Budget(60, 4, clock=clock, begun=begun) for begun in (1000.0, None))
+    assert (late.left_s, early.left_s) == (60 - 27 - CLOSING_S, 60 - CLOSING_S)
+    assert late.rule(USUAL, "a", 5).max_s == pytest.approx(early.rule(USUAL, "a", 5).max_s * 25 / 52)
+
+
+def test_a_run_whose_time_is_over_before_its_first_group_says_what_would_be_enough():
+    clock = Clock()
+    budget = Budget(60, 48, clock=clock)
+    clock.now = 75.0
+    assert measure(budget, clock, 48) == [None] * 48
+    clock.now = 90.0  # the report
+    assert budget.nothing_timed() == (
+        "Nothing was timed: what comes before has taken 1 min 15 s, and the time budget is 1 min. "
+        "Enough for 48 groups: --time-budget 6min."
+    )
 
 
 def test_a_long_budget_is_used_and_a_bounded_one_leaves_what_is_usual():

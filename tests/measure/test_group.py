@@ -35,6 +35,7 @@ class MadeUpPool:
         self.trouble = trouble or {}
         self.late = defaultdict(tuple, late or {})
         self.requests = []
+        self.side_by_side = []
 
     def facts(self, backend, device, process=0):
         return WorkerFacts(backend_version="1", threads=1, settings="")
@@ -46,6 +47,8 @@ class MadeUpPool:
             found(n)
         return {
             "supports": lambda *_: None,
+            "draw": lambda *_: None,
+            "call_first": lambda *_: None,
             "prepare": lambda *_: Preparation(
                 first_call_s=0.1, bytes_moved=8_000_000, bytes_written=4_000_000
             ),
@@ -54,11 +57,24 @@ class MadeUpPool:
             "device_seconds": lambda iterations: None,
             "transfers": lambda *_: Transfers(1e-3, 2e-3, None, None),
             "peak_bytes": lambda *_: 4_000_000,
+            "call_twice": lambda *_: None,
             "result": lambda index: [],
             "last_result": lambda index: [],
             "subnormal_share": lambda *_: 0.0,
             "flushes_subnormals": lambda *_: False,
         }[method](*arguments)  # fmt: skip
+
+    def at_once(self, requests):
+        self.side_by_side.append([(request.method, request.backend) for request in requests])
+        return [self.outcome(request) for request in requests]
+
+    def outcome(self, request):
+        try:
+            return self.call(
+                request.backend, request.device, request.method, *request.arguments, process=request.process
+            )
+        except CaseError as error:
+            return error
 
     def rounds(self, backend, device, process=0):
         return lambda *counts: self.call(backend, device, "rounds", *counts, process=process)
@@ -74,8 +90,8 @@ class MadeUpPool:
         rounds = self.call(backend, device, "rounds", iterations, n_rounds, process=process)
         return Reading(tuple(rounds), 0.0, 0.0)
 
-    def release(self, backend, device, process=0):
-        self.requests.append((backend, "release", process))
+    def release(self, *places):
+        self.requests += [(backend, "release", process) for backend, _, process in places]
 
 
 class SteadyPulse:
@@ -145,6 +161,31 @@ def test_a_mistake_of_ours_is_kept_for_the_case_s_own_test():
     assert isinstance(entries["b"].error, ZeroDivisionError)
     assert entries["b"].ending.status == "failed"
     assert entries["a"].alive
+
+
+def test_what_is_not_timed_is_done_side_by_side_and_what_is_timed_is_not():
+    pool = MadeUpPool()
+    group = group_of(pool, "a", "b")
+    group.check([], "result")
+    batches = ["draw", "prepare", "call_twice", "result", "flushes_subnormals", "subnormal_share"]
+    assert pool.side_by_side == [[(method, "a"), (method, "b")] for method in batches]
+    asked = [method for _, method, _ in pool.requests]
+    assert asked.index("draw") < asked.index("call_first") < asked.index("prepare")
+    assert {"call_first", "arrival_seconds", "rounds", "peak_bytes"} <= set(asked)
+
+
+@pytest.mark.parametrize("method", ["draw", "call_first", "call_twice", "result", "subnormal_share"])
+def test_trouble_side_by_side_costs_one_case_in_whichever_process_it_comes(method):
+    def second(n):
+        if pool.requests[-1][2] == 1:
+            raise CaseError("crashed", "out of luck")
+
+    pool = MadeUpPool({("b", method): second})
+    group = Group([Entry(case(name)) for name in "abc"], pool, 2, Stopwatch())
+    group.prepare()
+    group.check([], "result")
+    assert [entry.ending and entry.ending.status for entry in group.entries] == [None, "crashed", None]
+    assert [entry.checks for entry in group.entries] == [["result"], [], ["result"]]
 
 
 def test_rounds_that_end_before_their_work_are_invalid():

@@ -16,8 +16,10 @@ import pytest
 
 import backends
 from benchmarks.machine import memory, signals
+from benchmarks.measure import pool as pool_module
 from benchmarks.measure import remote, rest
-from benchmarks.measure.pool import CaseError, Pool, worker_environment
+from benchmarks.measure.pool import CaseError, Pool, Request, worker_environment
+from benchmarks.measure.remote import ProcessWorker
 from benchmarks.plan import inputs
 from benchmarks.record.schema import Case, Policies
 from tests.job import WRONG
@@ -208,6 +210,113 @@ def test_a_turn_that_never_comes_to_rest_ends_all_the_same(monkeypatch):
     assert rest.MOST_REST_S <= time.perf_counter() - started < 10
 
 
+# Side by side
+
+
+class MadeUp(ProcessWorker):
+    """A worker that answers at once, and tells what it is asked for."""
+
+    def __init__(self, name, told, fails=False):
+        self.name, self.told, self.fails = name, told, fails
+        self._answers, self._says = os.pipe()
+
+    def __del__(self):
+        os.close(self._answers)
+        os.close(self._says)
+
+    alive = is_due = False
+
+    def fileno(self):
+        return self._answers
+
+    def ask(self, method, *arguments):
+        self.told.append(f"ask {self.name}")
+        os.write(self._says, b".")
+
+    def answer(self):
+        self.told.append(f"answer {self.name}")
+        os.read(self._answers, 1)
+        if self.fails:
+            raise CaseError("crashed", f"{self.name} is out of luck")
+        return self.name
+
+    def treat_as_before(self, asked):
+        self.told.append(f"{self.name} as before {asked}")
+
+    def close(self, *_):
+        self.told.append(f"close {self.name}")
+
+
+def made_up(monkeypatch, *names, processors=2):
+    """Return a pool of made-up workers, of which those with an x fail, and what becomes of them."""
+    told, pool = [], Pool(1)
+    pool._workers = {(name, "cpu", 0): MadeUp(name, told, fails="x" in name) for name in names}
+    monkeypatch.setattr(pool_module.environment, "processors_allowed", lambda: processors)
+    return pool, told
+
+
+def test_as_many_are_asked_at_once_as_there_are_processors(monkeypatch):
+    pool, told = made_up(monkeypatch, "a", "b", "c")
+    assert pool.at_once([Request(name, "cpu", "describe") for name in "abc"]) == ["a", "b", "c"]
+    assert told.index("ask b") < told.index("answer a") < told.index("ask c")
+    assert sorted(told[-3:]) == [f"{name} as before a, b and c" for name in "abc"]
+
+
+def test_who_fails_beside_others_costs_them_nothing_and_is_replaced(monkeypatch):
+    pool, told = made_up(monkeypatch, "a", "x", "b")
+    first, failed, last = pool.at_once([Request(name, "cpu", "describe") for name in ("a", "x", "b")])
+    assert (first, last) == ("a", "b")
+    assert (failed.ending.status, failed.ending.reason) == ("crashed", "x is out of luck")
+    assert "close x" in told
+    assert pool.started() == [("a", "cpu"), ("b", "cpu")]
+
+
+def test_a_crash_and_a_hang_beside_others_cost_those_alone(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(WRONG))
+    pool = Pool(1, timeout_s=2, start_timeout_s=20)
+    names = ("numpy", "crashes", "hangs", "raises", "no-such", "right")
+    pool.launch([(name, "cpu") for name in names])
+    found = pool.at_once([Request(name, "cpu", "evaluate", ("sigmoid", "forward", X, None, {})) for name in names])
+    reasons = [each.ending.reason if isinstance(each, CaseError) else "" for each in found]
+    assert reasons[1].startswith("the process of crashes-cpu ended with signal SIGABRT")
+    assert reasons[2].startswith("hangs-cpu gave no answer within 2 s and was ended")
+    assert reasons[3] == "RuntimeError: out of luck"
+    assert reasons[4] == "no-such on cpu: not among these backends"
+    for array in (found[0], found[5]):
+        np.testing.assert_allclose(array, 1 / (1 + np.exp(-X[0])))
+    assert pool.call("hangs", "cpu", "describe").threads == 1
+    pool.close()
+
+
+def test_workers_that_are_launched_are_there_when_asked_and_end_with_the_others(fresh_pool):
+    fresh_pool.launch([("numpy", "cpu"), ("right", "cpu"), ("numpy", "cpu")])
+    numpy, right = fresh_pool._launched.values()
+    assert fresh_pool.started() == []
+    assert fresh_pool.facts("numpy", "cpu").threads == 1
+    assert fresh_pool._workers["numpy", "cpu", 0] is numpy
+    assert right.alive
+    fresh_pool.close()
+    assert [numpy.alive, right.alive] == [False, False]
+    assert fresh_pool.facts("right", "cpu").threads == 1
+    assert fresh_pool._workers["right", "cpu", 0] is not right
+
+
+@pytest.mark.skipif(not signals.can_stop() or os.geteuid(), reason="only the administrator may raise a priority")
+def test_what_changes_while_several_compute_is_put_back_and_nobody_is_blamed(fresh_pool, monkeypatch):
+    pids = [fresh_pool.call("numpy", "cpu", "describe", process=i) and worker_pid(fresh_pool, i) for i in range(2)]
+    usual, ask = os.getpriority(os.PRIO_PROCESS, 0), ProcessWorker.ask
+
+    def asked(worker, *what):
+        ask(worker, *what)
+        os.setpriority(os.PRIO_PROCESS, pids[0], usual + 1)
+
+    monkeypatch.setattr(ProcessWorker, "ask", asked)
+    fresh_pool.at_once([Request("numpy", "cpu", "describe", (), i) for i in range(2)])
+    assert os.getpriority(os.PRIO_PROCESS, pids[0]) == usual
+    seen = [fresh_pool.seen("numpy", "cpu", i) for i in range(2)]
+    assert [(each.privileges, each.meanwhile) for each in seen] == [((), ""), ((), "")]
+
+
 # Turns of a worker alone
 
 
@@ -359,7 +468,7 @@ def assert_kept(pool, backend):
     assert statistics.median(faults) < 100
     process = psutil.Process(pool._workers[backend, "cpu", 0]._process.pid)
     kept = process.memory_info().rss
-    pool.release(backend, "cpu")
+    pool.release((backend, "cpu", 0))
     assert process.memory_info().rss < kept - 100e6
 
 

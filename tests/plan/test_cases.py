@@ -11,7 +11,7 @@ import pytest
 import backends
 from backends.catalogue import OPS
 from benchmarks.check import samples
-from benchmarks.measure.prepared import prepare, subnormal_share
+from benchmarks.measure.prepared import BLOCK, prepare, subnormal_share
 from benchmarks.plan import inputs, selection
 from benchmarks.plan.presets import PRESETS
 from benchmarks.plan.selection import Selection
@@ -209,6 +209,14 @@ def test_timed_inputs_are_never_subnormal(dtype):
         shape = shapes.default_shape(spec, 300_000)
         drawn = [*inputs.draw(op, shape, dtype, optional=True), inputs.cotangent(shape, dtype)]
         assert max(map(subnormal_share, drawn)) == 0, op
+
+
+@pytest.mark.parametrize("shape", [(BLOCK + 5,), (2, BLOCK)])
+def test_subnormal_numbers_are_counted_in_every_block(shape):
+    values = np.ones(shape, np.float32)
+    values.flat[[0, BLOCK, -1]] = 1e-40
+    values.flat[1] = 0
+    assert subnormal_share(values) == 3 / values.size
 
 
 def test_memory_needed_counts_inputs_outputs_and_the_cotangent():

@@ -205,6 +205,17 @@ def test_a_test_that_times_gets_cases_as_strings_and_names_the_case_again():
     assert str(suites.case_of(item)) == "relu-forward-float32-1000-numpy-cpu"
 
 
+def test_the_backends_that_are_checked_are_each_named_once():
+    def item(marker, **params):
+        return SimpleNamespace(
+            callspec=SimpleNamespace(params=params), get_closest_marker=lambda name: name == marker or None
+        )
+
+    items = [item("correctness", backend=name, device="cpu", op=op) for op in "ab" for name in ("numpy", "jax")]
+    items += [item("correctness", op="a", device="cpu"), item("timing", backend="torch", device="cpu")]
+    assert suites.checked_places(items) == [("numpy", "cpu"), ("jax", "cpu")]
+
+
 def test_modules_that_are_no_backend_are_named_at_the_start(tmp_path):
     path = tmp_path / "backends" / "s3_backend.py"
     path.parent.mkdir()
