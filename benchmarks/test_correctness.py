@@ -54,7 +54,7 @@ def test_accuracy(harness: Harness, op: str, mode: str, dtype: str, backend: str
 
     if dtype == CURVES and OPS[op].derivative is not None:
         _trace(harness, check)
-    _certify(harness, check, designed)
+    _certify(harness, check, designed, for_all=True)
 
 
 @pytest.mark.certification
@@ -249,7 +249,7 @@ def _trace(harness: Harness, check: Check) -> None:
     sample = search.along_curve(check.op, check.mode, check.dtype)
     harness.recorder.function(check.op, *oracle.curve(check.op))
     with suppress(CaseError):  # what cannot be evaluated says so where it is judged
-        got = _called(harness, check, sample.arrays, sample.cotangent, {})
+        got = _called(harness, check, sample.arrays, sample.cotangent, {}, for_all=True)
         harness.recorder.curve(check, sample.arrays[0], accuracy.ulp_error(got, sample.expected))
 
 
@@ -258,8 +258,10 @@ def _certify(
     check: Check,
     measure: Callable[[search.Evaluate], tuple[Array, search.Sample]],
     kind: str = "designed",
+    *,
+    for_all: bool = False,
 ) -> None:
-    """Judge and record a backend's results on a sample that `measure` evaluates."""
+    """Judge and record a backend's results on a sample that `measure` evaluates, the same `for_all` or not."""
     if known := harness.checked(check, kind):
         harness.settle(known, check.backend, check.device)
         return
@@ -267,7 +269,7 @@ def _certify(
     version = None
 
     def evaluate(arrays: tuple[Array, ...], g: Array | None) -> Array:
-        got = _called(harness, check, arrays, g, parameters)
+        got = _called(harness, check, arrays, g, parameters, for_all=for_all)
         if str(got.dtype) != check.dtype:
             harness.settle(
                 Ending(status="failed", reason=f"the result is {got.dtype}"), check.backend, check.device
@@ -318,14 +320,10 @@ def _called(
     arrays: tuple[Array, ...],
     g: Array | None,
     parameters: Mapping[str, Any],
-    *,
-    strided: bool = False,
+    **options: bool,
 ) -> Array:
     """Return the result of one call in the backend's worker. Raises CaseError where there is none."""
-    got: Array = harness.pool.call(
-        check.backend, check.device, "evaluate", check.op, check.mode, arrays, g, parameters, strided, check.saved
-    )
-    return got
+    return harness.evaluations.of(check, arrays, g, parameters, **options)
 
 
 def _evaluate(harness: Harness, check: Check, *arguments: Any, **options: Any) -> Array:
@@ -371,7 +369,7 @@ def _compare(
     """Compare one call on ordinary inputs with the oracle."""
     parameters = parameters or {}
     sample = _ordinary(check.op, check.mode, check.dtype, shape, tuple(parameters.items()), optional=optional)
-    _compare_sample(harness, check, sample, parameters, strided=strided)
+    _compare_sample(harness, check, sample, parameters, strided=strided, for_all=True)
 
 
 def _compare_at_special_values(harness: Harness, check: Check, parameters: Mapping[str, Any]) -> None:
@@ -398,11 +396,17 @@ def _sums(spec: OpSpec) -> list[dict[str, Any]]:
 
 
 def _compare_sample(
-    harness: Harness, check: Check, sample: search.Sample, parameters: Mapping[str, Any], *, strided: bool = False
+    harness: Harness,
+    check: Check,
+    sample: search.Sample,
+    parameters: Mapping[str, Any],
+    *,
+    strided: bool = False,
+    for_all: bool = False,
 ) -> None:
-    """Compare one call with what is exact."""
+    """Compare one call with what is exact; `for_all`, if all backends are compared with this very sample."""
     spec, arrays = OPS[check.op], sample.arrays
-    got = _evaluate(harness, check, arrays, sample.cotangent, parameters, strided=strided)
+    got = _evaluate(harness, check, arrays, sample.cotangent, parameters, strided=strided, for_all=for_all)
     where = (
         f"{check.op} {check.mode} {check.dtype} shape {arrays[0].shape} {dict(parameters)} "
         f"{'strided' if strided else ''}"

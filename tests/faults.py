@@ -163,7 +163,7 @@ FAULTS: tuple[Fault, ...] = (
           "tests/measure/test_probe.py"),
     fault("new values are those of before", "benchmarks/measure/probe.py", "    seen[change.index] = change.values",
           "    change = Change(change.array, change.index, before)", "tests/measure/test_probe.py"),
-    fault("forged replies are believed", "benchmarks/measure/remote.py", "or reply[0] != self._number:", "or reply[0] is None:",
+    fault("forged replies are believed", "benchmarks/measure/remote.py", "or reply[0] != number:", "or reply[0] is None:",
           "tests/measure/test_wrong_backends.py"),
     fault("the seal does not look at what comes later", "benchmarks/measure/seal.py",
           "for name in self.space.keys() - self.names:", "for name in ():", "tests/measure/test_seal.py"),

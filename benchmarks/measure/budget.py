@@ -98,7 +98,8 @@ class Budget:
         enough_min = math.ceil((self._before_s + GROUP_S * self.n_groups + CLOSING_S) / 60)
         return (
             f"Nothing was timed: what comes before has taken {duration(self._before_s)}, and the time budget is "
-            f"{duration(self.total_s)}. Enough for {plural(self.n_groups, 'group')}: --time-budget {enough_min}min."
+            f"{duration(self.total_s)}. "
+            f"Enough for {plural(self.n_groups, 'group')}: --time-budget {enough_min}min."
         )
 
     def _rounds_share(self) -> float:

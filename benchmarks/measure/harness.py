@@ -26,6 +26,7 @@ from benchmarks.machine.pulse import Pulse
 from benchmarks.measure import call_cost, plausibility
 from benchmarks.measure.budget import USED_UP, Budget
 from benchmarks.measure.entry import Entry
+from benchmarks.measure.evaluations import Evaluations
 from benchmarks.measure.group import Group
 from benchmarks.measure.limits import Limits
 from benchmarks.measure.measured import measured, times_of
@@ -66,6 +67,7 @@ class Harness:
     holds the backends and devices that the user asked for by name: for them, being unavailable is a failure and
     no reason to skip. `seed` is that of the order in which backends take turns, `budget` the time that there is.
     What `earlier`, a run that was cut short, has measured is not measured again. pytest-benchmark `saves` the run.
+    `checked_places` are the backends, with their devices, that this process is going to check.
     """
 
     pool: Pool
@@ -79,6 +81,7 @@ class Harness:
     with_bandwidth: bool = True
     earlier: Unfinished | None = None
     saves: bool = False
+    checked_places: Sequence[tuple[str, str]] = ()
     watch: Stopwatch = field(default_factory=Stopwatch)
     _pulse: Pulse = field(default_factory=Pulse)
     _outcomes: dict[Case, Outcome] = field(default_factory=dict)
@@ -86,6 +89,7 @@ class Harness:
 
     def __post_init__(self) -> None:
         self._order = random.Random(self.seed)
+        self.evaluations = Evaluations(self.pool, self.checked_places)
         self._limits = Limits(self.pool, self.recorder, self.watch, self.planned)
         self._groups: defaultdict[str, list[Case]] = defaultdict(list)
         for case in self.planned:

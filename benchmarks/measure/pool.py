@@ -8,21 +8,23 @@ from __future__ import annotations
 import math
 import os
 import random
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
+from multiprocessing.reduction import ForkingPickler
 from time import perf_counter
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from benchmarks.machine import environment, memory, resources, signals
 from benchmarks.measure import means
 from benchmarks.measure.disturbance import Reading
+from benchmarks.measure.failures import CaseError
 from benchmarks.measure.remote import (
     LEAVE_S,
     WORKER,
-    CaseError,
     LocalWorker,
     ProcessWorker,
     Remote,
@@ -36,6 +38,9 @@ from benchmarks.record import teams
 from benchmarks.record.schema import Memory, Policies, WorkerFacts
 
 __all__ = ["CaseError", "Pool", "Request", "worker_environment"]
+
+AHEAD_BYTES = 2**16
+"""So much of what is asked ahead a connection holds, and so much of the answers, while nobody reads."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +91,8 @@ class Pool:
         self._in_process = in_process
         self._workers: dict[tuple[str, str, int], Remote] = {}
         self._launched: dict[tuple[str, str, int], ProcessWorker] = {}
+        self._ahead: defaultdict[tuple[str, str, int], deque[tuple[Request, int]]] = defaultdict(deque)
+        self._answers: WeakKeyDictionary[Request, Any] = WeakKeyDictionary()
         self._alone = False
         self._processor: int | None = None
         self._unavailable: dict[tuple[str, str], CaseError] = {}
@@ -112,6 +119,7 @@ class Pool:
 
     def call(self, backend: str, device: str, method: str, *arguments: Any, process: int = 0) -> Any:
         """Ask the worker of `backend` on `device`; one that is of no more use is replaced at the next call."""
+        self._settle((backend, device, process))
         worker = self._worker(backend, device, process)
         if self._alone:
             worker.go_on()
@@ -164,6 +172,26 @@ class Pool:
             each.treat_as_before(names)
         return [found[request] for request in requests]
 
+    def ask_ahead(self, request: Request) -> None:
+        """Have a worker that is there begin with what `outcome` will be asked for; nothing may be timed meanwhile.
+
+        Where its connection is full, or there is none yet, it begins when `outcome` is asked.
+        """
+        worker = self._launched.get(request.place) or self._workers.get(request.place)
+        ahead, n_bytes = self._ahead[request.place], len(ForkingPickler.dumps(request.arguments))
+        if isinstance(worker, ProcessWorker) and n_bytes + sum(n for _, n in ahead) <= AHEAD_BYTES:
+            with suppress(CaseError):  # it says why when it is asked for more
+                worker.ask(request.method, *request.arguments)
+                ahead.append((request, n_bytes))
+
+    def outcome(self, request: Request) -> Any:
+        """Return what comes, or has come, of a request; raise CaseError where it fails."""
+        self._settle(request.place, request)
+        found = self._answers.pop(request) if request in self._answers else self._outcome(request)
+        if isinstance(found, CaseError):
+            raise found
+        return found
+
     @contextmanager
     def alone(self) -> Iterator[bool]:
         """Have each worker compute alone meanwhile, the others stopped; tell whether that can be had.
@@ -171,8 +199,9 @@ class Pool:
         It cannot where workers share a device or this process, nor where a system has no such signals. A stopped
         process may hold a lock that others wait for: so they are all awake while they prepare and compile.
         """
-        for place in list(self._launched):
+        for place in [*self._launched, *self._ahead]:
             with suppress(CaseError):  # what cannot start says so when it is asked
+                self._settle(place)
                 self._worker(*place)
         devices = {device for _, device, _ in self._workers}
         if self._in_process or devices != {"cpu"} or not signals.can_stop():
@@ -242,6 +271,7 @@ class Pool:
             worker.close(max(0.0, end_s - perf_counter()))
         self._workers.clear()
         self._launched.clear()
+        self._ahead.clear()
         for sibling in self._siblings.values():
             sibling.close(patience_s)
 
@@ -275,6 +305,7 @@ class Pool:
             worker.meet()
         except CaseError:
             del self._launched[key]
+            self._ahead[key].clear()
             raise
         return self._launched.pop(key)
 
@@ -289,7 +320,17 @@ class Pool:
             self._start_timeout_s,
         )
 
+    def _settle(self, place: tuple[str, str, int], last: Request | None = None) -> None:
+        """Take the answers to what was asked ahead, up to the `last` of it, or to all."""
+        ahead = self._ahead[place]
+        while ahead and (last is None or any(each is last for each, _ in ahead)):
+            worker = self._worker(*place)
+            assert isinstance(worker, ProcessWorker)
+            request, _ = ahead.popleft()
+            self._answers[request] = self._answer(worker, request)
+
     def _ask(self, request: Request) -> ProcessWorker:
+        self._settle(request.place)
         worker = self._worker(*request.place)
         assert isinstance(worker, ProcessWorker), "in this process there is nobody to ask meanwhile"
         try:
@@ -319,6 +360,7 @@ class Pool:
         worker = self._workers[place]
         if error.is_broken or not worker.alive:
             self._workers.pop(place).close()
+            self._ahead[place].clear()
 
 
 _alike_processors = cache(resources.alike_processors)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import secrets
 import signal
 import subprocess
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,9 +19,10 @@ from backends.interface import BackendUnavailable
 from benchmarks import processes
 from benchmarks.machine import guardian, memory, resources, signals
 from benchmarks.measure import limited, means
+from benchmarks.measure.failures import CaseError, unwrap
 from benchmarks.measure.printed import Printed
 from benchmarks.measure.worker import FIRST, Worker, answer
-from benchmarks.record.schema import Ending, WorkerFacts
+from benchmarks.record.schema import WorkerFacts
 
 WORKER = processes.command(f"{__package__}.worker")
 """The command that starts a worker process, up to its arguments."""
@@ -35,34 +36,6 @@ _THREAD_VARIABLES = (
     "MKL_NUM_THREADS",
     "NPROC",  # XLA's CPU client
 )
-
-_STATUSES = {
-    "BackendUnavailable": "unavailable",
-    "NotSupported": "unavailable",
-    "Unmeasurable": "unavailable",
-    "Invalid": "invalid",
-    "MemoryError": "out_of_memory",
-    "_ArrayMemoryError": "out_of_memory",
-    "OutOfMemoryError": "out_of_memory",
-}
-"""A record's status by the type of the exception in the worker; `failed` for all others."""
-_OUT_OF_MEMORY = re.compile(
-    "RESOURCE_EXHAUSTED|can't allocate memory|out of memory|OUT_OF_MEMORY|ErrorMemoryAllocation|_ALLOC_FAILED",
-)
-"""How XLA, PyTorch's CPU allocator, CUDA, its libraries and HIP say it, in exceptions of general types."""
-
-
-class CaseError(Exception):
-    """A request failed inside a worker: `ending` says how, as a record does.
-
-    `is_broken` says that its device computes nothing any more, as after a failed assertion in a kernel.
-    """
-
-    def __init__(self, status: str, reason: str, details: str = "", *, is_broken: bool = False) -> None:
-        super().__init__(reason)
-        self.ending = Ending(status=status, reason=reason)
-        self.details = details
-        self.is_broken = is_broken
 
 
 @dataclass(frozen=True)
@@ -139,8 +112,8 @@ class Remote(Protocol):
 class ProcessWorker:
     """A worker in a process of its own, with its thread counts set before any library is imported.
 
-    It starts at once, and is there after `meet`. What it is asked by `ask` it does while this process does other
-    things, such as asking others; `answer` waits for what comes of it.
+    It starts at once, and is there after `meet`. What it is asked by `ask` it does, one after the other, while
+    this process does other things, such as asking others; `answer` waits for what comes of the first of them.
     """
 
     facts: WorkerFacts
@@ -157,7 +130,7 @@ class ProcessWorker:
     ) -> None:
         self._name = f"{backend}-{device}"
         self._timeout_s, self._start_timeout_s = timeout_s, start_timeout_s or timeout_s
-        self._number, self._due_s = FIRST, math.inf
+        self._asked, self._due_s = deque([FIRST]), math.inf
         self._oom_kills = memory.oom_kills()
         self._mark = secrets.token_hex(8)
         self._stopped_at_s: float | None = None
@@ -223,20 +196,25 @@ class ProcessWorker:
 
     def ask(self, method: str, *arguments: Any) -> None:
         """Have it carry out one request; raise CaseError where it takes none."""
-        self._number = secrets.randbits(64)
+        number = secrets.randbits(64)
         if method == "pin":
             self._processors = set(arguments)
         try:
-            limited.send(self._connection, (self._number, method, arguments), self._timeout_s)
+            limited.send(self._connection, (number, method, arguments), self._timeout_s)
         except TimeoutError:
             raise self._given_up("took no request", self._timeout_s) from None
         except OSError:
             raise self._crashed() from None
-        self._due_s = perf_counter() + self._timeout_s
+        self._asked.append(number)
+        if len(self._asked) == 1:
+            self._due_s = perf_counter() + self._timeout_s
 
     def answer(self) -> Any:
-        """Return what came of the request; raise CaseError when it fails, crashes or takes too long."""
-        return self._receive(self._timeout_s, self._due_s)
+        """Return what came of a request; raise CaseError when it fails, crashes or takes too long."""
+        try:
+            return self._receive(self._timeout_s, self._due_s)
+        finally:
+            self._due_s = perf_counter() + self._timeout_s  # of the next one, which begins only now
 
     def treated_otherwise(self, asked: str) -> bool:
         """Tell whether the system treats it otherwise than after its last call, and have it treated as it was."""
@@ -301,7 +279,7 @@ class ProcessWorker:
 
     def _receive(self, timeout_s: float, due_s: float = math.inf) -> Any:
         """Return the next reply, within `timeout_s` and before `due_s`; one that is there is read all the same."""
-        left_s = max(LOOK_S, min(timeout_s, due_s - perf_counter()))
+        number, left_s = self._asked.popleft(), max(LOOK_S, min(timeout_s, due_s - perf_counter()))
         try:
             reply = limited.receive(self._connection, min(timeout_s, left_s), lambda: self.alive)
         except TimeoutError:
@@ -314,10 +292,10 @@ class ProcessWorker:
             raise CaseError("failed", reason) from None
         finally:
             self._printed.pass_on()
-        if not isinstance(reply, tuple) or len(reply) != 3 or reply[0] != self._number:
+        if not isinstance(reply, tuple) or len(reply) != 3 or reply[0] != number:
             self._end()
             raise CaseError("cheated", f"the process of {self._name} sent a reply that answers no request")
-        return _unwrap(reply[1:])
+        return unwrap(reply[1:])
 
     def _end(self) -> None:
         """Kill the process and all that it has started; one that the system cannot end is given up."""
@@ -370,7 +348,7 @@ class LocalWorker:
 
     def call(self, method: str, *arguments: Any) -> Any:
         """Carry out one request."""
-        return _unwrap(answer(self._worker, method, arguments))
+        return unwrap(answer(self._worker, method, arguments))
 
     def leave(self) -> None:
         """Nothing to end."""
@@ -421,15 +399,3 @@ def worker_environment(threads: int, device: str = "") -> dict[str, str]:
     """
     counts = dict.fromkeys(_THREAD_VARIABLES, str(threads)) | {"OPENBLAS_NUM_THREADS": "1"}
     return processes.environment() | counts | resources.device_variables(device)
-
-
-def _unwrap(reply: tuple[str, Any]) -> Any:
-    outcome, value = reply
-    if outcome == "ok":
-        return value
-    kind, message, details = value
-    status = _STATUSES.get(kind, "failed")
-    if status == "failed" and _OUT_OF_MEMORY.search(message):
-        status = "out_of_memory"
-    reason = f"{kind}: {message}" if status == "failed" else message
-    raise CaseError(status, reason, details, is_broken=outcome == "broken")

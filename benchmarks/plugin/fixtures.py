@@ -53,9 +53,10 @@ def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
         host_name=option.host,
     )
     pool = Pool(threads, timeout_s=option.case_timeout, in_process=option.in_process)
-    # After the recorder has looked how busy the machine is. A worker of xdist runs only some of these tests.
-    if not earlier and not hasattr(config, "workerinput"):
-        pool.launch(suites.checked_places(request.session.items))
+    # A worker of xdist runs only some of these tests, and one that goes on has made some of the checks.
+    in_part = earlier or hasattr(config, "workerinput")
+    places = [] if in_part else suites.checked_places(request.session.items)
+    pool.launch(places)  # after the recorder has looked how busy the machine is
     recorder.intend(conditions.plan(config, request.session.items, recorder.machine, seed))
     for caveat in config.stash.get(resume.MIXED, ()):
         recorder.warn(caveat)
@@ -73,6 +74,7 @@ def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
         saves=bool(
             option.benchmark_json or ((option.benchmark_save or option.benchmark_autosave) and not option.shard)
         ),
+        checked_places=places,
     )
     config.stash[HARNESS] = harness
     with signals.as_interrupts():

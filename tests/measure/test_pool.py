@@ -16,9 +16,9 @@ import pytest
 
 import backends
 from benchmarks.machine import memory, signals
+from benchmarks.measure import failures, rest
 from benchmarks.measure import pool as pool_module
-from benchmarks.measure import remote, rest
-from benchmarks.measure.pool import CaseError, Pool, Request, worker_environment
+from benchmarks.measure.pool import AHEAD_BYTES, CaseError, Pool, Request, worker_environment
 from benchmarks.measure.remote import ProcessWorker
 from benchmarks.plan import inputs
 from benchmarks.record.schema import Case, Policies
@@ -166,7 +166,7 @@ def test_processes_of_one_backend_are_told_apart(pool):
 )
 def test_what_a_worker_raises_becomes_a_status(kind, message, status):
     with pytest.raises(CaseError) as caught:
-        remote._unwrap(("error", (kind, message, "Traceback")))
+        failures.unwrap(("error", (kind, message, "Traceback")))
     assert caught.value.ending.status == status
 
 
@@ -240,6 +240,13 @@ class MadeUp(ProcessWorker):
             raise CaseError("crashed", f"{self.name} is out of luck")
         return self.name
 
+    def call(self, method, *arguments):
+        self.ask(method)
+        return self.answer()
+
+    def treated_otherwise(self, asked):
+        return False
+
     def treat_as_before(self, asked):
         self.told.append(f"{self.name} as before {asked}")
 
@@ -271,12 +278,56 @@ def test_who_fails_beside_others_costs_them_nothing_and_is_replaced(monkeypatch)
     assert pool.started() == [("a", "cpu"), ("b", "cpu")]
 
 
+def test_what_was_asked_ahead_is_not_asked_again(monkeypatch):
+    pool, told = made_up(monkeypatch, "a")
+    first, second = (Request("a", "cpu", "describe") for _ in range(2))
+    pool.ask_ahead(first)
+    pool.ask_ahead(second)
+    assert told == ["ask a", "ask a"]
+    assert [pool.outcome(second), pool.outcome(first)] == ["a", "a"]
+    assert told == ["ask a", "ask a", "answer a", "answer a"]
+
+
+def test_answers_to_what_was_asked_ahead_come_before_those_to_anything_else(monkeypatch):
+    pool, told = made_up(monkeypatch, "a", "b")
+    ahead = Request("a", "cpu", "describe")
+    pool.ask_ahead(ahead)
+    assert pool.call("a", "cpu", "describe") == "a"
+    assert told == ["ask a", "answer a", "ask a", "answer a"]
+    assert pool.outcome(ahead) == "a"
+    assert len(told) == 4
+
+
+def test_who_fails_at_what_was_asked_ahead_is_asked_for_the_rest_anew(monkeypatch):
+    pool, told = made_up(monkeypatch, "x")
+    first, second = (Request("x", "cpu", "describe") for _ in range(2))
+    for request in (first, second):
+        pool.ask_ahead(request)
+    monkeypatch.setattr(pool, "_started", lambda key: MadeUp("y", told))
+    with pytest.raises(CaseError, match="x is out of luck"):
+        pool.outcome(first)
+    assert pool.outcome(second) == "y"
+    assert told == ["ask x", "ask x", "answer x", "close x", "ask y", "answer y"]
+
+
+def test_no_more_is_asked_ahead_than_a_connection_holds_and_nothing_of_who_is_not_there(monkeypatch):
+    pool, told = made_up(monkeypatch, "a")
+    half = (b"." * (AHEAD_BYTES // 2 - 100),)
+    requests = [Request("a", "cpu", "describe", half) for _ in range(3)]
+    for request in requests:
+        pool.ask_ahead(request)
+    pool.ask_ahead(Request("b", "cpu", "describe"))
+    assert told == ["ask a", "ask a"]
+    assert [pool.outcome(request) for request in requests] == ["a", "a", "a"]
+
+
 def test_a_crash_and_a_hang_beside_others_cost_those_alone(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(WRONG))
     pool = Pool(1, timeout_s=2, start_timeout_s=20)
     names = ("numpy", "crashes", "hangs", "raises", "no-such", "right")
     pool.launch([(name, "cpu") for name in names])
-    found = pool.at_once([Request(name, "cpu", "evaluate", ("sigmoid", "forward", X, None, {})) for name in names])
+    asked = {name: Request(name, "cpu", "evaluate", ("sigmoid", "forward", X, None, {})) for name in names}
+    found = pool.at_once(list(asked.values()))
     reasons = [each.ending.reason if isinstance(each, CaseError) else "" for each in found]
     assert reasons[1].startswith("the process of crashes-cpu ended with signal SIGABRT")
     assert reasons[2].startswith("hangs-cpu gave no answer within 2 s and was ended")
@@ -284,7 +335,16 @@ def test_a_crash_and_a_hang_beside_others_cost_those_alone(monkeypatch):
     assert reasons[4] == "no-such on cpu: not among these backends"
     for array in (found[0], found[5]):
         np.testing.assert_allclose(array, 1 / (1 + np.exp(-X[0])))
-    assert pool.call("hangs", "cpu", "describe").threads == 1
+    for name in ("crashes", "hangs"):
+        assert pool.call(name, "cpu", "describe").threads == 1
+    again = [replace(asked[name]) for name in ("crashes", "hangs", "crashes", "right")]
+    for request in again:
+        pool.ask_ahead(request)
+    for request, reason in zip(again[:3], (reasons[1], reasons[2], reasons[1]), strict=True):
+        with pytest.raises(CaseError) as caught:
+            pool.outcome(request)
+        assert caught.value.ending.reason == reason
+    np.testing.assert_array_equal(pool.outcome(again[3]), found[5])
     pool.close()
 
 
