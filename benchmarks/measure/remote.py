@@ -230,7 +230,7 @@ class ProcessWorker:
 
     def _is_treated_otherwise(self) -> bool:
         now = means.treatment(self._process.pid)
-        if now is None or self._treatment is None or now in (self._treatment, means.treatment(os.getpid())):
+        if self._treatment is None or now in (None, self._treatment) or now == means.treatment(os.getpid()):
             return False
         means.treat(self._process.pid, self._treatment)
         return True
@@ -385,8 +385,8 @@ def answered(asked: Iterable[ProcessWorker]) -> list[ProcessWorker]:
     """Wait for those who were asked; return who has something to say, or will have nothing."""
     left = list(asked)
     while True:
-        ready = connection.wait(left, LOOK_S)
-        if found := [worker for worker in left if worker in ready or worker.is_due]:
+        ready = connection.wait([worker.fileno() for worker in left], LOOK_S)
+        if found := [worker for worker in left if worker.fileno() in ready or worker.is_due]:
             return found
 
 
