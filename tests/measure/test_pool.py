@@ -219,6 +219,7 @@ class MadeUp(ProcessWorker):
     def __init__(self, name, told, fails=False):
         self.name, self.told, self.fails = name, told, fails
         self._answers, self._says = os.pipe()
+        os.set_blocking(self._answers, False)
 
     def __del__(self):
         os.close(self._answers)
