@@ -30,7 +30,7 @@ from backends.numba.elementary import (
     lowest_lifted,
     smallest_normal,
 )
-from backends.numba.intrinsics import fma, polynomial
+from backends.numba.intrinsics import fma, is_negative, polynomial
 from backends.numba.ops import elementwise, moving, one_of
 from backends.numba.piecewise import clip, max_0
 
@@ -43,7 +43,7 @@ def sigmoid(x: Any) -> Any:
     """exp(min(x, 0)) / (1 + exp(-|x|)), both lifted."""
     one = lift(x)
     e = lifted_exp(-abs(x))
-    return (one if x >= type(x)(0) else e) / (one + e)
+    return (e if is_negative(x) else one) / (one + e)
 
 
 @formula
@@ -123,7 +123,7 @@ def gelu_vjp(g: Any, x: Any) -> Any:
     a = gelus.capped(x, gelus.normal_cutoff(x))
     part, rest = gelus.exp_of_minus(*gelus.half_square(a))
     r = (gelus.scaled_cdf(a) - a * number(constants.PDF_AT_0)) * part * rest
-    return g * (r if x < number(0) else number(1) - r)
+    return g * (r if is_negative(x) else number(1) - r)
 
 
 @formula
@@ -143,7 +143,7 @@ def gelu_tanh_vjp(g: Any, x: Any) -> Any:
     s = number(1) + part * rest
     slope = a * (number(constants.LINEAR) + number(3 * constants.CUBIC) * (a * a))
     r = (s - slope) * part / (s * s) * rest
-    return g * (r if x < number(0) else number(1) - r)
+    return g * (r if is_negative(x) else number(1) - r)
 
 
 @formula
@@ -153,8 +153,8 @@ def silu(x: Any) -> Any:
     one, lowest = number(1), lowest_lifted(x)
     x = lowest if x < lowest else x
     e = lifted_exp(-abs(x))
-    right = x >= number(0)
-    return x * (one if right else e) / fma(e, lowered(x), one) * (one if right else lowered(x))
+    left = is_negative(x)
+    return x * (e if left else one) / fma(e, lowered(x), one) * (lowered(x) if left else one)
 
 
 @formula
@@ -165,7 +165,7 @@ def silu_vjp(g: Any, x: Any) -> Any:
     e = lifted_exp(-a)
     s = fma(e, lowered(x), number(1))
     r = (s - a) * e / (s * s) * lowered(x)
-    return g * (r if x < number(0) else number(1) - r)
+    return g * (r if is_negative(x) else number(1) - r)
 
 
 @formula
@@ -181,7 +181,7 @@ def mish(x: Any) -> Any:
     e = lifted * lowered(x)
     right = x * (one - two * e * e / (one + two * e * (one + e)))
     left = -a * lifted * (one - e * (one + e) / (two + e * (two + e))) * lowered(x)
-    return left if x < number(0) else right
+    return left if is_negative(x) else right
 
 
 @formula
@@ -199,7 +199,7 @@ def mish_vjp(g: Any, x: Any) -> Any:
     right = one + e * e * (four * a - two + four * e * (a - one - e)) / (s * s)
     s = two + e * (two + e)
     left = (four * (one - a) + e * (number(6) - four * a + e * (four + e))) * lifted / (s * s) * lowered(x)
-    return g * (left if x < number(0) else right)
+    return g * (left if is_negative(x) else right)
 
 
 @formula
@@ -283,7 +283,7 @@ def squareplus(x: Any, b: Any) -> Any:
     """y = (|x| + √(x² + b)) / 2 right of zero, b/(4y) left of it, where x + √(x² + b) would cancel."""
     number = type(x)
     y = _squareplus_of_size(x, _hypot(x, number(math.sqrt(b))))
-    return number(0.25 * b) / y if x < number(0) else y
+    return number(0.25 * b) / y if is_negative(x) else y
 
 
 @formula
@@ -292,7 +292,7 @@ def squareplus_vjp(g: Any, x: Any, b: Any) -> Any:
     number = type(x)
     root = _hypot(x, number(math.sqrt(b)))
     r = number(0.25 * b) / _squareplus_of_size(x, root) / root
-    return g * (r if x < number(0) else number(1) - r)
+    return g * (r if is_negative(x) else number(1) - r)
 
 
 @formula

@@ -16,7 +16,7 @@ from backends.host import Pairs
 from backends.numba import gelu as gelus
 from backends.numba.compilation import formula
 from backends.numba.elementary import exp_minus, exp_minus_parts
-from backends.numba.intrinsics import fma
+from backends.numba.intrinsics import fma, is_negative
 from backends.numba.ops import elementwise, moving, one_of
 from backends.numba.piecewise import relu
 
@@ -100,7 +100,7 @@ def times_sigmoid(x: Any, gate: Any) -> Any:
     number = type(x)
     h = exp_minus(number(0.5) * abs(gate))
     part = x / (number(1) + h * h)
-    return _unless_infinite(part * h * h if gate < number(0) else part, x, number(1), gate)
+    return _unless_infinite(part * h * h if is_negative(gate) else part, x, number(1), gate)
 
 
 @formula

@@ -202,6 +202,17 @@ def to_bits(typing: Any, x: Any) -> Any:
 
 
 @intrinsic
+def is_negative(typing: Any, x: Any) -> Any:
+    """Tell whether the sign bit is set, that of -0 and of some NaN too: to choose by it takes no comparison."""
+    integer = _LAYOUTS[x][0]
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.icmp_signed("<", builder.bitcast(arguments[0], integer), ir.Constant(integer, 0))
+
+    return types.boolean(x), generate
+
+
+@intrinsic
 def from_bits(typing: Any, bits: Any, like: Any) -> Any:
     """Return the number of these bits, of the type of `like`."""
 

@@ -104,11 +104,49 @@ def is_narrow(array: Any) -> bool:
     )
 
 
+@intrinsic
+def stored_bits(typing: Any, number: Any, array: Any) -> Any:  # noqa: ARG001
+    """Return the bits, as a signed integer, with which an array holds a number that comes from it.
+
+    They may be compared as those of `to_bits`. Of a narrow type, a vector has twice as many.
+    """
+    wide = types.int32 if number == types.float32 else types.int64
+    integer = types.int16 if is_narrow(array) else wide
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        held = signature.args[1]
+        if not is_narrow(held):
+            return builder.bitcast(arguments[0], context.get_value_type(integer))
+        if held.bits == FLOAT16:
+            return builder.bitcast(builder.fptrunc(arguments[0], _HALF), _SHORT)
+        return builder.trunc(builder.lshr(builder.bitcast(arguments[0], _WORD), ir.Constant(_WORD, 16)), _SHORT)
+
+    return integer(number, array), generate
+
+
+@intrinsic
+def number_of_stored(typing: Any, bits: Any, array: Any) -> Any:  # noqa: ARG001
+    """Return the number of which an array holds these bits."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        if is_narrow(signature.args[1]):
+            return _widened(builder, arguments[0], signature.args[1])
+        return builder.bitcast(arguments[0], context.get_value_type(signature.return_type))
+
+    return array.dtype(bits, array), generate
+
+
 @lower_builtin(operator.getitem, NarrowArray, types.Integer)
 def _load(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    bits = builder.load(_place(context, builder, signature, arguments))
-    if signature.args[0].bits == FLOAT16:
-        return builder.fpext(builder.bitcast(bits, _HALF), _FLOAT)
+    return _widened(builder, builder.load(_place(context, builder, signature, arguments)), signature.args[0])
+
+
+def _widened(builder: Any, bits: Any, array: NarrowArray) -> Any:
+    """Return the float32 of which a narrow array holds these bits."""
+    if array.bits == FLOAT16:
+        # The last 13 bits are 0. Masked, they keep LLVM from comparing halves, which it widens once more for that.
+        widened = builder.bitcast(builder.fpext(builder.bitcast(bits, _HALF), _FLOAT), _WORD)
+        return builder.bitcast(builder.and_(widened, ir.Constant(_WORD, 0xFFFFE000)), _FLOAT)
     return builder.bitcast(builder.shl(builder.zext(bits, _WORD), ir.Constant(_WORD, 16)), _FLOAT)
 
 

@@ -23,13 +23,12 @@ from backends.numba.intrinsics import (
     add,
     begin_together,
     call_apart,
-    from_bits,
     larger,
     smaller_unsigned,
-    to_bits,
     unowned,
 )
 from backends.numba.loops import APART_FROM, BLOCK, fill, numbers, sum_of
+from backends.numba.narrow import number_of_stored, stored_bits
 from backends.numba.ops import along_axis, along_axis_in_two_passes
 
 FOURS_FROM = 256
@@ -170,12 +169,12 @@ def dot(x: Any, y: Any) -> Any:
 
 @subroutine
 def largest_of(x: Any, turned: Any) -> Any:
-    """Return the largest of turned(x), from its bits: LLVM vectorises a maximum of integers only."""
-    above = below = to_bits(turned(x[0]))
+    """Return the largest of turned(x), x or -x, from its bits: LLVM vectorises a maximum of integers only."""
+    above = below = stored_bits(turned(x[0]), x)
     for j in range(x.shape[0]):  # from 0, for whole vectors
-        bits = to_bits(turned(x[j]))
+        bits = stored_bits(turned(x[j]), x)
         above, below = larger(above, bits), smaller_unsigned(below, bits)
-    return from_bits(above if above >= 0 else below, x[0])
+    return number_of_stored(above if above >= 0 else below, x)
 
 
 # --- softmax and its kin: sums of long rows, and how they fill the row -----------------------------------------

@@ -115,6 +115,7 @@ class Formulas:
             intrinsics.one_power: made["one_power"],
             intrinsics.two_powers: made["two_powers"],
             intrinsics.split: made["split"],
+            intrinsics.is_negative: made["is_negative"],
         }
 
 
@@ -139,7 +140,10 @@ def twins(layout: Layout, machine: Machine) -> dict[str, Formula]:
         exponent = ((n - root + (bias << fraction)) >> fraction) - bias
         return of_bits(integer(n - (exponent << fraction))), number(exponent)
 
-    return {"one_power": one_power, "two_powers": two_powers, "split": split}
+    def is_negative(x: Any) -> Any:
+        return bits(x) < 0
+
+    return {"one_power": one_power, "two_powers": two_powers, "split": split, "is_negative": is_negative}
 
 
 def constant(number: Any, fma: Formula, value: float) -> Formula:

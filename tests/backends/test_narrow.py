@@ -162,6 +162,30 @@ def test_kernels_widen_and_round_whole_vectors(dtype):
     assert re.search(r"^\tvmulps\b", assembly, re.MULTILINE)
 
 
+@pytest.mark.parametrize("dtype", NARROW)
+def test_the_largest_of_a_narrow_row_is_found_as_it_is_stored(dtype):
+    """A vector holds twice as many 16-bit integers as numbers of float32."""
+    numba = pytest.importorskip("numba")
+    from backends.numba import loops, narrow, rows
+
+    @numba.njit(**loops.OPTIONS)
+    def both(x):
+        floats = narrow.floats(x)
+        return rows.largest_of(floats, rows.rising), rows.largest_of(floats, rows.falling)
+
+    values = every_value(dtype)
+    numbers = np.random.default_rng(0).permutation(values[~np.isnan(values)])
+    negative = numbers[np.signbit(numbers)]
+    for row in (*np.array_split(numbers, 500), *np.array_split(negative, 100), numbers, negative):
+        x = row.astype(np.float32)
+        assert both(narrow.bits(row)) == (x.max(), -x.min())
+    assert np.isnan(both(narrow.bits(np.array([1, np.nan, np.inf], dtype)))[0])
+    assembly = next(iter(both.inspect_asm().values()))
+    if "\tv" not in assembly:
+        pytest.skip("no AVX here: its instructions have other names")
+    assert len(re.findall(r"^\tvpmaxsw\b", assembly, re.MULTILINE)) >= 2
+
+
 @pytest.mark.parametrize("name", HOSTS)
 @pytest.mark.parametrize("op", ["sigmoid", "softmax", "mean_squared_error", "softmax_cross_entropy"])
 @pytest.mark.parametrize("mode", MODES[:2])
