@@ -75,9 +75,8 @@ def lifted_exp(x: Any) -> Any:
 
 @formula
 def exp_minus(a: Any) -> Any:
-    """exp(-a) for a >= 0."""
-    part, rest = exp_minus_parts(a)
-    return part * rest
+    """exp(-a) for a >= 0; made with one power of two, where `exp` needs two."""
+    return lifted_exp(-a) * lowered(a)
 
 
 @formula

@@ -12,7 +12,7 @@ from typing import Any
 
 from backends import gelu_constants as constants
 from backends.numba.compilation import formula
-from backends.numba.elementary import exp_minus_parts
+from backends.numba.elementary import lifted_exp, lowered
 from backends.numba.intrinsics import by_type, fma, polynomial
 
 _tail_above_last = polynomial({"float32": constants.TAIL_FLOAT32[:-1], "float64": constants.TAIL_FLOAT64[:-1]})
@@ -54,9 +54,9 @@ def cubic(a: Any) -> Any:
 
 @formula
 def exp_of_minus(high: Any, low: Any) -> Any:
-    """Return two factors of exp(-(high + low))."""
-    part, rest = exp_minus_parts(high)
-    return fma(part, -low, part), rest
+    """Return two factors of exp(-(high + low)); the first may be as large as a lifted exponential."""
+    part = lifted_exp(-high)
+    return fma(part, -low, part), lowered(high)
 
 
 @formula
