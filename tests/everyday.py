@@ -322,6 +322,7 @@ COMPILED: Mapping[str, int] = {
     "test_a_hopeless_logit_has_a_finite_loss": 3,
     "test_certain_and_correct_logits_cost_nothing": 3,
     "test_slope_of_zero_is_relu": 2,
+    "test_the_gradient_of_an_entropy_does_not_cancel": 2,
     "test_an_infinite_distance_with_a_slope_of_zero_costs_nothing": 4,
     "test_a_class_of_probability_zero_that_is_not_the_target_costs_nothing": 12,
     "test_a_margin_to_a_masked_class_is_that_to_the_others": 15,

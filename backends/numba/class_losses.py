@@ -104,14 +104,15 @@ def softmax_cross_entropy_with_integer_labels_vjp(
     share, at_label = label_smoothing / x.shape[0], (1 - label_smoothing) * weight[label]
     all_ = at_label + (share * sum_of(weight) if label_smoothing > 0 else 0.0)
     scale = number(all_ / exps(out, x, rising))
-    for j in range(x.shape[0]):
-        out[j] *= scale
+    smoothed = number(share) * weight[label] if label_smoothing > 0 else number(0)
+    slope_at_label = out[label] * scale - smoothed - number(at_label)
     if label_smoothing > 0:
         for j in range(x.shape[0]):
-            out[j] -= number(share) * weight[j]
-    out[label] -= number(at_label)
-    for j in range(x.shape[0]):
-        out[j] *= g
+            out[j] = g * (out[j] * scale - number(share) * weight[j])
+    else:
+        for j in range(x.shape[0]):
+            out[j] = g * (out[j] * scale)
+    out[label] = g * slope_at_label
 
 
 @formula
@@ -219,8 +220,9 @@ def cosine_similarity_vjp(out: Any, g: Any, prediction: Any, target: Any, eps: A
     cosine, size, other = _cosine(prediction, target, first, second, eps)
     turned = 0.0 if size <= eps * first and cosine == cosine else cosine  # noqa: PLR0124
     norm = size / first  # exact; a slope over `size` may underflow before it is scaled back
+    along, back = 1 / other, turned / size
     for j in range(prediction.shape[0]):
-        slope = (target[j] * second) / other - turned * ((prediction[j] * first) / size)
+        slope = (target[j] * second) * along - (prediction[j] * first) * back
         out[j] = g * (slope / norm)
 
 

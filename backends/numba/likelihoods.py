@@ -15,7 +15,8 @@ import numpy as np
 
 from backends.host import Pairs
 from backends.numba.compilation import formula
-from backends.numba.elementary import exp, exp_minus, log, log1p, log1p_of_fraction
+from backends.numba.elementary import exp, exp_minus, lift, log, log1p, log1p_of_fraction, lowered
+from backends.numba.intrinsics import is_negative
 from backends.numba.ops import loss, loss_vjp, one_of
 from backends.numba.piecewise import at_least
 
@@ -32,9 +33,18 @@ def binary_cross_entropy(prediction: Any, target: Any) -> Any:
 
 @formula
 def binary_cross_entropy_vjp(g: Any, prediction: Any, target: Any) -> Any:
-    """(1 - t)/(1 - p) - t/p, times g first: where p is subnormal, t/p may overflow by itself."""
-    one = type(prediction)(1)
-    return ratio(g * (one - target), one - prediction) - ratio(g * target, prediction)
+    """(1 - t)/(1 - p) - t/p, where 0/0 is 0, as (p - t)/(p·(1 - p)): one division, and nothing cancels.
+
+    The divisor is lifted, since 1/p may overflow where g/p does not; g takes it back if that is small enough.
+    """
+    number = type(prediction)
+    one, zero, high, low = number(1), number(0), lift(prediction), lowered(prediction)
+    difference = prediction - target
+    divisor = (high * prediction + zero) * (one - prediction)  # -0 + 0 is 0: infinite with the sign of 0 - t
+    certain = (difference == zero) & (divisor == zero)
+    slope = low * (one - (prediction + prediction)) if certain else difference / divisor
+    is_small = abs(g) < one
+    return slope * (g * high if is_small else g) * (one if is_small else high)
 
 
 @formula
@@ -56,7 +66,7 @@ def binary_cross_entropy_with_logits_vjp(g: Any, x: Any, target: Any, pos_weight
     one = type(x)(1)
     no, yes = one - target, pos_weight * target
     e = exp_minus(abs(x))
-    return g * ((no * e - yes if x < type(x)(0) else no - yes * e) / (one + e))
+    return g * ((no * e - yes if is_negative(x) else no - yes * e) / (one + e))
 
 
 @formula

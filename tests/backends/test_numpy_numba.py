@@ -196,6 +196,21 @@ def test_a_probability_of_either_zero_has_an_infinite_slope(backend, op, paramet
     assert np.isfinite(gradient[0, 1])
 
 
+def test_the_gradient_of_an_entropy_does_not_cancel(backend):
+    """Where prediction and target are neighbours; and where 1/p overflows, but g/p does not."""
+    prediction = np.array([0.3, 0.7, 0.999, 1e-40, 1e-40, 0.5], np.float32)
+    target = np.array([*np.nextafter(prediction[:3], 1), 1, 0, 0.25], np.float32)
+    p, t = prediction.astype(np.float64), target.astype(np.float64)
+    for g in (1e-6, 3.0):
+        with np.errstate(over="ignore"):
+            exact = (g * (p - t) / (p * (1 - p))).astype(np.float32)
+        got = backend.vjp("binary_cross_entropy")(np.array(g, np.float32), prediction, target, reduction="sum")
+        np.testing.assert_allclose(got, exact, rtol=5e-7)
+        each = np.full(len(p), g, np.float32)
+        got = backend.vjp("binary_cross_entropy")(each, prediction, target, reduction="none")
+        np.testing.assert_allclose(got, exact, rtol=5e-7)
+
+
 @pytest.mark.parametrize("op", ELEMENTWISE)
 @pytest.mark.parametrize(
     "parameters", [{}, {"approximate": "tanh"}, {"negative_slope": 0.0}, {"negative_slope": 3.0}]
