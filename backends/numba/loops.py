@@ -107,13 +107,7 @@ class Repeated:
         self.call = self._second
 
     def _second(self, out: np.ndarray, operands: tuple[Any, ...]) -> None:
-        n_named = self._kernel.py_func.__code__.co_argcount - 1  # the others come as one tuple
-        named, others = operands[:n_named], operands[n_named:]
-        entry = self._kernel.get_overload(tuple(map(numba.typeof, (out, *named, others))))
-        if n_named:
-            self.call = lambda out, operands: entry(out, *operands[:n_named], operands[n_named:])
-        else:
-            self.call = entry
+        self.call = self._kernel.get_overload((numba.typeof(out), numba.typeof(operands)))
         self.call(out, operands)
 
 
@@ -171,10 +165,12 @@ def summed(scalar: Callable[..., Any]) -> Kernels:
     The sum is added up from chunks of a given length, whatever the number of threads.
     """
 
-    def serial(out: Any, length: int, divisor: float, *operands: Any) -> None:
+    def serial(out: Any, *operands: Any) -> None:
+        """Take the length and the divisor first."""
+        length, divisor, given = operands[0], operands[1], operands[2:]
         result = 0.0
-        for start in range(0, operands[0].shape[0], length):
-            result += total(scalar, cut(operands, start, start + length))
+        for start in range(0, given[0].shape[0], length):
+            result += total(scalar, cut(given, start, start + length))
         floats(out)[0] = result / divisor
 
     def parallel(out: Any, chunk: int, length: int, divisor: float, *operands: Any) -> None:  # noqa: ARG001
