@@ -58,20 +58,26 @@ def silenced(run: Run) -> Run:
 
 
 def elementwise(
-    scratch: int = 0, numbers: Numbers = (), *, dtype: type | None = None, quiet: bool = False
+    scratch: int = 0,
+    numbers: Numbers = (),
+    *,
+    zeros: bool = False,
+    dtype: type | None = None,
+    quiet: bool = False,
 ) -> Callable[[Kernel], Function]:
     """Turn `kernel(*inputs, *scratch, *numbers, out, **parameters)`, for one block, into the op.
 
     `scratch` is how many arrays of the block's size the kernel needs. `numbers` are its constants, or a function
     that makes them from the op's parameters, which the kernel then does not get. Both have the input's dtype
-    unless `dtype` is given. `out` may be the first input, so a kernel writes to it last of all, and returns it; it
-    is None if a new array is wanted. A `quiet` kernel runs quietly.
+    unless `dtype` is given. With `zeros`, an array of them comes before the numbers: `np.maximum` and `np.minimum`
+    take 0.56 ns an element beside one number, and 0.2 beside an array. `out` may be the first input, so a kernel
+    writes to it last of all, and returns it; it is None if a new array is wanted. A `quiet` kernel runs quietly.
     """
 
     def decorate(kernel: Kernel) -> Function:
         def bind(*inputs: np.ndarray, out: np.ndarray | None = None, **parameters: Any) -> Run:
             values, rest = _numbers(numbers, parameters, dtype or inputs[0].dtype)
-            pieces = _pieces(inputs, scratch, values, dtype or inputs[0].dtype)
+            pieces = _pieces(inputs, scratch, values, dtype or inputs[0].dtype, zeros=zeros)
             run = _over_pieces(given(kernel, rest), pieces, inputs, out, allocates=dtype is None)
             return silenced(run) if quiet else run
 
@@ -81,7 +87,12 @@ def elementwise(
 
 
 def pullback(
-    scratch: int = 1, numbers: Numbers = (), *, dtype: type | None = None, quiet: bool = False
+    scratch: int = 1,
+    numbers: Numbers = (),
+    *,
+    zeros: bool = False,
+    dtype: type | None = None,
+    quiet: bool = False,
 ) -> Callable[[Kernel], Function]:
     """Turn `kernel(*inputs, *scratch, *numbers, **parameters)`, which returns f'(x), into the vjp g·f'(x)."""
 
@@ -95,7 +106,7 @@ def pullback(
 
         def bind(*arrays: np.ndarray, out: np.ndarray | None = None, **parameters: Any) -> Run:
             values, rest = _numbers(numbers, parameters, dtype or arrays[0].dtype)
-            pieces = _pieces(arrays, scratch, values, dtype or arrays[0].dtype)
+            pieces = _pieces(arrays, scratch, values, dtype or arrays[0].dtype, zeros=zeros)
             pulled = _pulled(given(kernel, rest), pieces)
             if quiet:
                 return silenced(_over_pieces(times_quietly, pulled, arrays, out))
@@ -296,6 +307,8 @@ def _pieces(
     values: Sequence[np.ndarray],
     dtype: Any,
     n_outputs: int = 0,
+    *,
+    zeros: bool = False,
 ) -> list[Piece]:
     """Return each block's place and arguments: its part of `arrays`, scratch, `values`, and arrays for outputs.
 
@@ -307,15 +320,18 @@ def _pieces(
     size = block_size(dtype)
     if first.size <= size:
         spare = [np.empty(first.shape, dtype) for _ in range(scratch + n_outputs)]
-        return [(slice(None), (*arrays, *spare[:scratch], *values, *spare[scratch:]))]
+        nothing = [np.zeros(first.shape, dtype)] * zeros
+        return [(slice(None), (*arrays, *spare[:scratch], *nothing, *values, *spare[scratch:]))]
     flat = [_flat(a, first) for a in arrays]
     spare = [np.empty(size, dtype) for _ in range(scratch + n_outputs)]
+    nothing = [np.zeros(size, dtype)] * zeros
     pieces = []
     for start in range(0, first.size, size):
         piece = slice(start, min(start + size, first.size))
         parts = [a if a is None or a.size == 1 else a[piece] for a in flat]
-        short = [a[: piece.stop - start] for a in spare]
-        pieces.append((piece, (*parts, *short[:scratch], *values, *short[scratch:])))
+        short = [a[: piece.stop - start] for a in (*spare[:scratch], *nothing, *spare[scratch:])]
+        before = scratch + len(nothing)
+        pieces.append((piece, (*parts, *short[:before], *values, *short[before:])))
     return pieces
 
 

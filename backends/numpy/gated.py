@@ -15,7 +15,7 @@ from backends.numpy import parts
 from backends.numpy.blocks import Array, Out, Result, elementwise, pullback, quietly
 
 
-@elementwise(scratch=3, numbers=(0,))
+@elementwise(scratch=3, zeros=True)
 def prelu(x: Array, weight: Array, low: Array, high: Array, y: Array, zero: Array, out: Out) -> Result:
     """max(x, 0) + weight·min(x, 0)."""
     np.minimum(x, zero, out=low)

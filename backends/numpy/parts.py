@@ -114,11 +114,13 @@ def is_moderate(x: np.ndarray) -> bool:
 
 
 def sigmoid(x: np.ndarray, y: np.ndarray, e: np.ndarray, one: np.ndarray, out: np.ndarray | None) -> Result:
-    """Return 1 / (1 + exp(-x)), or, where that overflows, exp(min(x, 0)) / (1 + exp(-|x|))."""
-    if exp_is_finite(x):
-        if x.size <= SMALL:
+    """Return exp(x) / (1 + exp(x)), or, where that overflows, exp(min(x, 0)) / (1 + exp(-|x|))."""
+    if x.size <= SMALL:
+        if exp_is_finite(x):
             return special.expit(x, out)
-        return logistic(np.negative(x, e), y, e, one, out)
+    elif highest(x) <= (64 if x.itemsize == 4 else 512):
+        np.exp(x, e)
+        return np.divide(e, np.add(e, one, y), out)
     exp_minus_abs(x, y, e)
     np.greater_equal(x, 0, out=y)
     np.maximum(y, e, out=y)  # 1 right of zero, e left of it: exp(min(x, 0)) without a second exp

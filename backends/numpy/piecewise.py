@@ -34,7 +34,7 @@ def step_vjp(x: Array, y: Array, zero: Array) -> Result:
     return zero if not parts.has_nan(x) else np.where(np.isnan(x), x, y.dtype.type(0))
 
 
-@elementwise(numbers=(0,))
+@elementwise(zeros=True)
 def relu(x: Array, zero: Array, out: Out) -> Result:
     """max(x, 0)."""
     return np.maximum(x, zero, out=out)

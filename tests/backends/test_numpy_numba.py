@@ -12,7 +12,7 @@ import pytest
 
 import backends
 from backends.catalogue import OPS
-from backends.numpy.blocks import BLOCK
+from backends.numpy.blocks import BLOCK, elementwise
 from tests.backends.loops import FEW, SOME, assert_same, both, draw
 
 pytest.importorskip("numba")
@@ -123,6 +123,22 @@ def test_blocks_change_nothing(op, dtype, extra):
         # NumPy rounds exp and log of a vector's last elements otherwise than of its body: 2 ULP.
         pieces = np.concatenate([part[index] for part in parts])
         np.testing.assert_allclose(pieces, expected, rtol=8 * np.finfo(dtype).eps, atol=8 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("size", [1, BLOCK + 5])
+def test_a_kernel_gets_zeros_for_each_element_of_its_block(size):
+    """Beside one number, `np.maximum` takes three times as long."""
+    seen = []
+
+    @elementwise(zeros=True)
+    def positive(x, zeros, out):
+        """max(x, 0)."""
+        seen.append(x.shape == zeros.shape and not zeros.any())
+        return np.maximum(x, zeros, out=out)
+
+    x = np.linspace(-1, 1, size, dtype=np.float32)
+    np.testing.assert_array_equal(positive(x), np.maximum(x, 0))
+    assert seen == [True] * (1 if size == 1 else 2)
 
 
 @pytest.mark.parametrize("op", ELEMENTWISE)
