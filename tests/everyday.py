@@ -145,6 +145,7 @@ FULL: Mapping[str, int] = {
     "test_in_process_works_for_debuggers": 8,
     "test_a_time_budget_ends_the_run_and_says_what_it_did_not_reach": 7,
     "test_importing_compiles_nothing_and_the_disk_cache_keeps_ops_apart": 5,
+    "test_the_disk_cache_survives_another_date_and_another_folder": 6,
     "test_the_largest_of_a_narrow_row_is_found_as_it_is_stored": 4,
     "test_released_memory_is_found_again_at_each_call": 4,
     "test_names_are_text": 5,

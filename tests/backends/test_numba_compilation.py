@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -45,6 +46,31 @@ def test_importing_compiles_nothing_and_the_disk_cache_keeps_ops_apart(tmp_path)
     assert cold[1:5] == cached[1:5] == pytest.approx([0, 2, 1 / (1 + math.exp(2)), 1 / (1 + math.exp(-2))])
     assert cold[5] > 0
     assert cached[5] == 0, "the second process compiled again"
+
+
+@pytest.mark.skipif(numba.version_info.short < (0, 68), reason="older ones go by the date of a source")
+def test_the_disk_cache_survives_another_date_and_another_folder(tmp_path):
+    """As a reinstallation makes them: kernels lie beside the sources, and go by what these hold."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    shutil.copytree(ROOT / "backends", first / "backends", ignore=shutil.ignore_patterns("__pycache__"))
+
+    def n_compiled(folder):
+        environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+        done = subprocess.run(
+            [sys.executable, "-c", COMPILED],
+            env=environment | {"PYTHONPATH": str(folder)},
+            cwd=folder,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return int(done.stdout.split()[-1])
+
+    assert n_compiled(first) > 0
+    first.rename(second)
+    for source in second.rglob("*.py"):
+        os.utime(source, (0, 0))
+    assert n_compiled(second) == 0
 
 
 @pytest.mark.parametrize(
