@@ -143,6 +143,11 @@ class BaseBackend(ABC):
         del n_bytes
         return None
 
+    def reader(self, n_bytes: int) -> Callable[[], Any] | None:
+        """Return a callable that reads `n_bytes` of the device's memory, or None on the host."""
+        del n_bytes
+        return None
+
     def device_name(self) -> str | None:
         """Return the device's model, or None on the host."""
         return None

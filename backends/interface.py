@@ -419,6 +419,9 @@ class Backend(Protocol):
     def copier(self, n_bytes: int) -> Callable[[], Any] | None:
         """Return a callable that copies `n_bytes` within the device's memory, or None on the host."""
 
+    def reader(self, n_bytes: int) -> Callable[[], Any] | None:
+        """Return a callable that reads `n_bytes` of the device's memory, or None on the host."""
+
     def device_name(self) -> str | None:
         """Return the device's model, such as `NVIDIA H100 80GB HBM3`, or None on the host."""
 

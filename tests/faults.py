@@ -227,6 +227,20 @@ FAULTS: tuple[Fault, ...] = (
           "replay = Replay(graph, output, None)", "tests/backends/test_graphs.py"),
     fault("graphs and plain calls are one case", "benchmarks/measure/calls.py", 'if case.launch == "graph":',
           'if case.launch == "never":', "tests/measure/test_device.py"),
+    fault("a device that is faster than its memory is believed", "benchmarks/measure/limits.py",
+          "if not share > SURPLUS or", "if not share > 100 or", "tests/measure/test_device.py"),
+    fault("cold calls have the limit of the cache", "benchmarks/machine/limit.py",
+          'if self.cache == "cold" else self.n_bytes', 'if self.cache == "never" else self.n_bytes',
+          "tests/measure/test_device.py"),
+    fault("copies are timed on the workers that hold a case", "benchmarks/measure/harness.py",
+          """            limits = {case.device: self._limits.of(case.device) for case in cases if self.with_bandwidth}
+        with group.prepared():
+""", """            limits = {}
+        with group.prepared():
+            limits = {case.device: self._limits.of(case.device) for case in cases if self.with_bandwidth}
+""", "tests/measure/test_device.py"),
+    fault("persisting lines stay", "benchmarks/measure/prepared.py", "        self.cool()\n", "",
+          "tests/measure/test_device.py"),
     fault("a formula's constant is of the other type", "backends/numba_cuda/formulas.py",
           "self._of_table(value, table[self._dtype])", 'self._of_table(value, table["float64"])',
           "tests/backends/test_numba_cuda.py"),

@@ -115,6 +115,12 @@ class JaxBackend(BaseBackend):
         source = jnp.ones(n_bytes // 4, jnp.float32, device=self._device)
         return partial(jax.jit(jnp.negative), source)
 
+    def reader(self, n_bytes: int) -> Callable[[], Any] | None:
+        """Return a callable that reads `n_bytes` of the device's memory, to sum them up; None on the host."""
+        if self.device == "cpu":
+            return None
+        return partial(jax.jit(jnp.sum), jnp.ones(n_bytes // 4, jnp.float32, device=self._device))
+
     def transfer_seconds(self, n_bytes: int, *, pinned: bool) -> tuple[float, float] | None:
         """Return the seconds that `n_bytes` of the host's memory take to the device, and back; None on the host.
 

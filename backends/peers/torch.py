@@ -18,7 +18,16 @@ from backends.base import BaseBackend
 from backends.interface import Allocation, Gap, Mode, OpSpec
 
 ASKED = (
-    *("synchronize", "copier", "transfer_seconds", "free_bytes", "release_memory", "device_name", "settings"),
+    *(
+        "synchronize",
+        "copier",
+        "reader",
+        "transfer_seconds",
+        "free_bytes",
+        "release_memory",
+        "device_name",
+        "settings",
+    ),
     *("cache_bytes", "device_seconds", "captured", "peak_bytes", "pullback"),
 )
 """What PyTorch's own backend answers for a library of functions of its tensors."""

@@ -190,6 +190,10 @@ class TorchBackend(BaseBackend):
         source = torch.ones(n_bytes // 4, device=self.device)
         return partial(torch.neg, source, out=torch.empty_like(source))
 
+    def reader(self, n_bytes: int) -> Callable[[], Any] | None:
+        """Return a callable that reads `n_bytes` of the device's memory, to sum them up; None on the host."""
+        return None if self.device == "cpu" else partial(torch.sum, torch.ones(n_bytes // 4, device=self.device))
+
     def transfer_seconds(self, n_bytes: int, *, pinned: bool) -> tuple[float, float] | None:
         """Return the seconds that `n_bytes` of the host's memory take to the device, and back; None on the host.
 

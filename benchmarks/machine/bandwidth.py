@@ -76,9 +76,9 @@ _search = _memchr()
 def fastest(measured: Sequence[Bandwidth]) -> Bandwidth:
     """Return the fastest of several measurements at the same sizes: what disturbs one makes it slower."""
     first = measured[0]
-    copy, read = (
+    copy, read = (  # a device whose reading failed once has none that time
         tuple(map(max, zip(*rates, strict=True)))
-        for rates in ([m.copy for m in measured], [m.read for m in measured])
+        for rates in ([m.copy for m in measured], [m.read for m in measured if m.read])
     )
     return Bandwidth(first.n_bytes, copy, read, first.stores)
 
@@ -109,21 +109,30 @@ def measure_host(threads: int, ladder: Sequence[int] = LADDER) -> Bandwidth:
     return Bandwidth(tuple(ladder), copy, read, stores)
 
 
-def from_seconds(seconds: Sequence[float], ladder: Sequence[int] = DEVICE_LADDER) -> Bandwidth | None:
-    """Return a device's bandwidth from the seconds that a copy takes at each size of `ladder`.
+def from_seconds(
+    copies: Sequence[float], reads: Sequence[float] = (), ladder: Sequence[int] = DEVICE_LADDER
+) -> Bandwidth | None:
+    """Return a device's bandwidth from the seconds that a copy, and a read, take at each size of `ladder`.
 
     A size that is limited by its launch (`LAUNCHED`) has the rate of the smallest that is not: what such a launch
-    moves is no limit of the memory. One whose copy failed (infinite seconds) has that of the next smaller one.
-    None where all failed.
+    moves is no limit of the memory. One that failed (infinite seconds) has that of the next smaller one. None
+    where all copies failed. Reads are at least as fast as copies, which read too; without any, `read` is empty.
     """
+    copy, read = (_moving(seconds, ladder) if seconds else () for seconds in (copies, reads))
+    if not copy:
+        return None
+    return Bandwidth(tuple(ladder), copy, tuple(map(max, copy, read)) if read else (), ("",) * len(ladder))
+
+
+def _moving(seconds: Sequence[float], ladder: Sequence[int]) -> tuple[float, ...]:
+    """Return the GB/s at each size of `ladder`; nothing where all failed."""
     known = {n: s for n, s in zip(ladder, seconds, strict=True) if math.isfinite(s)}
     if not known:
-        return None
+        return ()
     least = LAUNCHED * min(known.values())
     moving = {n: s for n, s in known.items() if s >= least} or {max(known): known[max(known)]}
     counts = [max((n for n in moving if n <= size), default=min(moving)) for size in ladder]
-    rates = tuple(n / moving[n] / 1e9 for n in counts)
-    return Bandwidth(tuple(ladder), rates, (), ("",) * len(ladder))
+    return tuple(n / moving[n] / 1e9 for n in counts)
 
 
 def room(ladder: Sequence[int], threads: int) -> Array:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from itertools import combinations
 
 from benchmarks.machine.caveat import Caveat
-from benchmarks.machine.limit import Bandwidth, Kind, interpolated, kind
+from benchmarks.machine.limit import Bandwidth, Kind, Moved
 from benchmarks.quantities import listing, size
 
 TOLERANCE = 0.1
@@ -69,16 +69,16 @@ class Roofline:
             rate = math.nan if limit.rejected else limit.gigabytes_per_s
             self._rates[limit.device, limit.kind][limit.n_bytes] = rate
 
-    def at(self, device: str, n_bytes: float, bytes_written: float) -> float:
+    def at(self, device: str, n_bytes: float, bytes_written: float, cache: str = "hot") -> float:
         """Return the limit in GB/s of a call that moves so many bytes, and writes so many of them.
 
         It is reading where it writes next to nothing (`limit.kind`), else copying (also where reading was not
-        measured), interpolated between the sizes measured (logarithmically). NaN where a size next to the call's
-        was rejected, or nothing was measured for the device.
+        measured), from the sizes measured around the call's (`limit.Moved`). NaN where one of them was rejected,
+        or nothing was measured for the device.
         """
-        moving = kind(n_bytes, bytes_written)
-        known = self._rates.get((device, moving)) or self._rates.get((device, "copy")) or {}
-        return interpolated(n_bytes, [*known], [*known.values()])
+        moved = Moved(n_bytes, bytes_written, device, cache)
+        known = self._rates.get((device, moved.kind)) or self._rates.get((device, "copy")) or {}
+        return moved.limit([*known], [*known.values()])
 
 
 def suspicious(fraction: float) -> str:

@@ -1,4 +1,4 @@
-"""What is asked of a device other than the host: its clock, its copies, transfers to and from it, its free memory.
+"""What is asked of a device other than the host: its clock, copies, reads, transfers to and from it, its memory.
 
 A backend of an older revision may lack some of these questions: then the answer is not known.
 """
@@ -66,7 +66,19 @@ def copy_seconds(backend: Backend, ladder: Sequence[int]) -> list[float]:
     """
     if backend.copier(4) is None:
         raise RuntimeError(f"{backend.name} has no copy of its own on {backend.device}")
-    return [_copy_seconds(backend, n_bytes) for n_bytes in ladder]
+    return [_moving_seconds(backend, backend.copier, n_bytes // 2) for n_bytes in ladder]
+
+
+def read_seconds(backend: Backend, ladder: Sequence[int]) -> list[float]:
+    """Return what reading the device's memory takes, for each number of bytes.
+
+    Infinity for what fails. Raises RuntimeError where the backend has nothing that reads and writes no more than
+    a number.
+    """
+    reader: Callable[[int], Callable[[], Any] | None] | None = getattr(backend, "reader", None)
+    if reader is None or reader(4) is None:
+        raise RuntimeError(f"{backend.name} has no read of its own on {backend.device}")
+    return [_moving_seconds(backend, reader, n_bytes) for n_bytes in ladder]
 
 
 def transfers(backend: Backend, n_to: int, n_back: int, known: dict[tuple[int, bool], Any]) -> Transfers:
@@ -87,15 +99,16 @@ def is_usable(backend: Backend) -> bool:
         return False
 
 
-def _copy_seconds(backend: Backend, n_bytes: int) -> float:
+def _moving_seconds(backend: Backend, make: Callable[[int], Callable[[], Any] | None], n_bytes: int) -> float:
+    """Return the seconds of a call that `make` makes for `n_bytes`, a copy or a read."""
     try:
-        copy = backend.copier(n_bytes // 2)
-        assert copy is not None
-        _queued_seconds(backend, copy, LEAST_COPIES)  # compiles
-        once_s = max(_queued_seconds(backend, copy, LEAST_COPIES), 1e-7)
+        move = make(n_bytes)
+        assert move is not None
+        _queued_seconds(backend, move, LEAST_COPIES)  # compiles
+        once_s = max(_queued_seconds(backend, move, LEAST_COPIES), 1e-7)
         n = min(MOST_COPIES, max(LEAST_COPIES, round(COPIES_S / once_s)))
         return statistics.median(
-            backend.device_seconds(copy, n) or _queued_seconds(backend, copy, n) for _ in range(COPY_SAMPLES)
+            backend.device_seconds(move, n) or _queued_seconds(backend, move, n) for _ in range(COPY_SAMPLES)
         )
     except Exception:
         return math.inf

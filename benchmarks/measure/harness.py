@@ -216,9 +216,9 @@ class Harness:
         group = Group(entries, self.pool.under(cases[0]), self.n_processes, self.watch)
         self._require_memory(entries)
         limits: dict[str, Bandwidth | None] = {}
+        if rule is not None:  # before anything is prepared: a copy that hangs costs the worker what it holds
+            limits = {case.device: self._limits.of(case.device) for case in cases if self.with_bandwidth}
         with group.prepared():
-            if rule is not None:
-                limits = {case.device: self._limits.of(case.device) for case in cases if self.with_bandwidth}
             group.take_through(rule, self._order, self._pulse)
         found = [self._concluded(entry, limits.get(entry.case.device)) for entry in entries]
         rounds = [each.rounds(every=self.keep_rounds) if (each := entry.sampling) else None for entry in entries]
@@ -233,11 +233,15 @@ class Harness:
         """Judge what was measured of a case as a whole."""
         ending, times, warning = entry.ending or Ending(status="ok"), None, ""
         if entry.alive and entry.sampling and entry.preparation:
-            case, n_bytes = entry.case, entry.preparation.bytes_moved
+            case, moved = entry.case, entry.preparation
             times = times_of(case, entry.sampling, entry.preparation, limit, entry.sources)
             earlier = self._timed[case.op]
             if reason := (
-                self._limits.exceeded(case.device, times, n_bytes, entry.verdicts)
+                self._limits.exceeded(
+                    *(case.device, times, moved.bytes_moved, entry.verdicts),
+                    written=moved.bytes_written,
+                    cache=case.cache,
+                )
                 or plausibility.too_flat(case, times, earlier)
             ):
                 ending, times = Ending(status="invalid", reason=reason), None

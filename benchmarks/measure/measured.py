@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 import backends
 from backends.catalogue import OPS
-from benchmarks.machine import limit as limits
-from benchmarks.machine.limit import Bandwidth
+from benchmarks.machine.limit import Bandwidth, Moved
 from benchmarks.measure.disturbance import Undisturbed
 from benchmarks.measure.entry import Entry
 from benchmarks.measure.sampling import Sampling
@@ -56,7 +55,7 @@ def times_of(
     """Return what the rounds of a case say; `sources` are what they came from, one a process."""
     median, per_call, n_bytes = sampling.median_s, sampling.per_call_s, preparation.bytes_moved
     rate = n_bytes / median / 1e9
-    kind = limits.kind(n_bytes, preparation.bytes_written)
+    moved = Moved(n_bytes, preparation.bytes_written, case.device, case.cache)
     return Times(
         median_s=median,
         mean_s=sum(per_call) / len(per_call),
@@ -74,7 +73,7 @@ def times_of(
         page_faults=_mean([faults for source in sources for faults in source.faults]),
         elements_per_s=case.n_elements / median,
         gigabytes_per_s=rate,
-        fraction_of_bandwidth=rate / limit.at(kind, n_bytes) if limit else None,
+        fraction_of_bandwidth=rate / limit.of(moved) if limit else None,
     )
 
 

@@ -69,7 +69,8 @@ class Prepared:
 
     `result` is that of the last call timed, `last_round_s` the seconds of the last round. While `keeps`, `kept`
     holds that of another call of that round too, drawn at random, and `opening` that of the very first call since
-    results were forgotten. `places` are where inputs lie.
+    results were forgotten. `places` are where inputs lie. `cool`, outside the clock, makes a device's cache forget
+    what would stay there (`machine.persisting`).
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Prepared:
         self.keeps = False
         self.kept: list[Any] = []
         self.opening: list[Any] = []
+        self.cool: Callable[[], object] = lambda: None
 
     @property
     def at_most(self) -> int | None:
@@ -176,6 +178,7 @@ class Prepared:
         """Return the seconds of one round; inputs that calls overwrite are put back before it."""
         self.restore()
         self.result = None
+        self.cool()
         several = len(self._runs) > 1
         last = next(self._turn) if several else self._runs[0]
         before: Iterable[Callable[[], Any]] = repeat(last, iterations - 1)

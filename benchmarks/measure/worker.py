@@ -24,7 +24,7 @@ import backends
 from backends.catalogue import OPS
 from backends.interface import Allocation, BackendUnavailable, Gap, Mode
 from benchmarks import processes
-from benchmarks.machine import arithmetic, memory, resources, signals, waiting
+from benchmarks.machine import arithmetic, memory, persisting, resources, signals, waiting
 from benchmarks.measure import calls, devices, fetching, prepared, probe
 from benchmarks.measure.disturbance import Reading
 from benchmarks.measure.fetching import Fetched
@@ -58,6 +58,8 @@ class Worker:
         self._backend = backends.load(backend, device, threads=threads)
         self._import_s = perf_counter() - started
         self._beginning: Beginning | None = None
+        cool = persisting.undoing(device)
+        self._cool = cool if cool and cool() else None
         self._prepared: Prepared | None = None
         self._case: Case | None = None
         self._undo: Undo | None = None
@@ -155,6 +157,8 @@ class Worker:
         assert self._beginning is not None
         beginning, self._beginning = self._beginning, None
         self._prepared, preparation = beginning.completed()
+        if case.cache == "cold" and self._cool:
+            self._prepared.cool = self._cool
         self._case = case
         return preparation
 
@@ -281,6 +285,7 @@ class Worker:
         """Return what a call takes by the device's own clock, or None where that cannot be told."""
         ready = self._ready()
         ready.result = None  # or a call would have to take memory that the rounds did not
+        ready.cool()
         return devices.clock(self._backend, ready.following, iterations)
 
     def transfers(self, n_to: int, n_back: int) -> devices.Transfers:
@@ -338,13 +343,19 @@ class Worker:
         """Return the median time of a copy within the device's memory, for each number of bytes moved."""
         return devices.copy_seconds(self._backend, ladder)
 
+    def read_seconds(self, ladder: Sequence[int]) -> list[float]:
+        """Return the median time of reading the device's memory, for each number of bytes."""
+        return devices.read_seconds(self._backend, ladder)
+
     def _told(self, name: str) -> Any:
         """Return what the backend says of itself; None where its revision is older than the question."""
         return getattr(self._backend, name, lambda: None)()
 
     def _settings(self) -> str | None:
         told: str | None = self._told("settings")
-        return ", ".join(filter(None, (told, arithmetic.SETTING))) if self.flushes_subnormals() else told
+        more = [arithmetic.SETTING] * self.flushes_subnormals()
+        more += [persisting.SETTING] * (self._backend.device != "cpu" and self._cool is None)
+        return ", ".join(filter(None, (told, *more))) if more else told
 
     def _to_device(self, array: Array, strided: bool) -> Any:  # noqa: FBT001
         if not strided:

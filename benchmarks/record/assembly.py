@@ -79,7 +79,7 @@ def _beside_limits(records: Rows, limits: Sequence[Limit]) -> Rows:
     """Return records with their shares of what was measured at both ends of the run; a line knows the first."""
     roof = Roofline(limits)
     known = filled(records, dict.fromkeys(("gigabytes_per_s", "bytes_moved", "bytes_written"), math.nan))
-    moving = keys_of(known, ("gigabytes_per_s", "device", "bytes_moved", "bytes_written"))
+    moving = keys_of(known, ("gigabytes_per_s", "device", "bytes_moved", "bytes_written", "cache"))
     fractions = [rate / roof.at(*call) for rate, *call in moving]
     warnings = [
         f"{warning or ''}; {roofline.suspicious(fraction)}".strip("; ")

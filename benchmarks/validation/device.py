@@ -17,8 +17,9 @@ import pandas as pd
 
 import backends
 from backends.interface import index_of, kind_of
-from benchmarks.machine import gpus
+from benchmarks.machine import gpus, persisting
 from benchmarks.machine.bandwidth import DEVICE_LADDER
+from benchmarks.measure.limits import SURPLUS
 from benchmarks.measure.pool import CaseError, Pool
 from benchmarks.quantities import percent, seconds, size
 from benchmarks.record.schema import Case
@@ -40,6 +41,8 @@ TINY = 1024
 """Elements of a call that is all launch."""
 SLOWER = 1.1
 """A replay may take a tenth more than the call that was captured: both are launches, and vary."""
+CACHED = 2**22
+"""Elements of a call that moves 32 MiB: most second-level caches could hold that."""
 N_ROUNDS, N_CALLS = 5, 200
 
 
@@ -67,6 +70,9 @@ class Checks:
             "memory at start": self.memory_at_start,
             "host and device clock": self.clocks,
             "copies": self.copies,
+            "reads": self.reads,
+            "cold calls": self.cold,
+            "persisting lines": self.persisting,
             "transfers, pageable": self.pageable,
             "transfers, pinned": self.pinned,
             "graphs": self.graphs,
@@ -109,14 +115,48 @@ class Checks:
         """Check that copies reach what the device's memory is built for."""
         if self.device == "cpu":
             return Finding("copies", backend, "the host's are measured without a backend", "", UNKNOWN)
-        times = self._ask(backend, "copy_seconds", DEVICE_LADDER)
+        return self._moving("copies", backend, "copy_seconds")
+
+    def reads(self, backend: str) -> Finding:
+        """Check that so do calls that only read."""
+        if self.device == "cpu":
+            return Finding("reads", backend, "the host's are measured without a backend", "", UNKNOWN)
+        return self._moving("reads", backend, "read_seconds")
+
+    def _moving(self, check: str, backend: str, method: str) -> Finding:
+        times = self._ask(backend, method, DEVICE_LADDER)
         rate, at = max((n / s / 1e9, n) for n, s in zip(DEVICE_LADDER[-3:], times[-3:], strict=True))
         nominal = next((gpu.nominal_gb_s for gpu in (gpus.gpus() or ())[index_of(self.device) :]), None)
         found = f"{rate:,.0f} GB/s at {size(at)}"
         if not nominal:
-            return Finding("copies", backend, found, f"at least {percent(BUILT_FOR)} of nominal", UNKNOWN)
+            return Finding(check, backend, found, f"at least {percent(BUILT_FOR)} of nominal", UNKNOWN)
         holds = _holds(BUILT_FOR <= rate / nominal <= 1)
-        return Finding("copies", backend, f"{found}: {percent(rate / nominal)} of {nominal:,.0f}", "", holds)
+        return Finding(check, backend, f"{found}: {percent(rate / nominal)} of {nominal:,.0f}", "", holds)
+
+    def cold(self, backend: str) -> Finding:
+        """Check that a cold call which would fit into the second-level cache is no faster than the memory."""
+        if self.device == "cpu":
+            return Finding("cold calls", backend, "the host has another cache", "", UNKNOWN)
+        (*_, copy_s) = self._ask(backend, "copy_seconds", DEVICE_LADDER[-1:])
+        case = Case("relu", "forward", "float32", (CACHED,), backend, self.device, cache="cold")
+        self._ask(backend, "prepare", case)
+        clock = self._ask(backend, "device_seconds", N_ROUNDS)
+        self._ask(backend, "release")
+        memory = DEVICE_LADDER[-1] / copy_s / 1e9
+        due = f"at most {percent(SURPLUS)} of {memory:,.0f} GB/s"
+        if clock is None:
+            return Finding("cold calls", backend, "the device has no clock", due, UNKNOWN)
+        rate = 8 * CACHED / clock.median_s / 1e9  # read and written
+        found = f"{rate:,.0f} GB/s, {percent(rate / memory)} of what a large copy moves"
+        return Finding("cold calls", backend, found, due, _holds(rate <= SURPLUS * memory))
+
+    def persisting(self, backend: str) -> Finding:
+        """Check that lines which persist in that cache can be undone."""
+        if self.device == "cpu":
+            return Finding("persisting lines", backend, "the host has none", "", UNKNOWN)
+        undone = persisting.SETTING not in (self.pool.facts(backend, self.device).settings or "")
+        found = "undone before cold calls" if undone else "the driver does not undo them"
+        return Finding("persisting lines", backend, found, "undone", _holds(undone))
 
     def pageable(self, backend: str) -> Finding:
         """Say how fast ordinary memory of the host is moved."""

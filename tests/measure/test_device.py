@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from backends.interface import NotSupported
-from benchmarks.machine import bandwidth, gpus
+from benchmarks.machine import bandwidth, gpus, persisting, roofline
 from benchmarks.machine.bandwidth import DEVICE_LADDER
 from benchmarks.machine.gpus import Load, Telemetry
-from benchmarks.measure import calls, devices, harness
+from benchmarks.machine.limit import Moved
+from benchmarks.machine.roofline import Roofline
+from benchmarks.measure import calls, devices, harness, prepared
 from benchmarks.measure import limits as limits_module
 from benchmarks.measure.group import Entry, Group
 from benchmarks.measure.limits import Limits
 from benchmarks.measure.pool import CaseError, Pool, worker_environment
 from benchmarks.measure.sampling import Rule
 from benchmarks.measure.stopwatch import Stopwatch
-from benchmarks.record.schema import Case
+from benchmarks.measure.worker import Worker
+from benchmarks.record.schema import Case, Measured, Times
 from tests.job import ROOT, Job
 
 DEVICE = ROOT / "tests" / "device"
@@ -252,6 +255,40 @@ def test_a_copy_that_fails_costs_its_size_alone():
 def test_what_has_no_copy_says_so():
     with pytest.raises(RuntimeError, match="no copy of its own"):
         devices.copy_seconds(SimpleNamespace(name="b", device="cuda", copier=lambda n: None), DEVICE_LADDER)
+    with pytest.raises(RuntimeError, match="no read of its own"):  # as an older revision
+        devices.read_seconds(SimpleNamespace(name="b", device="cuda"), DEVICE_LADDER)
+
+
+def test_a_read_moves_all_of_its_bytes_one_way():
+    backend = Copying(launched)
+    backend.reader = lambda n_bytes: backend.copier(n_bytes // 2)
+    assert devices.read_seconds(backend, DEVICE_LADDER) == [launched(n) for n in DEVICE_LADDER]
+
+
+def test_persisting_lines_are_undone_before_each_cold_round_and_before_the_clock(monkeypatch):
+    """On the host, which has none: that a GPU's driver is asked is another test's."""
+    undone = []
+    monkeypatch.setattr(persisting, "undoing", lambda device: lambda: not undone.append(device))
+    monkeypatch.setattr(prepared, "_cache_bytes", lambda backend: 2**14)
+    worker = Worker("numpy", "cpu", 1)
+    case = replace(CASE, backend="numpy", device="cpu")
+    worker.prepare(case)
+    worker.rounds(2, 3)
+    assert undone == ["cpu"]  # once, to see whether it can
+    worker.prepare(replace(case, cache="cold"))
+    worker.rounds(2, 3)
+    n_rounds = len(undone)
+    assert n_rounds > 3
+    worker.device_seconds(2)
+    assert len(undone) == n_rounds + 1
+
+
+def test_where_persisting_lines_are_kept_the_record_says_so(monkeypatch):
+    monkeypatch.setattr(persisting, "undoing", lambda device: lambda: False)
+    worker = Worker("numpy", "cpu", 1)
+    assert "persisting_lines" not in str(worker.describe().settings)
+    worker._backend = SimpleNamespace(device="cuda", settings=lambda: "x64=True")
+    assert worker._settings() == "x64=True, persisting_lines=kept"
 
 
 def test_launches_are_no_bandwidth():
@@ -290,16 +327,134 @@ def test_a_backend_whose_copies_fail_costs_the_device_no_bandwidth():
             return [("broken", "cuda"), ("slow", "cuda"), ("fast", "cuda"), ("host", "cpu")]
 
         def call(self, backend, place, method, ladder):
-            assert (place, method) == ("cuda", "copy_seconds")
+            assert place == "cuda"
+            asked.append((backend, method))
             if backend == "broken":
                 raise CaseError("crashed", "the process of broken-cuda ended")
-            return [(2 if backend == "slow" else 1) * launched(n) for n in ladder]
+            slower = (2 if backend == "slow" else 1) * (1 if method == "copy_seconds" else 0.8)
+            return [slower * launched(n) for n in ladder]
 
-    recorder = Recording()
-    found = Limits(Copiers(), recorder, Stopwatch(), [CASE]).of("cuda")
-    assert found.copy == bandwidth.from_seconds([launched(n) for n in DEVICE_LADDER]).copy
+    asked, recorder = [], Recording()
+    limits = Limits(Copiers(), recorder, Stopwatch(), [CASE])
+    found = limits.of("cuda")
+    assert found == bandwidth.from_seconds(*([k * launched(n) for n in DEVICE_LADDER] for k in (1, 0.8)))
     assert recorder.found["cuda"] is found
     assert limits_module.MOST == 4
+    limits.measure_again()
+    assert [asked.count((name, "copy_seconds")) for name in ("broken", "slow", "fast")] == [1, 2, 2]
+
+
+def reading(*, reads=1.2, cache=50e6, memory=3e12):
+    """Return the bandwidth of a device: twice as high within its `cache`, and for reads `reads` times as high."""
+    copies = [1.6e-6 + n / (2 * memory if n < cache else memory) for n in DEVICE_LADDER]
+    return bandwidth.from_seconds(copies, [seconds / reads for seconds in copies])
+
+
+def test_what_only_reads_is_compared_with_what_reads_reach():
+    found = reading()
+    summed, copied = (found.of(Moved(4e9, written, "cuda")) for written in (4, 2e9))
+    assert summed == pytest.approx(1.2 * copied)
+    assert reading(reads=0.5).read == reading().copy  # a copy reads too
+    assert bandwidth.from_seconds([launched(n) for n in DEVICE_LADDER]).read == ()
+
+
+def test_one_measurement_without_reads_leaves_those_of_another():
+    found = reading()
+    assert bandwidth.fastest([replace(found, read=()), found]) == found
+    assert bandwidth.fastest([replace(found, read=())]).read == ()
+
+
+def test_at_the_edge_of_a_cache_the_faster_side_is_the_limit():
+    """Between 16 and 64 MiB a call may still lie in the cache: its share would be 1.4 of what lies between."""
+    found = reading(cache=60e6)
+    assert found.of(Moved(50e6, 25e6, "cuda")) == found.of(Moved(2**24, 2**23, "cuda")) == found.copy[4]
+    assert found.of(Moved(2**26, 2**25, "cuda")) == found.copy[5]
+    assert found.of(Moved(1e15, 5e14, "cuda")) == found.copy[-1]
+    assert math.isnan(found.of(Moved(math.nan, 1, "cuda")))
+    roof = Roofline(roofline.settle("cuda", [found, found]))
+    assert roof.at("cuda", 50e6, 25e6) == found.copy[4]
+    assert roof.at("cuda", 50e6, 25e6, "cold") == roof.at("cuda", 2**30, 2**29) == found.copy[7]
+
+
+@pytest.mark.parametrize(
+    ("cache", "gigabytes_per_s", "told"),
+    [
+        ("hot", 4100, None),  # as fast as the second-level cache
+        ("hot", 4500, "of what cuda moves at this size: the work cannot have been done"),
+        ("cold", 3200, None),  # two measurements of the memory may differ by as much
+        ("cold", 3600, "of what the memory of cuda delivers: the inputs were in its cache"),
+    ],
+)
+def test_a_share_above_one_is_no_result_on_a_device(cache, gigabytes_per_s, told):
+    class Idle:
+        def started(self):
+            return []
+
+    limits = Limits(Idle(), Recording(), Stopwatch())
+    limits._found["cuda"] = [reading()]
+    n_bytes = 16_000_000
+    empty = dict.fromkeys((each.name for each in fields(Times)), 0)
+    median_s = n_bytes / gigabytes_per_s / 1e9
+    times = Times(**empty | {"median_s": median_s, "ci95_high_s": median_s})
+    reason = limits.exceeded("cuda", times, n_bytes, [], written=n_bytes / 2, cache=cache)
+    assert (told in reason) if told else reason is None
+    deviating = SimpleNamespace(status="known_deviation")
+    assert limits.exceeded("cuda", times, n_bytes, [deviating], written=n_bytes / 2, cache=cache) is None
+
+
+def test_copies_are_timed_before_a_case_is_prepared(monkeypatch):
+    """One that hangs costs its worker, which would hold a case that has done nothing wrong."""
+
+    class Asked:
+        def under(self, policies):
+            return self
+
+        def started(self):
+            return [("made-up-device", "cuda")]
+
+        def call(self, backend, place, method, *arguments):
+            asked.append(method)
+            raise CaseError("timeout", "made-up-device-cuda gave no answer within 1 s and was ended")
+
+        def facts(self, backend, place, process):
+            asked.append("started")
+            raise CaseError("failed", "enough")
+
+        def release(self, backend, place, process):
+            pass
+
+    asked = []
+    recorder = SimpleNamespace(begin=lambda cases: None, group=lambda found, rounds, pairs: [Recorded(found[0])])
+    monkeypatch.setattr(harness, "row", lambda record: {})
+    measures = harness.Harness(Asked(), recorder)
+    measures._measure([CASE], RULE)
+    assert asked.index("copy_seconds") < asked.index("started")
+
+
+def test_a_copy_that_hangs_costs_its_worker_and_no_case(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(DEVICE))
+    pool, case = Pool(1, timeout_s=1, start_timeout_s=30), replace(CASE, backend="hanging-device")
+    pool.facts(case.backend, "cuda")
+    before = pool._workers[case.backend, "cuda", 0]._process.pid
+    limits = Limits(pool, Recording(), Stopwatch(), [case])
+    assert limits.of("cuda") is None
+    entry = Entry(case)
+    group = Group([entry], pool, 1, Stopwatch())
+    with group.prepared():
+        group.take_through(RULE, random.Random(0), SteadyPulse())
+    assert entry.ending is None
+    assert entry.sampling.median_s > 0
+    assert pool._workers[case.backend, "cuda", 0]._process.pid != before
+    limits._measure("cuda")  # its copies are not asked for again
+    assert pool._workers[case.backend, "cuda", 0].alive
+    pool.close()
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a recorder returns of a case."""
+
+    measured: Measured
 
 
 # Transfers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -27,6 +28,8 @@ class MadeUpPool:
             "rounds": [5e-3] * 5,
             "device_seconds": Clock(9.9e-4, 9.8e-4, 1e-3),
             "copy_seconds": [n / 4.2e12 for n in device.DEVICE_LADDER],
+            "read_seconds": [n / 4.5e12 for n in device.DEVICE_LADDER],
+            "settings": "tf32=False",
             "transfers": Transfers(0.1, 0.2, 0.01, 0.02),
             "free_bytes": 2**34,
             "take": CaseError("out_of_memory", "CUDA out of memory"),
@@ -34,7 +37,7 @@ class MadeUpPool:
         self.answers = usual | answers
 
     def facts(self, backend, place):
-        return None
+        return SimpleNamespace(settings=self.answers["settings"])
 
     def call(self, backend, place, method, *arguments):
         answer = self.answers[method]
@@ -73,6 +76,9 @@ def test_a_device_as_it_should_be_holds_everywhere(checked):
         ("host and device clock", {"rounds": [5.5e-3] * 5}),
         ("copies", {"copy_seconds": [n / 2e12 for n in device.DEVICE_LADDER]}),
         ("copies", {"copy_seconds": [n / 6e12 for n in device.DEVICE_LADDER]}),  # more than it is built for
+        ("reads", {"read_seconds": [n / 2e12 for n in device.DEVICE_LADDER]}),
+        ("cold calls", {"device_seconds": Clock(4e-6, 4e-6, 4e-6)}),  # 8,400 GB/s: from the cache
+        ("persisting lines", {"settings": "tf32=False, persisting_lines=kept"}),
         ("graphs", {"graphs": CaseError("failed", "CUDA error: an illegal memory access was encountered")}),
         ("out of memory", {"take": None}),
         ("out of memory", {"take": CaseError("failed", "RuntimeError: no")}),
@@ -89,6 +95,8 @@ def test_what_does_not_hold_is_named(checked, check, facts):
         ("memory at start", {"used": None}),
         ("host and device clock", {"device_seconds": None}),
         ("copies", {"gpu": None}),
+        ("reads", {"gpu": None}),
+        ("cold calls", {"device_seconds": None}),
         ("graphs", {"graphs": CaseError("unavailable", "it captures no graphs of its calls")}),
         ("out of memory", {"free_bytes": None}),
         ("transfers, pinned", {"transfers": Transfers(0.1, 0.2, None, None)}),

@@ -1,12 +1,13 @@
 """A made-up device, which is NumPy on the host: it shows how a device is asked, and nothing of how a GPU answers.
 
 `made-up-device` answers every question. `broken-device` computes nothing any more once a kernel has failed, as
-after an assertion of CUDA's.
+after an assertion of CUDA's. `hanging-device` computes, and never ends a copy.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -19,7 +20,7 @@ from backends.interface import Gap
 PACKAGE = "numpy"
 EXTRA = "device"
 DEVICES = ("cuda",)
-VARIANTS = ("made-up-device", "broken-device")
+VARIANTS = ("made-up-device", "broken-device", "hanging-device")
 
 CLOCK_S = 5e-6
 """What a call takes by the device's clock."""
@@ -76,9 +77,17 @@ class MadeUpDevice(BaseBackend):
 
     def copier(self, n_bytes: int) -> Callable[[], Any]:
         """Return a callable that copies, up to 1 MiB: more memory there is not."""
+        if self.name == "hanging-device":
+            time.sleep(600)
         if n_bytes > 2**20:
             raise RuntimeError("CUDA error: out of memory")
         return np.ones(max(1, n_bytes // 4), np.float32).copy
+
+    def reader(self, n_bytes: int) -> Callable[[], Any]:
+        """Return a callable that reads, up to 1 MiB."""
+        if n_bytes > 2**20:
+            raise RuntimeError("CUDA error: out of memory")
+        return np.ones(max(1, n_bytes // 4), np.float32).max
 
     def cache_bytes(self) -> int:
         """Return a small cache."""
