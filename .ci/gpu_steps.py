@@ -26,10 +26,10 @@ GRACE_S = 10.0
 SHARES = {
     "environment": 0.2,
     "device": 0.2,
-    "timing": 0.4,
+    "timing": 0.35,
     "graphs": 0.2,
-    "elementwise": 0.25,
-    "rows": 0.35,
+    "kernels": 0.3,
+    "rows": 0.3,
     "correctness": 1.0,
 }
 """Of the time that is left, what each step may take: what one does not use is there for those after it."""
@@ -43,7 +43,8 @@ OPS = ("relu", "gelu", "softmax", "mean_squared_error")
 SIZES = ("1e4", "1e6", "1e8")
 HOST = "numba-parallel"
 """Timed beside the backends that the device has, where it is installed: the host's fastest in most cases."""
-ELEMENTWISE = ("relu", "sigmoid")
+KERNELS = ("relu", "mean_squared_error", "gelu", "log_softmax")
+"""Those that memory limits come first: how close they are to its limit, hot and cold, is what is looked for."""
 ROWS = ("softmax", "softmax_cross_entropy_with_integer_labels")
 """What backends on request and other libraries are timed on, as far as they have these ops."""
 VOCABULARY = "8192x32000"
@@ -181,13 +182,13 @@ def host_and_device(device: str, ops: Sequence[str], sizes: Sequence[str], place
 def others(
     device: str, there: Sequence[str], graphs: Sequence[str], also: Mapping[str, Collection[str]]
 ) -> Iterator[Timed]:
-    """Yield the runs of what is measured on request: graphs, and backends and libraries beside the usual ones."""
+    """Yield the runs of what is measured on request: graphs, cold calls, and what is beside the usual backends."""
     if graphs:
         policies = ("--launch", "graph", "--allocation", "reuse", "--timing", "latency", "throughput")
         cases = ("--op", *OPS[1:3], "--size", *SIZES[:2], "--mode", "forward", "backward")
         yield Timed("graphs", ("--device", device, "--backend", *graphs, *cases, *policies))
     kinds = (
-        ("elementwise", ELEMENTWISE, ("--size", *SIZES[1:])),
+        ("kernels", KERNELS, ("--size", *SIZES[1:], "--cache", "hot", "cold")),
         ("rows", ROWS, ("--shape", VOCABULARY, "--dtype", "bfloat16", "float32")),
     )
     for name, ops, more in kinds:

@@ -1,6 +1,7 @@
 """Numba's kernels on NVIDIA GPUs, by the package numba-cuda: the formulas of `backends.numba`, compiled for them.
 
-Elementwise ops in float32 and float64. Each is compiled when it is first called.
+Elementwise ops, losses of one element, softmax and its kin, and losses of classes that add up terms, in float32
+and float64. Each is compiled when it is first called.
 
 It never ran on a GPU: Numba's simulator has run its kernels, thread by thread in Python.
 """
@@ -8,8 +9,8 @@ It never ran on a GPU: Numba's simulator has run its kernels, thread by thread i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 try:  # finds numba-cuda under Numba's name, also where its folder is no site-packages
@@ -22,10 +23,10 @@ import numba_cuda
 import numpy as np
 from numba.cuda.cudadrv import devicearray
 
-from backends.base import NARROW, BaseBackend, host_array
+from backends.base import NARROW, BaseBackend, host_array, output_shape
+from backends.catalogue import OPS
 from backends.interface import Allocation, BackendUnavailable, Gap, Mode, OpSpec, index_of
-from backends.numba_cuda import kernels
-from backends.numba_cuda.formulas import BACKWARD, FORWARD, Formula, numbers
+from backends.numba_cuda import formulas, kernels, launches, rows
 
 PACKAGE = "numba_cuda"
 EXTRA = "cuda"
@@ -58,7 +59,14 @@ class NumbaCudaBackend(BaseBackend):
         Gap("its kernels take float32 and float64", "todo", dtypes=NARROW),
         Gap("it does not overwrite inputs", "todo", allocations=("inplace",)),
     )
-    _functions = FORWARD
+    _functions: Mapping[str, Callable[..., Any]] = MappingProxyType(
+        {
+            **{op: formulas.first(formula) for op, formula in formulas.FORWARD.items()},
+            **{op: row.finish for op, row in rows.FORWARD.items()},
+            **{op: terms.term for op, terms in rows.LOSSES.items()},
+            rows.CROSS_ENTROPY: rows.crossed,
+        }
+    )
 
     @property
     def version(self) -> str:
@@ -92,8 +100,21 @@ class NumbaCudaBackend(BaseBackend):
 
     def negating(self, n_bytes: int) -> Callable[[], Any]:
         """Return a callable that negates `n_bytes` of ones: a kernel's copy."""
-        source = cuda.to_device(np.ones(max(1, n_bytes // 4), np.float32))
-        return self._writing(_negative, (source,), (), cuda.device_array_like(source))
+        source = self._ones(n_bytes)
+        return launches.elementwise(_negative, (source,), (), source, cuda.device_array_like(source))
+
+    def reader(self, n_bytes: int) -> Callable[[], Any] | None:
+        """Return a callable that reads `n_bytes`, to sum them up; None where it would take hours."""
+        return None if kernels.is_simulated() else self.summing(n_bytes)
+
+    def summing(self, n_bytes: int) -> Callable[[], Any]:
+        """Return a callable that sums up `n_bytes` of ones."""
+        source = self._ones(n_bytes)
+        return launches.summed(_itself, (source,), (), 1.0, cuda.device_array((), source.dtype))
+
+    def _ones(self, n_bytes: int) -> Any:
+        made = cuda.device_array(max(1, n_bytes // 4), np.float32)  # there: the host may have less memory
+        return launches.elementwise(_one, (made,), (), made, made)()
 
     def device_name(self) -> str | None:
         """Return the device's model."""
@@ -106,18 +127,10 @@ class NumbaCudaBackend(BaseBackend):
         return int(free) if math.isfinite(free) else None
 
     def _forward(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
-        return self._calling(FORWARD[op], 1, parameters)
+        return lambda *arrays: launches.forward(OPS[op], arrays, parameters)()
 
     def _vjp(self, op: str, parameters: dict[str, Any]) -> Callable[..., Any]:
-        return self._calling(BACKWARD[op], 2, parameters)
-
-    def _calling(self, formula: Formula, n_arrays: int, parameters: dict[str, Any]) -> Callable[..., Any]:
-        given = numbers(formula, n_arrays, parameters)
-
-        def call(*arrays: Any) -> Any:
-            return self._writing(formula, arrays, given)()
-
-        return call
+        return lambda g, *arrays: launches.backward(OPS[op], g, arrays, parameters)()
 
     def _bind(
         self,
@@ -128,45 +141,31 @@ class NumbaCudaBackend(BaseBackend):
         parameters: dict[str, Any],
         allocation: Allocation,
     ) -> Callable[[], Any]:
-        formulas = {
-            "forward": (FORWARD[spec.name], tuple(inputs)),
-            "backward": (BACKWARD[spec.name], (cotangent, *inputs)),
+        def out(shape: tuple[int, ...]) -> Any:
+            return cuda.device_array(shape, inputs[0].dtype) if allocation == "reuse" else None
+
+        bound = {
+            "forward": lambda: launches.forward(
+                spec, inputs, parameters, out(output_shape(spec, inputs, parameters))
+            ),
+            "backward": lambda: launches.backward(
+                spec, cotangent, inputs, parameters, out(tuple(inputs[0].shape))
+            ),
         }
-        runs = []
-        for each in mode.split("+"):
-            formula, arrays = formulas[each]
-            out = cuda.device_array(inputs[0].shape, inputs[0].dtype) if allocation == "reuse" else None
-            runs.append(self._writing(formula, arrays, numbers(formula, len(arrays), parameters), out))
+        runs = [bound[each]() for each in mode.split("+")]
         return runs[0] if len(runs) == 1 else lambda: tuple(run() for run in runs)
-
-    def _writing(
-        self, formula: Formula, arrays: Sequence[Any], given: Sequence[float], out: Any = None
-    ) -> Callable[[], Any]:
-        """Return a call that writes a formula of the arrays into `out`, or into a new array each time."""
-        shape, dtype = tuple(arrays[0].shape), arrays[0].dtype
-        n = math.prod(shape)
-        if n == 0:
-            return partial(cuda.device_array, shape, dtype)
-        lines = [self._line(array) for array in arrays]
-        kernel = kernels.elementwise(formula, len(lines), len(given), dtype.name)[
-            kernels.blocks(n), kernels.THREADS
-        ]
-
-        line = None if out is None else out.reshape(n)
-
-        def call() -> Any:
-            result = cuda.device_array(shape, dtype) if out is None else out
-            kernel(result.reshape(n) if line is None else line, *lines, *given)
-            return result
-
-        return call
-
-    def _line(self, array: Any) -> Any:
-        """Return an array as one line in C order; one with gaps is copied, by way of the host."""
-        whole = array if array.is_c_contiguous() else self.asarray(self.to_numpy(array))
-        return whole.reshape(math.prod(array.shape))
 
 
 def _negative(x: Any) -> Any:
     """-x."""
     return -x
+
+
+def _one(x: Any) -> Any:
+    """Return 1."""
+    return type(x)(1)
+
+
+def _itself(x: Any) -> Any:
+    """Return x."""
+    return x

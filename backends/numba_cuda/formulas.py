@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from backends.numba import activations, intrinsics, piecewise
+from backends.numba import activations, elementary, intrinsics, likelihoods, losses, piecewise
 
 Formula = Callable[..., Any]
 Jit = Callable[[Formula], Formula]
@@ -67,6 +67,23 @@ def plain(dtype: str) -> Machine:
     )
 
 
+FORMS: Mapping[Any, Mapping[str, Formula]] = {
+    elementary._log_of_parts: {  # noqa: SLF001 - which of them it is, Numba asks where it compiles for a processor
+        "float32": elementary._log_by_polynomial,  # noqa: SLF001
+        "float64": elementary._log_by_quotient,  # noqa: SLF001
+    },
+}
+"""Functions that are another one for each type."""
+
+
+class Finishing(NamedTuple):
+    """What finishing a row needs: its type of numbers, a logarithm of float64, and what brings sums down."""
+
+    number: Any
+    log: Formula
+    lowered: float
+
+
 class Formulas:
     """Formulas of `backends.numba` on one type; `jit` makes a device function of a function."""
 
@@ -88,7 +105,7 @@ class Formulas:
     def _behind(self, value: Any, names: Iterable[str]) -> Any:
         """Return what a name means here that means `value` on a processor; of a module, the `names` are used."""
         if isinstance(value, FunctionType):
-            return self.of(value)
+            return self.of(FORMS[value][self._dtype] if value in FORMS else value)
         if isinstance(value, ModuleType) and value.__name__.startswith(f"{intrinsics.__package__}."):
             module = ModuleType(value.__name__)
             found = {name: getattr(value, name) for name in names if hasattr(value, name)}
@@ -172,44 +189,74 @@ def polynomial(number: Any, fma: Formula, coefficients: tuple[float, ...]) -> Fo
 
 
 def numbers(formula: Any, n_arrays: int, parameters: Mapping[str, Any]) -> tuple[float, ...]:
-    """Return the parameters that a formula takes after its arrays, in its order."""
+    """Return the parameters that a formula takes after its arrays, in its order; NaN for None."""
     names = list(inspect.signature(formula).parameters)[n_arrays:]
-    return tuple(float(parameters[name]) for name in names)
+    return tuple(math.nan if parameters[name] is None else float(parameters[name]) for name in names)
 
 
-FORWARD: Mapping[str, Formula] = {
-    "step": piecewise.step,
-    "relu": piecewise.relu,
-    "relu6": piecewise.relu6,
-    "leaky_relu": piecewise.leaky_relu,
-    "hard_sigmoid": piecewise.hard_sigmoid,
-    "hard_silu": piecewise.hard_silu,
-    "hard_tanh": piecewise.hard_tanh,
-    "soft_shrink": piecewise.soft_shrink,
-    "hard_shrink": piecewise.hard_shrink,
-    "threshold": piecewise.threshold,
-    "sparse_plus": piecewise.sparse_plus,
-    "sparse_sigmoid": piecewise.sparse_sigmoid,
-    "linear": piecewise.linear,
-    "sigmoid": activations.sigmoid,
-    "tanh": activations.tanh,
-    "elu": activations.elu,
-    "celu": activations.celu,
-    "selu": activations.selu,
-    "silu": activations.silu,
-    "mish": activations.mish,
-    "softplus": activations.softplus,
-    "softsign": activations.softsign,
-    "log_sigmoid": activations.log_sigmoid,
-    "squareplus": activations.squareplus,
-    "exponential": activations.exponential,
+@dataclass(frozen=True)
+class Choice:
+    """Formulas among which a `parameter` chooses; that of None is for all other values."""
+
+    parameter: str
+    forms: Mapping[Any, Formula]
+
+
+def first(formula: Formula | Choice) -> Formula:
+    """Return the formula, or the first of several."""
+    return next(iter(formula.forms.values())) if isinstance(formula, Choice) else formula
+
+
+def chosen(formula: Formula | Choice, parameters: Mapping[str, Any]) -> Formula:
+    """Return the formula for some parameters."""
+    if not isinstance(formula, Choice):
+        return formula
+    value = parameters[formula.parameter]
+    return formula.forms[value if value in formula.forms else None]
+
+
+_MODULES = (piecewise, activations, losses, likelihoods)
+_CHOICES: Mapping[str, tuple[str, Mapping[Any, str]]] = {
+    "gelu": ("approximate", {"none": "gelu", "tanh": "gelu_tanh"}),
+    "poisson": ("log_input", {True: "poisson", False: "poisson_of_rates"}),
+    "binary_focal_cross_entropy": (
+        "gamma",
+        {None: "binary_focal_cross_entropy", 2: "square_focal_cross_entropy"},
+    ),
 }
-"""The formulas by op. Two elementwise ones are missing: gelu needs products that are not fused with a sum, which
-libNVVM may do, and tanh_shrink a tanh of float64 beside float32."""
+"""Ops whose formula a parameter chooses, by the names of the formulas."""
 
-BACKWARD: Mapping[str, Formula] = {
-    **{name: getattr(piecewise, f"{name}_vjp") for name in FORWARD if hasattr(piecewise, f"{name}_vjp")},
-    **{name: getattr(activations, f"{name}_vjp") for name in FORWARD if hasattr(activations, f"{name}_vjp")},
-    "hard_shrink": piecewise.soft_shrink_vjp,
-}
+
+def _table(ending: str = "") -> dict[str, Formula | Choice]:
+    found: dict[str, Formula | Choice] = {}
+    for module in _MODULES:
+        for op in module.OPS:
+            if op in _CHOICES:
+                parameter, forms = _CHOICES[op]
+                made = {value: getattr(module, f"{name}{ending}") for value, name in forms.items()}
+                found[op] = Choice(parameter, made)
+            else:
+                found[op] = getattr(module, f"{_SAME.get(f'{op}{ending}', op)}{ending}")
+    return found
+
+
+_SAME = {"hard_shrink_vjp": "soft_shrink"}
+"""Gradients that are another op's."""
+
+FORWARD: Mapping[str, Formula | Choice] = _table()
+"""The formulas of one element by op: of a loss, before any reduction."""
+
+BACKWARD: Mapping[str, Formula | Choice] = _table("_vjp")
 """The formulas of their gradients."""
+
+WIDE = frozenset(
+    {
+        activations.tanh_shrink_vjp,
+        *(
+            getattr(likelihoods, f"{kind}_focal_cross_entropy{ending}")
+            for kind in ("binary", "square")
+            for ending in ("", "_vjp")
+        ),
+    }
+)
+"""Formulas that compute in float64, whatever the type of their arrays."""

@@ -16,14 +16,17 @@ import sys
 import numpy as np
 import pytest
 
+from backends import gelu_constants as constants
+from backends.base import output_shape
 from backends.catalogue import OPS
 from benchmarks.check import accuracy, oracle
+from benchmarks.plan import inputs
 from tests.job import ROOT
 
 pytest.importorskip("numba")
 
-from backends.numba import activations, piecewise
-from backends.numba_cuda import formulas
+from backends.numba import activations, gelu, likelihoods, losses, piecewise
+from backends.numba_cuda import formulas, rows
 
 INSTALLED = pytest.mark.skipif(
     importlib.util.find_spec("numba_cuda") is None, reason="numba-cuda is not installed"
@@ -34,36 +37,94 @@ POINTS = (-88.0, -20.0, -7.0, -3.0, -1.0, -0.3, -1e-5, 0.0, 1e-5, 0.2, 0.5, 1.0,
 POINTS += (-math.inf, math.inf, math.nan, -0.0)
 
 
-def evaluated(op, mode, dtype):
-    """Return a formula at the points, and what is due there."""
-    spec, x = OPS[op], np.array(POINTS, dtype)
-    g = np.full_like(x, 0.75)
-    arrays = (x,) if mode == "forward" else (g, x)
-    formula = (formulas.FORWARD if mode == "forward" else formulas.BACKWARD)[op]
-    function = formulas.Formulas(dtype, formulas.plain(dtype), lambda f: f).of(formula)
-    given = formulas.numbers(formula, len(arrays), spec.defaults)
+def made(formula, dtype):
+    """Return a formula through other names, in Python, and what made it."""
+    wide = formula in formulas.WIDE
+    maker = formulas.Formulas(
+        "float64" if wide else dtype, formulas.plain("float64" if wide else dtype), lambda f: f
+    )
+    return maker.of(formula), maker
+
+
+def drawn(op, dtype):
+    """Return arrays for an op of one element: the points, or pairs from where a loss is to be computed."""
+    if OPS[op].kind != "loss":
+        return (np.array(POINTS, dtype),)
+    return tuple(np.ones((), dtype) if each is None else each for each in inputs.draw(op, (40,), dtype))
+
+
+def evaluated(op, mode, dtype, parameters):
+    """Return a formula at such arrays, and what is due there."""
+    arrays = drawn(op, dtype)
+    g = np.full_like(arrays[0], 0.75)
+    table, given = (formulas.FORWARD, arrays) if mode == "forward" else (formulas.BACKWARD, (g, *arrays))
+    formula = formulas.chosen(table[op], parameters)
+    function, _ = made(formula, dtype)
+    rest = formulas.numbers(formula, len(given), parameters)
     with np.errstate(all="ignore"):
-        got = np.array([function(*elements, *given) for elements in zip(*arrays, strict=True)], dtype)
+        got = [function(*each, *rest) for each in zip(*np.broadcast_arrays(*given), strict=True)]
     if mode == "forward":
-        return got, oracle.forward(op, (x,), spec.defaults, dtype)
-    return got, oracle.backward(op, g, (x,), spec.defaults, dtype)
+        return np.array(got).astype(dtype), oracle.forward(op, arrays, parameters, dtype)
+    return np.array(got).astype(dtype), oracle.backward(op, g, arrays, parameters, dtype)
+
+
+def chosen_by(op):
+    """Return the parameters of an op that are worth a look: its defaults, and its alternatives."""
+    unreduced = {"reduction": "none"} if OPS[op].kind == "loss" else {}
+    return [OPS[op].complete({**other, **unreduced}) for other in ({}, *OPS[op].alternatives)]
 
 
 @pytest.mark.parametrize("dtype", formulas.LAYOUTS)
 @pytest.mark.parametrize("op", formulas.FORWARD)
 def test_formulas_compute_what_they_should_through_other_names(op, dtype):
     for mode in ("forward", "backward"):
-        got, due = evaluated(op, mode, dtype)
-        errors = accuracy.ulp_error(got, due)
-        worst = int(errors.argmax())
-        assert errors[worst] <= LOOSE[dtype], f"{mode} at {POINTS[worst]}: {got[worst]}"
+        for parameters in chosen_by(op):
+            got, due = evaluated(op, mode, dtype, parameters)
+            errors = accuracy.ulp_error(got, due)
+            worst = int(errors.argmax())
+            assert errors[worst] <= LOOSE[dtype], f"{mode} at number {worst}, {parameters}: {got[worst]}"
 
 
 def test_numbers_keep_their_type():
-    for op, formula in formulas.FORWARD.items():
-        function = formulas.Formulas("float32", formulas.plain("float32"), lambda f: f).of(formula)
-        given = formulas.numbers(formula, 1, OPS[op].defaults)
-        assert type(function(np.float32(0.5), *given)) is np.float32, op
+    for op, found in formulas.FORWARD.items():
+        formula = formulas.first(found)
+        arrays = drawn(op, "float32")
+        function, _ = made(formula, "float32")
+        given = formulas.numbers(formula, len(arrays), OPS[op].defaults)
+        result = function(*(np.float32(array.ravel()[10 % array.size]) for array in arrays), *given)
+        assert (type(result) is np.float32) == (formula not in formulas.WIDE), op
+
+
+@pytest.mark.parametrize("mode", ["forward", "backward"])
+def test_gelus_exponent_bears_a_product_that_is_fused_with_a_sum(mode):
+    """As libNVVM may do it: the parts of the cubic are what they should be, whichever sum was rounded."""
+    lows = [np.float32(each["float32"]) for each in (constants.LINEAR_REST, constants.CUBIC_REST)]
+    fma = formulas.plain("float32").fma
+
+    def cubic(a):
+        square = a * a
+        linear, cubic = (
+            np.float32(each["float32"]) for each in (constants.LINEAR_ROUNDED, constants.CUBIC_ROUNDED)
+        )
+        term = cubic * square
+        slope = fma(cubic, square, linear)  # and not linear + term
+        low = fma(cubic, square, -term) + fma(cubic, fma(a, a, -square), lows[1] * square)
+        added = slope - linear
+        low += (linear - (slope - added)) + (term - added) + lows[0]
+        return a * slope, fma(a, low, fma(a, slope, -(a * slope)))
+
+    parameters = OPS["gelu"].complete({"approximate": "tanh"})
+    formula = formulas.chosen((formulas.FORWARD if mode == "forward" else formulas.BACKWARD)["gelu"], parameters)
+    _, maker = made(formula, "float32")
+    maker._made.clear()
+    maker._made[gelu.cubic] = cubic
+    function, x = maker.of(formula), np.linspace(-12, 12, 101).astype(np.float32)
+    if mode == "forward":
+        got, due = [function(each) for each in x], oracle.forward("gelu", (x,), parameters, "float32")
+    else:
+        got = [function(np.float32(1), each) for each in x]
+        due = oracle.backward("gelu", np.ones_like(x), (x,), parameters, "float32")
+    assert accuracy.ulp_error(np.array(got, np.float32), due).max() <= LOOSE["float32"]
 
 
 @pytest.mark.parametrize("dtype", formulas.LAYOUTS)
@@ -76,11 +137,9 @@ def test_the_bits_of_numbers_are_taken_apart_as_the_processor_does(dtype):
         assert float(m) * 2.0 ** float(n) == layout.number(x)
 
 
-def test_an_instruction_without_a_twin_is_no_formula_of_a_gpu():
-    """Its names would lead to a function that no GPU has; which ops are missing is said where the others are."""
-    missing = {*piecewise.OPS, *activations.OPS} - {*formulas.FORWARD}
-    assert missing == {"gelu", "tanh_shrink"}
-    assert formulas.FORWARD.keys() == formulas.BACKWARD.keys()
+def test_every_op_of_one_element_has_formulas_for_a_gpu():
+    elements = {*piecewise.OPS, *activations.OPS, *losses.OPS, *likelihoods.OPS}
+    assert formulas.FORWARD.keys() == formulas.BACKWARD.keys() == elements
 
 
 SIMULATED = """
@@ -137,34 +196,159 @@ def test_the_simulator_gives_each_element_its_own_value_whatever_the_length():
             assert accuracy.ulp_error(np.array(got, np.float32), expected).max() <= LOOSE["float32"], case
 
 
+SUMMED = """
+import json, sys
+import numpy as np
+import backends
+from benchmarks.plan import inputs
+from tests.backends.test_numba_cuda import SUMS, cotangent_of
+backend = backends.load("numba-cuda", "cuda")
+from backends.numba_cuda import kernels
+kernels.THREADS, kernels.LEAST_THREADS, kernels.MOST_BLOCKS, kernels.MOST_PARTS = 8, 4, 3, 2
+results = []
+for op, shape, parameters, optional in SUMS:
+    arrays = inputs.draw(op, shape, "float32", optional=optional)
+    for mode in ("forward", "backward"):
+        given = {} if mode == "forward" else {"cotangent": cotangent_of(op, shape, parameters)}
+        run = backend.bind(op, *arrays, mode=mode, allocation="reuse", **parameters, **given)
+        results.append(backend.to_numpy(run()).tolist())
+    if op == "log_softmax":
+        assert backend.to_numpy(run()).tolist() == results[-1], "two sums of the same"
+results.append(backend.to_numpy(backend.summing(400)()).tolist())
+print(json.dumps(results))
+"""
+SUMS = [
+    ("mean_squared_error", (50,), {}, False),  # more than the parts have threads
+    ("mean_squared_error", (), {"reduction": "sum"}, False),
+    ("mean_squared_error", (0,), {}, False),
+    ("huber", (2, 7), {"reduction": "none"}, False),
+    ("binary_cross_entropy", (9,), {"reduction": "sum"}, False),
+    ("binary_cross_entropy_with_logits", (3, 11), {}, True),  # with weights that are spread out
+    ("binary_focal_cross_entropy", (9,), {}, False),
+    ("softmax", (1, 33), {}, False),
+    ("softmax", (5, 1), {}, False),
+    ("softmin", (2, 3, 2), {"axis": 1}, False),
+    ("log_softmax", (2, 9), {}, False),
+    ("categorical_cross_entropy", (4, 9), {}, False),
+    ("categorical_cross_entropy", (2, 3, 2), {"axis": 1, "reduction": "none"}, False),
+    ("kl_divergence", (3, 3), {"reduction": "none"}, False),
+    ("softmax_cross_entropy", (2, 9), {"label_smoothing": 0.1}, False),
+    ("softmax_cross_entropy", (2, 3, 2), {"axis": 1, "reduction": "none"}, False),
+    ("softmax_cross_entropy", (3, 0), {}, False),
+]
+"""What is summed: op, shape, parameters, and whether inputs that are optional are given."""
+
+
+def cotangent_of(op, shape, parameters):
+    """Return a cotangent for the output of an op on inputs of a shape."""
+    made = output_shape(OPS[op], inputs.draw(op, shape, "float32"), OPS[op].complete(parameters))
+    return np.random.default_rng(3).normal(size=made).astype(np.float32)
+
+
+@INSTALLED
+def test_the_simulator_sums_in_an_order_of_its_own_that_stays():
+    environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(
+        [sys.executable, "-c", SUMMED], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    *found, read = json.loads(done.stdout)
+    assert read == 100
+    cases = [(*case, mode) for case in SUMS for mode in ("forward", "backward")]
+    for (op, shape, parameters, optional, mode), result in zip(cases, found, strict=True):
+        arrays = inputs.draw(op, shape, "float32", optional=optional)
+        complete = OPS[op].complete(parameters)
+        if mode == "forward":
+            due = oracle.forward(op, arrays, complete, "float32", wide=True)
+        else:
+            due = oracle.backward(op, cotangent_of(op, shape, parameters), arrays, complete, "float32", wide=True)
+        got = np.array(result, np.float32).reshape(due.high.shape)
+        if got.size:
+            assert accuracy.ulp_error(got, due).max() <= LOOSE["float32"], f"{op} {shape} {mode} {parameters}"
+
+
 COMPILED = """
-import sys
+import itertools, sys
 from types import SimpleNamespace
 from numba import cuda, types
 from numba.cuda import dispatcher
-from backends.numba_cuda import kernels
-from backends.numba_cuda.formulas import BACKWARD, FORWARD, numbers
+from backends.numba_cuda import formulas, kernels, launches, rows
 from backends.catalogue import OPS
+
+def compiled(kernel, arguments, told):
+    text, _ = cuda.compile_ptx(kernel, tuple(arguments), cc=cc)
+    assert f".target sm_{cc[0]}{cc[1]}" in text, told
+    return text
+
+def forms(found):
+    return found.forms.values() if isinstance(found, formulas.Choice) else (found,)
+
+def of_elements(op, dtype, line):
+    one, length, n = types.float64, types.int64, len(OPS[op].inputs)
+    for table, n_more in ((formulas.FORWARD, 0), (formulas.BACKWARD, 1)):
+        for formula in forms(table[op]):
+            given = len(formulas.numbers(formula, n + n_more, dict.fromkeys(NAMES[op], 0.0)))
+            rest, reads = (line,) * n + (one,) * given, ("each",) * n
+            if OPS[op].kind != "loss":
+                kernel = kernels.elementwise(formula, reads + ("each",) * n_more, given, dtype)
+                text = compiled(kernel, (line,) * (1 + n_more) + rest, op)
+                if dtype == "float32" and not given and formula not in formulas.WIDE:
+                    assert ".f64" not in text, f"{op}: float64 on the way"
+            elif n_more:
+                compiled(kernels.shared(formula, reads, given, dtype), (line, one, line, *rest), op)
+            else:
+                compiled(kernels.summed(formula, reads, given, dtype), (parts, length, *rest), op)
+
+def of_rows(op, dtype, line):
+    length = types.int64
+    if op in rows.FORWARD:
+        for table in (rows.FORWARD, rows.BACKWARD):
+            compiled(launches._exponentials(table[op], dtype), (line, line, line, length, length), op)
+        return
+    if op == rows.CROSS_ENTROPY:
+        more = (line, line, length, length, types.float64)
+        compiled(launches._crossing(dtype), (parts, *more), op)
+        compiled(kernels.cross_entropy_slope(dtype), (line, line, types.float64, *more), op)
+        return
+    terms = rows.LOSSES[op]
+    given = (types.float64,) * len(formulas.numbers(terms.term, 2, dict.fromkeys(NAMES[op], 0.0)))
+    kernel = kernels.summed_rows(terms.term, ("each", "each"), len(given), dtype)
+    compiled(kernel, (line, length, length, types.float64, line, line, *given), op)
+    kernel = kernels.elementwise(terms.slope, ("row", "each", "each"), len(given), dtype)
+    compiled(kernel, (line, length, length, line, line, line, *given), op)
+
+parts = types.Array(types.float64, 1, "C")
+NAMES = {op: [each.name for each in spec.parameters] for op, spec in OPS.items()}
 for cc in ((9, 0), (10, 0)):
     dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=cc)  # it asks
     kernels.formulas.cache_clear()
-    for table, n_arrays in ((FORWARD, 1), (BACKWARD, 2)):
-        for op in sys.argv[1:] or table:
-            for dtype in ("float32", "float64"):
-                n = len(numbers(table[op], n_arrays, OPS[op].defaults))
-                kernel = kernels.loop(kernels.formulas(dtype).of(table[op]), n_arrays, n)
-                line = types.Array(getattr(types, dtype), 1, "C")
-                text, _ = cuda.compile_ptx(kernel, (line,) * (1 + n_arrays) + (types.float64,) * n, cc=cc)
-                assert f".target sm_{cc[0]}{cc[1]}" in text, op
-                if dtype == "float32" and not n:
-                    assert ".f64" not in text, f"{op}: float64 on the way"
+    for op, dtype in itertools.product(sys.argv[1:], ("float32", "float64")):
+        line = types.Array(getattr(types, dtype), 1, "C")
+        (of_elements if op in formulas.FORWARD else of_rows)(op, dtype, line)
+    compiled(kernels.total, (types.Array(types.float32, 1, "C"), parts, types.float64), "total")
 print("compiled")
 """
 
 
-@INSTALLED
-def test_every_formula_is_compiled_for_two_architectures():
-    done = subprocess.run([sys.executable, "-c", COMPILED], cwd=ROOT, capture_output=True, text=True, check=False)
+def compiles(ops):
+    done = subprocess.run(
+        [sys.executable, "-c", COMPILED, *ops], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     if "libNVVM" in done.stderr or "libnvvm" in done.stderr:
         pytest.skip("libNVVM is not installed")
     assert done.stdout.strip() == "compiled", done.stderr[-3000:]
+
+
+FEW = ("tanh_shrink", "mean_squared_error", "softmax", rows.CROSS_ENTROPY)
+"""Ops of each kind, for the full tests: there are some eight compilations for each."""
+
+
+@INSTALLED
+def test_an_op_of_each_kind_is_compiled_for_two_architectures():
+    compiles(FEW)
+
+
+@INSTALLED
+@pytest.mark.certification
+def test_every_op_is_compiled_for_two_architectures():
+    compiles(sorted({*formulas.FORWARD, *rows.FORWARD, *rows.LOSSES} - {*FEW}))

@@ -82,18 +82,20 @@ def test_timing_is_of_host_and_device_within_its_time(tmp_path):
     assert steps.host_and_device("cpu", ("relu",), ("1e4",), ("torch",)).options.count("cpu") == 1
 
 
-ALSO = {"numba-cuda": ("relu", "sigmoid", "tanh"), "torch-compile": tuple(OPS), "quack": steps.ROWS}
+ALSO = {"numba-cuda": ("sigmoid", *steps.KERNELS), "torch-compile": tuple(OPS), "quack": steps.ROWS}
 
 
 def test_graphs_and_what_is_measured_on_request_have_runs_of_their_own():
     made = {each.name: each.options for each in steps.others("cuda", ("torch", "jax"), ("torch",), ALSO)}
-    assert list(made) == ["graphs", "elementwise", "rows"]
+    assert list(made) == ["graphs", "kernels", "rows"]
     assert list(steps.SHARES) == ["environment", "device", "timing", *made, "correctness"]
     named = {
         name: options[options.index("--backend") + 1 : options.index("--op")] for name, options in made.items()
     }
     assert named["graphs"] == ("torch",)
-    assert named["elementwise"] == ("torch", "jax", "numba-cuda", "torch-compile")
+    assert named["kernels"] == ("torch", "jax", "numba-cuda", "torch-compile")
+    options = made["kernels"]
+    assert options[options.index("--cache") + 1 :][:2] == ("hot", "cold")
     assert named["rows"] == ("torch", "jax", "torch-compile", "quack")
     assert not list(steps.others("cuda", ("jax",), (), {}))
 
@@ -101,7 +103,7 @@ def test_graphs_and_what_is_measured_on_request_have_runs_of_their_own():
 def test_kernels_of_ours_that_are_measured_on_request_are_checked_on_the_ops_that_they_have(tmp_path):
     (made,) = steps.own("cuda", ALSO, tmp_path)
     assert made.name == "correctness of numba-cuda"
-    assert made.command[made.command.index("--op") + 1 :][:3] == ("relu", "sigmoid", "tanh")
+    assert made.command[made.command.index("--op") + 1 :][:3] == ("sigmoid", "relu", "mean_squared_error")
 
 
 def test_what_the_environment_tells_is_read_again():
