@@ -18,6 +18,7 @@ from benchmarks.machine.limit import Moved
 from benchmarks.machine.roofline import Roofline
 from benchmarks.measure import calls, devices, harness, prepared
 from benchmarks.measure import limits as limits_module
+from benchmarks.measure import worker as worker_module
 from benchmarks.measure.group import Entry, Group
 from benchmarks.measure.limits import Limits
 from benchmarks.measure.pool import CaseError, Pool, worker_environment
@@ -270,21 +271,23 @@ def test_persisting_lines_are_undone_before_each_cold_round_and_before_the_clock
     undone = []
     monkeypatch.setattr(persisting, "undoing", lambda device: lambda: not undone.append(device))
     monkeypatch.setattr(prepared, "_cache_bytes", lambda backend: 2**14)
+    monkeypatch.setattr(worker_module, "_collect", lambda: None)
     worker = Worker("numpy", "cpu", 1)
     case = replace(CASE, backend="numpy", device="cpu")
     worker.prepare(case)
-    worker.rounds(2, 3)
+    worker._prepared.time(2)
     assert undone == ["cpu"]  # once, to see whether it can
     worker.prepare(replace(case, cache="cold"))
-    worker.rounds(2, 3)
-    n_rounds = len(undone)
-    assert n_rounds > 3
+    for _ in range(3):
+        worker._prepared.time(2)
+    assert len(undone) == 4
     worker.device_seconds(2)
-    assert len(undone) == n_rounds + 1
+    assert len(undone) == 5
 
 
 def test_where_persisting_lines_are_kept_the_record_says_so(monkeypatch):
     monkeypatch.setattr(persisting, "undoing", lambda device: lambda: False)
+    monkeypatch.setattr(worker_module, "_collect", lambda: None)
     worker = Worker("numpy", "cpu", 1)
     assert "persisting_lines" not in str(worker.describe().settings)
     worker._backend = SimpleNamespace(device="cuda", settings=lambda: "x64=True")
