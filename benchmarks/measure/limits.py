@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from subprocess import SubprocessError
 
 from benchmarks.machine import bandwidth, roofline
+from benchmarks.machine.caveat import Caveat
 from benchmarks.machine.limit import HOST, Bandwidth, Moved
 from benchmarks.measure import plausibility
 from benchmarks.measure.pool import CaseError, Pool
@@ -115,6 +116,9 @@ class Limits:
             except CaseError as error:  # the others' tell as well
                 if error.ending.status in FOR_GOOD:
                     self._without.add((backend, device, method))
+                    which = f"The {method.removesuffix('_seconds')} bandwidth of {device}"
+                    text = f"{which} is measured without {backend}: {error.ending.reason}."
+                    self.recorder.warn(Caveat(text, "limit"))
         return [min(each) for each in zip(*found, strict=True)]
 
 

@@ -316,7 +316,10 @@ class Recording:
     """Keeps what was measured."""
 
     def __init__(self):
-        self.found = {}
+        self.found, self.warnings = {}, []
+
+    def warn(self, caveat):
+        self.warnings.append(str(caveat))
 
     def bandwidth(self, place, measured):
         self.found[place] = measured
@@ -343,7 +346,10 @@ def test_a_backend_whose_copies_fail_costs_the_device_no_bandwidth():
     assert found == bandwidth.from_seconds(*([k * launched(n) for n in DEVICE_LADDER] for k in (1, 0.8)))
     assert recorder.found["cuda"] is found
     assert limits_module.MOST == 4
+    (told, _) = recorder.warnings
+    assert told == "The copy bandwidth of cuda is measured without broken: the process of broken-cuda ended."
     limits.measure_again()
+    assert len(recorder.warnings) == 2  # of its copies, and of its reads
     assert [asked.count((name, "copy_seconds")) for name in ("broken", "slow", "fast")] == [1, 2, 2]
 
 
@@ -427,7 +433,11 @@ def test_copies_are_timed_before_a_case_is_prepared(monkeypatch):
             pass
 
     asked = []
-    recorder = SimpleNamespace(begin=lambda cases: None, group=lambda found, rounds, pairs: [Recorded(found[0])])
+    recorder = SimpleNamespace(
+        begin=lambda cases: None,
+        group=lambda found, rounds, pairs: [Recorded(found[0])],
+        warn=lambda caveat: None,
+    )
     monkeypatch.setattr(harness, "row", lambda record: {})
     measures = harness.Harness(Asked(), recorder)
     measures._measure([CASE], RULE)
