@@ -19,6 +19,7 @@ from benchmarks.check import accuracy, course_notes, oracle, samples, search
 from benchmarks.check.namespaces import Array
 from benchmarks.measure.pool import CaseError
 from benchmarks.plan import inputs
+from benchmarks.plan.selection import CHECKED_MODES
 from benchmarks.record.schema import SEARCHED, Accuracy, Check, Ending, Verdict
 
 if TYPE_CHECKING:
@@ -374,11 +375,9 @@ def _compare(
 
 def _compare_at_special_values(harness: Harness, check: Check, parameters: Mapping[str, Any]) -> None:
     """Compare calls on special values with the oracle, with optional inputs and without."""
-    spec = OPS[check.op]
-    given = samples.special_sample(check.op, check.dtype, parameters)
-    without = tuple(None if d.optional else a for d, a in zip(spec.inputs, given, strict=True))
-    for arrays in (given, without) if any(d.optional for d in spec.inputs) else (given,):
-        sample = search.attempt(spec, check.mode, check.dtype, arrays, parameters)
+    optional = any(declared.optional for declared in OPS[check.op].inputs)
+    for given in (True, False) if optional else (True,):
+        sample = _special(check.op, check.mode, check.dtype, tuple(parameters.items()), optional=given)
         _compare_sample(harness, check, sample, parameters)
 
 
@@ -432,8 +431,20 @@ def _compare_sample(
 
 
 @lru_cache(maxsize=64)
+def _special(
+    op: str, mode: str, dtype: str, parameters: tuple[tuple[str, Any], ...], *, optional: bool
+) -> search.Sample:
+    """Return special values and what is exact for them; kept like ordinary inputs."""
+    spec, chosen = OPS[op], dict(parameters)
+    arrays = samples.special_sample(op, dtype, chosen)
+    if not optional:
+        arrays = tuple(None if d.optional else a for d, a in zip(spec.inputs, arrays, strict=True))
+    return search.attempt(spec, mode, dtype, arrays, chosen)
+
+
+@lru_cache(maxsize=len(CHECKED_MODES) * len(samples.LENGTHS))
 def _of_length(op: str, mode: str, length: int) -> search.Sample:
-    """Return a short array and what is exact for it; kept like ordinary inputs."""
+    """Return a short array and what is exact for it; kept like ordinary inputs, of every length."""
     return search.attempt(OPS[op], mode, "float32", samples.of_length(op, "float32", length))
 
 

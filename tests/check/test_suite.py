@@ -1,0 +1,50 @@
+"""The correctness suite itself: what is exact takes longest, and is computed once for all backends."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+import backends
+from benchmarks import test_correctness as suite
+from benchmarks.check import samples, search
+
+
+def called(backend, device, what, *arguments):
+    """Answer as a worker does that computes with NumPy, whatever it is called."""
+    if what == "promised_ulp":
+        return 1.0  # written by hand, and so checked at every length
+    if what == "flushes_subnormals":
+        return False
+    op, _, arrays, g, parameters, *_ = arguments
+    numpy = backends.load("numpy")
+    return getattr(numpy, op)(*arrays, **parameters) if g is None else numpy.vjp(op)(g, *arrays, **parameters)
+
+
+def settled(found, backend, device):
+    assert found.status == "ok", found.reason
+
+
+HARNESS = SimpleNamespace(pool=SimpleNamespace(call=called), settle=settled)
+
+
+@pytest.mark.parametrize(
+    ("check", "op", "dtypes"),
+    [
+        (suite.test_lengths, "relu", ()),
+        (suite.test_parameters, "leaky_relu", ("float64",)),
+        (suite.test_ends_of_parameters, "leaky_relu", ("float32",)),
+        (suite.test_ends_of_parameters, "negative_log_likelihood", ("float32",)),
+    ],
+)
+def test_what_is_exact_is_computed_once_for_all_backends(check, op, dtypes, monkeypatch):
+    monkeypatch.setattr(samples, "LENGTHS", range(1, 34))  # in both modes more than were once remembered
+    computed, attempt = [], search.attempt
+    monkeypatch.setattr(search, "attempt", lambda *a, **more: computed.append(a) or attempt(*a, **more))
+    n_computed = []
+    for backend in ("one", "other"):
+        for mode in suite.CHECKED_MODES:
+            check(HARNESS, op, mode, *dtypes, backend, "cpu")
+        n_computed.append(len(computed))
+    assert n_computed[0] == n_computed[1] > 0
