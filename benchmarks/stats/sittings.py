@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any
 
 import pandas as pd
 
@@ -33,8 +35,11 @@ def conclude(sittings: pd.DataFrame, by: Sequence[str], criteria: Criteria) -> p
     The interval is that of the mean effect over sittings. Evidence for a change is corrected for having been
     looked at up to `len(LOOKS)` times (Bonferroni), and then for the number of cases (Benjamini-Hochberg).
     """
-    grouped = sittings.groupby(list(by), sort=False, dropna=False)
-    rows = [dict(zip(by, key, strict=True)) | _of_case(each, criteria) for key, each in grouped]
+    # In plain Python: pandas takes milliseconds for each case, and has nothing to add up here.
+    grouped: dict[tuple[Any, ...], list[dict[Any, Any]]] = {}
+    for row in sittings.to_dict("records"):
+        grouped.setdefault(tuple(None if pd.isna(row[name]) else row[name] for name in by), []).append(row)
+    rows = [{name: each[0][name] for name in by} | _of_case(each, criteria) for each in grouped.values()]
     columns = [*by, *VERDICT_COLUMNS]
     cases = pd.DataFrame(rows, columns=[name for name in columns if name != "q"])
     return with_verdicts(cases, criteria)[columns]
@@ -45,27 +50,26 @@ def undecided(cases: pd.DataFrame) -> pd.DataFrame:
     return cases[(cases["verdict"] == AMBIGUOUS) & (cases["samples"] < LOOKS[-1])]
 
 
-def _of_case(sittings: pd.DataFrame, criteria: Criteria) -> dict[str, object]:
-    measured = sittings[sittings["effect"].notna()]
-    found = estimate_mean(measured["effect"].tolist(), criteria)
+def _of_case(sittings: Sequence[Mapping[Any, Any]], criteria: Criteria) -> dict[str, object]:
+    measured = [row for row in sittings if pd.notna(row["effect"])]
+    found = estimate_mean([row["effect"] for row in measured], criteria)
     n = len(measured)
     return {
-        "base": measured["base_s"].median(),
-        "head": measured["head_s"].median(),
+        "base": median(row["base_s"] for row in measured) if measured else math.nan,
+        "head": median(row["head_s"] for row in measured) if measured else math.nan,
         "ratio": math.exp(found.effect),
         "low": math.exp(found.low),
         "high": math.exp(min(found.high, 700)),
         "p": math.nan if n == 0 else 1.0 if n < LEAST_FOR_CHANGE else min(1.0, len(LOOKS) * found.p),
         "samples": n,
-        **_failure(sittings[sittings["effect"].isna()]),
+        **_failure([row for row in sittings if pd.isna(row["effect"])]),
     }
 
 
-def _failure(failed: pd.DataFrame) -> dict[str, str]:
+def _failure(failed: Sequence[Mapping[Any, Any]]) -> dict[str, str]:
     """Return the verdict on what could not be measured, once that has happened often enough, and why it was."""
-    ends = zip(failed["base_status"], failed["head_status"], strict=True)
-    counted = Counter(verdicts.without_effect(base, head) for base, head in ends)
-    reason = "; ".join(dict.fromkeys(failed["reason"]))
+    counted = Counter(verdicts.without_effect(row["base_status"], row["head_status"]) for row in failed)
+    reason = "; ".join(dict.fromkeys(row["reason"] for row in failed))
     for verdict, n in counted.most_common():
         if n >= RECURRENCES:
             return {"verdict": verdict, "reason": reason}
