@@ -244,9 +244,9 @@ def test_slope_of_zero_is_relu(backend):
 
 
 def test_an_infinite_cotangent_warns_nowhere(backend):
-    x = np.array([-1.0, 1.0])
+    x = np.array([-1, 1], np.float32)
     for op in ELEMENTWISE:
-        backend.vjp(op)(np.full(2, np.inf), x)
+        backend.vjp(op)(np.full_like(x, np.inf), x)
 
 
 @pytest.mark.parametrize("op", ["softmax", "log_softmax"])
@@ -274,12 +274,11 @@ def test_a_nan_among_masked_classes_counts(backend, nan):
 
 
 def test_a_masked_class_without_target_costs_nothing(backend):
-    x = np.array([[0.0, -np.inf, 0.0]])
-    target = np.array([[0.5, 0.0, 0.5]])
-    assert backend.softmax_cross_entropy(x, target) == pytest.approx(math.log(2))
-    assert backend.categorical_cross_entropy(np.array([[0.5, 0.0, 0.5]]), target, eps=0.0) == pytest.approx(
-        math.log(2)
-    )
+    x = np.array([[0, -np.inf, 0]], np.float32)
+    target = np.array([[0.5, 0, 0.5]], np.float32)
+    half = [pytest.approx(math.log(2))]
+    assert backend.softmax_cross_entropy(x, target, reduction="none").tolist() == half
+    assert backend.categorical_cross_entropy(target, target, eps=0.0, reduction="none").tolist() == half
 
 
 @pytest.mark.parametrize(

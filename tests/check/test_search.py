@@ -9,6 +9,19 @@ from backends.catalogue import OPS
 from benchmarks.check import accuracy, samples, search
 
 
+@pytest.fixture(autouse=True)
+def _exact_once(monkeypatch):
+    """Let the stand-in for a backend have what is exact from the search, which has just computed it."""
+    attempt, last = search.attempt, []
+
+    def once(spec, mode, dtype, arrays, *more, **options):
+        if not last or last[0].arrays is not arrays:
+            last[:] = [attempt(spec, mode, dtype, arrays, *more, **options)]
+        return last[0]
+
+    monkeypatch.setattr(search, "attempt", once)
+
+
 def exact_except(op, mode, dtype, error):
     """Stand in for a backend that is exact but for `error(first input)` ULP."""
 
