@@ -1,4 +1,7 @@
-"""Every cheat that is publicly known is refused, and honest backends that look like one are measured."""
+"""Every cheat that is publicly known is refused, and honest backends that look like one are measured.
+
+So is every mistake that is much like one of `test_wrong_backends`, in the same run.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ CHEATS = {
     "lazy-subclass": ("invalid", "not the type of the backend's arrays"),
     "lazy-arrays": ("cheated", "it is computed only when it is fetched"),
     "helper-process": ("cheated", "processes that it started computed"),
-    "works-while-stopped": ("cheated", "ms while it was stopped"),
+    "works-while-stopped": ("cheated", "while it was stopped"),
     "other-priority": ("cheated", "a thread has priority"),
     "works-in-instalments": ("cheated", "only after some calls on the same inputs|with new values in its inputs"),
     "remembers-what-recurs": ("cheated", "results are remembered"),
@@ -31,6 +34,14 @@ CHEATS = {
     "hides-a-builtin": ("cheated", "is not what it was: __main__.tuple|by the clock of another process"),
     "pickles-other-times": ("cheated", "benchmarks.measure.disturbance.Reading|by the clock of another process"),
     "lends-its-results": ("invalid", "a result that was kept has changed while others were computed"),
+}
+MISTAKES = {
+    "constant": ("failed", "values exceed 8 ULP"),
+    "wrong-shape": ("failed", "of shape"),
+    "right-at-first": ("failed", "values exceed 8 ULP"),
+    "queued-in-secret": ("invalid", "were not waited for"),
+    "queued-one-behind": ("invalid", "were not waited for"),
+    "wrong-in-the-middle": ("failed", "4 of 1000 outputs are not finite"),
 }
 HONEST = (
     "keeps-a-workspace",
@@ -56,14 +67,19 @@ def assert_refused(row, status, reason):
 
 @pytest.fixture(scope="module")
 def every(tmp_path_factory):
-    arguments = (*SMALL, "--threads", "2")
-    found = run(tmp_path_factory.mktemp("every"), *CHEATS, *HONEST, "uses-two-threads", arguments=arguments)
+    backends = (*CHEATS, *MISTAKES, *HONEST, "uses-two-threads")
+    found = run(tmp_path_factory.mktemp("every"), *backends, arguments=(*SMALL, "--threads", "2"))
     return found.records.set_index("backend")
 
 
 @pytest.mark.parametrize("cheat", CHEATS)
 def test_every_cheat_is_refused(every, cheat):
     assert_refused(every.loc[cheat], *CHEATS[cheat])
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_another_wrong_backend_is_refused(every, mistake):
+    assert_refused(every.loc[mistake], *MISTAKES[mistake])
 
 
 @pytest.mark.parametrize("honest", [*HONEST, "uses-two-threads"])

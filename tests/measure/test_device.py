@@ -26,7 +26,7 @@ from benchmarks.measure.sampling import Rule
 from benchmarks.measure.stopwatch import Stopwatch
 from benchmarks.measure.worker import Worker
 from benchmarks.record.schema import Case, Measured, Times
-from tests.job import ROOT, Job
+from tests.job import ROOT, STATED, Job
 
 DEVICE = ROOT / "tests" / "device"
 RULE = Rule(precision=0.02, confidence=0.95, max_s=0.05)
@@ -537,7 +537,7 @@ def test_a_case_that_cannot_fit_on_the_device_is_given_up(monkeypatch):
 
 def test_a_run_on_a_made_up_device_ends_with_its_record(tmp_path):
     job = Job(
-        tmp_path, "--op", "relu", "--size", "1000", "--mode", "forward", "--device", "cuda",
+        tmp_path, *STATED, "--op", "relu", "--size", "1000", "--mode", "forward", "--device", "cuda",
         "--backend", "made-up-device", "--benchmark-only", pythonpath=DEVICE, check=0,
     )  # fmt: skip
     (row,) = job.records.to_dict("records")

@@ -37,6 +37,14 @@ def pool():
         pool.close()
 
 
+@pytest.fixture(scope="module")
+def team():
+    """Return a pool for all whose workers may use two threads."""
+    pool = Pool(2)
+    yield pool
+    pool.close()
+
+
 @pytest.fixture
 def fresh_pool(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(WRONG))
@@ -120,13 +128,11 @@ def test_thread_counts_are_set_before_any_import():
 
 
 @pytest.mark.parametrize("backend", ["numba-parallel", "jax", "torch"])
-@pytest.mark.parametrize("threads", [1, 2])
-def test_the_thread_count_takes_effect(backend, threads):
+@pytest.mark.parametrize(("workers", "threads"), [("pool", 1), ("team", 2)])
+def test_the_thread_count_takes_effect(backend, workers, threads, request):
     if reason := backends.missing(backend):
         pytest.skip(reason)
-    pool = Pool(threads)
-    assert pool.facts(backend, "cpu").threads == threads
-    pool.close()
+    assert request.getfixturevalue(workers).facts(backend, "cpu").threads == threads
 
 
 def test_strided_inputs_give_the_same(pool):
@@ -187,20 +193,16 @@ def test_a_worker_that_the_system_ended_for_memory_ran_out_of_it(pool, monkeypat
 
 
 @pytest.mark.parametrize("backend", ["numba-parallel", "jax", "torch", "onnxruntime"])
-def test_workers_use_no_processor_after_their_turn(backend):
+def test_workers_use_no_processor_after_their_turn(team, backend):
     if reason := backends.missing(backend):
         pytest.skip(reason)
-    pool = Pool(2)
-    try:
-        pool.call(backend, "cpu", "prepare", Case("relu", "forward", "float32", (1_000_000,), backend, "cpu"))
-        pool.call(backend, "cpu", "rounds", 10, 3)
-        process = psutil.Process(pool._workers[backend, "cpu", 0]._process.pid)
-        before = process.cpu_times()
-        time.sleep(0.5)
-        after = process.cpu_times()
-        assert (after.user + after.system) - (before.user + before.system) < 0.04
-    finally:
-        pool.close()
+    team.call(backend, "cpu", "prepare", Case("relu", "forward", "float32", (1_000_000,), backend, "cpu"))
+    team.call(backend, "cpu", "rounds", 10, 3)
+    process = psutil.Process(team._workers[backend, "cpu", 0]._process.pid)
+    before = process.cpu_times()
+    time.sleep(0.5)
+    after = process.cpu_times()
+    assert (after.user + after.system) - (before.user + before.system) < 0.04
 
 
 def test_a_turn_that_never_comes_to_rest_ends_all_the_same(monkeypatch):
@@ -440,7 +442,7 @@ def worker_pid(pool, process):
 @linux
 def test_a_crash_or_a_hang_of_one_that_computes_alone_costs_that_one(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(WRONG))
-    pool = Pool(1, timeout_s=8)
+    pool = Pool(1, timeout_s=3, start_timeout_s=20)
     for backend in ("numpy", "crashes", "hangs"):
         pool.call(backend, "cpu", "prepare_floor")
     with pool.alone():
@@ -516,8 +518,8 @@ def test_retained_memory_costs_no_page_faults_and_is_given_back_at_the_end(fresh
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"), reason="of glibc's allocator")
 @pytest.mark.parametrize("backend", ["torch", "numba-parallel", "jax"])
-def test_every_framework_keeps_its_memory(fresh_pool, backend):
-    assert_kept(fresh_pool, backend)
+def test_every_framework_keeps_its_memory(pool, backend):
+    assert_kept(pool, backend)
 
 
 def assert_kept(pool, backend):

@@ -21,6 +21,7 @@ from benchmarks.measure.pool import CaseError, Pool
 from benchmarks.record.schema import Case
 from tests.job import RIGHT
 from tests.repositories import git
+from tests.trees import copied
 
 
 @pytest.fixture
@@ -255,8 +256,7 @@ def test_a_side_may_have_an_environment_of_its_own(environment):
 @pytest.fixture
 def altered(tmp_path):
     """Copy the backends: NumPy's says that it is another version, PyTorch's is gone."""
-    folder = tmp_path / "altered"
-    shutil.copytree(sides.OWN / "backends", folder / "backends", ignore=shutil.ignore_patterns("__pycache__"))
+    folder = copied(tmp_path / "altered", "backends")
     module = folder / "backends" / "numpy" / "backend.py"
     module.write_text(module.read_text() + "\nNumpyBackend.version = 'altered'\n")
     shutil.rmtree(folder / "backends" / "torch")

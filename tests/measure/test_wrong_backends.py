@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from tests.job import SMALL, STATED, WRONG, Job, timed
-from tests.measure.test_cheats import CHEATS
+from tests.measure.test_cheats import CHEATS, assert_refused
 
 SOON_SEEN = (
     "remembers-addresses",
@@ -26,56 +26,23 @@ MISTAKES = {
     "raises": ("failed", "RuntimeError: out of luck"),
     "crashes": ("crashed", "SIGABRT"),
 }
-OTHERS = {
-    "constant": ("failed", "values exceed 8 ULP"),
-    "wrong-shape": ("failed", "of shape"),
-    "right-at-first": ("failed", "values exceed 8 ULP"),
-    "queued-in-secret": ("invalid", "were not waited for"),
-    "queued-one-behind": ("invalid", "were not waited for"),
-    "wrong-in-the-middle": ("failed", "4 of 1000 outputs are not finite"),
-}
-"""Mistakes that are much like one of those, for the full tests."""
-
-
 HONEST = ("numpy", "keeps-a-workspace")
-
-
-def timed_with(folder, mistakes):
-    """Time all of them, and nothing else: each is checked before and after, which is what is looked at here."""
-    return Job(
-        folder, *STATED, *SMALL, "-m", "timing", "--backend", *mistakes, *HONEST, "--benchmark-save=run",
-        pythonpath=WRONG, check=1,
-    )  # fmt: skip
-
-
-def assert_red(job, mistake, expected):
-    row = job.records.set_index("backend").loc[mistake]
-    status, reason = expected
-    assert row["status"] == status
-    assert any(words in row["reason"] for words in reason.split("|"))
-    assert pd.isna(row["median_s"])
-    assert f"test_timing[sigmoid-forward-float32-1000-{mistake}-cpu]" in job.output
-    assert mistake in (job.results / "latest" / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
 def wrong_job(tmp_path_factory):
-    return timed_with(tmp_path_factory.mktemp("wrong"), MISTAKES)
+    """Time all of them, and nothing else: each is checked before and after, which is what is looked at here."""
+    return Job(
+        tmp_path_factory.mktemp("wrong"), *STATED, *SMALL, "-m", "timing", "--backend", *MISTAKES, *HONEST,
+        "--benchmark-save=run", pythonpath=WRONG, check=1,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_wrong_backend_is_red_and_untimed(wrong_job, mistake):
-    assert_red(wrong_job, mistake, MISTAKES[mistake])
-
-
-@pytest.fixture(scope="module")
-def others_job(tmp_path_factory):
-    return timed_with(tmp_path_factory.mktemp("others"), OTHERS)
-
-
-@pytest.mark.parametrize("mistake", OTHERS)
-def test_another_wrong_backend_is_red_and_untimed(others_job, mistake):
-    assert_red(others_job, mistake, OTHERS[mistake])
+    assert_refused(wrong_job.records.set_index("backend").loc[mistake], *MISTAKES[mistake])
+    assert f"test_timing[sigmoid-forward-float32-1000-{mistake}-cpu]" in wrong_job.output
+    assert mistake in (wrong_job.results / "latest" / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_others_are_measured_beside_wrong_backends(wrong_job):
@@ -89,8 +56,9 @@ def test_the_others_are_measured_beside_wrong_backends(wrong_job):
 
 def test_a_buffer_that_is_not_written_is_invalid(tmp_path):
     job = Job(
-        tmp_path, *SMALL, "--backend", "unwritten-buffer", "--allocation", "reuse", pythonpath=WRONG, check=1
-    )
+        tmp_path, *STATED, *SMALL, "-m", "timing", "--backend", "unwritten-buffer", "--allocation", "reuse",
+        pythonpath=WRONG, check=1,
+    )  # fmt: skip
     (row,) = job.records.to_dict("records")
     assert (row["status"], row["reason"]) == ("invalid", "the call left its output buffer as it was")
 
@@ -110,7 +78,7 @@ def test_a_result_that_is_not_computed_is_refused(tmp_path):
 def test_a_device_with_a_queue_is_waited_for(tmp_path):
     """Each call takes 3 ms in a thread of the device's own, waited for one by one or together."""
     job = Job(
-        tmp_path, *SMALL, "--backend", "queued", "--timing", "latency", "throughput", "--benchmark-only",
+        tmp_path, *STATED, *SMALL, "--backend", "queued", "--timing", "latency", "throughput", "--benchmark-only",
         pythonpath=WRONG, check=0,
     )  # fmt: skip
     assert job.records["median_s"].between(3e-3, 4e-3).all()
