@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
 import backends
-
-ROOT = Path(__file__).parent.parent
+from tests.trees import copied
 
 SPEC = """
 
@@ -51,11 +48,7 @@ OPS |= {"cube": (cube, cube_vjp)}
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
     """Copy what runs, and add an op to the catalogue and to NumPy alone, as a contributor would."""
-    copy = tmp_path_factory.mktemp("tree")
-    for folder in ("backends", "benchmarks"):
-        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in ("conftest.py", "pyproject.toml"):
-        shutil.copy(ROOT / file, copy)
+    copy = copied(tmp_path_factory.mktemp("tree"), "backends", "benchmarks", "conftest.py", "pyproject.toml")
     append(copy / "backends" / "catalogue" / "piecewise.py", SPEC)
     append(copy / "backends" / "numpy" / "piecewise.py", FUNCTIONS)
     return copy

@@ -30,8 +30,9 @@ def assert_alike(variant, usual, op, mode):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("op", SOME)
-@pytest.mark.parametrize("mode", ["forward", "backward", "forward+backward"])
+@pytest.mark.parametrize(
+    ("op", "mode"), [*((op, "forward+backward") for op in SOME), ("gelu", "forward"), ("gelu", "backward")]
+)
 def test_eager_jax_computes_what_jax_does(op, mode):
     assert_alike("jax-eager", "jax", op, mode)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from benchmarks.__main__ import main
 from benchmarks.record.journal import read_journal
 from tests.job import RIGHT, ROOT
 from tests.repositories import git
+from tests.trees import copied
 
 CASE = ("--backend", "numpy", "--op", "relu", "--size", "1000", "--mode", "forward")
 WRONG_RELU = """
@@ -73,8 +73,7 @@ def changed(tmp_path):
     """Return a maker of copies of the backends with something added to NumPy's."""
 
     def change(addition):
-        folder = tmp_path / "changed"
-        shutil.copytree(ROOT / "backends", folder / "backends", ignore=shutil.ignore_patterns("__pycache__"))
+        folder = copied(tmp_path / "changed", "backends")
         with (folder / "backends" / "numpy" / "backend.py").open("a") as file:
             file.write(addition)
         return folder

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.exits import Exit
-from tests.job import ROOT, Job
+from tests.job import ROOT, STATED, Job
 
 TRIED = ROOT / "tests" / "tried"
 QUICK = ("--backend", "numpy", "--size", "20000", "--time-budget", "10s")
@@ -121,7 +121,8 @@ def test_several_ops_leave_open_which_one_a_candidate_computes(tmp_path):
 
 def test_candidates_are_measured_in_one_run_with_the_others(tmp_path):
     job = Job(
-        tmp_path, "--op", "tanh", "--size", "1000", "--mode", "forward", "--backend", "numpy", "--check", "timed",
+        tmp_path, *STATED, "--op", "tanh", "--size", "1000", "--mode", "forward", "--backend", "numpy",
+        "--check", "timed",
         "--candidate", f"{TRIED}/right.py:my_tanh", f"{TRIED}/wrong_at_one_place.py:spoilt_tanh", check=1,
     )  # fmt: skip
     records = job.records.set_index("backend")

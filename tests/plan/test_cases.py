@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import numpy as np
 import pytest
@@ -130,7 +130,7 @@ def test_correctness_covers_every_op_and_dtype_where_it_is_in_every_way():
 
 def test_ten_thousand_cases_can_be_listed():
     chosen = Selection(preset="full", sizes=tuple(range(1, 100)))
-    assert sum(1 for _ in selection.timing_cases(chosen)) > 10_000
+    assert sum(1 for _ in islice(selection.timing_cases(chosen), 10_001)) > 10_000
 
 
 @pytest.mark.parametrize("op", OPS)

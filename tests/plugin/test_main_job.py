@@ -24,7 +24,7 @@ from benchmarks.plugin import options
 from benchmarks.record import saved
 from benchmarks.record.damage import UnreadableError
 from benchmarks.record.journal import load_run
-from tests.job import ROOT, SMALL, Job, timed
+from tests.job import ROOT, SMALL, STATED, Job, timed
 
 QUICK = ("-k", "test_timing or float32")
 """Of the checks, only those of one type: for runs that are about something else."""
@@ -433,7 +433,7 @@ def test_a_run_that_timed_nothing_is_not_the_last_to_report(numpy_job, tmp_path)
 
 def test_a_killed_run_loses_nothing_it_measured(tmp_path):
     command = [
-        sys.executable, "-m", "pytest", "benchmarks", "--results", str(tmp_path),
+        sys.executable, "-m", "pytest", "benchmarks", "--results", str(tmp_path), *STATED,
         "--backend", "numpy", "--benchmark-only", "--preset", "standard",
     ]  # fmt: skip
     running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
