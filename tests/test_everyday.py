@@ -47,6 +47,10 @@ def test_a_tier_that_is_not_asked_for_is_not_made(expression, tier, asked):
         ("softmax_cross_entropy_with_integer_labels", "float32", "numba", set()),
         ("gelu", "float32", "numba", {"full"}),
         ("gelu", "float64", "numba", {"full", "certification"}),
+        ("softplus", "float64", "numba", {"full", "certification"}),
+        ("softplus", "float64", "jax", set()),
+        ("sigmoid", "bfloat16", "numba", {"full"}),
+        ("softplus", "bfloat16", "numba", {"full", "certification"}),
     ],
 )
 def test_rare_ops_are_compiled_seldom(op, dtype, backend, tier):
@@ -69,6 +73,20 @@ def test_parameters_are_tried_every_day_where_that_is_soon_compiled(op, backend,
     assert tiers(f"{SUITE}::test_parameters", "test_parameters", params) == tier
 
 
+@pytest.mark.parametrize(
+    ("dtype", "backend", "tier"),
+    [
+        ("float16", "numba-parallel", {"full"}),
+        ("bfloat16", "numba-parallel", {"full", "certification"}),
+        ("bfloat16", "numba", {"full"}),
+    ],
+)
+def test_long_sums_are_compiled_in_parallel_for_one_narrow_type(dtype, backend, tier):
+    params = {"op": "softmax", "dtype": dtype, "backend": backend, "mode": "forward", "device": "cpu"}
+    name = "test_sums_beyond_narrow_types"
+    assert tiers(f"{SUITE}::{name}", name, params) - {"full"} == tier - {"full"}
+
+
 def test_the_tests_that_are_named_exist():
     paths = [*(ROOT / "tests").rglob("test_*.py"), *(ROOT / "benchmarks").glob("test_*.py")]
     text = "".join(path.read_text(encoding="utf-8") for path in paths)
@@ -79,6 +97,20 @@ def test_the_tests_that_are_named_exist():
 def test_what_takes_longest_is_for_neither_day_nor_night():
     for name in LONG & FULL.keys():
         assert tiers(f"tests/x.py::{name}", name, {}) == {"full", "certification"}
+
+
+def test_in_full_what_is_divided_in_the_end_is_the_correctness_suite():
+    named = {"tests/backends/b": "full", "benchmarks/suite": "full", "tests/a": "full", "tests/measure/m": "full"}
+    items = [SimpleNamespace(nodeid=nodeid, keywords={marker}) for nodeid, marker in named.items()]
+    found = [item.nodeid for item in sorted(items, key=everyday.place)]
+    assert found == ["tests/a", "tests/measure/m", "benchmarks/suite", "tests/backends/b"]
+
+
+def test_every_day_the_correctness_suite_comes_first_and_backends_last():
+    names = ("benchmarks/suite", "tests/backends/b", "tests/measure/m")
+    items = [SimpleNamespace(nodeid=nodeid, keywords=set()) for nodeid in names]
+    found = [item.nodeid for item in sorted(items, key=everyday.place)]
+    assert found == ["benchmarks/suite", "tests/measure/m", "tests/backends/b"]
 
 
 @pytest.mark.parametrize(
