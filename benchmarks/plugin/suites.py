@@ -43,14 +43,13 @@ COMMAND: pytest.StashKey[str] = pytest.StashKey()
 def parametrize(metafunc: pytest.Metafunc, config: pytest.Config) -> None:
     """Give a test its cases; a test without a marker of ours gets none."""
     marker = metafunc.definition.get_closest_marker
-    chosen = arguments.chosen(config.option)
     if marker("timing"):
-        cases = list(selection.timing_cases(chosen))
+        cases = list(selection.timing_cases(arguments.chosen(config.option)))
         # A test asks for the `case` that these make: pytest wants to see each of them asked for.
         metafunc.fixturenames += [name for name in CASE_KEYS if name not in metafunc.fixturenames]
         metafunc.parametrize(CASE_KEYS, [case.key for case in cases], ids=list(map(str, cases)))
     elif marker("call_cost"):
-        metafunc.parametrize(("backend", "device"), selection.places(chosen))
+        metafunc.parametrize(("backend", "device"), selection.places(arguments.chosen(config.option)))
     elif correctness := marker("correctness"):
         taken = [name in metafunc.fixturenames for name in COORDINATES]
         checks = _checks(correctness, config, certifies=bool(marker("certification")))

@@ -7,7 +7,6 @@ import math
 
 import numpy as np
 import pytest
-import ruptures
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -74,10 +73,12 @@ def test_a_shift_does_not_pass_for_noise():
 
 
 def test_the_fast_search_finds_what_the_plain_one_does():
+    from ruptures import Pelt  # late: it takes two seconds of each process that collects tests
+
     rng = np.random.default_rng(5)
     for n in (6, 10, 25, 60):
         scaled = rng.normal(size=n) + 6 * (np.arange(n) > n // 3)
-        plain = ruptures.Pelt(model="l2", min_size=shifts.LEAST, jump=1).fit(scaled)
+        plain = Pelt(model="l2", min_size=shifts.LEAST, jump=1).fit(scaled)
         assert shifts._pelt(scaled) == plain.predict(pen=shifts.penalty(n))[:-1]
 
 
