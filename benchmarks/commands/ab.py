@@ -95,6 +95,7 @@ def run(options: argparse.Namespace, console: Console) -> Exit:
         stack.enter_context(signals.as_interrupts())  # or the sides' folders would be left behind
         base = stack.enter_context(_opened(options, options.base, options.base_python))
         head = stack.enter_context(_opened(options, options.head, options.head_python))
+        base, head = _told_apart(base, head, (options.base_python, options.head_python))
         chosen = list(selection.timing_cases(_selection(options, base, head)))
         threads = arguments.threads(options)
         notes = list(_differences(base, head, [each.package for each in _declarations(chosen)]))
@@ -145,6 +146,15 @@ def _opened(options: argparse.Namespace, name: str, python: Path | None) -> Iter
             for file, text in side.dependencies().items():
                 (Path(temporary) / file).write_text(text, encoding="utf-8")
             yield replace(side, folder=Path(temporary).resolve(), checkout=None)
+
+
+def _told_apart(base: Side, head: Side, pythons: tuple[Path | None, Path | None]) -> tuple[Side, Side]:
+    """Name the sides by the environments that they were given, where nothing else tells them apart."""
+    if base.label != head.label or base.python == head.python:
+        return base, head
+    names = (str(python or "this environment") for python in pythons)
+    base, head = (replace(side, name=name) for side, name in zip((base, head), names, strict=True))
+    return base, head
 
 
 def _left(found: pd.DataFrame) -> Iterator[str]:
