@@ -56,12 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             metavar=side.upper(),
             help="a git revision, or a folder that contains backends/",
         )
-    for side in ("base", "head"):
+    for side, environment in (("base", "old"), ("head", "new")):
         parser.add_argument(
             f"--{side}-python",
             type=arguments.path,
             metavar="PYTHON",
-            help=f"the Python that measures {side.upper()}, such as old/bin/python (default: this one)",
+            help=f"the Python that measures {side.upper()}, such as {environment}/bin/python (default: this one)",
         )
     arguments.add_options(parser.add_argument)
     candidates.add_option(parser.add_argument)
