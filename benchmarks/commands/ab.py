@@ -1,13 +1,13 @@
 """`python -m benchmarks ab BASE HEAD`: measure two revisions, or two environments, against each other.
 
 BASE and HEAD are git revisions of the repository that you stand in, or folders that contain `backends/`, such as
-`.` for the files as they are now. For two environments, give the same twice, and a Python for each: `. .
---base-python old/bin/python --head-python new/bin/python`. In a project of your own, only its backends are measured.
-`--candidate kernels.py:fast_gelu --op gelu` measures that function of each side.
+`.` for the files as they are now. To compare two environments, give the same twice, and a Python for each: `ab . .
+--base-python old/bin/python --head-python new/bin/python`. In a project of your own, only its backends are
+measured. `--candidate kernels.py:fast_gelu --op gelu` measures that function of each side.
 
-The two are measured in short alternating bursts. Each sitting starts new processes; a case needs no more of them once
-it is decided. Exit status: 0 nothing got worse, 1 something is slower or fails now, 2 usage, 3 nothing could be
-judged, 4 a result is wrong, 5 a kernel cheated.
+The two are measured in short alternating bursts. Each sitting starts new processes; a case needs no more of them
+once it is decided. Exit status: 0 nothing got worse, 1 something is slower or fails now, 2 usage, 3 nothing could
+be judged, 4 a result is wrong, 5 a kernel cheated.
 
 Example: python -m benchmarks ab main . --backend numpy --op relu --size 1e6 --time-budget 2min
 """
