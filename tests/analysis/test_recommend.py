@@ -137,7 +137,7 @@ def test_what_makes_the_whole_run_doubtful_is_passed_on():
         warnings=(Caveat("Other programs used 50 % of the processors.", "load"), Caveat("Swapped.")),
     )
     *_, low, cut, last = recommend(run, Question("sigmoid", 1_000)).lines
-    assert low.startswith("Warning: Confidence in this run is low: only 0 of 1 group decided")
+    assert low.startswith("Warning: Confidence in this run is low: the one group was not decided")
     assert "other programs used 50 % of the processors" in low
     assert "Repeat on an idle machine." in low
     assert (cut, last) == ("Warning: The run was cut short.", "Warning: Swapped.")
