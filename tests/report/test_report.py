@@ -20,7 +20,7 @@ from benchmarks.analysis.memory import not_kept
 from benchmarks.analysis.study import Study
 from benchmarks.record.frames import to_frame
 from benchmarks.record.run import Run, read_accuracy
-from benchmarks.record.schema import ACCURACY_COLUMNS, COLUMNS, COST_COLUMNS
+from benchmarks.record.schema import ACCURACY_COLUMNS, CASE_KEYS, COLUMNS, COST_COLUMNS
 from benchmarks.report import palette
 from benchmarks.report.files import write, write_accuracy
 from benchmarks.report.pages import charts, report
@@ -248,12 +248,25 @@ def test_usual_policies_come_first() -> None:
     assert first.pictures(study)[0].facets["memory"] == "retained"
 
 
+TAKEN = (("torch", 3.0), ("numpy", 2.0), ("numpy", 2.0), ("torch", 1.0), ("numpy", 4.0))
+
+
 def test_a_strip_has_a_tick_for_each_turn_and_keeps_outliers_at_its_ends(quick: tuple[Study, Page]) -> None:
     shown = spread.cell([1.0, 1.0, 1.1, 9.0])
     assert shown.tip == "4 turns, 1.00–9.00 s"
     assert spread.path([1.0, 2.0, 1.0]) == f"M{spread.WIDTH // 2} 0v9m{spread.WIDTH // 2}-9v9"
     strip = ("svg", {"class": "turns", "viewbox": "0 0 96 9", "aria-hidden": "true"})
     assert quick[1].tags.count(strip) == 230
+
+
+def test_turns_that_were_taken_by_several_in_turn_are_told_apart() -> None:
+    taken = [dict.fromkeys(CASE_KEYS, "") | {"backend": name, "seconds_per_call": s} for name, s in TAKEN]
+    known = spread.turns(pd.DataFrame(taken))
+    assert {key[CASE_KEYS.index("backend")]: seconds for key, seconds in known.items()} == {
+        "torch": [3.0, 1.0],
+        "numpy": [2.0, 2.0, 4.0],
+    }
+    assert spread.turns(pd.DataFrame(taken)[:0]) == {}
 
 
 def test_only_functions_of_the_run_are_drawn() -> None:

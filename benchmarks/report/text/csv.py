@@ -13,7 +13,7 @@ def page(frame: pd.DataFrame) -> str:
     cells = frame.copy(deep=False)
     for i, dtype in enumerate(frame.dtypes):
         if is_object_dtype(dtype) or is_string_dtype(dtype):
-            cells.isetitem(i, [_cell(value) for value in frame.iloc[:, i]])
+            cells.isetitem(i, [_cell(value) for value in frame.iloc[:, i].tolist()])
     return cells.to_csv(index=False, lineterminator="\n")
 
 
