@@ -261,7 +261,7 @@ def test_both_passes_of_a_training_step_must_be_accurate():
     [
         (
             Question("gelu", 1_000),
-            "--op: this run did not measure op gelu; it has sigmoid. Run: pytest benchmarks --op gelu",
+            "--op: this run did not measure op gelu; it has sigmoid. Run: pytest benchmarks --op gelu --size 1000",
         ),
         (
             Question("sigmoid", 1_000, dtype="float64"),
