@@ -140,6 +140,8 @@ def test_a_sentence_says_who_leads_at_which_sizes() -> None:
 def test_of_one_group_that_is_too_close_none_is_surely_the_fastest() -> None:
     alike = to_frame(times(name, 1e-6, 0.5) for name in ("numpy", "torch"))
     assert "At 1,024 elements none is surely the fastest.\n" in shown(Run(records=alike))
+    single = to_frame(times(name, 1e-6, 0.5, n=1) for name in ("numpy", "torch"))
+    assert "At 1 element none is surely the fastest.\n" in shown(Run(records=single))
 
 
 def test_confidence_says_what_was_decided_and_what_to_do() -> None:
