@@ -38,6 +38,7 @@ _NAN_IN_TAIL = "the gradient at NaN is a number in the loop for what does not fi
 _NAN_BY_LENGTH = "https://github.com/pytorch/pytorch/issues/195075"
 _SIXTH = "1/6 is a float32 number"
 _FLUSH = "subnormal numbers are flushed to zero"
+_CDF = "cdf(x), which is added to x·pdf(x), is subnormal and flushed to zero"
 _SLOPE = "leaky_relu'(0) is 1, since the condition is x >= 0"
 _CORNER = "the derivative at a corner is not 0"
 _ROUNDED_CORNER = "x plus a constant is rounded to the corner, or beyond"
@@ -256,6 +257,8 @@ KNOWN_DEVIATIONS: tuple[KnownDeviation, ...] = (
     KnownDeviation(_TORCH, ("log_cosh",), _FORWARD, 16, _LOG_COSH, at="anywhere", seen_in=()),
     KnownDeviation(_JAX, ("elu", "celu", "selu"), _BACKWARD, ALL_DIGITS, _EXPM1, high=-1, cancels=16),
     KnownDeviation(_JAX, ("mish",), _BACKWARD, 128, _TANH, low=3, high=10),
+    # 1 - y² is off by up to two units of 1, and x times as much is 4·x ULP of a result near 1/2.
+    KnownDeviation(_TORCH, ("mish",), _BACKWARD, 40, _TANH, low=3, high=10, dtypes=_F32, seen_in=()),
     KnownDeviation(
         _EITHER, ("silu", "mish"), _BACKWARD, 1024, _ONE_MINUS, low=10, high=45, dtypes=_F64, seen_in=()
     ),
@@ -370,6 +373,21 @@ KNOWN_DEVIATIONS: tuple[KnownDeviation, ...] = (
     # --- subnormal numbers ----------------------------------------------------------------------------------
     KnownDeviation(_JAX, tuple(OPS), _BOTH, ALL_DIGITS, _FLUSH, at="subnormal", seen_in=()),
     KnownDeviation(_TORCH, ("celu",), _FORWARD, ALL_DIGITS, "x / alpha is subnormal", at="subnormal", seen_in=()),
+    *(
+        KnownDeviation(
+            _JAX,
+            ("gelu",),
+            _BACKWARD,
+            ALL_DIGITS,
+            _CDF,
+            low=low,
+            high=high,
+            dtypes=dtypes,
+            seen_in=(),
+            parameters={"approximate": "none"},
+        )
+        for dtypes, low, high in ((_LIKE_F32, -13.4, -12.9), (_F64, -37.8, -37.5))
+    ),
     KnownDeviation(_JAX, _PROBABILITY_LOSSES, _BOTH, INF, _FLUSH, at="subnormal", seen_in=()),
     KnownDeviation(_JAX, ("glu",), _FORWARD, 4096, _FLUSH, at="anywhere", dtypes=_F16),
     *(
