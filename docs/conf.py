@@ -9,6 +9,7 @@ import shutil
 import tomllib
 from pathlib import Path
 from posixpath import normpath
+from typing import Any
 
 from sphinx.application import Sphinx
 
@@ -26,7 +27,7 @@ nitpicky = True
 smartquotes = False  # `--op` is no dash
 myst_heading_anchors = 4  # `page.md#heading`, as on GitHub
 html_theme = "furo"
-html_title = f"{project} {version}"
+html_title = project
 html_copy_source = False
 html_static_path = ["site.css"]
 html_css_files = ["site.css"]
@@ -66,6 +67,17 @@ def complete(app: Sphinx, page: str, source: list[str]) -> None:
             source[0] = f"{title}\n\n{summary}\n\n````{{raw}} html\n{picture}\n````\n\n{rest}"
 
 
+def keep_options_whole(app: Sphinx, page: str, template: str, context: dict[str, Any], tree: object) -> None:
+    """Mark the options of commands, within which a phone may not break a line."""
+    del app, page, template, tree
+    context["body"] = re.sub(
+        r'<div class="highlight-sh.*?</pre>',
+        lambda block: re.sub(r"(?<![\w-])--?[a-z][\w-]*", r'<span class="option">\g<0></span>', block[0]),
+        context.get("body", ""),
+        flags=re.DOTALL,
+    )
+
+
 def open_at_the_start(app: Sphinx, error: Exception | None) -> None:
     """Let the folder open at the README."""
     if error is None and app.builder.name == "html":
@@ -75,4 +87,5 @@ def open_at_the_start(app: Sphinx, error: Exception | None) -> None:
 def setup(app: Sphinx) -> None:
     """Connect the functions above."""
     app.connect("source-read", complete)
+    app.connect("html-page-context", keep_options_whole)
     app.connect("build-finished", open_at_the_start)

@@ -145,6 +145,12 @@ def test_a_room_reaches_only_rooms_above_it(room):
     assert not chains_to(room, lambda name: name in imported() and room_of(name) not in may_reach(room))
 
 
+def test_the_page_lists_all_rooms_in_their_order():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `?(benchmarks/\w+|the entry points)/?`? \|", page, re.MULTILINE)
+    assert [name.replace("/", ".") for name in listed] == [room for room in HOUSE if room != "backends"]
+
+
 def test_imports_are_followed_through_other_modules():
     chains = reached("benchmarks.measure")
     assert chains["mpmath"].startswith("benchmarks.measure.")

@@ -35,7 +35,7 @@ def ops(taken: Collection[str]) -> Iterator[OpSpec]:
 def _specs(path: Path) -> tuple[OpSpec, ...]:
     spec = importlib.util.spec_from_file_location(f"ops_of_{path.stem}", path)
     if spec is None or spec.loader is None or not path.is_file():
-        raise ValueError(f"--op-spec: {path}: is no Python file")
+        raise ValueError(f"--op-spec: {path}: is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     try:

@@ -27,7 +27,8 @@ def other_types(study: Study, question: Question, dtypes: Sequence[str]) -> list
     if found.empty:
         raise CannotTell(
             f"--dtype: this run did not measure {listing(dtypes)} alike, with {plural(question.size, 'element')}. "
-            f"Run: pytest benchmarks --op {question.op} --dtype {' '.join(dtypes)} --size {question.size}"
+            f"Run: pytest benchmarks --op {question.op} --size {question.size} --mode {question.mode} "
+            f"--dtype {' '.join(dtypes)}"
         )
     return entries(found, GainCase)
 

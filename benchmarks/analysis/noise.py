@@ -77,16 +77,22 @@ class Noise:
     @property
     def brief(self) -> str:
         """How many groups are decided, and what disturbed: `only 8 of 16 groups decided in the time they had`."""
-        only = "only " * (self.n_decided < FAIR * self.n_groups)
-        late = " in the time they had" * (self.n_decided < self.n_groups)
-        said = []
-        if self.n_groups:
-            said.append(f"{only}{self.n_decided} of {quantities.plural(self.n_groups, 'group')} decided{late}")
+        said = [self._decided] * bool(self.n_groups)
         if self.n_missed:
             said.append(f"{self.n_missed} of {quantities.plural(self.n_planned, 'group')} had no time left")
         if self.load:
             said.append(f"{self.load[0].lower()}{self.load[1:]}")
         return "; ".join(said)
+
+    @property
+    def _decided(self) -> str:
+        """How many groups are decided, as a part of a sentence."""
+        if self.n_groups == 1:
+            return "the one group was decided" if self.n_decided else "the one group was not decided in its time"
+        only = "only " * (self.n_decided < FAIR * self.n_groups)
+        late = " in the time they had" * (self.n_decided < self.n_groups)
+        n = f"{only}{self.n_decided}" if self.n_decided else "none"
+        return f"{n} of {quantities.count(self.n_groups)} groups decided{late}"
 
     @property
     def sentences(self) -> list[str]:
@@ -95,10 +101,12 @@ class Noise:
         if self.n_missed:
             of = f"{quantities.count(self.n_missed)} of {quantities.plural(self.n_planned, 'group')}"
             found.append(f"The time budget ended before {of}.")
-        if self.n_groups:
+        if self.n_groups == 1:
+            found.append(f"{self._decided.capitalize()}.")
+        elif self.n_groups:
             share = quantities.percent(self.n_decided / self.n_groups)
             found.append(
-                f"{quantities.count(self.n_decided)} of {quantities.plural(self.n_groups, 'group')} decided "
+                f"{quantities.count(self.n_decided)} of {quantities.count(self.n_groups)} groups decided "
                 f"({share}); in the others a backend is too close to call with the first."
             )
         if self.n_bursts:

@@ -36,7 +36,7 @@ def recommend(run: Run, question: Question) -> Answer:
     Times between two measured sizes are interpolated, both axes logarithmic, and a verdict is the weaker of those
     at the two. Raises CannotTell where the run has no answer, and says what it has.
     """
-    grounds, question = Grounds(run), _as_measured(question, run)
+    grounds, question = Grounds(run), as_measured(question, run)
     rows = _asked_for(grounds.results, question)
     several = list(dict.fromkeys(row.shape for row in rows if row.n_elements == question.size))
     if len(several) > 1:
@@ -185,7 +185,7 @@ def _sizes(places: Places) -> list[int]:
     return sorted({row.n_elements for rows in places.values() for row in rows})
 
 
-def _as_measured(question: Question, run: Run) -> Question:
+def as_measured(question: Question, run: Run) -> Question:
     """Return the question as the run can answer it, where it asks for the same in other words.
 
     That is with the usual team, where it asks for the one number of threads that the run had; and with the whole
@@ -216,9 +216,14 @@ def _asked_for(rows: Sequence[Result], question: Question) -> Sequence[Result]:
             known = f"it has {listing(there, 70)}" if there else "it measured nothing"
             raise CannotTell(
                 f"{OPTIONS[name]}: this run did not measure {name} {wanted}{_of(asked)}; {known}. "
-                f"Run: pytest benchmarks {' '.join(asked)}"
+                f"Run: pytest benchmarks {' '.join([asked[0], *_sized(question), *asked[1:]])}"
             )
     return rows
+
+
+def _sized(question: Question) -> Sequence[str]:
+    """Return the option that measures the size in question, where no shape says it."""
+    return [f"--size {question.size}"] if question.size and question.shape is None else []
 
 
 def _fact(row: Result, name: str) -> str:

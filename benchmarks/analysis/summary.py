@@ -110,7 +110,8 @@ def _led(i: int, n_ranges: int, names: Sequence[str], sizes: Sequence[tuple[int,
     elif len(sizes) > 1 and i == n_ranges - 1:
         where = f"up to {largest}"
     if i == 0:
-        where = where.capitalize() + (" elements" * (where != "at every size") + " on" * where.startswith("from"))
+        elements = f" element{'s' * (where != 'at 1')}" * (where != "at every size")
+        where = f"{where.capitalize()}{elements}{' on' * where.startswith('from')}"
     if not names:
         surely = f"the fastest in any of {len(cases)} groups" if len(cases) > 1 else "surely the fastest"
         return f"{where} none is {surely}"

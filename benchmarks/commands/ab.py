@@ -1,11 +1,13 @@
 """`python -m benchmarks ab BASE HEAD`: measure two revisions, or two environments, against each other.
 
 BASE and HEAD are git revisions of the repository that you stand in, or folders that contain `backends/`, such as
-`.` for the files as they are now. In a project of your own, its backends are measured, and no others; with
-`--candidate kernels.py:fast_gelu --op gelu`, that function of each side, wherever it lies. The two are measured in
-short alternating bursts. Each sitting starts new processes; a case needs no more of them once it is decided. Exit
-status: 0 nothing got worse, 1 something is slower or fails now, 2 usage, 3 nothing could be judged, 4 a result is
-wrong, 5 a kernel cheated.
+`.` for the files as they are now. To compare two environments, give the same twice, and a Python for each: `ab . .
+--base-python old/bin/python --head-python new/bin/python`. In a project of your own, only its backends are
+measured. `--candidate kernels.py:fast_gelu --op gelu` measures that function of each side.
+
+The two are measured in short alternating bursts. Each sitting starts new processes; a case needs no more of them
+once it is decided. Exit status: 0 nothing got worse, 1 something is slower or fails now, 2 usage, 3 nothing could
+be judged, 4 a result is wrong, 5 a kernel cheated.
 
 Example: python -m benchmarks ab main . --backend numpy --op relu --size 1e6 --time-budget 2min
 """
@@ -56,12 +58,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             metavar=side.upper(),
             help="a git revision, or a folder that contains backends/",
         )
-    for side in ("base", "head"):
+    for side, environment in (("base", "old"), ("head", "new")):
         parser.add_argument(
             f"--{side}-python",
             type=arguments.path,
             metavar="PYTHON",
-            help=f"the Python that measures {side.upper()}, such as old/bin/python (default: this one)",
+            help=f"the Python that measures {side.upper()}, such as {environment}/bin/python (default: this one)",
         )
     arguments.add_options(parser.add_argument)
     candidates.add_option(parser.add_argument)
@@ -95,6 +97,7 @@ def run(options: argparse.Namespace, console: Console) -> Exit:
         stack.enter_context(signals.as_interrupts())  # or the sides' folders would be left behind
         base = stack.enter_context(_opened(options, options.base, options.base_python))
         head = stack.enter_context(_opened(options, options.head, options.head_python))
+        base, head = _told_apart(base, head, (options.base_python, options.head_python))
         chosen = list(selection.timing_cases(_selection(options, base, head)))
         threads = arguments.threads(options)
         notes = list(_differences(base, head, [each.package for each in _declarations(chosen)]))
@@ -145,6 +148,15 @@ def _opened(options: argparse.Namespace, name: str, python: Path | None) -> Iter
             for file, text in side.dependencies().items():
                 (Path(temporary) / file).write_text(text, encoding="utf-8")
             yield replace(side, folder=Path(temporary).resolve(), checkout=None)
+
+
+def _told_apart(base: Side, head: Side, pythons: tuple[Path | None, Path | None]) -> tuple[Side, Side]:
+    """Name the sides by the environments that they were given, where nothing else tells them apart."""
+    if base.label != head.label or base.python == head.python:
+        return base, head
+    names = (str(python or "this environment") for python in pythons)
+    base, head = (replace(side, name=name) for side, name in zip((base, head), names, strict=True))
+    return base, head
 
 
 def _left(found: pd.DataFrame) -> Iterator[str]:

@@ -2,8 +2,7 @@
 
 BASE and HEAD are saved names (--benchmark-save), numbers such as 0001, or files. Exit status: 0 nothing got worse,
 1 something is slower or fails now, 2 the runs cannot be compared, 3 nothing could be judged, 4 a result is wrong,
-5 a kernel cheated. Of merged runs, each machine that both were measured on is compared with itself; NAME@MACHINE
-is one of them.
+5 a kernel cheated. Of merged runs, each machine that both have is compared with itself; NAME@MACHINE names one.
 
 Example: python -m benchmarks compare before after --margin 3%
 """

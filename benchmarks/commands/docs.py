@@ -1,4 +1,4 @@
-"""`python -m benchmarks docs`: write what is generated of the documentation: tables, outputs, a page for each op.
+"""`python -m benchmarks docs`: write the generated parts of the documentation: tables, outputs, pages of ops.
 
 Tables and outputs stand between markers, the pages in docs/ops/. With --check nothing is written. Exit status: 0,
 4 if something is out of date, 2 if a library is not installed.

@@ -1,11 +1,10 @@
 """`python -m benchmarks fleet run [OPTION ...] -- [OPTIONS OF THE RUN]`: measure one plan on a Ray cluster.
 
 Each node takes one group of the plan after the other, alone on it. Its records are in a journal here as soon as
-the group is over. A node that is lost costs its group, which an equal node measures again; one that joins takes
-part.
-In the end there is one run, as `merge` makes it. What comes after `--` is what `run` takes.
+the group is over. A node that is lost costs its group, which an equal node measures again. A node that joins
+takes part. In the end there is one run, as `merge` makes it. After `--` come the options of `run`.
 
-Exit status: 0, 1 if a check failed on some node, 3 if some group was not measured, 2 if nothing could be.
+Exit status: 0, 1 if a check failed on some node, 3 if some group was not measured, 2 if nothing could be measured.
 
 Example: python -m benchmarks fleet run --address auto -- --preset full --benchmark-save=nightly
 """

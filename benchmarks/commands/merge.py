@@ -1,9 +1,9 @@
 """`python -m benchmarks merge RUN ...`: make one run of shards, or of the runs of several machines.
 
-A RUN is a journal, a folder of journals, a results folder, an id, or a name: of shards, all that were saved under
-it. Parts of one machine must have been measured under the same conditions, and shards by equal machines;
-otherwise nothing is merged, and the differences are listed. What two parts have both measured counts as the later
-one has it. A run of which shards are missing is no baseline.
+A RUN is a journal, a folder of journals, a results folder, an id, or a name, which stands for all shards saved
+under it. Parts of one machine must have been measured under the same conditions, and shards by equal machines;
+otherwise nothing is merged, and the differences are listed. If two parts measured the same group, the later one
+counts. A run that lacks shards is no baseline.
 
 Example: python -m benchmarks merge shard-*/runs/journals --into nightly
 """

@@ -19,7 +19,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from benchmarks.analysis.answer import Question
-from benchmarks.analysis.recommend import decision_table, recommend
+from benchmarks.analysis.recommend import as_measured, decision_table, recommend
 from benchmarks.commands import add_results
 from benchmarks.exits import Exit
 from benchmarks.plan import arguments
@@ -110,8 +110,9 @@ def run(options: argparse.Namespace, console: Console) -> Exit:
         return Exit.FINE
     question, dtypes = _question(options), list(dict.fromkeys(options.dtype or [Question.dtype]))
     measured = saved.load_or_last(options.run, options.results)
+    # First: what it misses it proposes to measure in all types, where an answer names its own alone.
+    gains, fused = _beside(measured, as_measured(question, measured), dtypes, fused=options.fused)
     answers = [recommend(measured, replace(question, dtype=dtype)) for dtype in dtypes]
-    gains, fused = _beside(measured, answers[0].question, dtypes, fused=options.fused)
     if options.json:
         told = [answer.as_dict() for answer in answers]
         more = {"other_types": told[1:], "gains": list(map(_known, gains)), "fused": list(map(_known, fused))}

@@ -2,8 +2,8 @@
 
 A RUN is a saved name (--benchmark-save), a number such as 0001, or a file: a journal, a saved .json or a
 records.csv. One run, finished or cut short, gets its usual report. Several runs, of different machines or
-versions, are shown side by side, and the others are compared with the first; so are the machines of a merged run,
-of which NAME@MACHINE is one.
+versions, are shown side by side, and the others are compared with the first. So are the machines of a merged run;
+NAME@MACHINE names one.
 
 Example: python -m benchmarks report laptop server --output comparison
 """

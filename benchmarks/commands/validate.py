@@ -203,7 +203,7 @@ def _add_picture(commands: Commands) -> None:
         nargs="?",
         type=path,
         default=picture.REPORT,
-        help=f"(default: {picture.REPORT})",
+        help=f"the report to show (default: {picture.REPORT})",
     )
     add_output(parser, "where the PNG goes (default: beside the report)")
     parser.add_argument(

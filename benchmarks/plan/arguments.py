@@ -156,7 +156,8 @@ def add_margin(add: Callable[..., Any], *names: str) -> None:
 def add_filters(add: Callable[..., Any]) -> None:
     """Declare the options that choose among records: any value that some record has, in any spelling of it."""
     for name, option in OPTIONS.items():
-        text = f"only these, by {option[2:]}; may be repeated (default: all)"
+        what = "number of threads" if name == "team" else option[2:]
+        text = f"only cases with this {what}; may be repeated (default: all)"
         if name == "team":
             add_filter(add, option, text, dest=name, type=team)
         else:

@@ -308,7 +308,7 @@ def _tree(place: Place) -> ast.Module | None:
     except (SyntaxError, ValueError) as error:
         where = f" in line {error.lineno}" if isinstance(error, SyntaxError) else ""
         said = error.msg if isinstance(error, SyntaxError) else error
-        raise ValueError(f"{place.path.name}: is no Python file: {said}{where}") from None
+        raise ValueError(f"{place.path.name}: is not a Python file: {said}{where}") from None
 
 
 def _imported(tree: ast.Module) -> dict[str, str]:

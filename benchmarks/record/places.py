@@ -22,7 +22,7 @@ def unusable(results: Path, name: str = "") -> str:
         for folder in (results / "latest", results / JOURNALS):
             there = next(each for each in (folder, *folder.parents) if each.exists())
             if not there.is_dir():
-                return f"--results: {named(there)} is no folder; a run writes into it: move it, or choose another"
+                return f"--results: {named(there)} is not a folder; a run writes there: move it, or choose another"
             if not os.access(there, os.W_OK | os.X_OK):
                 return f"--results: no right to write into {named(there)}; change that, or choose another folder"
         if (free := shutil.disk_usage(there).free) < LEAST:

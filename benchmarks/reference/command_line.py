@@ -8,6 +8,9 @@ from typing import Any
 
 from benchmarks.reference import markdown
 
+_MOST_VALUES = 5
+"""Values of a default that a table shows."""
+
 
 def of_pytest() -> str:
     """Return the table of our options of `pytest benchmarks`."""
@@ -59,6 +62,8 @@ def _taken(action: Any) -> str:
 
 
 def _default(value: object) -> str:
-    if value is None or value is False or value in ([], argparse.SUPPRESS):
+    if isinstance(value, list | tuple):  # of a long one, such as all ops, the meaning tells
+        value = " ".join(map(str, value)) if len(value) <= _MOST_VALUES else None
+    if value is None or value is False or value in ("", argparse.SUPPRESS):
         return ""
     return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"

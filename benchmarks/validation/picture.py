@@ -14,6 +14,8 @@ REPORT = Path("results/published/dev-2core/report.html")
 WIDTH = 1280
 _HEIGHT = 1600
 """Of the window, in pixels."""
+_FIRST_ALONE = "main > :not(#answer) { visibility: hidden; }"
+"""Leaves out the top of what follows, which the margin below would show cut in two."""
 
 
 def save(report: Path, output: Path | None = None, *, width: int = WIDTH, dark: bool = False) -> Path:
@@ -40,7 +42,7 @@ def take(browser: Browser, report: Path, output: Path, *, width: int = WIDTH, da
         output.parent.mkdir(parents=True, exist_ok=True)
         margin = area["x"]
         clip = {"x": 0, "y": 0, "width": width, "height": area["y"] + area["height"] + margin}
-        page.screenshot(path=output, full_page=True, clip=clip)
+        page.screenshot(path=output, full_page=True, clip=clip, style=_FIRST_ALONE)
     finally:
         page.close()
     return output

@@ -134,6 +134,10 @@ def test_an_answer_for_several_types_says_what_each_gains(monkeypatch, capsys):
     assert "recommended" not in capsys.readouterr().out, "that is within the budget"
     assert answered([*ROWS, timed("torch", "float16", 2e-6)], "bf16", "fp16") == 0
     assert "bfloat16 instead of float16: torch, 1.00 µs instead of 2.00 µs" in capsys.readouterr().out
+    only = [row for row in ROWS if row["dtype"] == "float32"]
+    assert answered(only, "fp32", "bf16") == 3
+    command = "pytest benchmarks --op sigmoid --size 1024 --mode forward --dtype float32 bfloat16"
+    assert f"Run: {command}\n" in capsys.readouterr().err, "measured alone, it could not be compared"
 
 
 def test_types_that_were_not_measured_alike_have_no_answer():

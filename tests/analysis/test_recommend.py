@@ -137,7 +137,7 @@ def test_what_makes_the_whole_run_doubtful_is_passed_on():
         warnings=(Caveat("Other programs used 50 % of the processors.", "load"), Caveat("Swapped.")),
     )
     *_, low, cut, last = recommend(run, Question("sigmoid", 1_000)).lines
-    assert low.startswith("Warning: Confidence in this run is low: only 0 of 1 group decided")
+    assert low.startswith("Warning: Confidence in this run is low: the one group was not decided")
     assert "other programs used 50 % of the processors" in low
     assert "Repeat on an idle machine." in low
     assert (cut, last) == ("Warning: The run was cut short.", "Warning: Swapped.")
@@ -261,7 +261,7 @@ def test_both_passes_of_a_training_step_must_be_accurate():
     [
         (
             Question("gelu", 1_000),
-            "--op: this run did not measure op gelu; it has sigmoid. Run: pytest benchmarks --op gelu",
+            "--op: this run did not measure op gelu; it has sigmoid. Run: pytest benchmarks --op gelu --size 1000",
         ),
         (
             Question("sigmoid", 1_000, dtype="float64"),

@@ -10,12 +10,13 @@ import subprocess
 import sys
 import tarfile
 import venv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks.commands.ab import _differences
+from benchmarks.commands.ab import _differences, _told_apart
 from benchmarks.measure import sides
 from benchmarks.measure.pool import CaseError, Pool
 from benchmarks.record.schema import Case
@@ -218,6 +219,16 @@ def test_no_other_folder_of_backends_is_on_the_path_of_a_side(project, tmp_path)
     path = os.pathsep.join(map(str, (tmp_path / "other", tmp_path)))
     with sides.opened("HEAD", repository=project) as side:
         assert imported(side, path, "names")[0] == "False 2\n"
+
+
+def test_two_environments_of_one_revision_are_told_apart_by_their_names(repository):
+    side = sides.Side(".", None, repository, Path(sys.executable), "abc")
+    other = replace(side, python=Path("/elsewhere/new/bin/python"))
+    named = _told_apart(side, other, (None, Path("new/bin/python")))
+    assert [each.label for each in named] == ["this environment (abc)", "new/bin/python (abc)"]
+    assert [each.python for each in named] == [side.python, other.python]
+    assert _told_apart(side, side, (None, None)) == (side, side)
+    assert _told_apart(side, replace(other, name="v1"), (None, None))[0].label == ". (abc)"
 
 
 def test_versions_are_those_of_the_environment():

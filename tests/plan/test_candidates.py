@@ -105,7 +105,7 @@ def test_a_function_that_the_file_lacks_is_refused_with_the_nearest(tmp_path):
 
 
 def test_a_file_that_is_no_python_is_refused_in_one_line(tmp_path):
-    with pytest.raises(ValueError, match=r"kernels\.py: is no Python file: .* in line 2"):
+    with pytest.raises(ValueError, match=r"kernels\.py: is not a Python file: .* in line 2"):
         plan([place(tmp_path, "x = 1\ndef f(:\n")], ["gelu"])
 
 

@@ -96,6 +96,6 @@ def test_a_file_in_the_way_ends_a_run_before_it_measures(tmp_path):
     (tmp_path / "latest").write_text("in the way")
     job = Job(tmp_path, *SMALL, "--backend", "numpy", check=4)
     assert [line for line in job.output.splitlines() if line.startswith("ERROR")] == [
-        f"ERROR: --results: {tmp_path / 'latest'} is no folder; a run writes into it: move it, or choose another"
+        f"ERROR: --results: {tmp_path / 'latest'} is not a folder; a run writes there: move it, or choose another"
     ]
     assert not (tmp_path / "runs" / "journals").exists()

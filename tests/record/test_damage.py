@@ -410,7 +410,7 @@ def test_a_folder_that_can_be_written_into_is_usable(tmp_path):
 def test_a_file_in_the_way_is_known_before_anything_is_measured(tmp_path, name):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).touch()
-    assert f"{tmp_path / name} is no folder" in places.unusable(tmp_path)
+    assert f"{tmp_path / name} is not a folder" in places.unusable(tmp_path)
 
 
 def test_missing_rights_are_known_before_anything_is_measured(tmp_path, monkeypatch):

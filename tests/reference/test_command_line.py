@@ -40,6 +40,15 @@ def test_an_option_is_told_with_what_it_takes_and_its_default():
     ]
 
 
+def test_a_default_of_several_values_is_told_as_it_would_be_typed_and_a_long_one_by_its_meaning():
+    assert row("--share", nargs="+", default=[0.05, 0.1])[2] == "`0.05 0.1`"
+    assert row("--op", nargs="+", default=tuple("abcdef"), help="which (default: all)")[2:] == [
+        "",
+        "which (default: all)",
+    ]
+    assert row("--run", nargs="*", default=[])[2] == ""
+
+
 def test_commands_below_a_command_have_tables_of_their_own():
     parser = argparse.ArgumentParser(prog="bench")
     below = parser.add_subparsers().add_parser("same", help="same")

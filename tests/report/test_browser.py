@@ -364,6 +364,19 @@ def test_the_first_screen_has_title_verdict_picture_and_noise(quick, window):
     assert quick.locator("details.fold[open]").count() == 0
 
 
+SLIPPED = """(names) => names.filter((name) => {
+    const [sign, own] = [name.previousElementSibling, name].map((each) => each.getBoundingClientRect());
+    return own.left < sign.right || own.height > 1.5 * sign.height;
+}).map((name) => name.textContent)"""
+
+
+def test_a_name_stands_beside_its_sign_on_one_line(quick):
+    quick.set_viewport_size(WIDE)
+    names = quick.locator(".who-wins:visible td b")
+    assert names.count() > 20
+    assert names.evaluate_all(SLIPPED) == []
+
+
 def test_a_link_opens_what_is_folded(quick):
     quick.set_viewport_size(WIDE)
     quick.locator("nav a[href='#how']").click()

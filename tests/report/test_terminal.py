@@ -140,6 +140,8 @@ def test_a_sentence_says_who_leads_at_which_sizes() -> None:
 def test_of_one_group_that_is_too_close_none_is_surely_the_fastest() -> None:
     alike = to_frame(times(name, 1e-6, 0.5) for name in ("numpy", "torch"))
     assert "At 1,024 elements none is surely the fastest.\n" in shown(Run(records=alike))
+    single = to_frame(times(name, 1e-6, 0.5, n=1) for name in ("numpy", "torch"))
+    assert "At 1 element none is surely the fastest.\n" in shown(Run(records=single))
 
 
 def test_confidence_says_what_was_decided_and_what_to_do() -> None:
@@ -152,6 +154,9 @@ def test_confidence_says_what_was_decided_and_what_to_do() -> None:
     assert "Confidence: LOW: only 8 of 16 groups decided in the time they had. More time" in shown(
         Run(records=half)
     )
+    assert "LOW: none of 8 groups decided in the time they had. More" in shown(Run(records=to_frame(alike)))
+    assert "LOW: the one group was not decided in its time. More" in shown(Run(records=to_frame(alike[:2])))
+    assert "good: the one group was decided.\n" in shown(Run(records=to_frame(apart[:2])))
     load = Caveat("Other programs used 64 % of the processors during the run: times are doubtful.", "load")
     text = shown(Run(records=to_frame(apart), warnings=(load, *map(Caveat, ("One.", "Two.", "Three.")))))
     told = "LOW: 8 of 8 groups decided; other programs used 64 % of the processors during the run. Repeat on an"

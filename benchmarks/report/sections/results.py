@@ -37,13 +37,13 @@ from benchmarks.report.table import (
 from benchmarks.stats.pairs import FASTER
 
 _LIMITS_KEY = (
-    "Shares of the bandwidth that copies of as many bytes reach in this run, or reading alone for what writes "
-    "next to nothing. An op that computes much stays below. In the caches more than 100 % can be real: what a "
-    "copy measures there is its own loop, too."
+    "100 % is the bandwidth that copies of as many bytes reach in this run, or reading alone if the op writes "
+    "next to nothing. An op that computes much stays below. In the caches more than 100 % can be real: there the "
+    "copy's own loop takes time too."
 )
 _PEERS_KEY = (
-    "The first of the backends, and the first of the other libraries whose result passed the cross-check; above 1 "
-    "the backend took less time. What is inaccurate was not timed."
+    "The first of the backends beside the first of the other libraries whose result passed the cross-check; above "
+    "1 the backend took less time. Inaccurate results were not timed."
 )
 
 
