@@ -8,7 +8,7 @@ import secrets
 import signal
 import subprocess
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing import Pipe, connection
@@ -381,12 +381,11 @@ class LocalWorker:
         """Nothing to end."""
 
 
-def answered(asked: Iterable[ProcessWorker]) -> list[ProcessWorker]:
+def answered(asked: Collection[ProcessWorker]) -> list[ProcessWorker]:
     """Wait for those who were asked; return who has something to say, or will have nothing."""
-    left = list(asked)
     while True:
-        ready = connection.wait([worker.fileno() for worker in left], LOOK_S)
-        if found := [worker for worker in left if worker.fileno() in ready or worker.is_due]:
+        ready = connection.wait([worker.fileno() for worker in asked], LOOK_S)
+        if found := [worker for worker in asked if worker.fileno() in ready or worker.is_due]:
             return found
 
 
