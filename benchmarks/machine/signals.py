@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 _ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
-STOP_S = 10.0
-"""Whose threads do not stand still after so long will not."""
+STOP_S, LOOK_S = 10.0, 0.5
+"""Whose threads do not stand still after so long will not. A look takes less than half a second: if it seems to
+take longer, the machine stood still."""
 _PR_SET_PDEATHSIG = 1
 """From Linux's <sys/prctl.h>."""
 
@@ -62,13 +63,15 @@ def stop(pid: int, limit_s: float = STOP_S) -> bool:
     """
     # Reported once every thread has stopped. WNOWAIT leaves the report, and an exit status, to others.
     options = os.WSTOPPED | os.WEXITED | os.WNOWAIT | os.WNOHANG
-    end, pause_s = time.monotonic() + limit_s, 0.0
+    left_s, pause_s = limit_s, 0.0
     try:
         os.killpg(pid, signal.SIGSTOP)
         while os.waitid(os.P_PID, pid, options) is None:
-            if time.monotonic() > end:
+            if left_s <= 0:
                 return False
+            begun = time.monotonic()
             time.sleep(pause_s)
+            left_s -= min(time.monotonic() - begun, LOOK_S)
             pause_s = min(pause_s + 1e-5, 1e-3)
             os.killpg(pid, signal.SIGSTOP)  # once more: something else may have let it go on
     except (ProcessLookupError, ChildProcessError):

@@ -99,6 +99,23 @@ def test_an_end_that_is_closed_or_whose_process_is_gone_is_noticed(ends, monkeyp
         received(ours)
 
 
+def test_a_machine_that_was_suspended_waits_as_long_as_any_other(ends, monkeypatch):
+    """Its clock jumps by more than any limit; the reply comes later."""
+    ours, theirs = ends
+    times = iter([0.0, 1e4])
+    monkeypatch.setattr(limited, "monotonic", lambda: next(times, 1e4))
+    looks = []
+
+    def is_ready(*_):
+        looks.append(1)
+        if len(looks) == 2:
+            theirs.send("here")
+        return len(looks) > 1
+
+    monkeypatch.setattr(limited, "_is_ready", is_ready)
+    assert received(ours, 5.0) == "here"
+
+
 def test_nobody_who_reads_holds_nobody_up(ends):
     with pytest.raises(TimeoutError):
         limited.send(ends[0], b"x" * 10_000_000, 0.05)
@@ -143,6 +160,15 @@ def test_who_does_not_stand_still_is_not_waited_for_without_end(monkeypatch):
     ) as child:
         assert not signals.stop(child.pid, 0.01)
         child.kill()
+
+
+@linux
+def test_who_stands_still_when_a_suspended_machine_goes_on_is_not_given_up(monkeypatch):
+    found, times = iter([None, None, "stopped"]), iter([0.0, 1e4, 1e4])
+    monkeypatch.setattr(os, "waitid", lambda *_: next(found))
+    monkeypatch.setattr(os, "killpg", lambda *_: None)
+    monkeypatch.setattr(signals.time, "monotonic", lambda: next(times, 1e4))
+    assert signals.stop(1, limit_s=10.0)
 
 
 @linux
