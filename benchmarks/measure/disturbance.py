@@ -23,8 +23,9 @@ class Reading:
     """One burst: the seconds of its rounds, how long its threads waited for a processor, its page faults per call.
 
     `waited_s` is the sum over all threads; None where the system does not tell. `throttled` says that a GPU was
-    slowed down. By the clocks of the process that asked for it, the burst took `wall_s` with all around it, its
-    process `cpu_s` of processors' time, and its threads waited for `queued_s` until they had a processor.
+    slowed down. Calls before the rounds, which are not counted, took `woken_s`. By the clocks of the process that
+    asked for it, the burst took `wall_s` with all around it, its process `cpu_s` of processors' time, and its
+    threads waited for `queued_s` until they had a processor. It came from the worker with the number `process`.
     """
 
     rounds: tuple[float, ...]
@@ -34,6 +35,8 @@ class Reading:
     wall_s: float = math.nan
     cpu_s: float = math.nan
     queued_s: float = 0.0
+    woken_s: float = 0.0
+    process: int = 0
 
 
 Turn = Callable[[int, int], Reading | None]

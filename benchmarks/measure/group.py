@@ -248,7 +248,7 @@ class Group:
         self.referee.begin(
             {
                 id(entry): [
-                    Lane(self.burst(entry, process), min(FEW_CALLS, entry.at_most), values=[call_s])
+                    Lane(self.burst(entry, process), _calls_of_a_round(entry, call_s), values=[call_s])
                     for process in processes
                 ]
                 for entry in self.alive
@@ -344,6 +344,10 @@ class Group:
 
 def _place(entry: Entry) -> tuple[str, str]:
     return entry.case.backend, entry.case.device
+
+
+def _calls_of_a_round(entry: Entry, call_s: float) -> int:
+    return min(entry.at_most, max(FEW_CALLS, math.ceil(entry.round_s / call_s)))
 
 
 def _by_median(entry: Entry) -> tuple[float, str, str]:

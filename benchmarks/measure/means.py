@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,22 +104,21 @@ def treat(pid: int, usual: Treatment) -> None:
             os.setpriority(os.PRIO_PROCESS, tid, usual.priority)
 
 
-def privileges(pid: int, processors: set[int] | None = None) -> list[str]:
-    """Return how a process differs from this one in what the system's scheduler goes by, in words.
-
-    Its `processors` are those of this one, unless it was given others.
-    """
-    return list(_privileges(pid, processors)) if hasattr(os, "sched_getscheduler") else []
+def privileges(pid: int, usual: Iterable[Treatment]) -> list[str]:
+    """Return how what the system's scheduler goes by for a process differs from all that is `usual`, in words."""
+    known = list(usual)
+    return list(_privileges(pid, known)) if known else []
 
 
-def _privileges(pid: int, processors: set[int] | None) -> Iterator[str]:
+def _privileges(pid: int, usual: Sequence[Treatment]) -> Iterator[str]:
     with suppress(OSError):  # it has ended
-        if os.sched_getaffinity(pid) != (processors or os.sched_getaffinity(0)):
+        if os.sched_getaffinity(pid) not in [each.processors for each in usual]:
             yield "its processors are not those that it was given"
         for thread in (_PROCESSES / str(pid) / "task").glob("[0-9]*"):
-            tid = int(thread.name)
             with suppress(OSError):
-                if os.getpriority(os.PRIO_PROCESS, tid) != os.getpriority(os.PRIO_PROCESS, 0):
-                    yield f"a thread has priority {os.getpriority(os.PRIO_PROCESS, tid)}"
-                if os.sched_getscheduler(tid) != os.sched_getscheduler(0):
-                    yield f"a thread is scheduled by class {os.sched_getscheduler(tid)}"
+                priority = os.getpriority(os.PRIO_PROCESS, int(thread.name))
+                scheduled = os.sched_getscheduler(int(thread.name))
+                if priority not in [each.priority for each in usual]:
+                    yield f"a thread has priority {priority}"
+                if scheduled not in [each.scheduled for each in usual]:
+                    yield f"a thread is scheduled by class {scheduled}"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from benchmarks.machine.doubts import BUSY
 from benchmarks.machine.limit import Bandwidth
 from benchmarks.machine.pulse import LIMIT as DRIFT
-from benchmarks.measure.waking import LONG_S, WAKE_S
+from benchmarks.measure.disturbance import Reading
+from benchmarks.measure.sampling import MOST_EXACT_S
+from benchmarks.measure.waking import WAKE_S
 from benchmarks.quantities import count, seconds
 from benchmarks.record.schema import Case, Times, Verdict
 
@@ -34,13 +37,24 @@ DEFERRED_RATIO, DEFERRED_S, DEFERRED_SHARE = 2.0, 2e-6, 0.5
 """A result is computed when fetched if that takes twice as long as fetching a plain array, and more by 2 µs and by
 half a call."""
 CLOCK_RATIO = 1.2
-"""A clock is wrong if every burst takes 1.2 times as long by another one, and what is around it."""
+"""A clock is wrong if the rounds of every burst take 1.2 times as long by another one, and what is around them."""
 MESSAGES_S = 5e-4
 """Two messages, and a process that is let go on and stopped, take 0.1 to 0.3 ms."""
 BETWEEN_S = 2e-5
 """Between two rounds 20 us may pass, for which no clock runs: of rounds of one short call, that is half."""
-LEAST_S = 1.4e-3
-"""Bursts that claim less than 1.4 ms, three short rounds, are too short beside what is around them to tell."""
+TELLING = 0.28
+"""A burst tells of a clock if what is allowed around its rounds is at most this share of them.
+
+So a clock that runs at two thirds of its speed is found by every burst: 1.5 is more than 1.2 and 0.28. Five rounds
+of half a millisecond tell, three do not.
+"""
+RARE, FEW = 0.1, 2
+"""A tenth of what was seen of a case, two at least, is left out where it speaks against it most.
+
+Where a hypervisor takes a processor away just before a thread stands still, all that it is away for counts as
+that thread's: up to 17 ms were seen. What a case does in a tenth of its bursts or pauses alone does not move its
+median.
+"""
 THREADS_BEYOND = 0.4
 """Beyond the threads allowed, a process may use 40 % of a processor: those that wait for others, or for calls."""
 SUBNORMAL = 1e-3
@@ -74,33 +88,64 @@ def is_deferred(times_s: Sequence[tuple[float, float]], call_s: float) -> bool:
     return bool(result > DEFERRED_RATIO * plain and result - plain > max(DEFERRED_S, DEFERRED_SHARE * call_s))
 
 
-def is_clock_doubtful(bursts: Sequence[tuple[float, Sequence[float]]]) -> bool:
-    """Tell whether bursts take longer by the clock of who asks for them than what they claim and is around them.
+def tells_of_a_clock(burst: Reading) -> bool:
+    """Tell whether a burst is long enough, beside what is allowed around its rounds, to tell a true clock."""
+    return _around_s(burst) <= TELLING * sum(burst.rounds)
 
-    `bursts` has a pair for each: seconds by that clock, and those claimed for each round. What disturbs, such as
-    other programs that have the processor when a message comes, only adds: one burst that takes no longer clears
-    the clock. Short ones cannot tell.
+
+def clears_a_clock(burst: Reading) -> bool:
+    """Tell whether a burst that tells takes no longer by the clock of who asked than is explained.
+
+    What disturbs, such as other programs that have the processor when a message comes, only adds: one burst clears
+    its clock. The waking calls count as they are claimed: a slow clock is slow there too.
     """
-    told = [wall - _explained(rounds) for wall, rounds in bursts if sum(rounds) >= LEAST_S]
-    return bool(told) and min(told) > 0
+    return tells_of_a_clock(burst) and is_explained(burst)
 
 
-def _explained(rounds: Sequence[float]) -> float:
-    """Return the seconds that a burst of such rounds may take, with calls that wake threads and two messages."""
-    round_s = min(rounds)
-    waking_s = WAKE_S + round_s if round_s < LONG_S else 0.0
-    return CLOCK_RATIO * sum(rounds) + len(rounds) * BETWEEN_S + waking_s + MESSAGES_S
+def is_explained(burst: Reading) -> bool:
+    """Tell whether a burst takes no longer than it claims and is allowed around it."""
+    return burst.wall_s <= CLOCK_RATIO * sum(burst.rounds) + _woken_s(burst) + _around_s(burst)
+
+
+def clock_ratio(burst: Reading) -> float:
+    """Return how many times as long the rounds of a burst take by the clock of who asked, with all around them."""
+    return (burst.wall_s - _woken_s(burst)) / max(sum(burst.rounds), MOST_EXACT_S)
+
+
+def _around_s(burst: Reading) -> float:
+    """Return the seconds that messages, and pauses between rounds, may take: no clock runs then."""
+    n_woken = _woken_s(burst) / max(min(burst.rounds), MOST_EXACT_S)
+    return MESSAGES_S + (len(burst.rounds) + n_woken) * BETWEEN_S
+
+
+def _woken_s(burst: Reading) -> float:
+    return min(burst.woken_s, WAKE_S + max(burst.rounds))
 
 
 def too_many_threads(used: Iterable[tuple[float, float]], threads: int, *, queued: bool) -> float | None:
     """Return how many processors a case computed with, where those are more than `threads`; else None.
 
     `used` has a pair for each burst: seconds of processors' time that its threads had or waited for, and seconds.
-    Where calls are `queued`, one more thread makes them.
+    Where calls are `queued`, one more thread makes them. Rare bursts are left out (`RARE`).
     """
-    cpu_s, wall_s = (sum(each) for each in zip((0.0, 0.0), *used, strict=True))
+    most = threads + queued + THREADS_BEYOND
+    usual = _without_rare(sorted(used, key=lambda burst: burst[0] - most * burst[1]))
+    cpu_s, wall_s = (sum(each) for each in zip((0.0, 0.0), *usual, strict=True))
     share = cpu_s / wall_s if wall_s > 0 else 0.0
-    return share if share > threads + queued + THREADS_BEYOND else None
+    return share if share > most else None
+
+
+def stirred_s(stops_s: Sequence[float]) -> float:
+    """Return for how long a process computed while it was stopped, of the seconds in each of its stops.
+
+    Rare stops are left out (`RARE`).
+    """
+    return float(sum(_without_rare(sorted(stops_s))))
+
+
+def _without_rare(ascending: Sequence[Any]) -> Sequence[Any]:
+    """Return all but the last tenth, or but the last two where that is more."""
+    return ascending[: -max(FEW, int(RARE * len(ascending)))]
 
 
 def too_fast(times: Times, n_bytes: int, limit: Bandwidth | None, verdicts: Iterable[Verdict]) -> str | None:

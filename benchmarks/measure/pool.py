@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 import os
 import random
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from multiprocessing.reduction import ForkingPickler
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -58,6 +58,11 @@ class Request:
         """Whom it is for."""
         return self.backend, self.device, self.process
 
+SCRIPT_S = 0.1
+"""A script that changes the priority of one process after another has done so within 0.1 s."""
+MOST_CHANGES = 3
+"""Whoever is asked when another one's priority changes is to blame the third time, in one group of cases."""
+
 
 class Pool:
     """The workers of a run. `threads` is the number each may compute with.
@@ -94,6 +99,7 @@ class Pool:
         self._ahead: defaultdict[tuple[str, str, int], deque[tuple[Request, int]]] = defaultdict(deque)
         self._answers: WeakKeyDictionary[Request, Any] = WeakKeyDictionary()
         self._alone = False
+        self._changes: Counter[tuple[str, str, int]] = Counter()
         self._processor: int | None = None
         self._unavailable: dict[tuple[str, str], CaseError] = {}
         if in_process:
@@ -131,9 +137,8 @@ class Pool:
         finally:
             if self._alone:
                 worker.stop()
-            changed = [key[0] for key in self._workers if self._is_changed(key, (backend, device, process))]
-        if changed and self._alone:
-            # They were stopped: it was not they who saw to that.
+            changed = self._changed_meanwhile((backend, device, process))
+        if changed and self._alone and self._is_to_blame((backend, device, process), len(changed)):
             what = "the priority or the processors of other processes changed while it computed"
             raise CaseError("invalid", f"{what}: {listing(changed)}")
         return found
@@ -169,7 +174,8 @@ class Pool:
                 found[request] = self._answer(worker, request)
         names = listing(list(dict.fromkeys(request.backend for request in requests)))
         for each in self._workers.values():
-            each.treat_as_before(names)
+            if each.is_treated_otherwise():
+                each.treat_as_before(names)
         return [found[request] for request in requests]
 
     def ask_ahead(self, request: Request) -> None:
@@ -208,6 +214,7 @@ class Pool:
             yield False
             return
         self._alone = True
+        self._changes.clear()
         try:
             for worker in self._workers.values():
                 worker.stop()
@@ -241,7 +248,7 @@ class Pool:
             wall_s, after_s = perf_counter() - started, worker.processor_seconds()
             cpu_s = math.nan if before_s is None or after_s is None else after_s - before_s
             queued_s = means.queued_seconds(scheduled, worker.scheduled())
-            return replace(reading, wall_s=wall_s, cpu_s=cpu_s, queued_s=queued_s)
+            return replace(reading, wall_s=wall_s, cpu_s=cpu_s, queued_s=queued_s, process=process)
         return Reading(tuple(self.rounds(backend, device, process)(iterations, n_rounds)), None, math.nan)
 
     def seen(self, backend: str, device: str, process: int = 0) -> Seen | None:
@@ -252,6 +259,12 @@ class Pool:
     def rounds(self, backend: str, device: str, process: int = 0) -> Burst:
         """Return the worker's rounds of what it has prepared, as a source to measure from."""
         return lambda *counts: self.call(backend, device, "rounds", *counts, process=process)
+
+    def end(self, backend: str, device: str, process: int = 0) -> None:
+        """End a worker, if there is one: the next call has another one started."""
+        if worker := self._workers.pop((backend, device, process), None):
+            worker.close()
+            self._ahead.pop((backend, device, process), None)
 
     def release(self, *places: tuple[str, str, int]) -> None:
         """Let those workers forget their cases that there are. One that fails is replaced for the next case."""
@@ -275,9 +288,31 @@ class Pool:
         for sibling in self._siblings.values():
             sibling.close(patience_s)
 
-    def _is_changed(self, key: tuple[str, str, int], asked: tuple[str, str, int]) -> bool:
-        """Tell whether the system treats the worker `key` otherwise since the other one was `asked`."""
-        return key != asked and self._workers[key].treated_otherwise(asked[0])
+    def _changed_meanwhile(self, asked: tuple[str, str, int]) -> list[str]:
+        """Return whom the system treats otherwise since another one was `asked`, and have them treated as before.
+
+        Not those whom it treats as it now treats this process, or who was asked: that was done to all of them, by
+        a script that takes one after the other.
+        """
+        others = [worker for key, worker in self._workers.items() if key != asked]
+        if not any(worker.is_treated_otherwise() for worker in others):
+            return []
+        sleep(SCRIPT_S)
+        now = self._workers[asked].treatment() if asked in self._workers else None
+        changed = []
+        for (backend, *_), worker in self._workers.items():
+            if worker in others and worker.is_treated_otherwise() and worker.treatment() != now:
+                worker.treat_as_before(asked[0])
+                changed.append(backend)
+        return changed
+
+    def _is_to_blame(self, asked: tuple[str, str, int], n_changed: int) -> bool:
+        """Tell whether it was who was `asked`, and no other program, that changed others which were stopped.
+
+        Another program may do that once, to one of them.
+        """
+        self._changes[asked] += 1
+        return n_changed > 1 or self._changes[asked] >= MOST_CHANGES
 
     def _environment(self) -> dict[str, str]:
         kept = memory.retained(os.environ) if self._memory == "retained" else {}

@@ -80,16 +80,19 @@ class Remote(Protocol):
         """Return what `Worker.method(*arguments)` returns; raise CaseError when it fails."""
         ...
 
-    def treated_otherwise(self, asked: str) -> bool:
-        """Tell whether the system treats it otherwise than after its last call, and have it treated as it was.
+    def treatment(self) -> means.Treatment | None:
+        """Return how the system treats it; None where that is not known, or it has no process of its own."""
+        ...
 
-        `asked` names the worker that has been asked meanwhile. What concerns the process that asks as well is no
-        matter, such as fewer processors for a whole container.
+    def is_treated_otherwise(self) -> bool:
+        """Tell whether the system treats it otherwise than after its last call.
+
+        What concerns the process that asks as well is no matter, such as fewer processors for a whole container.
         """
         ...
 
     def treat_as_before(self, asked: str) -> None:
-        """Have the system treat it as after its last call, though others were `asked` at the same time."""
+        """Have the system treat it as after its last call; `asked` names who has been asked meanwhile."""
         ...
 
     def stop(self) -> None:
@@ -157,6 +160,8 @@ class ProcessWorker:
         finally:
             theirs.close()
             self._printed.started()
+        # Before it has imported anything. Whoever treats this process otherwise later need not do so to the other.
+        self._given = means.treatment(self._process.pid)
         guardian.watch(self._process.pid)
 
     def meet(self) -> None:
@@ -216,24 +221,23 @@ class ProcessWorker:
         finally:
             self._due_s = perf_counter() + self._timeout_s  # of the next one, which begins only now
 
-    def treated_otherwise(self, asked: str) -> bool:
-        """Tell whether the system treats it otherwise than after its last call, and have it treated as it was."""
-        if found := self._is_treated_otherwise():
-            self._meanwhile = asked
-        return found
+    def treatment(self) -> means.Treatment | None:
+        """Return how the system treats it; None where it does not tell."""
+        return means.treatment(self._process.pid)
+
+    def is_treated_otherwise(self) -> bool:
+        """Tell whether the system treats it otherwise than after its last call, and than this process."""
+        now = self.treatment()
+        if None in (now, self._treatment) or now == self._treatment:
+            return False
+        return now != means.treatment(os.getpid())
 
     def treat_as_before(self, asked: str) -> None:
-        """Have the system treat it as after its last call, though others were `asked` at the same time."""
-        # Which of them has changed that cannot be told: they are named only where it cannot be undone.
-        if self._is_treated_otherwise() and means.treatment(self._process.pid) != self._treatment:
+        """Have the system treat it as after its last call, if it lets us; another worker had been `asked`."""
+        if self._treatment is not None:
             self._meanwhile = asked
-
-    def _is_treated_otherwise(self) -> bool:
-        now = means.treatment(self._process.pid)
-        if self._treatment is None or now in (None, self._treatment) or now == means.treatment(os.getpid()):
-            return False
-        means.treat(self._process.pid, self._treatment)
-        return True
+            means.treat(self._process.pid, self._treatment)
+            self._treatment = self.treatment()  # what cannot be undone is told once
 
     def stop(self) -> None:
         """Stop the process, and wait until its threads stand still."""
@@ -261,7 +265,12 @@ class ProcessWorker:
     def seen(self) -> Seen:
         """Return what the process did and is, as the system tells it."""
         pid = self._process.pid
-        privileges = tuple(means.privileges(pid, self._processors))
+        usual = (
+            replace(each, processors=self._processors or each.processors)
+            for each in (self._given, means.treatment(os.getpid()))
+            if each is not None
+        )
+        privileges = tuple(means.privileges(pid, usual))
         return Seen(pid, self._mark, tuple(self._stirred_s), privileges, self._meanwhile)
 
     def leave(self) -> None:
@@ -353,13 +362,15 @@ class LocalWorker:
     def leave(self) -> None:
         """Nothing to end."""
 
-    def treated_otherwise(self, asked: str) -> bool:
+    def treatment(self) -> None:
+        """None: whoever asks computes here."""
+
+    def is_treated_otherwise(self) -> bool:
         """Never: whoever asks computes here."""
-        del asked
         return False
 
     def treat_as_before(self, asked: str) -> None:
-        """Nothing changes: whoever asks computes here."""
+        """Nothing to undo."""
 
     def processor_seconds(self) -> None:
         """None: whoever asks computes here."""

@@ -223,7 +223,7 @@ class Worker:
 
     def novelty(self, every: Sequence[Sequence[Change]], recurring: int) -> list[tuple[float, float]]:
         """Return for each set of new values the seconds of the first call on them, and those of a later one."""
-        return probe.novelty(self._backend, self._case_ready(), self._awake(1), every, recurring)
+        return probe.novelty(self._backend, self._case_ready(), self._awake(1)[0], every, recurring)
 
     def inputs_at(self, index: Sequence[Any]) -> list[list[Array]]:
         """Return for each place its inputs, the cotangent last, at `index` (one an array); without absent ones."""
@@ -250,7 +250,7 @@ class Worker:
         A few calls that are not counted come first, unless a round is long: thread pools that have slept are slow
         to wake. Those of this process have come to rest when it returns, so that others find all processors free.
         """
-        ready = self._awake(iterations)
+        ready, _ = self._awake(iterations)
         found = [ready.time(iterations) for _ in range(n_rounds)]
         come_to_rest()
         return found
@@ -267,7 +267,7 @@ class Worker:
 
     def _turn(self, iterations: int, n_rounds: int) -> Reading:
         self._ready().move()
-        ready = self._awake(iterations)
+        ready, woken_s = self._awake(iterations)
         waited, faults = self._waiting.seconds(), waiting.page_faults()
         rounds = tuple(ready.time(iterations) for _ in range(n_rounds))
         n_faults, now = waiting.page_faults() - faults, self._waiting.seconds()
@@ -275,6 +275,7 @@ class Worker:
             rounds=rounds,
             waited_s=None if now is None or waited is None else max(0.0, now - waited),
             faults=n_faults / (iterations * n_rounds),
+            woken_s=woken_s,
         )
 
     def arrival_seconds(self, iterations: int) -> tuple[float, float, float]:
@@ -362,12 +363,12 @@ class Worker:
             return self._backend.asarray(array)
         return self._backend.asarray(np.repeat(array, 2, axis=-1))[..., ::2]
 
-    def _awake(self, iterations: int) -> Prepared:
-        """Return what is prepared after a few calls that wake the threads it computes with."""
-        ready, awake = self._ready(), 0.0
-        while awake < WAKE_S and ready.last_round_s < LONG_S:
-            awake += max(ready.time(iterations), 1e-6)
-        return ready
+    def _awake(self, iterations: int) -> tuple[Prepared, float]:
+        """Return what is prepared after a few calls that wake the threads it computes with, and their seconds."""
+        ready, woken_s = self._ready(), 0.0
+        while woken_s < WAKE_S and ready.last_round_s < LONG_S:
+            woken_s += max(ready.time(iterations), 1e-6)
+        return ready, woken_s
 
     def _ready(self) -> Prepared:
         if self._prepared is None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -44,10 +45,12 @@ def test_processor_time_is_that_of_the_process():
 
 
 def test_a_changed_priority_and_processors_are_told(sleeper):
-    assert means.privileges(sleeper.pid) == []
-    os.setpriority(os.PRIO_PROCESS, sleeper.pid, os.getpriority(os.PRIO_PROCESS, 0) + 1)
-    (told,) = means.privileges(sleeper.pid)
+    usual = means.treatment(os.getpid())
+    assert means.privileges(sleeper.pid, [usual]) == []
+    os.setpriority(os.PRIO_PROCESS, sleeper.pid, usual.priority + 1)
+    (told,) = means.privileges(sleeper.pid, [usual])
     assert told.startswith("a thread has priority")
+    assert means.privileges(sleeper.pid, [usual, replace(usual, priority=usual.priority + 1)]) == []
 
 
 def test_a_thread_that_is_woken_and_sleeps_again_waits_for_nothing():

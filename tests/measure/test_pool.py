@@ -16,9 +16,9 @@ import pytest
 
 import backends
 from benchmarks.machine import memory, signals
-from benchmarks.measure import failures, rest
+from benchmarks.measure import failures, means, rest
 from benchmarks.measure import pool as pool_module
-from benchmarks.measure.pool import AHEAD_BYTES, CaseError, Pool, Request, worker_environment
+from benchmarks.measure.pool import AHEAD_BYTES, MOST_CHANGES, CaseError, Pool, Request, worker_environment
 from benchmarks.measure.remote import ProcessWorker
 from benchmarks.plan import inputs
 from benchmarks.record.schema import Case, Policies
@@ -405,25 +405,85 @@ def test_while_one_computes_the_others_are_stopped(pool):
     assert pool.call("numpy", "cpu", "describe", process=2).threads == 1
 
 
+@pytest.fixture
+def lowered(pool):
+    """Return a pool of whose workers a test lowers the priority."""
+    yield pool
+    for process, pid in enumerate(workers(pool, 3)):
+        if os.geteuid() == 0:  # others may not raise a priority again
+            os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0))
+        else:
+            pool.end("numpy", "cpu", process)
+
+
 @linux
-def test_whose_call_changes_the_priority_of_others_is_refused_and_they_get_it_back(pool):
-    pids = [pool.call("numpy", "cpu", "describe", process=i) and worker_pid(pool, i) for i in range(2)]
+def test_whose_call_changes_the_priority_of_others_is_refused_and_they_get_it_back(lowered):
+    pool, pids = lowered, workers(lowered, 3)
     usual = os.getpriority(os.PRIO_PROCESS, 0)
     with pool.alone():
-        os.setpriority(os.PRIO_PROCESS, pids[0], usual + 1)
-        with pytest.raises(CaseError, match=r"processors of other processes changed .*: numpy"):
-            pool.call("numpy", "cpu", "describe", process=1)
+        for pid in pids[:2]:
+            os.setpriority(os.PRIO_PROCESS, pid, usual + 1)
+        with pytest.raises(CaseError, match=r"processors of other processes changed .*: numpy and numpy"):
+            pool.call("numpy", "cpu", "describe", process=2)
         if os.geteuid() == 0:  # others may not raise a priority again
-            assert os.getpriority(os.PRIO_PROCESS, pids[0]) == usual
+            assert [os.getpriority(os.PRIO_PROCESS, pid) for pid in pids[:2]] == [usual] * 2
             assert pool.seen("numpy", "cpu", 0).privileges == ()
-            assert pool.call("numpy", "cpu", "describe", process=1).threads == 1
+        assert pool.call("numpy", "cpu", "describe", process=2).threads == 1, "it is told once"
     assert pool.seen("numpy", "cpu", 0).meanwhile == "numpy"
-    assert pool.seen("numpy", "cpu", 1).meanwhile == ""
+    assert pool.seen("numpy", "cpu", 2).meanwhile == ""
+
+
+@linux
+def test_a_priority_that_somebody_changes_once_is_nobody_s_fault(lowered):
+    """Such as a daemon that lowers the priority of whoever computes for long: it may come at any moment."""
+    pool, pids = lowered, workers(lowered, 2)
+    with pool.alone():
+        for i in range(MOST_CHANGES):
+            os.setpriority(os.PRIO_PROCESS, pids[0], os.getpriority(os.PRIO_PROCESS, 0) + 1 + i)
+            if i < MOST_CHANGES - 1:
+                assert pool.call("numpy", "cpu", "describe", process=1).threads == 1
+        with pytest.raises(CaseError, match="processors of other processes changed"):
+            pool.call("numpy", "cpu", "describe", process=1)
+
+
+@linux
+def test_a_script_that_lowers_the_priority_of_all_workers_accuses_none(lowered, monkeypatch):
+    pool, pids = lowered, workers(lowered, 3)
+    lower = os.getpriority(os.PRIO_PROCESS, 0) + 1
+
+    def catch_up(seconds):
+        os.setpriority(os.PRIO_PROCESS, pids[2], lower)
+
+    monkeypatch.setattr(pool_module, "sleep", catch_up)
+    with pool.alone():
+        for pid in pids[:2]:
+            os.setpriority(os.PRIO_PROCESS, pid, lower)
+        assert pool.call("numpy", "cpu", "describe", process=2).threads == 1
+
+
+@linux
+def test_a_worker_keeps_the_treatment_that_it_was_given_though_this_process_gets_another(pool, monkeypatch):
+    """Such as more processors for its container, or another priority for who asks alone."""
+    workers(pool, 1)
+    usual = means.treatment(os.getpid())
+    for other in (
+        replace(usual, priority=usual.priority + 3),
+        replace(usual, processors={*usual.processors, 999}),
+    ):
+        monkeypatch.setattr(means, "treatment", lambda pid, other=other: other)
+        assert pool.seen("numpy", "cpu", 0).privileges == ()
+
+
+def test_the_next_call_after_an_end_has_another_worker(pool):
+    (before,) = workers(pool, 1)
+    pool.end("numpy", "cpu", 0)
+    pool.end("numpy", "cpu", 0)
+    assert workers(pool, 1) != [before]
 
 
 @linux
 def test_fewer_processors_for_all_are_nobody_s_doing(pool):
-    pids = [pool.call("numpy", "cpu", "describe", process=i) and worker_pid(pool, i) for i in range(2)]
+    pids = workers(pool, 2)
     allowed = os.sched_getaffinity(0)
     try:
         with pool.alone():
@@ -435,8 +495,11 @@ def test_fewer_processors_for_all_are_nobody_s_doing(pool):
             os.sched_setaffinity(pid, allowed)
 
 
-def worker_pid(pool, process):
-    return pool._workers["numpy", "cpu", process]._process.pid
+def workers(pool, n):
+    """Have `n` workers, and return their processes' numbers."""
+    for process in range(n):
+        pool.call("numpy", "cpu", "describe", process=process)
+    return [pool._workers["numpy", "cpu", process]._process.pid for process in range(n)]
 
 
 @linux
