@@ -161,6 +161,8 @@ FAULTS: tuple[Fault, ...] = (
     fault("only the last call of a round is looked at", "benchmarks/measure/prepared.py",
           "        if self.keeps and iterations > 1:", "        if self.keeps and iterations < 0:",
           "tests/measure/test_probe.py"),
+    fault("there is a pause before new values", "benchmarks/measure/probe.py", "            if amid:\n",
+          "            if not amid:\n", "tests/measure/test_probe.py"),
     fault("a short burst clears a clock", "benchmarks/measure/plausibility.py",
           "return tells_of_a_clock(burst) and", "return", "tests/measure/test_plausibility.py"),
     fault("a rare disturbance counts", "benchmarks/measure/plausibility.py",

@@ -69,8 +69,11 @@ class Prepared:
 
     `result` is that of the last call timed, `last_round_s` the seconds of the last round. While `keeps`, `kept`
     holds that of another call of that round too, drawn at random, and `opening` that of the very first call since
-    results were forgotten. `places` are where inputs lie. `cool`, outside the clock, makes a device's cache forget
-    what would stay there (`machine.persisting`).
+    results were forgotten, or since new values have come. `places` are where inputs lie. `cool`, outside the clock,
+    makes a device's cache forget what would stay there (`machine.persisting`).
+
+    New values can come between two calls of the next round, or two rounds of one call: `coming` brings them, and
+    calls before are `outgoing`, where there is such a call. Who computes only after a pause misses them.
     """
 
     def __init__(
@@ -98,6 +101,9 @@ class Prepared:
         self.kept: list[Any] = []
         self.opening: list[Any] = []
         self.cool: Callable[[], object] = lambda: None
+        self.coming: list[Callable[[], Any]] = []
+        self.outgoing: Callable[[], Any] | None = None
+        self._has_begun = False
 
     @property
     def at_most(self) -> int | None:
@@ -119,6 +125,11 @@ class Prepared:
             return next(self._turn)()
 
         return call
+
+    @property
+    def upcoming(self) -> Callable[[], Any] | None:
+        """The one call that is made after the next `move`; None where several are made in rotation."""
+        return self._places[1] if len(self._places) > 1 else self.first if len(self._runs) == 1 else None
 
     @property
     def rewrites(self) -> bool:
@@ -146,6 +157,7 @@ class Prepared:
         self.result = None
         self.kept.clear()
         self.opening.clear()
+        self.coming, self.outgoing, self._has_begun = [], None, False
 
     def restore(self) -> None:
         """Put back the inputs that calls have overwritten."""
@@ -180,7 +192,7 @@ class Prepared:
         self.result = None
         self.cool()
         several = len(self._runs) > 1
-        last = next(self._turn) if several else self._runs[0]
+        last = next(self._turn) if several else self._runs[0] if iterations > 1 else self._single()
         before: Iterable[Callable[[], Any]] = repeat(last, iterations - 1)
         if several:
             before = islice(self._turn, iterations - 1)
@@ -194,7 +206,7 @@ class Prepared:
         finally:
             if gc_was_enabled:
                 gc.enable()
-        if self.keeps and not self.opening:
+        if self.keeps and not self.opening and not self._is_renewing:
             self.opening.append(self.result)  # of a round of one call
         self.last_round_s = seconds
         return seconds
@@ -230,18 +242,41 @@ class Prepared:
         synchronize(result)
         return perf_counter() - started, result
 
+    @property
+    def _is_renewing(self) -> bool:
+        """Whether new values are still to come."""
+        return bool(self.coming or self.outgoing)
+
+    def _single(self) -> Callable[[], Any]:
+        """Return the call of a round of one. New values come after one such round, right before the next."""
+        if not self._is_renewing:
+            return self._runs[0]
+        if not self._has_begun:
+            self._has_begun = True
+            return self.outgoing or self._runs[0]
+        for bring in self.coming:
+            bring()
+        self.coming, self.outgoing = [], None
+        return self._runs[0]
+
     def _keeping_some(self, before: Iterable[Callable[[], Any]]) -> list[Callable[[], Any]]:
         """Return calls of which one drawn at random leaves its result in `kept`, and the very first in `opening`.
 
-        Nothing but C lies between the clock's loop and those calls, so that their stack looks like every other's.
+        Where new values come between them, it is the first on these and one drawn from those that follow. Nothing
+        but C lies between the clock's loop and those calls, so that their stack looks like every other's.
         """
         runs, opens = list(before), not self.opening
         self.kept.clear()
-        chosen = int(_random.integers(len(runs)))
+        first = int(_random.integers(1, len(runs))) if self._is_renewing and len(runs) > 1 else 0
+        chosen = int(_random.integers(first, len(runs)))
         if opens:
-            runs[0] = partial(self.opening.extend, starmap(runs[0], [()]))
-        if chosen or not opens:
+            runs[first] = partial(self.opening.extend, starmap(runs[first], [()]))
+        if chosen > first or not opens:
             runs[chosen] = partial(self.kept.extend, starmap(runs[chosen], [()]))
+        if self.outgoing:
+            runs[:first] = [self.outgoing] * first
+        runs[first:first] = self.coming
+        self.coming, self.outgoing = [], None
         return runs
 
     def arrival_seconds(self, iterations: int) -> tuple[float, float, float]:

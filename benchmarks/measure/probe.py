@@ -7,8 +7,10 @@ made and bound anew.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from operator import setitem
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,9 @@ from benchmarks.record.schema import Case
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Undo = Callable[[], None]
+
+FEW = 8
+"""Up to 8 elements or rows are written one by one: three take 4 to 10 µs between two calls, most of it cold."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +49,11 @@ class Renewed:
     held: list[list[Array]]
 
 
-def renew(backend: Backend, case: Case, ready: Prepared, changes: Sequence[Change]) -> Undo:
-    """Put new values into the inputs of all places; return what puts the old ones back."""
+def renew(backend: Backend, case: Case, ready: Prepared, changes: Sequence[Change], *, amid: bool = False) -> Undo:
+    """Put new values into the inputs of all places; return what puts the old ones back.
+
+    If they are to come `amid` calls, they come between two of the next round, where calls stay at one place.
+    """
     ready.forget()
     undos: list[Undo] = []
     if _reads_inputs(backend, case):
@@ -56,9 +64,11 @@ def renew(backend: Backend, case: Case, ready: Prepared, changes: Sequence[Chang
                     break
                 undos.append(undo)
         if len(undos) == len(changes) * len(ready.places):
+            if amid:
+                _postpone(ready, changes, undos)
             return lambda: _all(undos)
         _all(undos)
-    return _bind_anew(backend, case, ready, changes)
+    return _bind_anew(backend, case, ready, changes, amid=amid)
 
 
 def novelty(
@@ -166,6 +176,32 @@ def _write(backend: Backend, array: Any, change: Change) -> Undo | None:
     return undo
 
 
+def _postpone(ready: Prepared, changes: Sequence[Change], undos: Sequence[Undo]) -> None:
+    """Take back what was written at the place that comes next, and have it written between two of its calls.
+
+    Single elements or rows are written one by one: that takes less time than an index of several does.
+    """
+    for i, place in enumerate(ready.places):
+        if place.run is ready.upcoming:
+            arrays = [view(array) for array in (*place.inputs, place.cotangent)]
+            if all(arrays[change.array] is not None for change in changes):
+                _all(undos[i * len(changes) : (i + 1) * len(changes)])
+                ready.coming = [
+                    partial(setitem, arrays[change.array], index, values)
+                    for change in changes
+                    for index, values in _singly(change)
+                ]
+
+
+def _singly(change: Change) -> Iterator[tuple[Any, Any]]:
+    """Yield the index and value of each element or row of a change; of many, one index for all."""
+    if not change.index or len(change.values) > FEW:
+        yield change.index, change.values
+    else:
+        for at, value in zip(zip(*change.index, strict=True), change.values, strict=True):
+            yield tuple(map(int, at)), value
+
+
 def _write_through(backend: Backend, array: Any, change: Change) -> Undo | None:
     """Write by the array's own indexing: on a device, or a type that NumPy lacks."""
     try:
@@ -182,7 +218,9 @@ def _write_through(backend: Backend, array: Any, change: Change) -> Undo | None:
     return undo
 
 
-def _bind_anew(backend: Backend, case: Case, ready: Prepared, changes: Sequence[Change]) -> Undo:
+def _bind_anew(
+    backend: Backend, case: Case, ready: Prepared, changes: Sequence[Change], *, amid: bool = False
+) -> Undo:
     """Bind copies with the new values: one where calls stay at one place, else as many as there are."""
     host = [
         None if array is None else np.array(backend.to_numpy(array))
@@ -192,8 +230,11 @@ def _bind_anew(backend: Backend, case: Case, ready: Prepared, changes: Sequence[
         target = host[change.array]
         assert target is not None
         target[change.index] = change.values
-    n = 1 if case.allocation != "inplace" and case.cache == "hot" else len(ready.places)
+    stays = case.allocation != "inplace" and case.cache == "hot"
+    n = 1 if stays else len(ready.places)
+    old = ready.first if amid and stays else None
     before = ready.exchange([_place(backend, case, host).run for _ in range(n)])
+    ready.outgoing = old
 
     def undo() -> None:
         ready.exchange(before)

@@ -52,6 +52,8 @@ DOUBLED_AFTER = 3
 On a crowded machine, waiting for a processor comes before the first round and after the last: no more of a longer
 burst, while a slow clock is slow throughout.
 """
+AMID = 3
+"""New values come between the first call of three and the last, if there are so many in a round."""
 RECURRING_S = 5e-3
 """Values have recurred long enough after calls that claim to take 5 ms: what is taken in later gains little."""
 HELD_S, MOST_HELD = 8e-3, 16
@@ -135,8 +137,10 @@ class Referee:
         """
         case, lane = entry.case, self._lanes[id(entry)][process]
         self._call(case, "renew", renewal.changes, self._holds(entry), process=process)
-        iterations = self._random.randint(1, max(1, lane.iterations))
-        self._pool.turn(case.backend, case.device, iterations, 1, process)
+        most = max(1, lane.iterations)
+        iterations = self._random.randint(min(AMID, most), most)
+        # Of rounds of one call, new values come after the first.
+        self._pool.turn(case.backend, case.device, iterations, 1 if iterations > 1 else 2, process)
         found: Renewed = self._call(case, "results_at", renewal.index, process=process)
         for results in found.last:
             require_right(case, renewal, results)
@@ -144,7 +148,7 @@ class Referee:
             with _as("cheated", "right in the last call of a round alone"):
                 require_right(case, renewal, results)
         for results in found.first:
-            with _as("cheated", "right only after some calls on the same inputs"):
+            with _as("cheated", "right only after some calls on the same inputs, or after a pause"):
                 require_right(case, renewal, results)
         for results in found.held:
             with _as("invalid", "a result that was kept has changed while others were computed"):

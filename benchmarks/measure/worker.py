@@ -192,13 +192,16 @@ class Worker:
         return self._finite(self._ready().result, index)
 
     def renew(self, changes: Sequence[Change], holds: int) -> None:
-        """Put new values into the inputs until `put_back`. Results are kept, also of `holds` calls before."""
+        """Put new values into the inputs until `put_back`: they come between two calls of the next round.
+
+        Results are kept, also of `holds` calls before.
+        """
         self.put_back()
         ready, case = self._ready(), self._case_ready()
         for _ in range(holds if case.allocation == "fresh" else 0):
             ready.time(1)
             self._held.append(ready.result)
-        self._undo = probe.renew(self._backend, case, ready, changes)
+        self._undo = probe.renew(self._backend, case, ready, changes, amid=True)
         ready.keeps = True
 
     def put_back(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from time import sleep
 
 import numpy as np
@@ -71,6 +72,77 @@ def test_two_more_results_of_a_round_are_kept_while_that_is_asked_for():
     ready.time(10)
     assert ready.kept == []
     assert ready.opening == []
+
+
+class Looking:
+    """Calls that note what they find at one place of their input, and return a copy of all of it."""
+
+    def __init__(self, array):
+        self.array, self.found = array, []
+
+    def __call__(self):
+        self.found.append(float(self.array[3]))
+        return self.array.copy()
+
+
+@pytest.fixture
+def looking():
+    """Return a case and its calls, each of which looks at the input of one place."""
+    backend, case, ready = ready_for("numpy")
+    ready.places = [replace(place, run=Looking(place.inputs[0])) for place in ready.places]
+    ready.exchange([place.run for place in ready.places])
+    ready.keeps = True
+    return backend, case, ready
+
+
+@pytest.mark.parametrize("index", [INDEX, (np.arange(60),)])
+def test_new_values_come_between_two_calls_of_the_next_round(looking, index):
+    """Whoever computes only after a pause must not find one."""
+    backend, case, ready = looking
+    old, values = float(ready.places[0].inputs[0][3]), np.full(len(index[0]), 1.5, np.float32)
+    undo = probe.renew(backend, case, ready, [Change(0, index, values)], amid=True)
+    ready.move()
+    ready.time(10)
+    n_old = ready.first.found.count(old)
+    assert 1 <= n_old <= 8
+    assert ready.first.found == [old] * n_old + [1.5] * (10 - n_old)
+    assert {float(result[0][3]) for result in (ready.opening, ready.kept or ready.opening, [ready.result])} == {
+        1.5
+    }
+    ready.move()
+    ready.time(3)
+    assert ready.first.found == [1.5] * 3
+    undo()
+    assert {float(place.inputs[0][3]) for place in ready.places} == {old}
+
+
+@pytest.mark.parametrize("writes", [True, False])
+def test_of_rounds_of_one_call_new_values_come_after_the_first(looking, monkeypatch, writes):
+    monkeypatch.setattr(probe, "_reads_inputs", lambda backend, case: writes)
+    backend, case, ready = looking
+    place, old = ready.places[1], float(ready.places[0].inputs[0][3])
+    probe.renew(backend, case, ready, [Change(0, INDEX, VALUES)], amid=True)
+    ready.move()
+    ready.time(1)
+    assert ready.opening == []
+    assert ready.result[3] == old
+    ready.time(1)
+    assert ready.opening[0][3] == 1.5
+    assert place.run.found == ([old, 1.5] if writes else [])
+
+
+def test_calls_that_are_bound_anew_follow_calls_on_the_old_values(looking, monkeypatch):
+    backend, case, ready = looking
+    monkeypatch.setattr(probe, "_reads_inputs", lambda backend, case: False)
+    old = ready.first
+    undo = probe.renew(backend, case, ready, [Change(0, INDEX, VALUES)], amid=True)
+    ready.move()
+    ready.time(10)
+    assert 1 <= len(old.found) <= 8
+    assert (ready.opening[0][3], ready.result[3]) == (1.5, 1.5)
+    undo()
+    ready.time(1)
+    assert ready.first is old
 
 
 class Remembering:
