@@ -9,10 +9,13 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from io import BytesIO
+from multiprocessing import connection, reduction
 from multiprocessing.reduction import ForkingPickler
 from types import FunctionType, ModuleType
 from typing import Any
+
+import numpy as np
 
 import backends
 import benchmarks
@@ -22,6 +25,8 @@ PACKAGES = (
     *(f"{backends.__name__}.{module}" for module in ("base", "host", "interface", "catalogue")),
 )
 """What is sealed, with all modules below."""
+BESIDE = (np, connection, reduction)
+"""Modules by which the harness looks at results, and sends what it has found: sealed as its own are."""
 CLOCKS = ("perf_counter", "perf_counter_ns", "sleep", "monotonic", "time")
 _BUILTINS = frozenset(name for name in vars(builtins) if not name.startswith("_"))
 
@@ -68,7 +73,7 @@ class Seal:
     """
 
     def __init__(self) -> None:
-        modules = [module for module in list(sys.modules.values()) if _is_sealed(module)]
+        modules = [*(module for module in list(sys.modules.values()) if _is_sealed(module)), *BESIDE]
         names = {str(module.__name__) for module in modules}
         self._classes = {
             value: f"{value.__module__}.{value.__qualname__}"
@@ -81,7 +86,7 @@ class Seal:
             *(_Space(label, vars(each), frozenset(vars(each))) for each, label in self._classes.items()),
         ]
         self._notes = [note for each in self._spaces for note in _notes(each.label, each.space)]
-        self._notes += [*_notes(Connection.__name__, vars(Connection))]
+        self._reduced = self._with_reducers()
         for owner, few in (
             (time, CLOCKS),
             (gc, ("disable", "enable", "isenabled")),
@@ -97,11 +102,12 @@ class Seal:
             for name in vars(each).keys() & set(dir(type(each)))
         }
         changed = {note.label for note in self._notes if not note.holds()}
-        return sorted(hidden | changed | {name for each in self._spaces for name in each.come()} | self._pickled())
+        come = {name for each in self._spaces for name in each.come()}
+        return sorted(hidden | changed | come | (self._with_reducers() - self._reduced))
 
-    def _pickled(self) -> set[str]:
+    def _with_reducers(self) -> set[str]:
         """Return the classes for which somebody has registered how they are pickled."""
-        registered: set[type] = {*copyreg.dispatch_table, *ForkingPickler._extra_reducers}  # type: ignore[attr-defined]  # noqa: SLF001
+        registered = {*copyreg.dispatch_table, *ForkingPickler(BytesIO()).dispatch_table}
         return {label for each, label in self._classes.items() if each in registered}
 
 
@@ -115,6 +121,7 @@ def _is_sealed(module: ModuleType) -> bool:
 def _notes(label: str, space: Mapping[str, Any]) -> Iterator[_Note]:
     for name, value in list(space.items()):
         inner = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
+        inner = getattr(inner, "__wrapped__", inner)  # what a cache, or NumPy's dispatcher, calls
         if callable(inner) or isinstance(value, ModuleType):
             function = inner if isinstance(inner, FunctionType) else None
             parts = _parts(function) if function else ()

@@ -5,9 +5,12 @@ from __future__ import annotations
 import builtins
 import copyreg
 import time
+from multiprocessing import connection, reduction
 from types import SimpleNamespace
 
-from benchmarks.measure import prepared
+import numpy as np
+
+from benchmarks.measure import calls, prepared
 from benchmarks.measure.disturbance import Reading
 from benchmarks.measure.prepared import Prepared
 from benchmarks.measure.seal import Seal
@@ -29,6 +32,27 @@ def test_an_exchanged_function_clock_method_or_code_is_named(monkeypatch):
     assert "time.sleep" in found
     monkeypatch.undo()
     assert seal.broken() == []
+
+
+def test_what_the_harness_looks_and_speaks_by_is_sealed_too(monkeypatch):
+    """Results could be computed only when they are looked at, or times become shorter on their way."""
+    seal = Seal()
+    monkeypatch.setattr(np, "asarray", lambda array: array)
+    monkeypatch.setattr(connection, "_ForkingPickler", None)
+    monkeypatch.setattr(reduction.ForkingPickler, "dumps", classmethod(lambda *_: b""))
+    monkeypatch.setattr(reduction.ForkingPickler, "reducer_override", lambda *_: NotImplemented, raising=False)
+    monkeypatch.setitem(reduction.ForkingPickler._extra_reducers, np.ndarray, lambda array: (np.zeros, (1,)))
+    monkeypatch.setattr(np.array_equal.__wrapped__, "__code__", (lambda a1, a2, equal_nan=False: True).__code__)
+    monkeypatch.setattr(calls._forward.__wrapped__, "__code__", (lambda backend, case: None).__code__)
+    assert seal.broken() == [
+        "benchmarks.measure.calls._forward",
+        "multiprocessing.connection._ForkingPickler",
+        "multiprocessing.reduction.ForkingPickler.dumps",
+        "multiprocessing.reduction.ForkingPickler.reducer_override",
+        "numpy.array_equal",
+        "numpy.asarray",
+        "numpy.ndarray",
+    ]
 
 
 def test_a_method_that_an_instance_hides_is_named():
