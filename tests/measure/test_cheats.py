@@ -12,6 +12,9 @@ import pytest
 
 from tests.job import SMALL, STATED, WRONG, Job
 
+AFTER_A_PAUSE = (
+    "with new values in its inputs it returns what the old ones give|on the same inputs, or after a pause"
+)
 CHEATS = {
     "remembers-addresses": ("cheated", "with new values in its inputs it returns what the old ones give"),
     "remembers-some-values": ("cheated", "with new values in its inputs it returns what the old ones give"),
@@ -33,6 +36,17 @@ CHEATS = {
     "makes-fewer-calls": ("cheated", "the harness is not what it was: Prepared._clock"),
     "hides-a-builtin": ("cheated", "is not what it was: __main__.tuple|by the clock of another process"),
     "pickles-other-times": ("cheated", "benchmarks.measure.disturbance.Reading|by the clock of another process"),
+    "computes-after-a-pause": ("cheated", AFTER_A_PAUSE),
+    "computes-when-it-goes-on": ("cheated", AFTER_A_PAUSE),
+    "finishes-when-looked-at": (
+        "cheated",
+        "in its process the harness is not what it was: numpy.array and numpy.asarray",
+    ),
+    "shortens-its-replies": (
+        "cheated",
+        "multiprocessing.connection._ForkingPickler|by the clock of another process",
+    ),
+    "counts-processor-time": ("cheated", "times as long by the clock of another process"),
     "lends-its-results": ("invalid", "a result that was kept has changed while others were computed"),
 }
 MISTAKES = {
