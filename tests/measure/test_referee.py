@@ -142,7 +142,7 @@ def helped(*ticks_s, monkeypatch):
 
 
 def test_a_child_that_was_only_woken_has_not_helped(monkeypatch):
-    """Each stop wakes it, if only to sleep again: a pool of idle processes came to 10 ms in 400 of them."""
+    """Each stop wakes it, if only to sleep again: an idle process came to 7 to 12 ms in 400 of them."""
     helped(0.0, monkeypatch=monkeypatch)
     helped(2e-2, 3e-2, 0.0, monkeypatch=monkeypatch)
 
