@@ -284,8 +284,8 @@ class Referee:
     def _goes_on_helping(self, entry: Entry, process: int, seen: Seen) -> bool:
         """Tell whether processes that it started compute in one burst after another.
 
-        Each stop wakes them, if only to sleep again: four idle ones came to 34 ms in 400 stops. And a processor that
-        was taken away then counts as theirs.
+        Each stop wakes them, if only to sleep again: four idle ones came to 34 ms in 400 stops. And a processor
+        that was taken away then counts as theirs.
         """
         with self._pool.alone():
             for _ in range(TRIES):
