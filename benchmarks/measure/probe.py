@@ -24,7 +24,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Undo = Callable[[], None]
 
 FEW = 8
-"""Up to 8 elements or rows are written one by one: three take 4 to 10 µs between two calls, most of it cold."""
+"""Up to 8 elements or rows are written one by one: three take 2 to 5 µs between two calls."""
 
 
 @dataclass(frozen=True)
@@ -183,14 +183,12 @@ def _postpone(ready: Prepared, changes: Sequence[Change], undos: Sequence[Undo])
     """
     for i, place in enumerate(ready.places):
         if place.run is ready.upcoming:
-            arrays = [view(array) for array in (*place.inputs, place.cotangent)]
+            arrays: list[Any] = [view(array) for array in (*place.inputs, place.cotangent)]
             if all(arrays[change.array] is not None for change in changes):
                 _all(undos[i * len(changes) : (i + 1) * len(changes)])
-                ready.coming = [
-                    partial(setitem, arrays[change.array], index, values)
-                    for change in changes
-                    for index, values in _singly(change)
-                ]
+                writes = [(arrays[change.array], *each) for change in changes for each in _singly(change)]
+                ready.coming = [partial(setitem, array, index, new) for array, index, new in writes]
+                ready.warming = [partial(setitem, array, index, array[index].copy()) for array, index, _ in writes]
 
 
 def _singly(change: Change) -> Iterator[tuple[Any, Any]]:
