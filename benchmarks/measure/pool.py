@@ -58,6 +58,7 @@ class Request:
         """Whom it is for."""
         return self.backend, self.device, self.process
 
+
 SCRIPT_S = 0.1
 """A script that changes the priority of one process after another has done so within 0.1 s."""
 MOST_CHANGES = 3

@@ -69,8 +69,8 @@ class Prepared:
 
     `result` is that of the last call timed, `last_round_s` the seconds of the last round. While `keeps`, `kept`
     holds that of another call of that round too, drawn at random, and `opening` that of the very first call since
-    results were forgotten, or since new values have come. `places` are where inputs lie. `cool`, outside the clock,
-    makes a device's cache forget what would stay there (`machine.persisting`).
+    results were forgotten, or since new values have come. `places` are where inputs lie. `cool`, outside the
+    clock, makes a device's cache forget what would stay there (`machine.persisting`).
 
     New values can come between two calls of the next round, or two rounds of one call: `coming` brings them, and
     calls before are `outgoing`, where there is such a call. Who computes only after a pause misses them. `warming`

@@ -366,7 +366,7 @@ def test_workers_that_are_launched_are_there_when_asked_and_end_with_the_others(
 
 @pytest.mark.skipif(not signals.can_stop() or os.geteuid(), reason="only the administrator may raise a priority")
 def test_what_changes_while_several_compute_is_put_back_and_nobody_is_blamed(fresh_pool, monkeypatch):
-    pids = [fresh_pool.call("numpy", "cpu", "describe", process=i) and worker_pid(fresh_pool, i) for i in range(2)]
+    pids = workers(fresh_pool, 2)
     usual, ask = os.getpriority(os.PRIO_PROCESS, 0), ProcessWorker.ask
 
     def asked(worker, *what):
