@@ -429,7 +429,10 @@ def test_copies_are_timed_before_a_case_is_prepared(monkeypatch):
             asked.append("started")
             raise CaseError("failed", "enough")
 
-        def release(self, backend, place, process):
+        def at_once(self, requests):
+            return [CaseError("failed", "enough") for _ in requests]
+
+        def release(self, *places):
             pass
 
     asked = []

@@ -43,7 +43,10 @@ def refusal(tmp_path):
     """Return what says why pytest refuses a command line: in this process, since starting one takes seconds."""
 
     def refused(*given):
-        config = SimpleNamespace(option=command_line().parse(given), rootpath=tmp_path, add_cleanup=lambda _: None)
+        option = command_line().parse(given)
+        config = SimpleNamespace(
+            option=option, rootpath=tmp_path, stash=pytest.Stash(), add_cleanup=lambda _: None
+        )
         with pytest.raises(pytest.UsageError) as error:
             options.pytest_configure(config)
         return str(error.value)
