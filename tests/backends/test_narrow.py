@@ -193,7 +193,9 @@ def test_the_largest_of_a_narrow_row_is_found_as_it_is_stored(dtype):
         return rows.largest_of(floats, rows.rising), rows.largest_of(floats, rows.falling)
 
     values = every_value(dtype)
-    numbers = np.random.default_rng(0).permutation(values[~np.isnan(values)])
+    with np.errstate(invalid="ignore"):  # some of them are signalling NaNs
+        values = values[~np.isnan(values)]
+    numbers = np.random.default_rng(0).permutation(values)
     negative = numbers[np.signbit(numbers)]
     for row in (*np.array_split(numbers, 500), *np.array_split(negative, 100), numbers, negative):
         x = row.astype(np.float32)
