@@ -281,7 +281,6 @@ LONG = frozenset(
         "test_what_cannot_be_tried_is_said_in_a_line",
         "test_what_cannot_fit_into_memory_costs_one_case",
         "test_what_is_ended_anywhere_goes_on_as_if_nothing_had_happened",
-        "test_a_plan_on_two_nodes_of_which_one_is_killed_is_one_complete_run",
     }
 )
 """Tests of the full tier that are left to the certification: minutes of what shorter ones show in part."""
