@@ -9,9 +9,9 @@ from typing import Any
 from benchmarks.machine.doubts import BUSY
 from benchmarks.machine.limit import Bandwidth
 from benchmarks.machine.pulse import LIMIT as DRIFT
+from benchmarks.measure import waking
 from benchmarks.measure.disturbance import Reading
 from benchmarks.measure.sampling import MOST_EXACT_S
-from benchmarks.measure.waking import WAKE_S
 from benchmarks.quantities import count, seconds
 from benchmarks.record.schema import Case, Times, Verdict
 
@@ -36,6 +36,8 @@ Caches and branches are no reason for that: few values are new, and everything e
 DEFERRED_RATIO, DEFERRED_S, DEFERRED_SHARE = 2.0, 2e-6, 0.5
 """A result is computed when fetched if that takes twice as long as fetching a plain array, and more by 2 µs and by
 half a call."""
+FAR_BYTES_S = 1.5e10
+"""What other threads have written lies in other processors' caches: 64 KiB took 3 us to come, 21 GB/s."""
 CLOCK_RATIO = 1.2
 """A clock is wrong if the rounds of every burst take 1.2 times as long by another one, and what is around them."""
 MESSAGES_S = 5e-4
@@ -76,16 +78,23 @@ def remembers(times_s: Sequence[tuple[float, float]]) -> bool:
     )
 
 
-def is_deferred(times_s: Sequence[tuple[float, float]], call_s: float) -> bool:
+def far_s(n_bytes: int, threads: int) -> float:
+    """Return what a result of so many bytes may take longer to fetch, where that many threads have written it."""
+    return n_bytes * (threads - 1) / threads / FAR_BYTES_S
+
+
+def is_deferred(times_s: Sequence[tuple[float, float]], call_s: float, far_s: float = 0.0) -> bool:
     """Tell whether results take longer to fetch than plain arrays do: they are computed only then.
 
     `times_s` has a pair for each result: itself, and a plain array of its values. The shortest of each count: what
-    disturbs only adds. `call_s` is what a call takes; who defers half of his work gains as much.
+    disturbs only adds. `call_s` is what a call takes; who defers half of his work gains as much. What other
+    threads have written may come `far_s` later.
     """
     if not times_s:
         return False
     result, plain = (min(each) for each in zip(*times_s, strict=True))
-    return bool(result > DEFERRED_RATIO * plain and result - plain > max(DEFERRED_S, DEFERRED_SHARE * call_s))
+    least = max(DEFERRED_S + far_s, DEFERRED_SHARE * call_s)
+    return bool(result > DEFERRED_RATIO * plain and result - plain > least)
 
 
 def tells_of_a_clock(burst: Reading) -> bool:
@@ -119,7 +128,7 @@ def _around_s(burst: Reading) -> float:
 
 
 def _woken_s(burst: Reading) -> float:
-    return min(burst.woken_s, WAKE_S + max(burst.rounds))
+    return min(burst.woken_s, waking.most_s(max(burst.rounds), burst.iterations))
 
 
 def too_many_threads(used: Iterable[tuple[float, float]], threads: int, *, queued: bool) -> float | None:

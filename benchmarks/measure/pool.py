@@ -249,7 +249,14 @@ class Pool:
             wall_s, after_s = perf_counter() - started, worker.processor_seconds()
             cpu_s = math.nan if before_s is None or after_s is None else after_s - before_s
             queued_s = means.queued_seconds(scheduled, worker.scheduled())
-            return replace(reading, wall_s=wall_s, cpu_s=cpu_s, queued_s=queued_s, process=process)
+            return replace(
+                reading,
+                wall_s=wall_s,
+                cpu_s=cpu_s,
+                queued_s=queued_s,
+                process=process,
+                iterations=iterations,
+            )
         return Reading(tuple(self.rounds(backend, device, process)(iterations, n_rounds)), None, math.nan)
 
     def seen(self, backend: str, device: str, process: int = 0) -> Seen | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -67,7 +68,8 @@ class Prepared:
     where arrays lie relative to each other alone makes some kernels 10 to 40 % faster or slower, and a process
     would keep that for as long as it lives.
 
-    `result` is that of the last call timed, `last_round_s` the seconds of the last round. While `keeps`, `kept`
+    `result` is that of the last call timed, `last_round_s` the seconds of the last round, which `last_ended` by
+    `perf_counter`. While `keeps`, `kept`
     holds that of another call of that round too, drawn at random, and `opening` that of the very first call since
     results were forgotten, or since new values have come. `places` are where inputs lie. `cool`, outside the
     clock, makes a device's cache forget what would stay there (`machine.persisting`).
@@ -96,7 +98,7 @@ class Prepared:
         self._turn = cycle(self._runs)
         self._case = case
         self.result: Any = None
-        self.last_round_s = 0.0
+        self.last_round_s, self.last_ended = 0.0, -math.inf
         self.places: list[Place] = []
         self.keeps = False
         self.kept: list[Any] = []
@@ -145,6 +147,7 @@ class Prepared:
             self._places.append(self._places.pop(0))
             self._runs = self._places[:1]
             self._spacer = _spacer()
+            self.last_ended = -math.inf  # of these calls, none has been made just now
 
     def exchange(self, runs: Sequence[Callable[[], Any]]) -> list[Callable[[], Any]]:
         """Make these calls from now on; return those that were made before."""
@@ -210,7 +213,7 @@ class Prepared:
                 gc.enable()
         if self.keeps and not self.opening and not self._is_renewing:
             self.opening.append(self.result)  # of a round of one call
-        self.last_round_s = seconds
+        self.last_round_s, self.last_ended = seconds, perf_counter()
         return seconds
 
     def _clock(

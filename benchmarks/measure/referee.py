@@ -29,7 +29,7 @@ from benchmarks.record.schema import Case
 from benchmarks.stats.pairs import LOOKS
 
 PHASE = "referee"
-LARGE_S = 5e-3
+LARGE_S = 1e-3
 """Cases whose calls take so long are asked once for new values."""
 REPEATS, FEW, FEW_FROM_S = 5, 2, 5e-4
 """How often first calls and fetching are timed: five times; twice where a call takes half a millisecond, and once
@@ -243,7 +243,7 @@ class Referee:
                     "invalid", f"an output is a {strange}, which is not the type of the backend's arrays"
                 )
             times_s = [(each.result_s, each.plain_s) for each in found]
-            if not plausibility.is_deferred(times_s, self._call_s(entry)):
+            if not plausibility.is_deferred(times_s, self._call_s(entry), self._far_s(entry)):
                 _note(entry, "fetched", passed=bool(found))
                 return
         result_s, plain_s = (min(each) for each in zip(*times_s, strict=True))
@@ -324,6 +324,12 @@ class Referee:
     def _repeats(self, entry: Entry) -> int:
         call_s = self._call_s(entry)
         return REPEATS if call_s < FEW_FROM_S else FEW if call_s < LARGE_S else 1
+
+    def _far_s(self, entry: Entry) -> float:
+        """Return what a result may take longer to fetch because several threads have written it."""
+        if entry.preparation is None or entry.worker is None or entry.case.device != "cpu":
+            return 0.0
+        return plausibility.far_s(entry.preparation.bytes_written, entry.worker.threads or 1)
 
     def _call_s(self, entry: Entry) -> float:
         """Return about how long a call takes."""

@@ -25,14 +25,13 @@ from backends.catalogue import OPS
 from backends.interface import Allocation, BackendUnavailable, Gap, Mode
 from benchmarks import processes
 from benchmarks.machine import arithmetic, memory, persisting, resources, signals, waiting
-from benchmarks.measure import calls, devices, fetching, prepared, probe
+from benchmarks.measure import calls, devices, fetching, prepared, probe, waking
 from benchmarks.measure.disturbance import Reading
 from benchmarks.measure.fetching import Fetched
 from benchmarks.measure.prepared import Beginning, Invalid, Prepared, outputs, subnormal_share
 from benchmarks.measure.probe import Change, Renewed, Undo
 from benchmarks.measure.rest import come_to_rest
 from benchmarks.measure.seal import Seal
-from benchmarks.measure.waking import LONG_S, WAKE_S
 from benchmarks.plan.inputs import MOST_PLACES
 from benchmarks.record.schema import Case, Preparation, WorkerFacts
 
@@ -368,9 +367,12 @@ class Worker:
 
     def _awake(self, iterations: int) -> tuple[Prepared, float]:
         """Return what is prepared after a few calls that wake the threads it computes with, and their seconds."""
-        ready, woken_s = self._ready(), 0.0
-        while woken_s < WAKE_S and ready.last_round_s < LONG_S:
+        ready, woken_s, n_calls = self._ready(), 0.0, 0
+        if perf_counter() - ready.last_ended < waking.AWAKE_S:
+            return ready, woken_s
+        while waking.is_due(woken_s, n_calls, ready.last_round_s):
             woken_s += max(ready.time(iterations), 1e-6)
+            n_calls += iterations
         return ready, woken_s
 
     def _ready(self) -> Prepared:

@@ -75,3 +75,24 @@ def test_a_gpu_that_is_always_slowed_down_is_as_it_is():
     for _ in range(20):
         assert turns(1, 1)
     assert (turns.n_again, turns.n_disturbed) == (0, 0)
+
+
+def test_what_half_of_the_bursts_before_have_waited_is_not_yet_usual():
+    # Two of the first four had no second processor: by their quartiles, a third one would be as usual.
+    found = source([0.0, 0.9e-3, 0.0, 0.7e-3, 0.0, 1e-3, 0.0])
+    for _ in range(6):
+        found(1, 1)
+    assert found.n_again == 1
+
+
+def test_bursts_of_the_warm_up_tell_what_is_usual_and_are_taken_once():
+    found = source([0.0] * 4 + [1e-3, 0.0])
+    for _ in range(4):
+        assert found.as_it_comes(1, 1) == (0.001,)
+    assert found.faults == []
+    found(1, 1)
+    assert found.n_again == 1
+
+
+def test_a_source_that_has_failed_gives_nothing_to_a_warm_up():
+    assert Undisturbed(lambda iterations, n: None).as_it_comes(1, 1) == ()

@@ -185,11 +185,15 @@ def test_a_result_is_deferred_that_takes_longer_to_fetch_than_a_plain_array():
 
 
 def burst(round_s, n_rounds, *, factor=1.0, woken_by=1.0, around_s=2e-4, woken_s=None):
-    """Return a burst by a clock that is so many times too slow: `wall_s` is what passed by a true one."""
+    """Return a burst by a clock that is so many times too slow: `wall_s` is what passed by a true one.
+
+    Calls take 50 us, or a round each.
+    """
     if woken_s is None:
-        woken_s = 2e-3 + round_s / 2 if round_s < 2e-3 else 0.0
+        woken_s = 2e-3 + round_s / 2 if round_s < 2e-3 else min(8 * round_s, 2.2e-2) if round_s < 2e-2 else 0.0
     wall_s = factor * n_rounds * round_s + woken_by * woken_s + around_s
-    return Reading((round_s,) * n_rounds, 0.0, 0.0, wall_s=wall_s, woken_s=woken_s)
+    n = max(1, round(round_s / 5e-5)) if round_s < 2e-3 else 1
+    return Reading((round_s,) * n_rounds, 0.0, 0.0, wall_s=wall_s, woken_s=woken_s, iterations=n)
 
 
 ROUNDS = [(5e-4, 5), (5e-4, 10), (1e-3, 3), (1e-3, 5), (1.9e-3, 3), (3e-3, 3), (2e-2, 1)]
