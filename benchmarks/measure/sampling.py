@@ -14,6 +14,7 @@ import random
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from time import perf_counter
 
 from benchmarks.record.schema import Rounds
 from benchmarks.stats import pairs
@@ -31,7 +32,7 @@ TURN_S = 0.03
 MOST_ROUNDS = 5
 LEAST_ROUNDS, MOST_TURN_S = 3, 0.15
 """It holds 3 where that takes at most 150 ms: the first one finds the caches full of what a rival has left."""
-BURST_S = 0.01
+BURST_S = 5e-3
 """A burst of the warm-up holds rounds for about this long, and at least one."""
 WARM_UP_S = 0.5
 """Warming up ends after this long, steady or not."""
@@ -39,7 +40,7 @@ STEADY = 0.97
 """Warming up ends when a burst takes at least this share of the time of the one before."""
 LEAST_TURNS = 60
 """A pair in question has at least so many turns, unless they take `Rule.patience` times the time that there is."""
-ENOUGH = 30
+ENOUGH = 22
 """After so many turns a loser leaves, though its ratio is not known to `pairs.KNOWN`."""
 HOPELESS = 1.5
 """One that surely takes 1.5 times as long leaves as soon as that is known: the time goes to those in question."""
@@ -82,7 +83,7 @@ class Sampling:
     """Bursts of rounds of `iterations` calls each, in seconds per round, and why there are not more of them.
 
     `processes` holds the bursts of each worker process, `pace` what its times are multiplied by (see `Lane.pace`).
-    `low_s` and `high_s` bound the median over the bursts.
+    `low_s` and `high_s` bound the median over the bursts, which took `spent_s` with all around them.
     """
 
     processes: tuple[tuple[tuple[float, ...], ...], ...]
@@ -91,6 +92,7 @@ class Sampling:
     stop_reason: str
     low_s: float
     high_s: float
+    spent_s: float = 0.0
 
     def rounds(self, *, every: bool) -> Rounds:
         """Return what a run keeps of the rounds: each burst's value, and `every` round if asked for."""
@@ -109,11 +111,6 @@ class Sampling:
     def n_rounds(self) -> int:
         """Number of rounds in all processes."""
         return sum(len(burst) for bursts in self.processes for burst in bursts)
-
-    @property
-    def spent_s(self) -> float:
-        """Seconds that all rounds took."""
-        return sum(sum(burst) for bursts in self.processes for burst in bursts)
 
     @property
     def bursts_s(self) -> tuple[tuple[float, ...], ...]:
@@ -164,11 +161,14 @@ class Lane:
     round_s: float = 0.0
     bursts: list[tuple[float, ...]] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
+    spent_s: float = 0.0
     stop_reason: str = ""
 
     def advance(self, n_rounds: int) -> None:
         """Take one more burst."""
+        started = perf_counter()
         found = tuple(self.burst(self.iterations, n_rounds))
+        self.spent_s += max(perf_counter() - started, sum(found))
         if found:
             self.bursts.append(found)
             self.values.append(max(value_of(found), MOST_EXACT_S) / self.iterations)
@@ -289,26 +289,34 @@ def _judge(running: Sequence[Lane], lanes: Sequence[Lane], rule: Rule, turn: int
     leader = min(running, key=lambda lane: lane.median_s)
     rivals = [lane for lane in running if lane is not leader]
     found = {id(lane): pairs.compare(lane.values, leader.values, margin=rule.margin) for lane in rivals}
-    beaten = [lane for lane in rivals if found[id(lane)].verdict == FASTER]
-    others = [lane for lane in rivals if found[id(lane)].verdict != FASTER]
+    beaten = [lane for lane in rivals if _is_beaten(found[id(lane)])]
+    others = [lane for lane in rivals if not _is_beaten(found[id(lane)])]
     for lane in beaten:
         # Whoever may yet turn out to be the fastest must be surely faster too.
         against = (pairs.compare(lane.values, other.values, margin=rule.margin) for other in others)
         if _is_told(found[id(lane)], turn) and all(_is_told(each, turn) for each in against):
             lane.stop_reason = DECIDED
     compete = any(lane.heat == leader.heat and lane is not leader for lane in lanes)
-    open_ = [lane for lane in rivals if not lane.stop_reason and found[id(lane)].verdict != EQUAL]
+    open_ = [lane for lane in rivals if not lane.stop_reason and _is_open(found[id(lane)])]
     if not open_ and (compete or leader.is_precise(rule)):
         for lane in running:
             lane.stop_reason = PRECISE if lane.is_precise(rule) else DECIDED
 
 
+def _is_beaten(found: Comparison) -> bool:
+    return found.verdict == FASTER or found.undecidable
+
+
+def _is_open(found: Comparison) -> bool:
+    return found.verdict != EQUAL and not found.undecidable
+
+
 def _is_told(found: Comparison, turn: int) -> bool:
-    return found.verdict == FASTER and (found.known or found.low > HOPELESS or turn >= ENOUGH)
+    return _is_beaten(found) and (found.known or found.low > HOPELESS or turn >= ENOUGH)
 
 
 def _is_spent(lanes: Sequence[Lane], rule: Rule, turn: int) -> bool:
-    spent = sum(map(sum, itertools.chain.from_iterable(lane.bursts for lane in lanes)))
+    spent = sum(lane.spent_s for lane in lanes)
     return spent >= rule.max_s * len(lanes) * (1 if turn >= LEAST_TURNS else rule.patience)
 
 
@@ -326,6 +334,7 @@ def combine(lanes: Sequence[Lane], confidence: float) -> Sampling:
         stop_reason=max((lane.stop_reason for lane in lanes), key=_RANKS.index),
         low_s=low,
         high_s=high,
+        spent_s=sum(lane.spent_s for lane in lanes),
     )
     if len(lanes) == 1:
         return sampling
