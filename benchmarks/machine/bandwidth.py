@@ -40,8 +40,8 @@ DEVICE_LADDER = tuple(4**k for k in range(8, 17))
 """The same for a device, 64 KiB to 4 GiB: beyond what most cases move. Less is limited by launches alone."""
 LAUNCHED = 2
 """A copy that takes less than twice as long as the quickest is limited by its launch, and not by what it moves."""
-N_PASSES = 4
-"""The ladder is climbed four times: what disturbs the machine for a moment then spoils no size."""
+N_PASSES = 3
+"""The ladder is climbed three times: what disturbs the machine for a moment then spoils no size."""
 N_ROUNDS = 3
 ROUND_S = 2e-3
 """Seconds of a round: long against the 20 to 50 µs by which threads start apart."""

@@ -1,53 +1,54 @@
-"""The time that a run has: what is left of it is shared equally by the groups that are still to come."""
+"""The time that a run has: what its rounds may take is shared out by what a turn of each group takes."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from benchmarks.machine.caveat import Caveat
 from benchmarks.measure.sampling import Rule
+from benchmarks.plan.costs import Cost
 from benchmarks.quantities import duration, plural
 
 USED_UP = "the time budget is used up"
 """Why a case was not measured that no time was left for."""
-ROUNDS_SHARE = 0.3
-"""The part of a run's time that rounds take, before any group has told."""
-EXPERIENCE_S = 20.0
-"""What is expected counts for as much as the first 20 s."""
-EARLY = 3
-"""In a bounded run a group may have three times its equal share."""
+EARLY = 1.5
+"""In a bounded run a group may have half as much again as its share: many are decided at the first look."""
 CLOSING_S, CLOSING_SHARE = 8.0, 0.25
 """The bandwidth again, and the report; no more than a quarter of the budget is left for them."""
-GROUP_S = 5.0
-"""What a group takes, before any has told: that many seconds in the quick preset on two cores."""
+EXPERIENCE_S = 10.0
+"""What is expected of groups counts for as much as what the first 10 s have shown."""
 
 
 @dataclass
 class Budget:
-    """`total_s` seconds for a whole run, and for the `n_groups` groups of comparable cases in it what is left.
+    """`total_s` seconds for a whole run, and for the groups in it, at `costs` by their names, what is left.
 
     They count from `begun`, by the `clock`, or from now on: what came before the first group has taken its part.
     A `bounded` one only takes from the time that cases usually have; another one also adds to it. `at_least_one`
     group is measured, by the fewest turns, whatever the time, or none.
+
+    A run may aim at less, `aim_s`: then rounds are shared out as if that were all, and groups for which nothing is
+    left have the fewest turns.
     """
 
     total_s: float
-    n_groups: int
+    costs: Mapping[str, Cost]
     bounded: bool = False
     clock: Callable[[], float] = time.monotonic
     begun: float | None = None
     at_least_one: bool = False
-    _n_over: int = 0
+    aim_s: float = math.inf
     _missed: set[str] = field(default_factory=set)
-    _measured_s: float = 0.0
-    _rounds_s: float = 0.0
+    _expected_s: float = 0.0
+    _beside_s: float = 0.0
     _before_s: float = 0.0
 
     def __post_init__(self) -> None:
         self._begun = self.clock() if self.begun is None else self.begun
+        self._to_come = dict(self.costs)
 
     @property
     def closing_s(self) -> float:
@@ -62,45 +63,60 @@ class Budget:
     @property
     def left_s(self) -> float:
         """Seconds that are left for groups."""
-        return max(0.0, self.total_s - self.closing_s - (self.clock() - self._begun))
+        return max(0.0, self.total_s - self.closing_s - self._elapsed_s)
 
     def rule(self, usual: Rule, group: str, n_lanes: int) -> Rule | None:
         """Return when to stop timing the next group, of `n_lanes` sources of rounds; None without time."""
-        left_s = self.left_s
-        if not left_s and (self._n_over or not self.at_least_one):
-            self._before_s = self._before_s or self.clock() - self._begun
+        if not self.left_s and (len(self._to_come) < len(self.costs) or not self.at_least_one):
+            self._before_s = self._before_s or self._elapsed_s
             self._missed.add(group)
             return None
-        share_s = left_s / max(1, self.n_groups - self._n_over) * self._rounds_share() / n_lanes
-        # Most groups are decided early, and leave their time to those that are not.
-        share_s *= EARLY if self.bounded else 1
+        share_s = self._share_s(group) / n_lanes * (EARLY if self.bounded else 1)
         max_s = min(share_s, usual.max_s) if self.bounded else share_s
         # With pairs in question too, patience ends where the groups to come need the time.
         patience = min(max(1.0, share_s / max_s), usual.patience) if max_s else 1.0
         return replace(usual, max_s=max_s, patience=patience)
 
-    def took(self, seconds: float, rounds_s: float) -> None:
-        """Take note of a group that is over, and of how much of its time its rounds took."""
-        self._n_over += 1
-        self._measured_s += seconds
-        self._rounds_s += rounds_s
+    def took(self, group: str, seconds: float, rounds_s: float) -> None:
+        """Take note of a group that is over, and of how much of its time its turns took."""
+        if cost := self._to_come.pop(group, None):
+            self._beside_s += seconds - rounds_s
+            self._expected_s += cost.beside_s
 
     def shortfall(self) -> Caveat:
         """Say what was not measured."""
         return Caveat(
             f"The time budget of {duration(self.total_s)} ended the run before {self.n_missed} of "
-            f"{plural(self.n_groups, 'group')}.",
+            f"{plural(len(self.costs), 'group')}.",
             "budget",
         )
 
     def nothing_timed(self) -> str:
         """Say that the time was over before the first group, and how much would be enough for all of them."""
-        enough_min = math.ceil((self._before_s + GROUP_S * self.n_groups + CLOSING_S) / 60)
+        enough_s = self._before_s + sum(cost.enough_s for cost in self.costs.values()) + CLOSING_S
         return (
             f"Nothing was timed: what comes before has taken {duration(self._before_s)}, and the time budget is "
             f"{duration(self.total_s)}. "
-            f"Enough for {plural(self.n_groups, 'group')}: --time-budget {enough_min}min."
+            f"Enough for {plural(len(self.costs), 'group')}: --time-budget {math.ceil(enough_s / 60)}min."
         )
 
-    def _rounds_share(self) -> float:
-        return (self._rounds_s + EXPERIENCE_S * ROUNDS_SHARE) / (self._measured_s + EXPERIENCE_S)
+    @property
+    def _elapsed_s(self) -> float:
+        return self.clock() - self._begun
+
+    def _share_s(self, group: str) -> float:
+        """Return what the turns of a group may take, of what all groups to come leave beside them.
+
+        A turn of a large case takes ten times as long as one of a small case, and decides no more.
+        """
+        to_come = self._to_come.values()
+        left_s = min(self.left_s, max(0.0, self.aim_s - self.closing_s - self._elapsed_s))
+        rounds_s = left_s - self._pace * sum(cost.beside_s for cost in to_come)
+        cost = self.costs[group]
+        share = cost.turn_s / sum(each.turn_s for each in to_come) if group in self._to_come else 1.0
+        return max(0.0, rounds_s) * share
+
+    @property
+    def _pace(self) -> float:
+        """How many times as long as expected groups take beside their rounds."""
+        return (self._beside_s + EXPERIENCE_S) / (self._expected_s + EXPERIENCE_S)

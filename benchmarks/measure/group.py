@@ -21,7 +21,7 @@ from benchmarks.machine import doubts, gpus, memory
 from benchmarks.machine.gpus import Telemetry
 from benchmarks.machine.pulse import Pulse
 from benchmarks.measure import plausibility, sampling
-from benchmarks.measure.disturbance import Reading, Undisturbed, rounds_of
+from benchmarks.measure.disturbance import Reading, Undisturbed
 from benchmarks.measure.entry import Entry, expected, verdicts_on
 from benchmarks.measure.pool import CaseError, Pool, Request
 from benchmarks.measure.referee import Referee
@@ -206,11 +206,13 @@ class Group:
 
     def look_closer(self) -> None:
         """Measure, outside the rounds, what a call needs beside time."""
+        with self.watch.phase("memory and transfers"):
+            peaks = self._peaks()
         for entry in self.alive:
             with entry.step(), self.watch.phase("memory and transfers"):
-                entry.closer = self._closer(entry)
+                entry.closer = self._closer(entry, peaks[id(entry)])
 
-    def _closer(self, entry: Entry) -> Closer:
+    def _closer(self, entry: Entry, peak_bytes: int | None) -> Closer:
         assert entry.sampling is not None
         assert entry.preparation is not None
         case, ready = entry.case, entry.preparation
@@ -227,7 +229,7 @@ class Group:
             host_to_device_pinned_s=moved and moved.pinned_to_s,
             device_to_host_pinned_s=moved and moved.pinned_back_s,
             energy_j=self._energy_j(entry) if case.device != "cpu" else None,
-            peak_bytes=self._peak_bytes(entry),
+            peak_bytes=peak_bytes,
         )
 
     def _energy_j(self, entry: Entry) -> float | None:
@@ -294,18 +296,17 @@ class Group:
         watched = Telemetry(partial(gpus.load, index_of(device)))
         return self.telemetry.setdefault(device, watched).beat()
 
-    def _peak_bytes(self, entry: Entry) -> int | None:
-        assert entry.preparation is not None
-        if entry.case.device != "cpu":  # counted by the framework, to the byte
-            on_device: int | None = self._call(entry.case, "peak_bytes")
-            return on_device
-        resolution = memory.resolution_bytes()
-        if entry.preparation.bytes_moved < resolution:
-            return None  # too small to be seen
-        peak: int | None = self._call(entry.case, "peak_bytes")
-        # A fresh output takes memory; where none was seen, the framework had kept some: we cannot tell.
-        unseen = entry.case.allocation == "fresh" and peak == 0
-        return None if unseen and entry.preparation.bytes_written > 2 * resolution else peak
+    def _peaks(self) -> dict[int, int | None]:
+        """Return the most memory that a call of each takes; None where it is too little to be seen, or unknown."""
+        seen = [entry for entry in self.alive if entry.case.device != "cpu" or _is_visible(entry)]
+        found = self.pool.at_once([Request(*_place(entry), "peak_bytes") for entry in seen])
+        peaks: dict[int, int | None] = {id(entry): None for entry in self.alive}
+        for entry, peak in zip(seen, found, strict=True):
+            if isinstance(peak, CaseError):
+                entry.ending = entry.ending or peak.ending
+            elif not _is_unseen(entry, peak):
+                peaks[id(entry)] = peak
+        return peaks
 
     def _call(self, case: Case, method: str, *arguments: Any, process: int = 0) -> Any:
         return self.pool.call(case.backend, case.device, method, *arguments, process=process)
@@ -335,8 +336,9 @@ class Group:
         lanes = []
         for process in range(self.n_processes):
             turn = self._turn(entry, process)
-            lane = open_lane(rounds_of(turn), entry.at_most, entry.round_s, heat=process)
-            lane.burst = undisturbed = Undisturbed(turn)
+            undisturbed = Undisturbed(turn)
+            lane = open_lane(undisturbed.as_it_comes, entry.at_most, entry.round_s, heat=process)
+            lane.burst = undisturbed
             entry.sources.append(undisturbed)
             lanes.append(lane)
         return lanes
@@ -353,3 +355,16 @@ def _calls_of_a_round(entry: Entry, call_s: float) -> int:
 def _by_median(entry: Entry) -> tuple[float, str, str]:
     assert entry.sampling is not None
     return entry.sampling.median_s, entry.case.backend, entry.case.device
+
+
+def _is_visible(entry: Entry) -> bool:
+    """Tell whether a call takes so much memory that the growth of its process shows it."""
+    assert entry.preparation is not None
+    return entry.preparation.bytes_moved >= memory.resolution_bytes()
+
+
+def _is_unseen(entry: Entry, peak: int | None) -> bool:
+    """Tell whether a fresh output, which takes memory, was not seen: the framework had kept some."""
+    assert entry.preparation is not None
+    fresh = entry.case.allocation == "fresh" and entry.case.device == "cpu" and peak == 0
+    return fresh and entry.preparation.bytes_written > 2 * memory.resolution_bytes()

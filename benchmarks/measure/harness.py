@@ -203,7 +203,7 @@ class Harness:
         started = time.monotonic()
         rounds_s = sum(self._measure(part, rule) for part in self._parts(cases))
         if usual and self.budget:
-            self.budget.took(time.monotonic() - started, rounds_s)
+            self.budget.took(case.group, time.monotonic() - started, rounds_s)
         return True
 
     def _measure(self, cases: Sequence[Case], rule: Rule | None) -> float:

@@ -23,6 +23,8 @@ from benchmarks.record.schema import Case
 Array = np.ndarray[Any, np.dtype[Any]]
 Undo = Callable[[], None]
 
+UNFILLED_FROM = 2**22
+"""Decoys of 4 MiB and more hold what the memory held."""
 FEW = 8
 """Up to 8 elements or rows are written one by one: three take 2 to 5 µs between two calls."""
 
@@ -88,7 +90,7 @@ def novelty(
     too, after `recurring` calls on them, and after new values were written and taken back.
     """
     found: list[tuple[float, float]] = []
-    usual, decoy = ready.first, _copies(backend, ready.places[0])
+    usual, decoy = ready.first, _decoy(backend, ready.places[0])
     for changes in novelties:
         undo = renew(backend, case, ready, changes)
         is_bound_anew = ready.first is not usual
@@ -130,9 +132,21 @@ def _later(
     return ready.time(1)
 
 
-def _copies(backend: Backend, place: Place) -> list[Any]:
-    every = (*place.inputs, place.cotangent)
-    return [None if array is None else backend.asarray(backend.to_numpy(array)) for array in every]
+def _decoy(backend: Backend, place: Place) -> list[Any]:
+    """Return arrays like those of a place, to write into; where they cannot be written, those themselves.
+
+    Large ones are not filled: to copy them would take longer than all the calls.
+    """
+    return [None if array is None else _like(backend, array) for array in (*place.inputs, place.cotangent)]
+
+
+def _like(backend: Backend, array: Any) -> Any:
+    seen = view(array)
+    if seen is None:
+        return backend.asarray(backend.to_numpy(array))
+    if not seen.flags.writeable:
+        return array  # it is bound anew, which reads it alone
+    return np.array(seen) if seen.nbytes < UNFILLED_FROM else np.empty_like(seen)
 
 
 def view(array: Any) -> Array | None:
@@ -221,7 +235,7 @@ def _bind_anew(
 ) -> Undo:
     """Bind copies with the new values: one where calls stay at one place, else as many as there are."""
     host = [
-        None if array is None else np.array(backend.to_numpy(array))
+        None if array is None else np.require(backend.to_numpy(array), requirements=["W", "O"])
         for array in (*ready.places[0].inputs, ready.places[0].cotangent)
     ]
     for change in changes:

@@ -25,6 +25,7 @@ from benchmarks.measure.harness import Harness
 from benchmarks.measure.pool import CaseError, Pool
 from benchmarks.measure.sampling import Rule
 from benchmarks.plan import inputs
+from benchmarks.plan.costs import cost_of
 from benchmarks.record.recorder import Recorder
 from benchmarks.record.schema import DTYPES, Case, Check, Ending
 from benchmarks.record.trials import Judged, Layout, Point
@@ -211,7 +212,8 @@ def time(
     groups: defaultdict[str, list[Case]] = defaultdict(list)
     for case in cases:
         groups[case.group].append(case)
-    budget = Budget(budget_s, len(groups), bounded=True, at_least_one=True)
+    costs = {name: cost_of(comparable) for name, comparable in groups.items()}
+    budget = Budget(budget_s, costs, bounded=True, at_least_one=True)
     harness = Harness(pool, recorder, planned=cases, seed=seed, budget=budget, with_bandwidth=False)
     rule = replace(RULE, margin=margin)
     for i, comparable in enumerate(groups.values()):

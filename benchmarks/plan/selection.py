@@ -47,9 +47,17 @@ class Selection:
     @property
     def budget_s(self) -> float | None:
         """Seconds for a run of the preset as it is; none where anything else was asked for."""
+        return PRESETS[self.preset].budget_s if self._is_as_it_is else None
+
+    @property
+    def aim_s(self) -> float | None:
+        """Seconds that it is to take, in the same way."""
+        return PRESETS[self.preset].aim_s if self._is_as_it_is else None
+
+    @property
+    def _is_as_it_is(self) -> bool:
         asked = (self.ops, self.dtypes, self.sizes, self.whole_shapes, self.modes)
-        as_it_is = not any(asked) and self.policies == (Policies(),)
-        return PRESETS[self.preset].budget_s if as_it_is else None
+        return not any(asked) and self.policies == (Policies(),)
 
     def shapes(self, op: str) -> tuple[tuple[int, ...], ...]:
         """Return the shapes to time `op` at: those that were asked for, and those of the sizes that were."""

@@ -8,25 +8,21 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 import pytest
 
 from benchmarks import quantities
+from benchmarks.plan.costs import Cost, cost_of
 from benchmarks.plugin.pace import Step
 from benchmarks.plugin.suites import case_of, is_timed, params_of, timed_cases
 from benchmarks.record.schema import Case
+from benchmarks.stats.pairs import LOOKS
 
 # Seconds on two slow cores of a virtual machine; what a run takes corrects them as it goes on.
-CHECK_S = 0.15
+CHECK_S = 0.05
 """A test of the correctness suite."""
-START_S = 3.0
+START_S = 1.5
 """What the first test of a backend takes beside: its worker starts."""
-CALL_COST_S = 2.5
+CALL_COST_S = 1.5
 """What calls of a backend cost: a start in a new process, and the rounds of two calls."""
-BANDWIDTH_S = 5.0
+BANDWIDTH_S = 3.0
 """What the first group takes beside."""
-CASE_S = 0.28
-"""A case beside its rounds: first calls, checks, a warm-up."""
-ROUNDS_SHARE = 1.2
-"""What the turns of a case take, of the time that its rounds may have."""
-ELEMENT_S = 1.4e-7
-"""As both grow with the size."""
 
 
 def steps(items: Sequence[pytest.Item], rounds_s: float, processes: int) -> dict[str, Step]:
@@ -39,7 +35,7 @@ def steps(items: Sequence[pytest.Item], rounds_s: float, processes: int) -> dict
             name,
             "timing",
             ("timing", size_class(cases[0]), cases[0].policies),
-            sum(_usual_s(case, rounds_s) for case in cases) * processes,
+            _usual_s(cost_of(cases, processes), rounds_s * len(cases) * processes),
             BANDWIDTH_S if i == 0 else 0.0,
         )
         for i, (name, cases) in enumerate(groups.items())
@@ -80,8 +76,9 @@ def roughly(seconds: float) -> str:
     return f"about {quantities.duration(60 * round(seconds / 60))}"
 
 
-def _usual_s(case: Case, rounds_s: float) -> float:
-    return CASE_S + ROUNDS_SHARE * rounds_s + ELEMENT_S * case.n_elements
+def _usual_s(cost: Cost, rounds_s: float) -> float:
+    """Return what a group takes whose rounds may take `rounds_s`, and the fewest turns if those take longer."""
+    return cost.beside_s + max(LOOKS[0] * cost.turn_s, min(cost.enough_s - cost.beside_s, rounds_s))
 
 
 def _cases(cases: Sequence[Case]) -> str:

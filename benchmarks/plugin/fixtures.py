@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import pytest
 
 from benchmarks.machine import signals
 from benchmarks.plan import arguments, selection
+from benchmarks.plan.costs import cost_of
 from benchmarks.plugin import suites
 from benchmarks.record.schema import Case
 
@@ -86,13 +88,22 @@ def _budget(config: pytest.Config, planned: Sequence[Case], earlier: Unfinished 
     """Return the time that there is: of a run that goes on, each group that is left has what it would have had."""
     from benchmarks.measure.budget import Budget
 
-    option = config.option
-    budget_s, n_groups = suites.budget_s(option), len({case.group for case in planned})
-    n_left = len({case.group for case in planned if not earlier or case not in earlier.cases})
-    if not budget_s or not n_left:
+    option, groups = config.option, defaultdict[str, list[Case]](list)
+    for case in planned:
+        groups[case.group].append(case)
+    left = [
+        name for name, cases in groups.items() if not earlier or any(case not in earlier.cases for case in cases)
+    ]
+    budget_s = suites.budget_s(option)
+    if not budget_s or not left:
         return None
+    share = len(left) / len(groups)
     return Budget(
-        budget_s * n_left / n_groups, n_left, bounded=not option.time_budget, begun=config.stash[suites.BEGUN]
+        budget_s * share,
+        {name: cost_of(groups[name], option.processes) for name in left},
+        bounded=not option.time_budget,
+        begun=config.stash[suites.BEGUN],
+        aim_s=suites.aim_s(option) * share,
     )
 
 

@@ -13,6 +13,7 @@ too much of a run that times, `correctness(thorough=True)`. One that is of no us
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterable, Iterator
 from itertools import compress
 from typing import Any
@@ -137,3 +138,9 @@ def is_timed(item: pytest.Item) -> bool:
 def budget_s(option: argparse.Namespace) -> float | None:
     """Return how many seconds the run may take: as many as were asked for, or as the preset has."""
     return float(option.time_budget) if option.time_budget else arguments.chosen(option).budget_s
+
+
+def aim_s(option: argparse.Namespace) -> float:
+    """Return how many seconds it is to take: as the preset has it, where no time was asked for."""
+    aim = None if option.time_budget else arguments.chosen(option).aim_s
+    return math.inf if aim is None else aim

@@ -157,7 +157,7 @@ def test_a_mistake_of_ours_is_kept_for_the_case_s_own_test():
     def trouble(n):
         raise ZeroDivisionError
 
-    entries = measured(MadeUpPool({("b", "peak_bytes"): trouble}), "a", "b")
+    entries = measured(MadeUpPool({("b", "device_seconds"): trouble}), "a", "b")
     assert isinstance(entries["b"].error, ZeroDivisionError)
     assert entries["b"].ending.status == "failed"
     assert entries["a"].alive
@@ -167,7 +167,7 @@ def test_what_is_not_timed_is_done_side_by_side_and_what_is_timed_is_not():
     pool = MadeUpPool()
     group = group_of(pool, "a", "b")
     group.check([], "result")
-    batches = ["draw", "prepare", "call_twice", "result", "flushes_subnormals", "subnormal_share"]
+    batches = ["draw", "prepare", "peak_bytes", "call_twice", "result", "flushes_subnormals", "subnormal_share"]
     assert pool.side_by_side == [[(method, "a"), (method, "b")] for method in batches]
     asked = [method for _, method, _ in pool.requests]
     assert asked.index("draw") < asked.index("call_first") < asked.index("prepare")

@@ -9,6 +9,7 @@ import pytest
 from benchmarks.measure.budget import Budget
 from benchmarks.measure.harness import Harness
 from benchmarks.measure.sampling import Rule
+from benchmarks.plan.costs import Cost
 from benchmarks.record.schema import Case, Check
 from benchmarks.record.unfinished import Unfinished
 
@@ -39,7 +40,8 @@ def harness(monkeypatch):
     }
     accuracy = {**vars(CHECK), "sample": "designed", "status": "ok", "reason": ""}
     earlier = Unfinished(None, 0, 0, {}, None, cases, (accuracy,))
-    found = Harness(None, None, planned=[GOOD, BAD, LEFT], earlier=earlier, budget=Budget(60, 1))
+    budget = Budget(60, {LEFT.group: Cost(0.4, 0.03)})
+    found = Harness(None, None, planned=[GOOD, BAD, LEFT], earlier=earlier, budget=budget)
     monkeypatch.setattr(found, "_measure", lambda part, rule: pytest.fail(f"measured {part}"))
     return found
 

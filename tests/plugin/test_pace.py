@@ -128,11 +128,10 @@ def test_checks_alone_are_predicted_too():
     assert worst(found, end_s) < 0.25
 
 
-def test_before_it_starts_the_quick_preset_takes_four_minutes_and_eightyfold_budgets_take_longer():
+def test_before_it_starts_the_quick_preset_takes_two_minutes_and_more_processes_take_longer():
     items = quick()
     assert expected.extent(items) == "6 functions x 4 sizes x 2 modes x 5 backends, 60 checks"
-    assert 200 < Pace(expected.steps(items, 0.25, 1)).left_s() < 320
-    assert Pace(expected.steps(items, 20.0, 1)).left_s() > 3600
+    assert 90 < Pace(expected.steps(items, 0.25, 1)).left_s() < 170
     assert Pace(expected.steps(items, 0.25, 3)).left_s() > 240
 
 

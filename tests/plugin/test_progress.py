@@ -106,7 +106,7 @@ def test_a_group_is_a_line_with_the_fastest_first(monkeypatch):
     monkeypatch.setattr(sys, "stdout", stream)
     run(config(), measured())
     before, first, second = stream.getvalue().splitlines()
-    assert before == "5 cases in 2 groups: about 20 s"
+    assert before == "5 cases in 2 groups: about 10 s"
     told = "torch 1.00 µs, numpy 3.00 µs, 1 failed (torch on cuda), 1 unavailable (jax)"
     line = re.fullmatch(r"  0 %  0:00:\d\d, about 0:00:\d\d left  relu-forward-float32-1000: (.*)", first)
     assert line[1] == told
@@ -121,7 +121,7 @@ def test_lines_are_redrawn_on_a_terminal_and_gone_in_the_end(monkeypatch):
     run(config(), measured())
     text = stream.getvalue()
     assert "> relu-forward-float32-1000000" in text
-    assert "5 cases in 2 groups: about 20 s" in text
+    assert "5 cases in 2 groups: about 10 s" in text
     assert re.search(r" 0 %  0:00:00 elapsed, about 0:00:\d\d left", text)
     assert text.index("\x1b[?25l") < text.rindex("\x1b[?25h"), "the cursor is shown again"
     assert text.endswith("\x1b[2K"), "the last line is erased"
