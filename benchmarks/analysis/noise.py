@@ -23,7 +23,7 @@ GOOD, FAIR = 0.9, 0.75
 """Shares of the groups that are decided in a run to rely on."""
 LONGER = 3
 """A run that is to decide more is proposed three times as long, and `LEAST_BUDGET_MIN` minutes at least."""
-LEAST_BUDGET_MIN = 10
+LEAST_BUDGET_MIN = 5
 
 
 @dataclass(frozen=True)

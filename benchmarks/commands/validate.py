@@ -33,6 +33,7 @@ from benchmarks.validation import (
     power,
     repeats,
     resume,
+    rivals,
     same,
     scale,
 )
@@ -48,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="validation", required=True)
     for add in (
         _add_agreement,
+        _add_rivals,
         _add_same,
         _add_repeats,
         _add_power,
@@ -84,6 +86,12 @@ def _add_same(commands: Commands) -> None:
     parser.add_argument("--trials", type=positive, default=7, help="groups for each case and backend (default: 7)")
     _add_seed(parser)
     parser.set_defaults(measure=lambda options: same.table(options.trials, default_threads(), options.seed))
+
+
+def _add_rivals(commands: Commands) -> None:
+    parser = commands.add_parser("rivals", help="times among rivals beside those of a loop of its own; 1 minute")
+    _add_seed(parser)
+    parser.set_defaults(measure=lambda options: rivals.table(default_threads(), options.seed))
 
 
 def _add_repeats(commands: Commands) -> None:

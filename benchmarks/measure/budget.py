@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from benchmarks.machine.caveat import Caveat
 from benchmarks.measure.sampling import Rule
-from benchmarks.plan.costs import Cost
+from benchmarks.plan.costs import ENOUGH_TURNS, Cost
 from benchmarks.quantities import duration, plural
 
 USED_UP = "the time budget is used up"
@@ -30,8 +30,8 @@ class Budget:
     A `bounded` one only takes from the time that cases usually have; another one also adds to it. `at_least_one`
     group is measured, by the fewest turns, whatever the time, or none.
 
-    A run may aim at less, `aim_s`: then rounds are shared out as if that were all, and groups for which nothing is
-    left have the fewest turns.
+    A run may aim at less, `aim_s`: then rounds are shared out as if that were all, but each group may have
+    `costs.ENOUGH_TURNS`.
     """
 
     total_s: float
@@ -110,11 +110,12 @@ class Budget:
         A turn of a large case takes ten times as long as one of a small case, and decides no more.
         """
         to_come = self._to_come.values()
-        left_s = min(self.left_s, max(0.0, self.aim_s - self.closing_s - self._elapsed_s))
-        rounds_s = left_s - self._pace * sum(cost.beside_s for cost in to_come)
-        cost = self.costs[group]
-        share = cost.turn_s / sum(each.turn_s for each in to_come) if group in self._to_come else 1.0
-        return max(0.0, rounds_s) * share
+        turn_s = sum(each.turn_s for each in to_come)
+        share = self.costs[group].turn_s / turn_s if group in self._to_come else 1.0
+        beside_s = self._pace * sum(each.beside_s for each in to_come)
+        aim_s = self.aim_s - self.closing_s - self._elapsed_s - beside_s
+        # Where checks and first calls use up that time, turns too few to decide anything would help nobody.
+        return max(0.0, min(self.left_s - beside_s, max(aim_s, ENOUGH_TURNS * turn_s))) * share
 
     @property
     def _pace(self) -> float:

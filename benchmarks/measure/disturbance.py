@@ -49,7 +49,7 @@ Turn = Callable[[int, int], Reading | None]
 
 @dataclass
 class Undisturbed:
-    """A source of rounds (`sampling.Burst`) that takes disturbed bursts again.
+    """A source of rounds (`sampling.Burst`) that takes disturbed bursts again; `warm` gives those of a warm-up.
 
     A framework's own threads may have to wait for each other: that is its cost and stays. So only what exceeds the
     usual counts: what lies above the median of this source's bursts by more than three times their median distance
@@ -58,6 +58,7 @@ class Undisturbed:
     """
 
     take: Turn
+    warm: Turn | None = None
     n_again: int = 0
     n_disturbed: int = 0
     faults: list[float] = field(default_factory=list)
@@ -82,7 +83,7 @@ class Undisturbed:
 
     def as_it_comes(self, iterations: int, n_rounds: int) -> Sequence[float]:
         """Return the rounds of a burst that does not count, disturbed or not; it tells what is usual."""
-        if (reading := self.take(iterations, n_rounds)) is None:
+        if (reading := (self.warm or self.take)(iterations, n_rounds)) is None:
             return ()
         if sum(reading.rounds) >= LONG_S:
             self._shares.append(_share(reading))

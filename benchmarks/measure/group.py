@@ -277,14 +277,14 @@ class Group:
 
         return burst
 
-    def _turn(self, entry: Entry, process: int) -> Callable[[int, int], Reading | None]:
+    def _turn(self, entry: Entry, process: int, *, stays: bool = False) -> Callable[[int, int], Reading | None]:
         """Return its turns in the same way."""
         case = entry.case
 
         def take(iterations: int, n_rounds: int) -> Reading | None:
             if entry.alive:
                 with entry.step():
-                    reading = self.pool.turn(case.backend, case.device, iterations, n_rounds, process)
+                    reading = self.pool.turn(case.backend, case.device, iterations, n_rounds, process, stays=stays)
                     entry.readings.append(reading)
                     return reading if case.device == "cpu" else replace(reading, throttled=self._beat(case.device))
             return None
@@ -335,8 +335,7 @@ class Group:
         """Return a calibrated and warmed-up lane for each process; its disturbed bursts are taken again."""
         lanes = []
         for process in range(self.n_processes):
-            turn = self._turn(entry, process)
-            undisturbed = Undisturbed(turn)
+            undisturbed = Undisturbed(self._turn(entry, process), self._turn(entry, process, stays=True))
             lane = open_lane(undisturbed.as_it_comes, entry.at_most, entry.round_s, heat=process)
             lane.burst = undisturbed
             entry.sources.append(undisturbed)

@@ -238,13 +238,25 @@ class Pool:
         """Return the version and thread count of a backend; raise CaseError when it is unavailable."""
         return self._worker(backend, device, process).facts
 
-    def turn(self, backend: str, device: str, iterations: int, n_rounds: int, process: int = 0) -> Reading:
-        """Return a burst of rounds of what the worker has prepared, and what disturbed it."""
+    def turn(
+        self,
+        backend: str,
+        device: str,
+        iterations: int,
+        n_rounds: int,
+        process: int = 0,
+        *,
+        stays: bool = False,
+    ) -> Reading:
+        """Return a burst of rounds of what the worker has prepared, and what disturbed it.
+
+        Each takes place with inputs that lie elsewhere, unless it `stays` at the last ones.
+        """
         if self._alone:
             worker = self._worker(backend, device, process)
             scheduled = worker.scheduled()
             before_s, started = worker.processor_seconds(), perf_counter()
-            counts = (iterations, n_rounds, self._processor)
+            counts = (iterations, n_rounds, self._processor, stays)
             reading: Reading = self.call(backend, device, "turn", *counts, process=process)
             wall_s, after_s = perf_counter() - started, worker.processor_seconds()
             cpu_s = math.nan if before_s is None or after_s is None else after_s - before_s

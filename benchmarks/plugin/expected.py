@@ -11,7 +11,7 @@ from benchmarks import quantities
 from benchmarks.plan.costs import Cost, cost_of
 from benchmarks.plugin.pace import Step
 from benchmarks.plugin.suites import case_of, is_timed, params_of, timed_cases
-from benchmarks.record.schema import Case
+from benchmarks.record.schema import POLICIES, Case
 from benchmarks.stats.pairs import LOOKS
 
 # Seconds on two slow cores of a virtual machine; what a run takes corrects them as it goes on.
@@ -88,7 +88,7 @@ def _cases(cases: Sequence[Case]) -> str:
         (max(_distinct(case.shape for case in cases if case.op == op) for op in _names(cases)), "size"),
         (_distinct(case.mode for case in cases), "mode"),
         (_distinct(case.dtype for case in cases), "type"),
-        (_distinct(case.policies for case in cases), _POLICIES),
+        _policies(cases),
         (_distinct((case.backend, case.device) for case in cases), "backend"),
     ]
     if math.prod(n for n, _ in factors) != len(cases):
@@ -97,13 +97,23 @@ def _cases(cases: Sequence[Case]) -> str:
     return " x ".join(_factors(factors))
 
 
-_POLICIES = "set of policies"
+_SETS, _TEAMS = "sets of policies", "numbers of threads"
+
+
+def _policies(cases: Sequence[Case]) -> tuple[int, str]:
+    """Return how many sets of policies there are, or numbers of threads where they differ in nothing else."""
+    others = {tuple(getattr(case, name) for name in POLICIES if name != "team") for case in cases}
+    return _distinct(case.policies for case in cases), _TEAMS if len(others) == 1 else _SETS
 
 
 def _factors(factors: Iterable[tuple[int, str]]) -> Iterator[str]:
+    """Yield them in words; one type, or one set of policies, is not worth a word."""
     for n, noun in factors:
-        if n > 1 or noun not in ("type", _POLICIES):
-            yield f"{n} sets of policies" if noun == _POLICIES else quantities.plural(n, noun)
+        if noun in (_SETS, _TEAMS):
+            if n > 1:
+                yield f"{n} {noun}"
+        elif n > 1 or noun != "type":
+            yield quantities.plural(n, noun)
 
 
 def _names(cases: Sequence[Case]) -> set[str]:

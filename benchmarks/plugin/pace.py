@@ -100,9 +100,10 @@ class Pace:
         """Return the time since the run began."""
         return timedelta(seconds=round(self._clock() - self._begun))
 
-    def left(self) -> timedelta:
-        """Return about how long the run still takes."""
-        return timedelta(seconds=round(self.left_s()))
+    def left(self) -> str:
+        """Say about how long the run still takes: `about 0:01:20 left`."""
+        left = timedelta(seconds=round(self.left_s()))
+        return f"about {left} left" if left else "about to end"
 
     def left_s(self) -> float:
         """Return about how many seconds the run still takes."""

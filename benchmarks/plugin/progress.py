@@ -207,7 +207,7 @@ class PlainLines:
     def ended(self, line: str) -> None:
         """Print what came out."""
         pace = self._pace
-        self._print(f"{100 * pace.done:3.0f} %  {pace.elapsed()}, about {pace.left()} left  {line}")
+        self._print(f"{100 * pace.done:3.0f} %  {pace.elapsed()}, {pace.left()}  {line}")
 
     def stop(self) -> None:
         """Leave the lines as they are."""
@@ -273,7 +273,7 @@ class LiveLines:
     def _bar(self) -> Table:
         """Return how far the run is, in figures and as a bar in the room that they leave."""
         pace = self._pace
-        figures = f" {100 * pace.done:.0f} %  {pace.elapsed()} elapsed, about {pace.left()} left"
+        figures = f" {100 * pace.done:.0f} %  {pace.elapsed()} elapsed, {pace.left()}"
         width = max(1, min(BAR_WIDTH, self._console.width - len(figures)))
         line = Table.grid()
         line.add_row(ProgressBar(1.0, pace.done, width), self._line(figures))

@@ -335,7 +335,7 @@ class Pair:
     case: Case
     other: str = column("name of the slower backend")
     other_device: str = column("its device")
-    ratio: float = column("its time over the faster one's: the median over turns")
+    ratio: float = column("its time over the faster one's: the midmean over turns")
     low: float = column("lower end of the ratio's 95 % confidence interval, all looks together")
     high: float = column("upper end of it")
     turns: int = column("turns that both took")

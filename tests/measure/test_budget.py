@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from benchmarks.machine.caveat import Caveat
 from benchmarks.measure.budget import CLOSING_S, EARLY, EXPERIENCE_S, Budget
 from benchmarks.measure.sampling import Rule
-from benchmarks.plan.costs import Cost
+from benchmarks.plan.costs import ENOUGH_TURNS, Cost
 from benchmarks.plan.selection import Selection
 from benchmarks.record.schema import Policies
 
@@ -115,15 +115,23 @@ def test_a_long_budget_is_used_and_a_bounded_one_leaves_what_is_usual():
     assert set(measure(Budget(6000, groups(40), bounded=True, clock=clock), clock)) == {USUAL}
 
 
-def test_a_run_takes_about_as_long_as_it_aims_at_and_measures_every_group():
+def test_a_run_takes_about_as_long_as_it_aims_at():
     clock = Clock()
     budget = Budget(300, groups(48), bounded=True, aim_s=60, clock=clock)
     assert None not in measure(budget, clock)
     assert clock.now == pytest.approx(60 - CLOSING_S, rel=0.15)
+
+
+def test_a_run_that_cannot_end_in_time_has_enough_turns_of_every_group_until_its_budget_ends():
     clock = Clock()
     slow = measure(Budget(300, groups(48), bounded=True, aim_s=60, clock=clock), clock, slower=10)
-    assert None not in slow
-    assert slow[-1].max_s == 0.0  # the fewest turns
+    assert {rule.max_s * rule.patience for rule in slow} == {
+        pytest.approx(EARLY * ENOUGH_TURNS * ALIKE.turn_s / 5)
+    }
+    clock = Clock()
+    slower = measure(Budget(100, groups(48), bounded=True, aim_s=60, clock=clock), clock, slower=10)
+    assert slower[-1] is None
+    assert slower[0].max_s > 0
 
 
 def test_a_short_budget_takes_patience_first_and_then_time():

@@ -86,7 +86,7 @@ class MadeUpPool:
     def change_processor(self, order):
         pass
 
-    def turn(self, backend, device, iterations, n_rounds, process=0):
+    def turn(self, backend, device, iterations, n_rounds, process=0, *, stays=False):
         rounds = self.call(backend, device, "rounds", iterations, n_rounds, process=process)
         return Reading(tuple(rounds), 0.0, 0.0)
 

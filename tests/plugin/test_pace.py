@@ -166,6 +166,15 @@ def test_sets_of_policies_are_counted_as_such():
     several = replace(QUICK, policies=(Policies(), Policies(allocation="reuse")))
     told = "6 functions x 4 sizes x 2 modes x 2 sets of policies x 5 backends"
     assert expected.extent(list(map(timing, selection.timing_cases(several)))) == told
+    threads = replace(QUICK, policies=(Policies(team="1thread"), Policies(team="2threads")))
+    told = "6 functions x 4 sizes x 2 modes x 2 numbers of threads x 5 backends"
+    assert expected.extent(list(map(timing, selection.timing_cases(threads)))) == told
+
+
+@pytest.mark.parametrize(("left_s", "told"), [(80.4, "about 0:01:20 left"), (0.4, "about to end")])
+def test_a_run_whose_time_is_over_is_about_to_end(left_s, told):
+    step = expected.Step("a", "timing", "a", left_s)
+    assert Pace({"test": step}, clock=Clock()).left() == told
 
 
 @pytest.mark.parametrize(
