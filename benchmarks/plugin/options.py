@@ -47,8 +47,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--time-budget",
         type=arguments.seconds,
         metavar="TIME",
-        help="time for the whole run, such as 90s or 10min; more time decides more (default: for the plain quick preset "
-        "about 2min, otherwise no limit)",
+        help="time for the whole run, such as 90s or 10min; more time decides more (default: about 2min for the "
+        "plain quick preset, otherwise no limit)",
     )
     arguments.add_margin(group.addoption)
     group.addoption(

@@ -29,7 +29,8 @@ LOOP_S = 0.3
 
 def table(threads: int, seed: int) -> pd.DataFrame:
     """Return for each case and backend what a call takes among rivals and alone."""
-    order, pool, rows = random.Random(seed), Pool(threads), []
+    order, pool = random.Random(seed), Pool(threads)
+    rows: list[dict[str, object]] = []
     names = [name for name in backends.names() if backends.missing(name) is None]
     try:
         for op, n in CASES:

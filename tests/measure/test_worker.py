@@ -63,11 +63,16 @@ def test_a_case_is_let_go_once(worker, monkeypatch):
 def test_who_computes_in_its_own_thread_keeps_to_the_processor_of_the_turn(monkeypatch, asynchronous):
     worker, allowed = Worker.__new__(Worker), os.sched_getaffinity(0)
     worker._backend = SimpleNamespace(asynchronous=asynchronous)
+    moves = []
+    worker._prepared = SimpleNamespace(move=lambda: moves.append(1))
     monkeypatch.setattr(worker, "_turn", lambda *counts: os.sched_getaffinity(0), raising=False)
     processor = max(allowed)
     assert worker.turn(1, 1, processor) == (allowed if asynchronous else {processor})
     assert worker.turn(1, 1, None) == allowed
     assert os.sched_getaffinity(0) == allowed
+    assert len(moves) == 2
+    worker.turn(1, 1, None, stays=True)
+    assert len(moves) == 2
 
 
 @linux
