@@ -417,13 +417,18 @@ class BaseBackend(ABC):
         for declared, array in given[1:]:
             validate_shape(spec, declared, tuple(array.shape), tuple(first.shape), parameters)
             if declared.domain == "labels":
-                validate_labels(spec, declared.name, array, first.shape[parameters["axis"]], parameters)
+                labels, classes = self._labels_of(array), tuple(first.shape)[parameters["axis"]]
+                validate_labels(spec, declared.name, labels, classes, parameters)
             elif array.dtype != first.dtype:
                 raise TypeError(
                     f"{spec.name}: {declared.name} must be {self.dtype_of(first)} like {spec.inputs[0].name}; "
                     f"got {self.dtype_of(array)}"
                 )
         return inputs, parameters
+
+    def _labels_of(self, array: Any) -> Any:
+        """Return native labels as an array that can be compared, indexed and asked for its `min` and `max`."""
+        return array
 
     def _require_native(self, spec: OpSpec, name: str, array: Any) -> None:
         if not self.is_native(array):

@@ -92,6 +92,7 @@ FULL: Mapping[str, int] = {
     "test_without_a_gpu_it_says_so_in_one_file": 13,
     "test_the_simulator_gives_each_element_its_own_value_whatever_the_length": 20,
     "test_the_simulator_sums_in_an_order_of_its_own_that_stays": 20,
+    "test_new_labels_are_those_that_the_next_call_takes_and_what_no_class_has_is_refused": 4,
     "test_an_op_of_each_kind_is_compiled_for_two_architectures": 20,
     "test_a_copy_that_hangs_costs_its_worker_and_no_case": 5,
     "test_a_graph_that_writes_nothing_is_no_result": 2,

@@ -1,7 +1,7 @@
 """Numba's kernels on NVIDIA GPUs, by the package numba-cuda: the formulas of `backends.numba`, compiled for them.
 
-Elementwise ops, losses of one element, softmax and its kin, and losses of classes that add up terms, in float32
-and float64. Each is compiled when it is first called.
+Elementwise ops, losses of one element, softmax and its kin, and losses of classes that add up terms or have
+labels, in float32 and float64. Each is compiled when it is first called.
 
 It never ran on a GPU: Numba's simulator has run its kernels, thread by thread in Python.
 """
@@ -65,6 +65,8 @@ class NumbaCudaBackend(BaseBackend):
             **{op: row.finish for op, row in rows.FORWARD.items()},
             **{op: terms.term for op, terms in rows.LOSSES.items()},
             rows.CROSS_ENTROPY: rows.crossed,
+            rows.LABEL_CROSS_ENTROPY: rows.surprise,
+            rows.LIKELIHOOD: rows.picked,
         }
     )
 
@@ -84,6 +86,10 @@ class NumbaCudaBackend(BaseBackend):
     def to_numpy(self, array: Any) -> np.ndarray:
         """Copy an array to the host."""
         return np.array(array.copy_to_host() if self.is_native(array) else array)
+
+    def _labels_of(self, array: Any) -> np.ndarray:
+        """Return labels on the host: an array of Numba's on a device has no least and no largest."""
+        return self.to_numpy(array)
 
     def is_native(self, array: Any) -> bool:
         """Tell whether `array` is a device array of Numba's."""

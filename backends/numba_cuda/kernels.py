@@ -6,7 +6,6 @@ number each time. It is one of float64, in which most GPUs compute slowly.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Literal
@@ -14,10 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numba import cuda
 
-from backends.numba.elementary import lifted_exp
-from backends.numba.rows import rising
-from backends.numba_cuda.formulas import WIDE, Finishing, Formula, Formulas, Machine, plain
-from backends.numba_cuda.rows import cotangents
+from backends.numba_cuda.formulas import WIDE, Formula, Formulas, Machine, plain
 
 cuda.config.CUDA_LOW_OCCUPANCY_WARNINGS = False  # small arrays are meant, too
 
@@ -157,12 +153,24 @@ def _written(
 
 def total(out: Any, parts: Any, divisor: Any) -> None:
     """Put the sum of the parts over a divisor into the one number of `out`; a kernel of one block."""
-    kept, found = cuda.shared.array(MOST_THREADS, np.float64), np.float64(0)
-    for i in range(cuda.threadIdx.x, parts.size, cuda.blockDim.x):
-        found += parts[i]
-    found = added(kept, found)
+    found = _sum_of(cuda.shared.array(MOST_THREADS, np.float64), parts)
     if cuda.threadIdx.x == 0:
         out[0] = found / divisor
+
+
+def average(out: Any, parts: Any, divisor: Any) -> None:
+    """Do so with the one number that is in `divisor` by then; a kernel of one block."""
+    found = _sum_of(cuda.shared.array(MOST_THREADS, np.float64), parts)
+    if cuda.threadIdx.x == 0:
+        out[0] = found / divisor[0]
+
+
+@cuda.jit(device=True)
+def _sum_of(kept: Any, parts: Any) -> Any:
+    found = np.float64(0)
+    for i in range(cuda.threadIdx.x, parts.size, cuda.blockDim.x):
+        found += parts[i]
+    return added(kept, found)
 
 
 def folding(join: Formula) -> Formula:
@@ -199,110 +207,6 @@ def _larger(a: Any, b: Any) -> Any:
 
 added = folding(cuda.jit(device=True)(_plus))
 largest = folding(cuda.jit(device=True)(_larger))
-
-
-# --- rows of exponentials -------------------------------------------------------------------------------------
-
-
-def exponentials(turned: Formula, weigh: Formula, finish: Formula, dtype: str) -> Callable[..., None]:
-    """Return a kernel `(out, g, x, n, inner)` for rows of `n` numbers that lie `inner` apart, a block for each.
-
-    With e = exp(turned(x) - its largest in the row), lifted, `out` is `finish(e, g, x, largest, sum, weighted)`:
-    `sum` is that of e, and `weighted` that of `weigh(e, g)`, both in float64. The row is read three times: from a
-    cache, unless it is very long. What is NaN makes all of its row NaN.
-    """
-    exp = formulas(dtype).of(lifted_exp)
-    top_of, sums_of = _of_row(turned, weigh, dtype)
-    turned, finish = cuda.jit(device=True)(turned), cuda.jit(device=True)(finish)
-
-    def kernel(out: Any, g: Any, x: Any, n: Any, inner: Any) -> None:
-        kept = cuda.shared.array(MOST_THREADS, np.float64)
-        for row in range(cuda.blockIdx.x, x.size // n, cuda.gridDim.x):
-            first = row // inner * n * inner + row % inner
-            top = top_of(kept, x, first, n, inner)
-            sum_, weighted = sums_of(kept, g, x, first, n, inner, top)
-            for j in range(cuda.threadIdx.x, n, cuda.blockDim.x):
-                i = first + j * inner
-                out[i] = finish(exp(turned(x[i]) - top), g[i], x[i], top, sum_, weighted)
-
-    return kernel
-
-
-def cross_entropy(term: Formula, of: Finishing, dtype: str) -> Callable[..., None]:
-    """Return a kernel `(losses, x, target, n, inner, label_smoothing)` of softmax cross entropy, a block a row.
-
-    A loss is weight·log(Σ exp(x - largest)) - Σ `term`; see `backends.numba.class_losses`.
-    """
-    number, log, lowered = of
-    top_of, sums_of = _of_row(rising, cotangents, dtype)
-    term = formulas(dtype).of(term)
-
-    def kernel(losses: Any, x: Any, target: Any, n: Any, inner: Any, smoothing: Any) -> None:
-        kept = cuda.shared.array(MOST_THREADS, np.float64)
-        share, rest = number(smoothing / n), number(1 - smoothing)
-        for row in range(cuda.blockIdx.x, x.size // n, cuda.gridDim.x):
-            first = row // inner * n * inner + row % inner
-            top = top_of(kept, x, first, n, inner)
-            sum_, targets = sums_of(kept, target, x, first, n, inner, top)
-            shifted = np.float64(0)
-            for j in range(cuda.threadIdx.x, n, cuda.blockDim.x):
-                i = first + j * inner
-                shifted += np.float64(term(x[i], target[i], top, rest, share))
-            shifted = added(kept, shifted)
-            if cuda.threadIdx.x == 0:
-                losses[row] = ((1 - smoothing) * targets + smoothing) * log(sum_ * lowered) - shifted
-
-    return kernel
-
-
-def cross_entropy_slope(dtype: str) -> Callable[..., None]:
-    """Return a kernel `(out, g, divisor, x, target, n, inner, label_smoothing)` of its gradient.
-
-    `g` has a number a row, or the one that all rows share; it is divided first.
-    """
-    number = getattr(np, dtype)
-    exp = formulas(dtype).of(lifted_exp)
-    top_of, sums_of = _of_row(rising, cotangents, dtype)
-
-    def kernel(out: Any, g: Any, divisor: Any, x: Any, target: Any, n: Any, inner: Any, smoothing: Any) -> None:
-        kept = cuda.shared.array(MOST_THREADS, np.float64)
-        share, rest = number(smoothing / n), number(1 - smoothing)
-        for row in range(cuda.blockIdx.x, x.size // n, cuda.gridDim.x):
-            first = row // inner * n * inner + row % inner
-            top = top_of(kept, x, first, n, inner)
-            sum_, targets = sums_of(kept, target, x, first, n, inner, top)
-            slope = number(np.float64(g[row % g.size]) / divisor)
-            weight = number(((1 - smoothing) * targets + smoothing) / sum_)
-            for j in range(cuda.threadIdx.x, n, cuda.blockDim.x):
-                i = first + j * inner
-                out[i] = slope * (exp(x[i] - top) * weight - (rest * target[i] + share))
-
-    return kernel
-
-
-def _of_row(turned: Formula, weigh: Formula, dtype: str) -> tuple[Formula, Formula]:
-    """Return device functions of a row that a block reads: its largest, and sums of exponentials; see above."""
-    number = getattr(np, dtype)
-    exp = formulas(dtype).of(lifted_exp)
-    turned, weigh = cuda.jit(device=True)(turned), cuda.jit(device=True)(weigh)
-
-    def top_of(kept: Any, x: Any, first: Any, n: Any, inner: Any) -> Any:
-        top = number(-math.inf)
-        for j in range(cuda.threadIdx.x, n, cuda.blockDim.x):
-            value = turned(x[first + j * inner])
-            top = value if value > top else top  # noqa: FURB136 - NaN makes the sums NaN
-        return number(largest(kept, np.float64(top)))
-
-    def sums_of(kept: Any, g: Any, x: Any, first: Any, n: Any, inner: Any, top: Any) -> Any:
-        sum_, weighted = np.float64(0), np.float64(0)
-        for j in range(cuda.threadIdx.x, n, cuda.blockDim.x):
-            i = first + j * inner
-            e = exp(turned(x[i]) - top)
-            sum_ += np.float64(e)
-            weighted += weigh(e, g[i])
-        return added(kept, sum_), added(kept, weighted)
-
-    return cuda.jit(device=True)(top_of), cuda.jit(device=True)(sums_of)
 
 
 # --- how many --------------------------------------------------------------------------------------------------

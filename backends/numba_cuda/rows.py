@@ -16,7 +16,7 @@ from backends.numba.likelihoods import ratio
 from backends.numba.rows import falling, rising
 from backends.numba_cuda.formulas import LAYOUTS, Finishing, Formula, Formulas
 
-# --- softmax and its kin: see `kernels.exponentials` ------------------------------------------------------------
+# --- softmax and its kin: see `row_kernels.exponentials` ---------------------------------------------------------
 
 
 class Row(NamedTuple):
@@ -32,7 +32,8 @@ def finishing(dtype: str, wide: Formulas) -> Finishing:
     return Finishing(LAYOUTS[dtype].number, wide.of(log), 2.0 ** -LIFT[dtype])
 
 
-def _nothing(e: Any, g: Any) -> Any:  # noqa: ARG001 - called alike
+def nothing(e: Any, g: Any) -> Any:  # noqa: ARG001 - called alike
+    """Return 0: nothing is added up."""
     return np.float64(0)
 
 
@@ -76,9 +77,9 @@ def _log_softmax_vjp(of: Finishing) -> Formula:
 
 
 FORWARD: Mapping[str, Row] = {
-    "softmax": Row(rising, _nothing, _softmax),
-    "softmin": Row(falling, _nothing, _softmax),
-    "log_softmax": Row(rising, _nothing, _log_softmax),
+    "softmax": Row(rising, nothing, _softmax),
+    "softmin": Row(falling, nothing, _softmax),
+    "log_softmax": Row(rising, nothing, _log_softmax),
 }
 BACKWARD: Mapping[str, Row] = {
     "softmax": Row(rising, _product, _softmax_vjp),
@@ -118,3 +119,13 @@ CROSS_ENTROPY = "softmax_cross_entropy"
 """It has kernels of its own: its terms need the row's sums first."""
 crossed = class_losses._shifted_term  # noqa: SLF001 - its one element
 """Its term."""
+LABEL_CROSS_ENTROPY = "softmax_cross_entropy_with_integer_labels"
+"""It has kernels of its own, too: of a label, most of a row's terms are 0."""
+surprise = class_losses._surprise  # noqa: SLF001 - its one element
+"""Its term."""
+LIKELIHOOD = "negative_log_likelihood"
+"""It picks one number of a row."""
+picked = class_losses.negative_log_likelihood
+"""The loss of a row."""
+CLASS_LOSSES = (CROSS_ENTROPY, LABEL_CROSS_ENTROPY, LIKELIHOOD)
+"""Losses of classes with kernels of their own."""

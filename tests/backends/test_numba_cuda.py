@@ -170,14 +170,18 @@ print(json.dumps(results))
 """
 
 
+def simulated(script, *arguments):
+    """Return what a script prints in a process in which Numba simulates a GPU."""
+    environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "PYTHONWARNINGS": "ignore"}
+    command = [sys.executable, "-c", script, *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
 @INSTALLED
 def test_the_simulator_gives_each_element_its_own_value_whatever_the_length():
-    environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "PYTHONWARNINGS": "ignore"}
-    done = subprocess.run(
-        [sys.executable, "-c", SIMULATED], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    found = json.loads(done.stdout)
+    found = json.loads(simulated(SIMULATED))
     assert found.pop("settings") == "simulated=True"
     assert found.pop("copy") == [None] + [-1.0] * 10
     assert found.pop("strided") == [[0, 0, 0], [1, 3, 5]]
@@ -201,12 +205,12 @@ import json, sys
 import numpy as np
 import backends
 from benchmarks.plan import inputs
-from tests.backends.test_numba_cuda import SUMS, cotangent_of
+from tests.backends.test_numba_cuda import CASES, GRIDS, cotangent_of
 backend = backends.load("numba-cuda", "cuda")
 from backends.numba_cuda import kernels
-kernels.THREADS, kernels.LEAST_THREADS, kernels.MOST_BLOCKS, kernels.MOST_PARTS = 8, 4, 3, 2
+kernels.THREADS, kernels.LEAST_THREADS, kernels.MOST_BLOCKS, kernels.MOST_PARTS = GRIDS[sys.argv[1]]
 results = []
-for op, shape, parameters, optional in SUMS:
+for op, shape, parameters, optional in CASES[sys.argv[1]]:
     arrays = inputs.draw(op, shape, "float32", optional=optional)
     for mode in ("forward", "backward"):
         given = {} if mode == "forward" else {"cotangent": cotangent_of(op, shape, parameters)}
@@ -235,8 +239,25 @@ SUMS = [
     ("softmax_cross_entropy", (2, 9), {"label_smoothing": 0.1}, False),
     ("softmax_cross_entropy", (2, 3, 2), {"axis": 1, "reduction": "none"}, False),
     ("softmax_cross_entropy", (3, 0), {}, False),
+    *(
+        (op, shape, parameters, optional)
+        for op in (rows.LABEL_CROSS_ENTROPY, rows.LIKELIHOOD)
+        for shape, parameters, optional in (
+            ((4, 9), {}, False),
+            ((3, 3, 3), {"axis": 1, "reduction": "none", "ignore_index": 0}, False),
+            ((7, 3), {"ignore_index": 1}, True),
+            ((2, 9), {"reduction": "sum"}, True),
+            ((0, 3), {}, False),
+        )
+    ),
+    (rows.LABEL_CROSS_ENTROPY, (5, 3), {"label_smoothing": 0.3, "ignore_index": 0}, True),
+    (rows.LABEL_CROSS_ENTROPY, (3, 3, 3), {"axis": 1, "label_smoothing": 1.0}, False),
 ]
 """What is summed: op, shape, parameters, and whether inputs that are optional are given."""
+GRIDS = {"few": (8, 4, 3, 2)}
+"""Threads of a block, the least that a row has, and the most blocks and parts."""
+CASES = {"few": SUMS}
+"""What is simulated, by the size of its blocks."""
 
 
 def cotangent_of(op, shape, parameters):
@@ -245,16 +266,11 @@ def cotangent_of(op, shape, parameters):
     return np.random.default_rng(3).normal(size=made).astype(np.float32)
 
 
-@INSTALLED
-def test_the_simulator_sums_in_an_order_of_its_own_that_stays():
-    environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "PYTHONWARNINGS": "ignore"}
-    done = subprocess.run(
-        [sys.executable, "-c", SUMMED], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    *found, read = json.loads(done.stdout)
+def agree(kind):
+    """Hold what the simulator computes of the cases of a kind against the oracle."""
+    *found, read = json.loads(simulated(SUMMED, kind))
     assert read == 100
-    cases = [(*case, mode) for case in SUMS for mode in ("forward", "backward")]
+    cases = [(*case, mode) for case in CASES[kind] for mode in ("forward", "backward")]
     for (op, shape, parameters, optional, mode), result in zip(cases, found, strict=True):
         arrays = inputs.draw(op, shape, "float32", optional=optional)
         complete = OPS[op].complete(parameters)
@@ -267,12 +283,57 @@ def test_the_simulator_sums_in_an_order_of_its_own_that_stays():
             assert accuracy.ulp_error(got, due).max() <= LOOSE["float32"], f"{op} {shape} {mode} {parameters}"
 
 
+@INSTALLED
+def test_the_simulator_sums_in_an_order_of_its_own_that_stays():
+    agree("few")
+
+
+RENEWED = """
+import sys
+import numpy as np
+import backends
+backend = backends.load("numba-cuda", "cuda")
+from backends.numba_cuda import kernels
+kernels.THREADS = 4
+for op in ("softmax_cross_entropy_with_integer_labels", "negative_log_likelihood"):
+    x = np.log(np.array([[0.5, 0.5], [0.25, 0.75]]))
+    labels, weight = backend.asarray(np.array([0, 1])), backend.asarray(np.array([1.0, 3.0]))
+    for mode in ("forward", "backward"):
+        run = backend.bind(op, x, labels, weight, mode=mode, ignore_index=2)
+        for each in ([0, 1], [1, 2], [0, 0]):
+            labels.copy_to_device(np.array(each))
+            print(*(format(value, ".4f") for value in backend.to_numpy(run()).ravel().tolist()))
+        labels.copy_to_device(np.array([0, 1]))
+try:
+    backend.negative_log_likelihood(backend.asarray(x), backend.asarray(np.array([0, 2])), weight)
+except ValueError as error:
+    print(error)
+"""
+
+
+@INSTALLED
+def test_new_labels_are_those_that_the_next_call_takes_and_what_no_class_has_is_refused():
+    """So is what a mean divides by: the weights of the labels that take part."""
+    (*found, refused) = simulated(RENEWED).splitlines()
+    half, third = np.log(2), np.log(4 / 3)
+    means = [(half + 3 * third) / 4, half, (half + np.log(4)) / 2]
+    losses = [f"{value:.4f}" for value in means]
+    softmax_slopes = [
+        "-0.1250 0.1250 0.1875 -0.1875",
+        "0.5000 -0.5000 0.0000 0.0000",
+        "-0.2500 0.2500 -0.3750 0.3750",
+    ]
+    slopes = ["-0.2500 0.0000 0.0000 -0.7500", "0.0000 -1.0000 0.0000 0.0000", "-0.5000 0.0000 -0.5000 0.0000"]
+    assert [each.replace("-0.0000", "0.0000") for each in found] == [*losses, *softmax_slopes, *losses, *slopes]
+    assert refused == "negative_log_likelihood: labels must be from 0 to 1; got 2"
+
+
 COMPILED = """
 import itertools, sys
 from types import SimpleNamespace
 from numba import cuda, types
 from numba.cuda import dispatcher
-from backends.numba_cuda import formulas, kernels, launches, rows
+from backends.numba_cuda import formulas, kernels, row_kernels, row_launches, rows
 from backends.catalogue import OPS
 
 def compiled(kernel, arguments, told):
@@ -303,12 +364,10 @@ def of_rows(op, dtype, line):
     length = types.int64
     if op in rows.FORWARD:
         for table in (rows.FORWARD, rows.BACKWARD):
-            compiled(launches._exponentials(table[op], dtype), (line, line, line, length, length), op)
+            compiled(row_launches.exponentials(table[op], dtype), (line, line, line, length, length), op)
         return
-    if op == rows.CROSS_ENTROPY:
-        more = (line, line, length, length, types.float64)
-        compiled(launches._crossing(dtype), (parts, *more), op)
-        compiled(kernels.cross_entropy_slope(dtype), (line, line, types.float64, *more), op)
+    if op in row_launches.LOSSES:
+        of_classes(op, row_launches.LOSSES[op], dtype, line)
         return
     terms = rows.LOSSES[op]
     given = (types.float64,) * len(formulas.numbers(terms.term, 2, dict.fromkeys(NAMES[op], 0.0)))
@@ -316,6 +375,15 @@ def of_rows(op, dtype, line):
     compiled(kernel, (line, length, length, types.float64, line, line, *given), op)
     kernel = kernels.elementwise(terms.slope, ("row", "each", "each"), len(given), dtype)
     compiled(kernel, (line, length, length, line, line, line, *given), op)
+
+def of_classes(op, loss, dtype, line):
+    given = (types.int64, types.int64, *[types.float64] * len(loss.given))
+    labelled = [(types.Array(each, 1, "C"), line, types.int64) for each in (types.int32, types.int64)]
+    for beside in labelled if "ignore_index" in NAMES[op] else [(line,)]:
+        compiled(loss.loss(dtype), (parts, line, *beside, *given), op)
+        compiled(loss.slope(dtype), (line, line, parts, line, *beside, *given), op)
+        if len(beside) > 1:
+            compiled(row_kernels.taking_part, (parts, *beside), op)
 
 parts = types.Array(types.float64, 1, "C")
 NAMES = {op: [each.name for each in spec.parameters] for op, spec in OPS.items()}
@@ -325,7 +393,9 @@ for cc in ((9, 0), (10, 0)):
     for op, dtype in itertools.product(sys.argv[1:], ("float32", "float64")):
         line = types.Array(getattr(types, dtype), 1, "C")
         (of_elements if op in formulas.FORWARD else of_rows)(op, dtype, line)
-    compiled(kernels.total, (types.Array(types.float32, 1, "C"), parts, types.float64), "total")
+    one = types.Array(types.float32, 1, "C")
+    compiled(kernels.total, (one, parts, types.float64), "total")
+    compiled(kernels.average, (one, parts, parts), "average")
 print("compiled")
 """
 
@@ -339,7 +409,7 @@ def compiles(ops):
     assert done.stdout.strip() == "compiled", done.stderr[-3000:]
 
 
-FEW = ("tanh_shrink", "mean_squared_error", "softmax", rows.CROSS_ENTROPY)
+FEW = ("tanh_shrink", "mean_squared_error", "softmax", rows.CROSS_ENTROPY, rows.LABEL_CROSS_ENTROPY)
 """Ops of each kind, for the full tests: there are some eight compilations for each."""
 
 
@@ -351,4 +421,4 @@ def test_an_op_of_each_kind_is_compiled_for_two_architectures():
 @INSTALLED
 @pytest.mark.certification
 def test_every_op_is_compiled_for_two_architectures():
-    compiles(sorted({*formulas.FORWARD, *rows.FORWARD, *rows.LOSSES} - {*FEW}))
+    compiles(sorted({*formulas.FORWARD, *rows.FORWARD, *rows.LOSSES, *rows.CLASS_LOSSES} - {*FEW}))
