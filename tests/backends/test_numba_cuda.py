@@ -206,6 +206,7 @@ import numpy as np
 import backends
 from benchmarks.plan import inputs
 from tests.backends.test_numba_cuda import CASES, GRIDS, cotangent_of
+sys.setswitchinterval(1e-5)  # threads meet hundreds of times: whoever waits gives way at once, not after 5 ms
 backend = backends.load("numba-cuda", "cuda")
 from backends.numba_cuda import kernels
 kernels.THREADS, kernels.LEAST_THREADS, kernels.MOST_BLOCKS, kernels.MOST_PARTS = GRIDS[sys.argv[1]]
@@ -254,9 +255,38 @@ SUMS = [
     (rows.LABEL_CROSS_ENTROPY, (3, 3, 3), {"axis": 1, "label_smoothing": 1.0}, False),
 ]
 """What is summed: op, shape, parameters, and whether inputs that are optional are given."""
-GRIDS = {"few": (8, 4, 3, 2)}
+GRIDS = {
+    "few": (8, 4, 3, 2),
+    **dict.fromkeys(("elements", "rows", "losses"), (32, 32, 3, 3)),
+    "whole blocks": (256, 32, 2**16, 1024),  # as on a GPU
+}
 """Threads of a block, the least that a row has, and the most blocks and parts."""
-CASES = {"few": SUMS}
+CASES = {
+    "few": SUMS,
+    # Hundreds of elements: more than a block has threads, and than all blocks have, and a rest that fills none.
+    "elements": [
+        ("sigmoid", (700,), {}, False),
+        ("mean_squared_error", (700,), {}, False),
+        ("binary_cross_entropy_with_logits", (7, 43), {"reduction": "sum"}, True),
+    ],
+    "rows": [
+        ("softmax", (2, 300), {}, False),
+        ("log_softmax", (300, 2), {"axis": 0}, False),
+        ("softmin", (20, 13), {}, False),
+    ],
+    "losses": [
+        ("categorical_cross_entropy", (2, 300), {}, False),
+        ("softmax_cross_entropy", (2, 150), {}, False),
+        (rows.LABEL_CROSS_ENTROPY, (2, 150), {"label_smoothing": 0.1}, True),
+        (rows.LABEL_CROSS_ENTROPY, (30, 11), {"ignore_index": 3}, False),
+        (rows.LIKELIHOOD, (300, 3), {"ignore_index": 1}, True),
+    ],
+    "whole blocks": [
+        ("sigmoid", (700,), {}, False),
+        ("mean_squared_error", (700,), {}, False),
+        (rows.LABEL_CROSS_ENTROPY, (1, 300), {}, False),
+    ],
+}
 """What is simulated, by the size of its blocks."""
 
 
@@ -288,10 +318,17 @@ def test_the_simulator_sums_in_an_order_of_its_own_that_stays():
     agree("few")
 
 
+@INSTALLED
+@pytest.mark.parametrize("kind", [kind for kind in CASES if kind != "few"])
+def test_the_simulator_takes_more_elements_than_its_blocks_have_threads(kind):
+    agree(kind)
+
+
 RENEWED = """
 import sys
 import numpy as np
 import backends
+sys.setswitchinterval(1e-5)
 backend = backends.load("numba-cuda", "cuda")
 from backends.numba_cuda import kernels
 kernels.THREADS = 4
