@@ -96,6 +96,7 @@ FULL: Mapping[str, int] = {
     "test_new_labels_are_those_that_the_next_call_takes_and_what_no_class_has_is_refused": 4,
     "test_an_op_of_each_kind_is_compiled_for_two_architectures": 20,
     "test_a_copy_that_hangs_costs_its_worker_and_no_case": 5,
+    "test_a_transfer_that_hangs_costs_its_times_alone_and_is_not_asked_for_again": 5,
     "test_a_graph_that_writes_nothing_is_no_result": 2,
     "test_a_crash_or_a_hang_of_one_that_computes_alone_costs_that_one": 5,
     "test_a_crash_and_a_hang_beside_others_cost_those_alone": 8,

@@ -253,6 +253,8 @@ FAULTS: tuple[Fault, ...] = (
         with group.prepared():
             limits = {case.device: self._limits.of(case.device) for case in cases if self.with_bandwidth}
 """, "tests/measure/test_device.py"),
+    fault("a transfer that hung is tried again", "benchmarks/measure/transfers.py",
+          "if place in self._without:", "if place is self._without:", "tests/measure/test_device.py"),
     fault("persisting lines stay", "benchmarks/measure/prepared.py", "        self.cool()\n", "",
           "tests/measure/test_device.py"),
     fault("a formula's constant is of the other type", "backends/numba_cuda/formulas.py",

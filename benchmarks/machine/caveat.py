@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-About = Literal["times", "load", "limit", "budget"]
+About = Literal["times", "load", "limit", "transfers", "budget"]
 """What a caveat is about: the times; the load of other programs, which makes them doubtful; the measured limit,
-and no time; or a budget that left something unmeasured."""
+and no time; transfers that were not measured; or a budget that left something unmeasured."""
 
 
 @dataclass(frozen=True)

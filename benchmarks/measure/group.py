@@ -27,6 +27,7 @@ from benchmarks.measure.pool import CaseError, Pool, Request
 from benchmarks.measure.referee import Referee
 from benchmarks.measure.sampling import Burst, Lane, Rule, combine, open_lane, take_turns
 from benchmarks.measure.stopwatch import Stopwatch
+from benchmarks.measure.transfers import Transfers
 from benchmarks.quantities import plural, seconds
 from benchmarks.record.schema import Case, Closer, Pair
 
@@ -46,7 +47,10 @@ MOST_ARRIVALS = 5 * LEAD
 
 @dataclass
 class Group:
-    """Comparable cases in their workers, `n_processes` for each; a `referee` watches them, where there is one."""
+    """Comparable cases in their workers, `n_processes` for each; a `referee` watches them, where there is one.
+
+    `transfers` knows of which backends and devices transfers are still asked, in all groups of a run.
+    """
 
     entries: Sequence[Entry]
     pool: Pool
@@ -55,6 +59,7 @@ class Group:
     pairs: Sequence[Pair] = ()
     telemetry: dict[str, Telemetry] = field(default_factory=dict)
     referee: Referee | None = None
+    transfers: Transfers = field(default_factory=Transfers)
 
     @property
     def alive(self) -> list[Entry]:
@@ -217,20 +222,14 @@ class Group:
         assert entry.preparation is not None
         case, ready = entry.case, entry.preparation
         clock = self._call(case, "device_seconds", entry.sampling.iterations[0])
-        moved = (
-            self._call(case, "transfers", ready.bytes_in, ready.bytes_written) if case.device != "cpu" else None
-        )
-        return Closer(
+        closer = Closer(
             device_s=clock and clock.median_s,
             device_low_s=clock and clock.low_s,
             device_high_s=clock and clock.high_s,
-            host_to_device_s=moved and moved.to_s,
-            device_to_host_s=moved and moved.back_s,
-            host_to_device_pinned_s=moved and moved.pinned_to_s,
-            device_to_host_pinned_s=moved and moved.pinned_back_s,
             energy_j=self._energy_j(entry) if case.device != "cpu" else None,
             peak_bytes=peak_bytes,
         )
+        return closer if case.device == "cpu" else self.transfers.added(closer, self.pool, case, ready)
 
     def _energy_j(self, entry: Entry) -> float | None:
         """Return the GPU's energy for a call, from its counter; None where it has none, or rounds are short."""

@@ -34,6 +34,7 @@ from benchmarks.measure.pool import CaseError, Pool
 from benchmarks.measure.remote import LEAVE_S
 from benchmarks.measure.sampling import Rule
 from benchmarks.measure.stopwatch import Stopwatch
+from benchmarks.measure.transfers import Transfers
 from benchmarks.plan import inputs
 from benchmarks.record.assembly import BESIDE, Line
 from benchmarks.record.recorder import Recorder
@@ -91,6 +92,7 @@ class Harness:
         self._order = random.Random(self.seed)
         self.evaluations = Evaluations(self.pool, self.checked_places)
         self._limits = Limits(self.pool, self.recorder, self.watch, self.planned)
+        self._transfers = Transfers(self.recorder)
         self._groups: defaultdict[str, list[Case]] = defaultdict(list)
         for case in self.planned:
             self._groups[case.group].append(case)
@@ -213,7 +215,8 @@ class Harness:
         """
         self.recorder.begin(cases)
         entries = [Entry(case) for case in cases]
-        group = Group(entries, self.pool.under(cases[0]), self.n_processes, self.watch)
+        pool = self.pool.under(cases[0])
+        group = Group(entries, pool, self.n_processes, self.watch, transfers=self._transfers)
         self._require_memory(entries)
         limits: dict[str, Bandwidth | None] = {}
         if rule is not None:  # before anything is prepared: a copy that hangs costs the worker what it holds

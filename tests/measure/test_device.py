@@ -24,8 +24,9 @@ from benchmarks.measure.limits import Limits
 from benchmarks.measure.pool import CaseError, Pool, worker_environment
 from benchmarks.measure.sampling import Rule
 from benchmarks.measure.stopwatch import Stopwatch
+from benchmarks.measure.transfers import Transfers
 from benchmarks.measure.worker import Worker
-from benchmarks.record.schema import Case, Measured, Times
+from benchmarks.record.schema import Case, Closer, Measured, Preparation, Times
 from tests.job import ROOT, STATED, Job
 
 DEVICE = ROOT / "tests" / "device"
@@ -491,6 +492,60 @@ def test_transfers_are_measured_several_times_after_one_that_does_not_count():
     assert asked == [(8, False)] * 4 + [(8, True)] * 4
     assert devices.transfers(backend, 8, 8, known) == found
     assert len(asked) == 8  # no op changes what a transfer takes
+
+
+def test_a_transfer_that_hangs_costs_its_times_alone_and_is_not_asked_for_again(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(DEVICE))
+    monkeypatch.setattr(harness, "row", lambda record: {})
+    found, warnings = [], []
+
+    def recorded(measured, rounds, pairs):
+        found.extend(measured)
+        return [Recorded(each) for each in measured]
+
+    recorder = SimpleNamespace(begin=lambda cases: None, group=recorded, warn=warnings.append)
+    pool = Pool(1, timeout_s=1, start_timeout_s=30)
+    measures = harness.Harness(pool, recorder, with_bandwidth=False)
+    processes = []
+    for n in (1000, 2000, 3000):
+        measures._measure([replace(CASE, backend="hanging-transfer", shape=(n,))], RULE)
+        worker = pool._workers.get(("hanging-transfer", "cuda", 0))
+        processes.append(worker and worker._process.pid)
+    pool.close()
+    reason = "hanging-transfer-cuda gave no answer within 1 s and was ended"
+    for each, n in zip(found, (1000, 2000, 3000), strict=True):
+        assert (each.ending.status, each.times.processes) == ("ok", 1)
+        assert (each.closer.device_s, each.closer.peak_bytes) == (5e-6, 4 * n)
+        assert each.closer.host_to_device_s is each.closer.device_to_host_pinned_s is None
+    again = f"not measured again in this run: {reason}"
+    assert [each.closer.no_transfers for each in found] == [reason, again, again]
+    assert list(map(str, warnings)) == [
+        f"Transfers of hanging-transfer to and from cuda are not measured: {reason}."
+    ]
+    assert processes[0] is None  # ended by the first
+    assert processes[1] == processes[2] is not None
+
+
+def test_a_transfer_that_fails_may_do_for_the_next_case():
+    """As where there is no memory left to pin for so many bytes."""
+
+    def call(backend, place, method, n_to, n_back):
+        if n_to > 8:
+            raise CaseError("out_of_memory", "cannot pin so much")
+        return devices.Transfers(1.0, 2.0, 3.0, 4.0)
+
+    warnings, pool, nothing = [], SimpleNamespace(call=call), Closer(device_s=5e-6, peak_bytes=None)
+    asks = Transfers(SimpleNamespace(warn=warnings.append))
+    few, many = (Preparation(first_call_s=0, bytes_moved=2 * n, bytes_written=n, bytes_in=n) for n in (8, 2**40))
+    assert asks.added(nothing, pool, CASE, many) == replace(nothing, no_transfers="cannot pin so much")
+    assert asks.added(nothing, pool, CASE, few) == replace(
+        nothing,
+        host_to_device_s=1.0,
+        device_to_host_s=2.0,
+        host_to_device_pinned_s=3.0,
+        device_to_host_pinned_s=4.0,
+    )
+    assert warnings == []
 
 
 def test_where_there_is_no_pinned_memory_the_rest_is_told():

@@ -1,7 +1,8 @@
 """A made-up device, which is NumPy on the host: it shows how a device is asked, and nothing of how a GPU answers.
 
 `made-up-device` answers every question. `broken-device` computes nothing any more once a kernel has failed, as
-after an assertion of CUDA's. `hanging-device` computes, and never ends a copy.
+after an assertion of CUDA's. `hanging-device` computes, and never ends a copy; `hanging-transfer` never ends a
+transfer.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from backends.interface import Gap
 PACKAGE = "numpy"
 EXTRA = "device"
 DEVICES = ("cuda",)
-VARIANTS = ("made-up-device", "broken-device", "hanging-device")
+VARIANTS = ("made-up-device", "broken-device", "hanging-device", "hanging-transfer")
 
 CLOCK_S = 5e-6
 """What a call takes by the device's clock."""
@@ -103,6 +104,8 @@ class MadeUpDevice(BaseBackend):
 
     def transfer_seconds(self, n_bytes: int, *, pinned: bool) -> tuple[float, float]:
         """Return what follows from `GB_S`; twice that on the way back."""
+        if self.name == "hanging-transfer":
+            time.sleep(600)
         seconds = n_bytes / GB_S / 1e9 / (2 if pinned else 1)
         return seconds, 2 * seconds
 
