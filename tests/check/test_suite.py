@@ -9,6 +9,9 @@ import pytest
 import backends
 from benchmarks import test_correctness as suite
 from benchmarks.check import samples, search
+from benchmarks.measure import harness
+from benchmarks.measure.pool import CaseError
+from benchmarks.record.schema import Check
 
 
 def called(backend, device, what, *arguments):
@@ -57,3 +60,18 @@ def test_what_is_exact_is_computed_once_for_all_backends(check, op, dtypes, monk
             check(HARNESS, op, mode, *dtypes, backend, "cpu")
         n_computed.append(len(computed))
     assert n_computed[0] == n_computed[1] > 0
+
+
+@pytest.mark.parametrize(
+    ("saved", "outcome"), [("output", pytest.skip.Exception), ("input", pytest.fail.Exception)]
+)
+def test_only_gradients_that_nobody_asked_for_are_skipped_where_a_backend_is_named(saved, outcome):
+    """All of `.ci/gpu` failed, as it names the backends: JAX has no gradients that start from an output."""
+
+    def refused(*_, **__):
+        raise CaseError("unavailable", "its gradients start from what its own forward pass saved (todo)")
+
+    named = harness.Harness(None, None, required=frozenset({"jax"}))
+    named.evaluations = SimpleNamespace(of=refused)
+    with pytest.raises(outcome, match="its own forward pass"):
+        suite._evaluate(named, Check("relu", "backward", "float32", "jax", "cpu", saved), (), None, {})
