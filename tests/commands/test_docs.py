@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import os
 import re
 import shlex
@@ -208,10 +208,11 @@ FILES = {
 
 def gpu_script():
     """Return the module of `.ci/gpu`, which is in no package."""
-    spec = importlib.util.spec_from_file_location("gpu_steps", docs.ROOT / ".ci" / "gpu_steps.py")
-    sys.modules["gpu_steps"] = module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    sys.path.insert(0, str(docs.ROOT / ".ci"))  # as a script has it that is started there
+    try:
+        return importlib.import_module("gpu_steps")
+    finally:
+        sys.path.pop(0)
 
 
 def options(parser):

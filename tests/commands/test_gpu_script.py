@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -16,10 +15,12 @@ import pytest
 from backends.catalogue import OPS
 from tests.job import ROOT
 
-SPEC = importlib.util.spec_from_file_location("gpu_steps", ROOT / ".ci" / "gpu_steps.py")
-steps = importlib.util.module_from_spec(SPEC)
-sys.modules["gpu_steps"] = steps  # where its data classes look themselves up
-SPEC.loader.exec_module(steps)
+sys.path.insert(0, str(ROOT / ".ci"))  # as a script has it that is started there
+import gpu_processes
+import gpu_steps as steps
+import gpu_summary
+
+sys.path.remove(str(ROOT / ".ci"))
 
 
 def step(name, code, **variables):
@@ -50,7 +51,7 @@ def test_a_step_whose_time_is_used_up_is_interrupted_and_keeps_what_it_printed()
 
 
 def test_a_step_that_does_not_listen_is_killed(monkeypatch):
-    monkeypatch.setattr(steps, "GRACE_S", 0.3)
+    monkeypatch.setattr(gpu_processes, "GRACE_S", 0.3)
     deaf = "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
     code = f"{deaf}print('deaf', flush=True)\ntime.sleep(60)"
     (ended,) = steps.together([step("deaf", code)], 1.0)
@@ -82,11 +83,12 @@ def test_timing_is_of_host_and_device_within_its_time(tmp_path):
     assert steps.host_and_device("cpu", ("relu",), ("1e4",), ("torch",)).options.count("cpu") == 1
 
 
-ALSO = {"numba-cuda": ("sigmoid", *steps.KERNELS), "torch-compile": tuple(OPS), "quack": steps.ROWS}
+ALSO = {"numba-cuda": ("sigmoid", *steps.KERNELS, *steps.ROWS), "torch-compile": tuple(OPS), "quack": steps.ROWS}
 
 
 def test_graphs_and_what_is_measured_on_request_have_runs_of_their_own():
-    made = {each.name: each.options for each in steps.others("cuda", ("torch", "jax"), ("torch",), ALSO)}
+    lacks = {"numba-cuda": ("float16", "bfloat16"), "quack": ("float64",)}
+    made = {each.name: each.options for each in steps.others("cuda", ("torch", "jax"), ("torch",), ALSO, lacks)}
     assert list(made) == ["graphs", "kernels", "rows"]
     assert list(steps.SHARES) == ["environment", "device", "timing", *made, "correctness"]
     named = {
@@ -96,8 +98,9 @@ def test_graphs_and_what_is_measured_on_request_have_runs_of_their_own():
     assert named["kernels"] == ("torch", "jax", "numba-cuda", "torch-compile")
     options = made["kernels"]
     assert options[options.index("--cache") + 1 :][:2] == ("hot", "cold")
+    # What is named and lacks a type would fail: numba-cuda has these ops, but not in bfloat16.
     assert named["rows"] == ("torch", "jax", "torch-compile", "quack")
-    assert not list(steps.others("cuda", ("jax",), (), {}))
+    assert not list(steps.others("cuda", ("jax",), (), {}, {}))
 
 
 def test_kernels_of_ours_that_are_measured_on_request_are_checked_on_the_ops_that_they_have(tmp_path):
@@ -139,8 +142,9 @@ def test_what_is_worth_keeping_is_in_eight_files(tmp_path):
     checks = results / "checks.json"
     latest = results / "timing" / "latest"
     latest.mkdir(parents=True)
-    for path in (latest / "report.html", checks):
-        path.write_text("kept", encoding="utf-8")
+    (latest / "report.html").write_text("kept", encoding="utf-8")
+    clock = {"check": "host and device clock", "backend": "jax", "found": "12 %", "due": "3 %"}
+    checks.write_text(json.dumps([clock | {"holds": answer} for answer in ("yes", "no", "yes")]), encoding="utf-8")
     for name in ("timing", "graphs"):
         table = results / name / "latest" / "records.csv"
         table.parent.mkdir(parents=True, exist_ok=True)
@@ -151,7 +155,10 @@ def test_what_is_worth_keeping_is_in_eight_files(tmp_path):
     journal(results / "correctness-0", json.dumps(found[0]) + "\n", '{"type": "begin"}\n')
     journal(results / "correctness-1", json.dumps(found[1]) + "\n", '{"type": "accur')  # cut short
     ended = [
+        steps.Ended("environment", 0, 2.0, "torch 2.13 on cuda: NVIDIA H200; x64=True\nOpened: torch"),
+        steps.Ended("device", 1, 3.0, "| check | holds |\n"),
         steps.Ended("timing", 0, 12.0, "3 passed"),
+        steps.Ended("graphs", 0, 12.0, "3 passed"),
         steps.Ended("correctness 1 of 2", None, 99.0, "FAILED x\n"),
     ]
     steps.gather(results, ended, output, checks)
@@ -167,14 +174,38 @@ def test_what_is_worth_keeping_is_in_eight_files(tmp_path):
     text = (output / "summary.md").read_text(encoding="utf-8")
     assert "| correctness 1 of 2 | time used up | 99 | FAILED x |" in text
     assert "FAILED x" in (output / "failures.txt").read_text()
+    assert text.startswith("- torch 2.13 on cuda: NVIDIA H200; x64=True\n\n| step |")
+    assert "| device | exit status 1 | 3 |  |" in text  # a row of its table says little alone
+    assert "What must hold on a device: 1 no, 2 yes.\n    host and device clock (jax): 12 %; due: 3 %" in text
+
+
+def test_a_failure_is_named_with_its_reason():
+    output = """
+=== FAILURES ===
+unavailable: relu: float16
+/somewhere/harness.py:193: Failed: unavailable: relu: float16
+/somewhere/test_correctness.py:7: AssertionError: assert 1 == 2
+=== short test summary info ===
+FAILED test_accuracy[relu-jax]
+FAILED test_lengths[relu-jax] - AssertionError: assert 1...
+2 failed
+"""
+    assert steps.Ended("correctness", 1, 1.0, output).failures == [
+        "FAILED test_accuracy[relu-jax]: unavailable: relu: float16",
+        "FAILED test_lengths[relu-jax]: AssertionError: assert 1 == 2",
+    ]
+    interrupted = output.replace("FAILED test_accuracy[relu-jax]\n", "")
+    assert steps.Ended("correctness", None, 1.0, interrupted).failures == [
+        "FAILED test_lengths[relu-jax] - AssertionError: assert 1..."
+    ]
 
 
 def test_deviations_that_nothing_showed_are_named():
     row = {"op": "softplus", "mode": "forward", "dtype": "float64", "backend": "torch", "device": "cuda"}
-    assert "torch: softplus: softplus(x) is x above the threshold of 20" in steps.unseen([row])
+    assert "torch: softplus: softplus(x) is x above the threshold of 20" in "\n".join(gpu_summary.unseen([row]))
     shown = row | {"reason": "something else; softplus(x) is x above the threshold of 20"}
-    assert steps.unseen([shown]) == "0 known deviations were not seen here:\n"
-    assert steps.unseen([]) == ""
+    assert gpu_summary.unseen([shown]) == ["", "Every known deviation that is due here was seen."]
+    assert gpu_summary.unseen([]) == []
 
 
 def test_nothing_left_behind_is_gathered_too(tmp_path):
