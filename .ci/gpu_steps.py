@@ -143,7 +143,7 @@ def environment(device: str) -> int:
         try:
             found[name] = backend = backends.load(name, device)
         except Exception as error:  # whatever is wrong with one is a finding, and hides no other
-            print(f"error: {name}: {error}")
+            print(f"error: {name}: {str(error).removeprefix(f'{name}: ')}")
         else:
             print(f"{name} {backend.version} on {device}: {backend.device_name()}; {backend.settings()}")
             if name not in known:
