@@ -526,6 +526,26 @@ def test_a_transfer_that_hangs_costs_its_times_alone_and_is_not_asked_for_again(
     assert processes[1] == processes[2] is not None
 
 
+def test_only_the_backend_and_device_whose_transfer_hung_are_asked_no_more():
+    def call(backend, place, method, n_to, n_back):
+        asked.append((backend, place))
+        if (backend, place) == ("made-up-device", "cuda"):
+            raise CaseError("timeout", "made-up-device-cuda gave no answer")
+        return devices.Transfers(1.0, 2.0, None, None)
+
+    asked, pool, ready = (
+        [],
+        SimpleNamespace(call=call),
+        Preparation(first_call_s=0, bytes_moved=0, bytes_written=0),
+    )
+    asks, nothing = Transfers(), Closer(device_s=None, peak_bytes=None)
+    others = [replace(CASE, device="cuda:1"), replace(CASE, backend="another")]
+    found = [asks.added(nothing, pool, case, ready) for case in (CASE, *others, CASE, *others)]
+    assert [each.host_to_device_s for each in found] == [None, 1.0, 1.0, None, 1.0, 1.0]
+    assert asked.count(("made-up-device", "cuda")) == 1
+    assert len(asked) == 5
+
+
 def test_a_transfer_that_fails_may_do_for_the_next_case():
     """As where there is no memory left to pin for so many bytes."""
 
