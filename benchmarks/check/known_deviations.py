@@ -158,6 +158,9 @@ KNOWN_DEVIATIONS: tuple[KnownDeviation, ...] = (
         beside=-INF,
         issue="pytorch/pytorch#185770",
     ),
+    KnownDeviation(  # in vectors of AVX-512: on the processors of one machine, and not on those of another
+        _TORCH, ("geglu",), _BOTH, INF, "gelu(inf) is NaN", at="anywhere", beside=INF, devices=_HOST, seen_in=()
+    ),
     KnownDeviation(
         _EITHER, ("leaky_relu",), _FORWARD, INF, _INFINITY, high=-INF, parameters={"negative_slope": 0.0}
     ),

@@ -253,7 +253,7 @@ class Closer:
     device_to_host_s: float | None = column("time to bring the output back", "s", default=None)
     host_to_device_pinned_s: float | None = column("the same from pinned memory", "s", default=None)
     device_to_host_pinned_s: float | None = column("the same into pinned memory", "s", default=None)
-    no_transfers: str = column("why these times are missing, where measuring them failed", before="", default="")
+    no_transfers: str | None = column("why these times are missing, where measuring them failed", default=None)
     energy_j: float | None = column(
         "energy of the whole GPU for a call, over half a second of calls, in which it is known to about a tenth",
         "J",
