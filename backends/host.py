@@ -262,27 +262,25 @@ def total_weight(labels: np.ndarray, weight: np.ndarray | None, ignore_index: in
 
 def share(g: np.ndarray, losses: float, reduction: str) -> Any:
     """Return the cotangent of each loss from `g`, that of their mean or sum; divided in float64, rounded once."""
-    return sharing(g, losses, reduction)()
+    return rounded(sharing(g, losses, reduction)(), g.dtype)
 
 
-def sharing(g: np.ndarray, losses: float, reduction: str) -> Callable[[], Any]:
-    """Return a call that returns the `share` of what `g` holds by then.
+def sharing(g: np.ndarray, losses: float, reduction: str) -> Callable[[], float]:
+    """Return a call that returns the `share` of what `g` holds by then, before it is rounded.
 
-    What does not depend on its value is done here: with it, a call took 0.2 µs more.
+    What does not depend on its value is done here, and nothing is made of NumPy's type: that takes 2,300
+    instructions, as much as a small op.
     """
     divisor = losses if reduction == "mean" and losses else 1.0
-    number = computed_in(g.dtype)
-    value_of = g.item if g.dtype.itemsize > 2 else partial(float, g)
-    if number is np.float64:
-        return lambda: number(value_of() / divisor)
+    value_of = cast("Callable[[], float]", g.item if g.dtype.itemsize > 2 else partial(float, g))
+    return value_of if divisor == 1 else lambda: value_of() / divisor
 
-    def narrowed() -> Any:
-        value = value_of() / divisor
-        if -FLOAT32_MAX <= value <= FLOAT32_MAX or value != value:  # noqa: PLR0124 - NaN
-            return number(value)
-        return number(math.copysign(math.inf, value))
 
-    return narrowed
+def rounded(value: float, dtype: np.dtype | type[np.floating[Any]]) -> Any:
+    """Return a number of the type that arrays of `dtype` are computed with; one beyond its range is infinite."""
+    number = computed_in(np.dtype(dtype))
+    is_within = -FLOAT32_MAX <= value <= FLOAT32_MAX or value != value  # noqa: PLR0124 - NaN
+    return number(value if is_within or number is np.float64 else math.copysign(math.inf, value))
 
 
 def reduced(

@@ -271,7 +271,8 @@ def _allocation(size: int, number: Any, arguments: tuple[Any, ...]) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         stored = context.get_data_type(number)
-        space = cgutils.alloca_once(builder, ir.ArrayType(stored, size))
+        with builder.goto_entry_block():  # as `cgutils.alloca_once`, which would fill it with zeros in each call
+            space = builder.alloca(ir.ArrayType(stored, size))
         space.align = LINE
         made = context.make_array(array)(context, builder)
         length = ir.Constant(ir.IntType(64), size)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from operator import methodcaller
 from typing import Any
 
 import numpy as np
 
 from backends.arguments import without_axis
-from backends.host import Run, reduced
+from backends.host import Run, computed_in, reduced, rounded
 from backends.numba.loops import Kernels, Repeated
 from backends.numba.narrow import bits
 
-Weight = Callable[[], Any]
+Weight = Callable[[], float]
 """Returns a number that comes before the operands, and may change from call to call."""
 
 
@@ -85,7 +86,7 @@ def _filling(
 
     def run() -> np.ndarray:
         made = np.empty(shape, like.dtype) if out is None else out
-        every = operands if weight is None else (weight(), *operands)
+        every = operands if weight is None else (rounded(weight(), like.dtype), *operands)
         kernels.bound(made.reshape(taken), every, elements=like.size, threads=threads)()
         return made
 
@@ -112,16 +113,10 @@ def _filling_soon(
     weight: Weight | None,
 ) -> Run:
     """Return such a call of a serial kernel, in which nothing is done that can be done before."""
-    repeated = Repeated(kernel)
-    view = _viewed(shape, taken, dtype)
+    new, view = partial(np.empty, shape, dtype), _viewed(shape, taken, dtype)
     if weight is not None:
-
-        def fill_by_weight() -> np.ndarray:
-            made = np.empty(shape, dtype) if out is None else out
-            repeated.call(made if view is None else view(made), (weight(), *operands))
-            return made
-
-        return fill_by_weight
+        return _filling_by_weight(Repeated(kernel, computed_in(dtype)), out, taken, new, view, operands, weight)
+    repeated = Repeated(kernel)
     if out is not None:
         given = bits(out.reshape(taken))
 
@@ -133,15 +128,42 @@ def _filling_soon(
     if view is None:
 
         def fill_as_it_is() -> np.ndarray:
-            made = np.empty(shape, dtype)
+            made = new()
             repeated.call(made, operands)
             return made
 
         return fill_as_it_is
 
     def fill() -> np.ndarray:
-        made = np.empty(shape, dtype)
+        made = new()
         repeated.call(view(made), operands)
+        return made
+
+    return fill
+
+
+def _filling_by_weight(
+    repeated: Repeated,
+    out: np.ndarray | None,
+    taken: tuple[int, ...],
+    new: Callable[[], np.ndarray],
+    view: Callable[[np.ndarray], np.ndarray] | None,
+    operands: tuple[Any, ...],
+    weight: Weight,
+) -> Run:
+    """Return such a call with a number that comes before the operands."""
+    if out is not None:
+        given = bits(out.reshape(taken))
+
+        def refill() -> np.ndarray:
+            repeated.call(given, (weight(), *operands))
+            return out
+
+        return refill
+
+    def fill() -> np.ndarray:
+        made = new()
+        repeated.call(made if view is None else view(made), (weight(), *operands))
         return made
 
     return fill
@@ -152,7 +174,10 @@ def _viewed(
 ) -> Callable[[np.ndarray], np.ndarray] | None:
     """Return what makes an array of this shape and type what kernels take; None if it is."""
     if dtype.itemsize > 2:
-        return None if shape == taken else methodcaller("reshape", taken)
+        if shape == taken:
+            return None
+        # Of a new array a line is a view, which costs half of what reshaping does.
+        return methodcaller("ravel") if len(taken) == 1 else methodcaller("reshape", taken)
     if shape == taken:
         return methodcaller("view", bits(np.empty(0, dtype)).dtype)
     return lambda array: bits(array.reshape(taken))

@@ -143,6 +143,23 @@ def test_numba_looks_at_the_arguments_of_repeated_calls_once(kernels, named):
     assert [out.tolist() for out in outs] == [[8.0] if named else [3.0, 0.0]] * 3
 
 
+def test_a_python_number_before_the_operands_is_rounded_in_every_call():
+    repeated = numba_loops.Repeated(numba_loops.elementwise(losses.mean_absolute_error).serial, np.float32)
+    x, outs = np.array([0.25], np.float32), [np.empty(1, np.float32) for _ in range(4)]
+    for out, number in zip(outs, (1 / 3, 1e300, 1 / 3, 1e300), strict=True):
+        repeated.call(out, (number, x))
+    assert [out.item() for out in outs] == [np.float32(1 / 3) - x[0], np.inf] * 2
+
+
+def test_a_block_on_the_stack_is_not_filled_with_zeros():
+    serial = numba.njit(**numba_loops.OPTIONS)(numba_loops.summed(losses.mean_absolute_error).serial.py_func)
+    x = np.array([3.0, -5.0], np.float32)
+    serial(np.empty(1, np.float32), 8, 2.0, x, -x)
+    filled = re.findall(r"memset[^\n]*, i64 (\d+)", "".join(serial.inspect_llvm().values()))
+    assert filled, "the arrays that are passed on are, by Numba"
+    assert max(map(int, filled)) < numba_loops.BLOCK
+
+
 def test_parts_of_an_unowned_array_are_not_counted():
     def n_counted(keep):
         @numba.njit(**numba_loops.OPTIONS)
