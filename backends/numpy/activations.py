@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 from scipy import special
 
 from backends import gelu_constants as constants
 from backends.host import Pairs
 from backends.numpy import gelu as gelus
 from backends.numpy import parts
-from backends.numpy.blocks import Array, Out, Result, elementwise, pullback, quietly
+from backends.numpy import ufuncs as np
+from backends.numpy.blocks import SMALL, Array, Out, Result, elementwise, pullback, quietly
 from backends.numpy.parts import bell, exp_sides
 
 SELU_ALPHA = 1.6732632423543772848170429916717
@@ -44,7 +44,7 @@ def sigmoid_vjp(x: Array, y: Array, e: Array, s: Array, one: Array) -> Result:
     return bell(e, y, s, one)
 
 
-tanh = elementwise()(np.tanh)
+tanh = elementwise(direct=np.tanh)(np.tanh)
 
 
 @pullback(scratch=3, numbers=(1, -2, 4), quiet=True)
@@ -147,7 +147,7 @@ def gelu_vjp(x: Array, a: Array, y: Array, right: Array, *, approximate: str) ->
 def silu(x: Array, a: Array, e: Array, one: Array, out: Out) -> Result:
     """x·σ(x) = x / (1 + exp(-x)), or, where that overflows, max(x, 0) - a·σ(-a), a = |x|."""
     if parts.exp_is_finite(x):
-        if x.size <= parts.SMALL:
+        if x.size <= SMALL:
             return np.multiply(x, special.expit(x, e), out)
         np.negative(x, e)
         np.exp(e, a)
@@ -289,7 +289,7 @@ def softsign_vjp(x: Array, y: Array, a: Array, one: Array) -> Result:
 @elementwise(scratch=3, numbers=(0,))
 def log_sigmoid(x: Array, minus: Array, e: Array, y: Array, zero: Array, out: Out) -> Result:
     """-softplus(-x)."""
-    if x.size <= parts.SMALL:
+    if x.size <= SMALL:
         return special.log_expit(x, out)
     np.negative(x, minus)
     return np.negative(parts.softplus(minus, e, y, zero, minus), out)
@@ -298,7 +298,7 @@ def log_sigmoid(x: Array, minus: Array, e: Array, y: Array, zero: Array, out: Ou
 @pullback(scratch=4, numbers=(1,))
 def log_sigmoid_vjp(x: Array, minus: Array, y: Array, e: Array, s: Array, one: Array) -> Result:
     """σ(-x)."""
-    if x.size > parts.SMALL and parts.highest(x) <= (64 if x.itemsize == 4 else 512):
+    if x.size > SMALL and parts.highest(x) <= (64 if x.itemsize == 4 else 512):
         return parts.logistic(x, y, e, one, s)
     return parts.sigmoid(np.negative(x, minus), y, e, one, s)
 

@@ -19,14 +19,16 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, cast
 
-import numpy as np
-
-from backends.host import Bind, Function, Run, bound_by, output, reduced, share
+from backends.host import Bind, Function, Run, bound_by, output, reduced, sharing
+from backends.numpy import ufuncs as np
 
 BLOCK = 64 * 1024
 """Elements of a block of float32, half as many of float64: 256 KiB. Smaller ones pay for more calls (sigmoid of
 10**7 float32: 1.7 ns with 8 Ki, 1.5 with 32 Ki, 1.35 with 64 Ki), larger ones leave the second-level cache
 (float64: 2.8 ns with 32 or 64 Ki, 3.9 with 128 Ki)."""
+
+SMALL = 128
+"""Up to this many elements, calls cost more than arithmetic: one slow ufunc is faster than several fast ones."""
 
 BUSY = "another thread is in this call, which writes into the same output: bind one for each thread"
 
@@ -64,6 +66,7 @@ def elementwise(
     zeros: bool = False,
     dtype: type | None = None,
     quiet: bool = False,
+    direct: Kernel | None = None,
 ) -> Callable[[Kernel], Function]:
     """Turn `kernel(*inputs, *scratch, *numbers, out, **parameters)`, for one block, into the op.
 
@@ -72,12 +75,16 @@ def elementwise(
     unless `dtype` is given. With `zeros`, an array of them comes before the numbers: `np.maximum` and `np.minimum`
     take 0.56 ns an element beside one number, and 0.2 beside an array. `out` may be the first input, so a kernel
     writes to it last of all, and returns it; it is None if a new array is wanted. A `quiet` kernel runs quietly.
+    `direct` is a ufunc that does the same for a small array and makes the output: a kernel around it, and the None
+    that it passes on, cost a quarter of a call.
     """
 
     def decorate(kernel: Kernel) -> Function:
         def bind(*inputs: np.ndarray, out: np.ndarray | None = None, **parameters: Any) -> Run:
             values, rest = _numbers(numbers, parameters, dtype or inputs[0].dtype)
             pieces = _pieces(inputs, scratch, values, dtype or inputs[0].dtype, zeros=zeros)
+            if direct and out is None and 0 < inputs[0].size <= SMALL and _makes_alike(inputs):
+                return partial(direct, *pieces[0][1])
             run = _over_pieces(given(kernel, rest), pieces, inputs, out, allocates=dtype is None)
             return silenced(run) if quiet else run
 
@@ -138,7 +145,7 @@ def loss(scratch: int = 0, numbers: Numbers = ()) -> Callable[[Kernel], Function
             def run() -> np.ndarray:
                 total = 0.0
                 for _, arguments in pieces:
-                    total += float(np.add.reduce(each(*arguments), None))
+                    total += float(np.add_up(each(*arguments), None))
                 return reduced(total, first.size, first.dtype, reduction, out)
 
             return silenced(run)
@@ -176,12 +183,12 @@ def loss_pullback(scratch: int = 1, numbers: Numbers = (), *, scale: float = 1) 
             if reduction == "none":
                 pieces = _pulled(derivative, _pieces((g, *inputs), scratch, values, first.dtype))
                 return silenced(_over_pieces(times if scale == 1 else times_scaled, pieces, inputs, out))
-            weight = np.empty((), first.dtype)
+            weight, shared = np.empty((), first.dtype), sharing(g, first.size, reduction)
             pieces = _pulled(derivative, _pieces(inputs, scratch, values, first.dtype), weight)
             run_all = _over_pieces(times, pieces, inputs, out)
 
             def run() -> np.ndarray:
-                weight[()] = share(g, first.size, reduction) * scale
+                weight[()] = shared() * scale
                 return run_all()
 
             return silenced(run)

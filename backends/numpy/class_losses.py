@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from backends.host import Pairs
 from backends.numpy import parts, row_parts
+from backends.numpy import ufuncs as np
 from backends.numpy.blocks import Result
 from backends.numpy.row_blocks import label_loss, label_loss_pullback, row_loss, row_loss_pullback
 
@@ -36,8 +35,8 @@ def softmax_cross_entropy(
     """Σ t · log(Σ exp(x - max)) - Σ t·(x - max)."""
     target = _smoothed(target, label_smoothing)
     row_parts.shift(logits, None, z)
-    logs = np.log(np.add.reduce(np.exp(z, e), -1))
-    return np.add.reduce(target, -1) * logs - row_parts.dot(target, z)
+    logs = np.log(np.add_up(np.exp(z, e), -1))
+    return np.add_up(target, -1) * logs - row_parts.dot(target, z)
 
 
 @row_loss_pullback
@@ -64,7 +63,7 @@ def softmax_cross_entropy_with_integer_labels(
     row_parts.shift(logits, None, shifted)
     chosen = row_parts.chosen(shifted, labels)
     if label_smoothing == 0:
-        losses = np.log(np.add.reduce(np.exp(shifted, shifted), -1)) - chosen
+        losses = np.log(np.add_up(np.exp(shifted, shifted), -1)) - chosen
         return np.asarray(losses if weight is None else losses * weight[labels[..., 0]])
     logs = np.log(np.exp(shifted).sum(-1))
     weights = np.ones(logits.shape[-1], logits.dtype) if weight is None else weight
@@ -148,10 +147,10 @@ def categorical_hinge_vjp(prediction: np.ndarray, target: np.ndarray, out: np.nd
 @row_loss()
 def cosine_similarity(prediction: np.ndarray, target: np.ndarray, *, eps: float) -> Result:
     """Σ u·v, u and v prediction and target over max(norm, eps)."""
-    squares = [np.add.reduce(np.square(a, order="C"), -1) for a in (prediction, target)]
+    squares = [np.add_up(np.square(a, order="C"), -1) for a in (prediction, target)]
     if all(parts.lowest(square) > 1e-20 and parts.highest(square) < 1e20 for square in squares):
         norm, other = (np.maximum(np.sqrt(square), eps) for square in squares)
-        product = np.add.reduce(np.multiply(prediction, target, order="C"), -1)
+        product = np.add_up(np.multiply(prediction, target, order="C"), -1)
         return product / norm / other
     return np.asarray((_unit(prediction, eps)[0] * _unit(target, eps)[0]).sum(-1))
 

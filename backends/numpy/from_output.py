@@ -7,10 +7,9 @@ What is to be computed is exact in y, so 1 - y and 1 - y² must not cancel.
 
 from __future__ import annotations
 
-import numpy as np
-
 from backends.host import FromOutput
 from backends.numpy import piecewise, row_parts
+from backends.numpy import ufuncs as np
 from backends.numpy.blocks import Array, Result, pullback
 from backends.numpy.row_blocks import along_axis
 from backends.numpy.rows import x_first
@@ -43,7 +42,7 @@ def exponential_from_output(y: Array) -> Result:
 @along_axis(narrow=1)
 def softmax_from_output(y: Array, g: Array, n: Array, out: Array) -> Result:
     """y·(g - Σ g·y)."""
-    np.add.reduce(np.multiply(g, y, out), -1, out=n, keepdims=True)
+    np.add_up(np.multiply(g, y, out), -1, out=n, keepdims=True)
     return np.multiply(y, np.subtract(g, n, out), out)
 
 
@@ -56,7 +55,7 @@ def log_softmax_from_output(y: Array, g: Array, out: Array) -> Result:
 @along_axis(narrow=1)
 def softmin_from_output(y: Array, g: Array, n: Array, out: Array) -> Result:
     """y·(Σ g·y - g)."""
-    np.add.reduce(np.multiply(g, y, out), -1, out=n, keepdims=True)
+    np.add_up(np.multiply(g, y, out), -1, out=n, keepdims=True)
     return np.multiply(y, np.subtract(n, g, out), out)
 
 

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from backends.host import Function, Pairs, Run, bound_by
 from backends.numpy import gelu as gelus
 from backends.numpy import parts
+from backends.numpy import ufuncs as np
 from backends.numpy.blocks import Array, Out, Result, elementwise, pullback, quietly
 
 

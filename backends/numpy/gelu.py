@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 from scipy import special
 
 from backends import gelu_constants as constants
-from backends.numpy.blocks import Result
-from backends.numpy.parts import SMALL, highest, lowest
+from backends.numpy import ufuncs as np
+from backends.numpy.blocks import SMALL, Result
+from backends.numpy.parts import highest, lowest
 
 _TAIL_FLOAT32, _TAIL_FLOAT64 = (
     tuple(np.array(coefficient) for coefficient in tail)

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from functools import partial
 
-import numpy as np
-
 from backends.host import Pairs
 from backends.numpy import parts
+from backends.numpy import ufuncs as np
 from backends.numpy.blocks import Array, Out, Result, loss, loss_pullback
 
 

@@ -6,16 +6,13 @@ import math
 from collections.abc import Callable
 from typing import cast
 
-import numpy as np
 from scipy import special
 
-from backends.numpy.blocks import Result
+from backends.numpy import ufuncs as np
+from backends.numpy.blocks import SMALL, Result
 
 Tail = np.ndarray | None
 """The factor to multiply by last; see `exp_minus`."""
-
-SMALL = 128
-"""Up to this many elements, calls cost more than arithmetic: one slow ufunc is faster than several fast ones."""
 
 
 def lowest(x: np.ndarray) -> float:

@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
-
-from backends.host import Function, Run, output, reduced, share, total_weight
+from backends.host import Function, Run, output, reduced, sharing, total_weight
+from backends.numpy import ufuncs as np
 from backends.numpy.blocks import Kernel, Result, block_size, given, op, silenced
 
 
@@ -76,12 +75,14 @@ def row_loss_pullback(kernel: Callable[..., None]) -> Function:
         **parameters: Any,
     ) -> Run:
         moved = [np.moveaxis(a, axis, -1) for a in (rows, target)]
-        weight, set_weight = _row_weight(g, rows.dtype, reduction)
+        weight = _row_weight(g, rows.dtype, reduction)
         gradients = _row_gradients(given(kernel, parameters), weight, moved, rows.shape, axis, out)
-        n_losses = math.prod(moved[0].shape[:-1])
+        if reduction == "none":
+            return silenced(gradients)
+        shared = sharing(g, math.prod(moved[0].shape[:-1]), reduction)
 
         def run() -> np.ndarray:
-            set_weight(n_losses)
+            weight[()] = shared()
             return gradients()
 
         return silenced(run)
@@ -149,7 +150,7 @@ def label_loss_pullback(kernel: Callable[..., None]) -> Function:
         **parameters: Any,
     ) -> Run:
         kept, ignored, sift = _sifted(labels, ignore_index)
-        factor, set_factor = _row_weight(g, rows.dtype, reduction)
+        factor = _row_weight(g, rows.dtype, reduction)
         arrays = [np.moveaxis(rows, axis, -1), kept]
         gradients = _row_gradients(
             partial(kernel, weight=weight, **parameters), factor, arrays, rows.shape, axis, out
@@ -157,7 +158,9 @@ def label_loss_pullback(kernel: Callable[..., None]) -> Function:
 
         def run() -> np.ndarray:
             sift()
-            set_factor(total_weight(labels, weight, ignore_index) if reduction == "mean" else 0)
+            if reduction != "none":
+                n_losses = total_weight(labels, weight, ignore_index) if reduction == "mean" else 0
+                factor[()] = sharing(g, n_losses, reduction)()
             result = gradients()
             if ignored is not None:
                 np.copyto(np.moveaxis(result, axis, -1), 0, where=ignored[..., None])
@@ -269,16 +272,9 @@ def _row_losses(
     return run
 
 
-def _row_weight(g: np.ndarray, dtype: np.dtype, reduction: str) -> tuple[np.ndarray, Callable[[float], None]]:
-    """Return the cotangent of each row's loss, or one for all, and a call that sets the latter for n losses."""
-    if reduction == "none":
-        return g[..., None], lambda _: None
-    weight = np.empty((), dtype)
-
-    def compute(n_losses: float) -> None:
-        weight[()] = share(g, n_losses, reduction)
-
-    return weight, compute
+def _row_weight(g: np.ndarray, dtype: np.dtype, reduction: str) -> np.ndarray:
+    """Return the cotangent of each row's loss, or an array for that of all, which each call sets."""
+    return g[..., None] if reduction == "none" else np.empty((), dtype)
 
 
 def _row_gradients(
@@ -317,4 +313,4 @@ def _sifted(
 
 
 def _total(losses: np.ndarray) -> float:
-    return float(np.add.reduce(losses, None, np.float64))
+    return float(np.add_up(losses, None, np.float64))

@@ -4,10 +4,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from backends.host import Function, Pairs, Run, bound_by
 from backends.numpy import parts, row_parts
+from backends.numpy import ufuncs as np
 from backends.numpy.blocks import Array, Out, Result
 from backends.numpy.row_blocks import along_axis
 
@@ -22,7 +21,7 @@ def softmax(x: Array, n: Array, out: Array) -> Result:
 def log_softmax(x: Array, e: Array, n: Array, out: Array) -> Result:
     """(x - max(x)) - log(Σ exp(x - max(x)))."""
     row_parts.shift(x, n, out)
-    np.add.reduce(np.exp(out, e), -1, out=n, keepdims=True)
+    np.add_up(np.exp(out, e), -1, out=n, keepdims=True)
     return np.subtract(out, np.log(n), out)
 
 
@@ -72,7 +71,7 @@ glu, glu_vjp = bound_by(_glu), bound_by(_glu_vjp)
 def _softmax_vjp(x: Array, g: Array, y: Array, n: Array, out: Array) -> Result:
     """y·(g - Σ g·y), y = softmax(x)."""
     np.divide(row_parts.exponentials(x, n, y), n, y)
-    np.add.reduce(np.multiply(g, y, out), -1, out=n, keepdims=True)
+    np.add_up(np.multiply(g, y, out), -1, out=n, keepdims=True)
     return np.multiply(y, np.subtract(g, n, out), out)
 
 
@@ -87,7 +86,7 @@ def _log_softmax_vjp(x: Array, g: Array, n: Array, out: Array) -> Result:
 def _softmin_vjp(x: Array, g: Array, y: Array, n: Array, out: Array) -> Result:
     """y·(Σ g·y - g), y = softmin(x)."""
     np.divide(row_parts.exponentials(np.negative(x, y), n, y), n, y)
-    np.add.reduce(np.multiply(g, y, out), -1, out=n, keepdims=True)
+    np.add_up(np.multiply(g, y, out), -1, out=n, keepdims=True)
     return np.multiply(y, np.subtract(n, g, out), out)
 
 
