@@ -84,6 +84,8 @@ FULL: Mapping[str, int] = {
     "test_pytest_benchmark_s_own_options_work": 7,
     "test_a_run_that_timed_nothing_is_not_the_last_to_report": 7,
     "test_a_hang_costs_one_case": 18,
+    "test_a_bound_tanh_takes_as_many_instructions_as_the_ufunc": 20,
+    "test_a_process_that_fails_under_valgrind_says_why": 3,
     "test_a_run_on_a_made_up_device_ends_with_its_record": 9,
     "test_the_commands_are_ones_that_pytest_takes": 8,
     "test_the_site_is_built_without_a_warning_and_needs_no_network": 20,

@@ -66,8 +66,8 @@ OWNERS = {
     "ray": "benchmarks.fleet",
 }
 """The package that may import a framework or library; a peer may also import the framework that it runs on."""
-OTHER_TIMERS = "benchmarks.validation.agreement"
-"""Compares our times with those of PyTorch's own timer, and so imports it."""
+YARDSTICKS = {"benchmarks.validation.agreement", "benchmarks.validation.counted"}
+"""They compare us with PyTorch's own timer, and with an empty function of Numba's, and so import them."""
 
 
 def name_of(path):
@@ -179,7 +179,7 @@ def test_only_a_backend_s_own_package_imports_its_framework(library):
     importers = {module for module, found in imported().items() if library in found}
     owner = OWNERS[library]
     owners = {owner, "backends.peers", *(room for room, of in ALSO.items() if of == owner)}
-    assert not {module for module in importers if room_of(module) not in owners} - {OTHER_TIMERS}
+    assert not {module for module in importers if room_of(module) not in owners} - YARDSTICKS
 
 
 def test_only_the_plan_and_the_command_lines_parse_arguments():

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backends.catalogue import ALIASES
+from backends.catalogue import ALIASES, OPS
 from benchmarks.commands import add_output, add_results
 from benchmarks.exits import Exit
 from benchmarks.machine.resources import default_threads
@@ -28,6 +28,7 @@ from benchmarks.validation import (
     damage,
     device,
     efficiency,
+    instructions,
     naive,
     picture,
     power,
@@ -56,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         _add_alarms,
         _add_efficiency,
         _add_naive,
+        _add_instructions,
         _add_damage,
         _add_resume,
         _add_scale,
@@ -159,6 +161,30 @@ def _add_naive(commands: Commands) -> None:
     _add_seed(parser)
     parser.set_defaults(
         measure=lambda options: naive.table(options.op, options.mode, options.dtype, options.size, options.seed)
+    )
+
+
+def _add_instructions(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "instructions", help="instructions of small calls, counted by valgrind; 2 minutes"
+    )
+    parse = partial(spelling.name, names=tuple(OPS), also=ALIASES)
+    text = f"only these ops (default: {', '.join(instructions.OPS)})"
+    parser.add_argument(
+        "--op", action=Read, parse=parse, nargs="+", default=instructions.OPS, metavar="NAME", help=text
+    )
+    parser.add_argument(
+        "--size", action=Read, parse=size, default=1, metavar="N", help="number of elements (default: 1)"
+    )
+    parser.add_argument(
+        "--functions", action="store_true", help="the functions that take most of each call (default: the sums)"
+    )
+    parser.set_defaults(
+        measure=lambda options: (
+            instructions.breakdown(options.op, options.size)
+            if options.functions
+            else instructions.table(options.op, options.size)
+        )
     )
 
 

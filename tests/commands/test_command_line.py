@@ -15,7 +15,7 @@ from benchmarks.record import saved
 from benchmarks.record.frames import to_frame
 from benchmarks.record.journal import JOURNALS
 from benchmarks.record.run import Run
-from benchmarks.validation import agreement, alarms, efficiency, naive, picture, power, same
+from benchmarks.validation import agreement, alarms, efficiency, instructions, naive, picture, power, same
 from tests.job import ROOT
 from tests.synthetic import record
 
@@ -100,6 +100,7 @@ def test_leads_of_an_unknown_run_are_an_error(capsys):
         (power, ["--same", "0", "--slowed", "4", "--shares", "10%", "0.2"], (0, 4, 2, 0, [0.1, 0.2])),
         (efficiency, ["--repeats", "2"], (2, 3)),
         (naive, ["--op", "relu", "--size", "10"], (["relu"], naive.MODES, naive.DTYPES, [10], 0)),
+        (instructions, ["--op", "ReLU", "--size", "10"], (["relu"], 10)),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
