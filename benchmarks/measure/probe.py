@@ -235,7 +235,7 @@ def _bind_anew(
 ) -> Undo:
     """Bind copies with the new values: one where calls stay at one place, else as many as there are."""
     host = [
-        None if array is None else np.require(backend.to_numpy(array), requirements=["W", "O"])
+        None if array is None else np.array(backend.to_numpy(array))
         for array in (*ready.places[0].inputs, ready.places[0].cotangent)
     ]
     for change in changes:
