@@ -218,9 +218,10 @@ def test_a_twofold_slower_kernel_of_ones_own_is_found_and_the_same_one_is_not(pr
     shas = [git(project, "rev-parse", "--short=12", f"HEAD~{n}") for n in (1, 2)]
     assert f"1 case, HEAD~1 ({shas[0]}) against HEAD~2 ({shas[1]})" in output
     code, output = ab("HEAD~1", "HEAD", *MINE, "--output", tmp_path / "same", cwd=project)
-    assert code == 0, output
     (case,) = json.loads((tmp_path / "same" / "comparison.json").read_text())["cases"]
-    assert (case["backend"], case["verdict"]) == ("mine", "same")
+    # Where other programs, such as other tests, use both processors, twelve sittings may not tell 5 %.
+    assert (case["backend"], case["verdict"], code) in [("mine", "same", 0), ("mine", "ambiguous", 3)], output
+    assert case["ratio"] == pytest.approx(1, rel=0.2)
 
 
 def test_what_a_project_does_not_hold_is_refused(project, monkeypatch, capsys):
