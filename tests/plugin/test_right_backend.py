@@ -28,7 +28,10 @@ def test_it_is_timed_beside_ours(job):
 
 def test_it_is_checked_in_every_mode_and_type(job):
     accuracy = pd.read_csv(job.results / "latest" / "accuracy.csv").query("backend == 'example'")
-    assert (accuracy["status"] == "ok").all()
+    # It has no gradients that start from an output, and nobody has asked for them.
+    from_output = accuracy["saved"] == "output"
+    assert set(accuracy["status"][~from_output]) == {"ok"}
+    assert set(accuracy["status"][from_output]) == {"unavailable"}
     assert set(accuracy["op"]) == {"relu", "mean_squared_error"}
     assert set(accuracy["mode"]) == {"forward", "backward"}
     assert set(accuracy["dtype"]) == {"float32", "float64", "float16", "bfloat16"}
