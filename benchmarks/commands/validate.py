@@ -84,7 +84,7 @@ def _add_agreement(commands: Commands) -> None:
 
 
 def _add_same(commands: Commands) -> None:
-    parser = commands.add_parser("same", help="verdicts on one backend against itself; 45 minutes")
+    parser = commands.add_parser("same", help="verdicts on one backend against itself; 25 minutes")
     parser.add_argument("--trials", type=positive, default=7, help="groups for each case and backend (default: 7)")
     _add_seed(parser)
     parser.set_defaults(measure=lambda options: same.table(options.trials, default_threads(), options.seed))
