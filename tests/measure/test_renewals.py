@@ -65,8 +65,8 @@ def test_the_mean_of_new_terms_is_the_old_one_and_what_they_add(op, dtype):
     (due,), (before,) = renewal.due, renewal.before
     # Cross entropy adds 1e-7 to each probability.
     assert due.expected.high == pytest.approx(exact, rel=1e-9 if op == "mean_squared_error" else 1e-5)
-    # In float64 one term of 5,120 may have changed, and that by little.
-    assert abs(due.expected.high - before.expected.high) > {"float32": 1e-5, "float64": 1e-9}[dtype] * exact
+    # As much as four times a budget of 4 ULP, at least. In float64 one term of 5,120 may have changed, and little.
+    assert abs(due.expected.high - before.expected.high) > {"float32": 9e-7, "float64": 1e-9}[dtype] * exact
     n_changed = len(renewal.changes[0].values)
     assert n_changed <= 2 if dtype == "float64" else n_changed <= len(prediction)
 
