@@ -39,7 +39,7 @@ from benchmarks.plan import inputs
 from benchmarks.record.assembly import BESIDE, Line
 from benchmarks.record.recorder import Recorder
 from benchmarks.record.run import bursts_of
-from benchmarks.record.schema import Case, Check, Ending, Measured, Pair, Times, columns_of, row
+from benchmarks.record.schema import Case, Check, Ending, Measured, Pair, Times, by_group, columns_of, row
 from benchmarks.record.unfinished import Unfinished
 
 MEMORY_SHARE = 0.6
@@ -93,9 +93,7 @@ class Harness:
         self.evaluations = Evaluations(self.pool, self.checked_places)
         self._limits = Limits(self.pool, self.recorder, self.watch, self.planned)
         self._transfers = Transfers(self.recorder)
-        self._groups: defaultdict[str, list[Case]] = defaultdict(list)
-        for case in self.planned:
-            self._groups[case.group].append(case)
+        self._groups = by_group(self.planned)
         self._checked: dict[tuple[str, ...], Ending] = {}
         self._is_closed = False
         self.complete = False

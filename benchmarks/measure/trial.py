@@ -6,7 +6,6 @@ not timed in it. Workers for the times start while the checks run.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
@@ -27,7 +26,7 @@ from benchmarks.measure.sampling import Rule
 from benchmarks.plan import inputs
 from benchmarks.plan.costs import cost_of
 from benchmarks.record.recorder import Recorder
-from benchmarks.record.schema import DTYPES, Case, Check, Ending
+from benchmarks.record.schema import DTYPES, Case, Check, Ending, by_group
 from benchmarks.record.trials import Judged, Layout, Point
 
 MODES = ("forward", "backward")
@@ -209,9 +208,7 @@ def time(
     But for the first, a group is left out in which calls of the first case's backend take so long that it would
     not end in time. Ends the workers and the record.
     """
-    groups: defaultdict[str, list[Case]] = defaultdict(list)
-    for case in cases:
-        groups[case.group].append(case)
+    groups = by_group(cases)
     costs = {name: cost_of(comparable) for name, comparable in groups.items()}
     budget = Budget(budget_s, costs, bounded=True, at_least_one=True)
     harness = Harness(pool, recorder, planned=cases, seed=seed, budget=budget, with_bandwidth=False)

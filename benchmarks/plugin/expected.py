@@ -11,7 +11,7 @@ from benchmarks import quantities
 from benchmarks.plan.costs import Cost, cost_of
 from benchmarks.plugin.pace import Step
 from benchmarks.plugin.suites import case_of, is_timed, params_of, timed_cases
-from benchmarks.record.schema import POLICIES, Case
+from benchmarks.record.schema import POLICIES, Case, by_group
 from benchmarks.stats.pairs import LOOKS
 
 # Seconds on two slow cores of a virtual machine; what a run takes corrects them as it goes on.
@@ -27,9 +27,6 @@ BANDWIDTH_S = 3.0
 
 def steps(items: Sequence[pytest.Item], rounds_s: float, processes: int) -> dict[str, Step]:
     """Return the step that each test is of, by its id, where a case's rounds may take `rounds_s` a process."""
-    groups: dict[str, list[Case]] = {}
-    for case in timed_cases(items):
-        groups.setdefault(case.group, []).append(case)
     measured = {
         name: Step(
             name,
@@ -38,7 +35,7 @@ def steps(items: Sequence[pytest.Item], rounds_s: float, processes: int) -> dict
             _usual_s(cost_of(cases, processes), rounds_s * len(cases) * processes),
             BANDWIDTH_S if i == 0 else 0.0,
         )
-        for i, (name, cases) in enumerate(groups.items())
+        for i, (name, cases) in enumerate(by_group(timed_cases(items)).items())
     }
     found, started = {}, set[object]()
     for item in items:

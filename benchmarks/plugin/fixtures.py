@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from benchmarks.machine import signals
 from benchmarks.plan import arguments, selection
 from benchmarks.plan.costs import cost_of
 from benchmarks.plugin import suites
-from benchmarks.record.schema import Case
+from benchmarks.record.schema import Case, by_group
 
 if TYPE_CHECKING:
     from benchmarks.measure.budget import Budget
@@ -88,9 +87,7 @@ def _budget(config: pytest.Config, planned: Sequence[Case], earlier: Unfinished 
     """Return the time that there is: of a run that goes on, each group that is left has what it would have had."""
     from benchmarks.measure.budget import Budget
 
-    option, groups = config.option, defaultdict[str, list[Case]](list)
-    for case in planned:
-        groups[case.group].append(case)
+    option, groups = config.option, by_group(planned)
     left = [
         name for name, cases in groups.items() if not earlier or any(case not in earlier.cases for case in cases)
     ]

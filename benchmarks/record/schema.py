@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from math import prod
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -158,6 +158,14 @@ class Case(Policies):
 
     def __str__(self) -> str:
         return f"{self.op}-{self.mode}-{self.dtype}-{label_of(self.shape)}-{self.place}{self.policies}"
+
+
+def by_group(cases: Iterable[Case]) -> dict[str, list[Case]]:
+    """Return the cases that are compared with each other, by the name of their group, as they come."""
+    groups: dict[str, list[Case]] = {}
+    for case in cases:
+        groups.setdefault(case.group, []).append(case)
+    return groups
 
 
 @dataclass(frozen=True)
