@@ -31,7 +31,7 @@ COMMANDS: Mapping[str, str] = {
     "init": "write a workflow that turns a pull request red where a kernel of yours gets slower",
     "trend": "show how a metric changed over all saved runs",
     "export": "write tables and pictures of a run, for papers and pull requests",
-    "leads": "show how far our Numba kernels are ahead of the fastest accurate alternative",
+    "leads": "show how far our own kernels are ahead of the fastest accurate alternative",
     "validate": "test the measurement itself: against other timers, and against known changes",
     "docs": "write the generated parts of the documentation, or check that they are up to date",
 }

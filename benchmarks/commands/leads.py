@@ -1,8 +1,9 @@
-"""`python -m benchmarks leads RUN ...`: how far our Numba kernels are ahead of the fastest accurate alternative.
+"""`python -m benchmarks leads RUN ...`: how far our own kernels are ahead of the fastest accurate alternative.
 
-RUN is a saved name or a file such as records.csv, of a run that checked accuracy. A Markdown table shows for each
-op the alternative's time over ours, at each size. Alternatives that err by more than an op's budget are named, but
-we are not compared with them.
+RUN is a saved name or a file such as records.csv, of a run that checked accuracy. Ours are those of numpy, numba and
+numba-parallel. A Markdown table shows for each op the alternative's time over that of the fastest of ours, at each
+size, under the same policies. Alternatives that err by more than an op's budget are named, but we are not compared
+with them; the means say what they are with those, too. Several runs have a line each.
 
 Example: python -m benchmarks leads first second --means
 """
@@ -40,6 +41,6 @@ def run(options: argparse.Namespace, console: Console) -> Exit:
     runs = {name: saved.load(name, options.results) for name in options.runs}
     table = leads.means(leads.leads(runs)) if options.means else leads.table(runs)
     if table.empty:
-        raise CannotTell("leads: no run has a case of one of our Numba kernels and of an accurate alternative")
+        raise CannotTell("leads: no run has a case of one of our kernels and of an accurate alternative")
     console.out(table.to_markdown(index=False, disable_numparse=True), highlight=False)
     return Exit.FINE

@@ -45,8 +45,12 @@ N_PASSES = 3
 N_ROUNDS = 3
 ROUND_S = 2e-3
 """Seconds of a round: long against the 20 to 50 µs by which threads start apart."""
-LONG_S = 5e-3
-"""What takes this long is far larger than any cache."""
+WARM_CALLS, WARM_S = 8, 2e-2
+"""Eight repetitions come first, or 20 ms of them, as before the rounds of a case (`measure.waking`).
+
+A last-level cache of 480 MiB holds what 256 MiB move: otherwise warm kernels would be set against a cold limit.
+What takes 20 ms by itself is measured once more and no oftener: each pass does it again.
+"""
 STREAMING_FROM = 0x4041
 """Bytes of the smallest copy that glibc can be told to stream: it refuses 0x4040 and less (its dl-cacheinfo.h)."""
 APART_S = 120.0
@@ -199,13 +203,13 @@ _PREPARE: dict[Kind, Callable[[Array, int], Repeat]] = {"copy": _copies, "read":
 
 
 def _rounds(pool: ThreadPoolExecutor, repeats: Sequence[Repeat], n_bytes: int) -> list[float]:
-    """Return the seconds of one repetition in each of some rounds, after one that brings the caches up to date.
-
-    What takes long by itself is done once: it leaves nothing in the caches, and each pass does it again.
-    """
+    """Return the seconds of one repetition in each of some rounds, after some that bring the caches up to date."""
     first = _round(pool, repeats, max(1, round(_WARM_UP_BYTES / n_bytes)))
-    if first >= LONG_S:
-        return [first]
+    warm = min(WARM_CALLS, math.ceil(WARM_S / first))
+    if warm > 1:
+        first = _round(pool, repeats, warm - 1)
+    if first >= WARM_S:
+        return [_round(pool, repeats, 1)]
     times = max(1, round(ROUND_S / first))
     if times > 100:  # 0.3 µs of interpreter in each would show
         times = max(times, _UNLOCKED)

@@ -230,6 +230,29 @@ def test_a_disturbed_round_does_not_lower_the_limit(monkeypatch):
     assert bandwidth.rates("copy", ladder, 1, bandwidth.room(ladder, 1)) == pytest.approx([0.999936])
 
 
+@pytest.mark.parametrize("warm_s", [1e-4, 3e-3, 7e-3])
+def test_the_limit_is_measured_as_warm_as_cases_are(monkeypatch, warm_s):
+    """Where a last-level cache holds all of it, the first five repetitions take ever less."""
+    done = []
+
+    def repetitions(_pool, _repeats, times):
+        seconds = [warm_s * max(1.0, 2 - (len(done) + i) / 5) for i in range(times)]
+        done.extend(seconds)
+        return sum(seconds) / times
+
+    monkeypatch.setattr(bandwidth, "_round", repetitions)
+    found = min(bandwidth._rounds(None, [], int(bandwidth._WARM_UP_BYTES)))
+    assert found == pytest.approx(warm_s, rel=0.25)
+    assert found == pytest.approx(warm_s) or sum(done) >= bandwidth.WARM_S
+
+
+def test_what_takes_long_by_itself_is_not_done_much_more_often(monkeypatch):
+    done = []
+    monkeypatch.setattr(bandwidth, "_round", lambda _pool, _repeats, times: done.append(times) or 0.05)
+    assert bandwidth._rounds(None, [], 2**28) == [0.05]
+    assert sum(done) == 2
+
+
 def test_doubts_name_the_device_the_kind_the_size_and_the_change():
     known = roofline.settle("cpu", [measurement(), measurement(scale=1.23)])
     assert list(map(str, roofline.doubts(known))) == [
