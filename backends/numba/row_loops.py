@@ -15,7 +15,7 @@ from numba import prange
 from numba.extending import overload
 
 from backends.numba.compilation import OPTIONS, formula, subroutine
-from backends.numba.intrinsics import LINE, call_apart, fence, unowned
+from backends.numba.intrinsics import LINE, buffer, call_apart, fence, unowned
 from backends.numba.loops import CHUNK, Kernels, at, compiled, cut, fill, itself, stream_lines
 from backends.numba.narrow import floats, is_narrow
 
@@ -23,6 +23,10 @@ SHORT = 65_536
 """A row of up to this many elements, 256 KiB of float32, is still in the second-level cache when read again."""
 N_SUMS = 4
 """How many sums over a row `in_two_passes` keeps."""
+ON_STACK = 4096
+"""A spare row of up to this many elements, 16 KiB, is on the stack."""
+
+_on_stack = buffer(ON_STACK)
 
 
 def rowwise(row: Callable[..., None], *, once: bool = False) -> Kernels:
@@ -147,13 +151,6 @@ def _stream_weighted_rows(reduce: Any, weigh: Any, each: Any, out: Any, head: An
 
 
 @subroutine
-def _rows(row: Any, out: Any, operands: Any) -> None:
-    spare = _spare_row(out)
-    for i in range(out.shape[0]):
-        _fill_row(row, unowned(out)[i], spare, at(operands, i))
-
-
-@subroutine
 def _rows_filled_once(row: Any, out: Any, operands: Any) -> None:
     for i in range(out.shape[0]):
         row(unowned(out)[i], *at(operands, i))
@@ -193,32 +190,26 @@ def merged(sums: Any) -> Any:
     return largest, first, second, plain
 
 
-def _spare_row(out: Any) -> Any:
-    """Return a row of float32 if `out` has rows of a narrow type, else None."""
+def _rows(row: Any, out: Any, operands: Any) -> None:
+    """Fill rows of `out`, through a spare one if they are of a narrow type."""
 
 
-def _fill_row(row: Any, out: Any, spare: Any, operands: Any) -> None:
-    """Fill a row of `out`, through the spare one if there is one."""
+def _compile_rows(row: Any, out: Any, operands: Any) -> Any:
+    del row, operands
 
+    def directly(row: Any, out: Any, operands: Any) -> None:
+        _rows_filled_once(row, out, operands)
 
-def _compile_spare_row(out: Any) -> Any:
-    if is_narrow(out):
-        return lambda out: np.empty(out.shape[1], np.float32)
-    return lambda out: None  # noqa: ARG005 - called alike
-
-
-def _compile_fill_row(row: Any, out: Any, spare: Any, operands: Any) -> Any:
-    del row, spare, operands
-
-    def directly(row: Any, out: Any, spare: Any, operands: Any) -> None:  # noqa: ARG001 - called alike
-        row(out, *operands)
-
-    def through_spare(row: Any, out: Any, spare: Any, operands: Any) -> None:
-        row(unowned(spare), *operands)
-        fill(itself, out, (unowned(spare),))
+    def through_spare(row: Any, out: Any, operands: Any) -> None:
+        n = out.shape[1]
+        # Two threads that take theirs from one heap get neighbours, and fetch each other's lines ahead.
+        on_stack = _on_stack(np.float32(0))
+        spare = on_stack[:n] if n <= ON_STACK else np.empty(n, np.float32)
+        for i in range(out.shape[0]):
+            row(unowned(spare), *at(operands, i))
+            fill(itself, unowned(out)[i], (unowned(spare),))
 
     return through_spare if is_narrow(out) else directly
 
 
-for _stub, _implementation in ((_spare_row, _compile_spare_row), (_fill_row, _compile_fill_row)):
-    overload(_stub, jit_options=OPTIONS, strict=False)(_implementation)  # strict compares annotations
+overload(_rows, jit_options=OPTIONS, strict=False)(_compile_rows)  # strict compares annotations

@@ -13,10 +13,11 @@ import math
 from typing import Any
 
 import numpy as np
+from numba.extending import overload
 
 from backends.catalogue import find
 from backends.host import Pairs
-from backends.numba.compilation import formula, subroutine
+from backends.numba.compilation import OPTIONS, formula, subroutine
 from backends.numba.elementary import lifted_exp, log, lowered
 from backends.numba.gated import times_sigmoid, times_sigmoid_slope
 from backends.numba.intrinsics import (
@@ -28,7 +29,7 @@ from backends.numba.intrinsics import (
     unowned,
 )
 from backends.numba.loops import APART_FROM, BLOCK, fill, numbers, sum_of
-from backends.numba.narrow import number_of_stored, stored_bits
+from backends.numba.narrow import is_narrow, number_of_stored, stored_bits
 from backends.numba.ops import along_axis, along_axis_in_two_passes
 
 FOURS_FROM = 256
@@ -158,13 +159,45 @@ def _turn(y: Any, g: Any, total: Any, turned: Any) -> None:
         y[j] *= scale * (g[j] - mean)
 
 
-@subroutine
 def dot(x: Any, y: Any) -> Any:
-    """Return Σ x·y, in float64."""
+    """Return Σ x·y, in float64; where x is of a narrow type, four products are added up in float32 first.
+
+    Their rounding is 2^-15 of what the result of a narrow type is rounded by, and it takes half of the time.
+    """
+
+
+@formula
+def _dot(x: Any, y: Any) -> Any:
     result = 0.0
     for j in range(x.shape[0]):
         result = add(result, np.float64(x[j]) * np.float64(y[j]))
     return result
+
+
+@formula
+def _dot_in_fours(x: Any, y: Any) -> Any:
+    n = x.shape[0] // 4
+    result = _dot(x[4 * n :], y[4 * n :])
+    for j in range(n):
+        first = x[j] * y[j] + x[n + j] * y[n + j]
+        second = x[2 * n + j] * y[2 * n + j] + x[3 * n + j] * y[3 * n + j]
+        result = add(result, np.float64(first + second))
+    return result
+
+
+def _compile_dot(x: Any, y: Any) -> Any:
+    del y
+
+    def in_fours(x: Any, y: Any) -> Any:
+        return _dot_in_fours(x, y)
+
+    def one_by_one(x: Any, y: Any) -> Any:
+        return _dot(x, y)
+
+    return in_fours if is_narrow(x) else one_by_one
+
+
+overload(dot, jit_options=OPTIONS, strict=False)(_compile_dot)
 
 
 @subroutine
