@@ -179,4 +179,4 @@ def _line(cases: Sequence[_Case]) -> dict[str, str]:
 
 def _without_single_run(rows: pd.DataFrame) -> pd.DataFrame:
     """Leave out the run's name where there is only one."""
-    return rows if rows.empty or rows[RUN].nunique() > 1 else rows.drop(columns=RUN)
+    return rows if rows.empty or len(rows[RUN].unique()) > 1 else rows.drop(columns=RUN)

@@ -30,13 +30,15 @@ LEAST_BUDGET_MIN = 5
 class Noise:
     """How many groups are decided, how many bursts something else disturbed, and what the machine was warned of.
 
-    A group is decided where no backend is too close to call with the leader. `n_missed` of the `n_planned` groups
+    A group is decided where no backend is too close to call with the leader; in `n_placed` others, more processes
+    alone can tell. `n_missed` of the `n_planned` groups
     had no time left, in the `spent_min` minutes that the run took. `n_bursts` is 0 where the run does not tell
     which were disturbed.
     """
 
     n_groups: int
     n_decided: int
+    n_placed: int
     n_planned: int
     n_missed: int
     n_bursts: int
@@ -57,13 +59,18 @@ class Noise:
 
     @property
     def undecided(self) -> bool:
-        """Whether more time would tell more."""
+        """Whether the run is to decide more."""
         return self.n_decided < GOOD * self.n_groups
+
+    @property
+    def time_tells(self) -> bool:
+        """Whether more time would."""
+        return self.undecided and self.n_decided + self.n_placed < self.n_groups
 
     @property
     def budget_min(self) -> int:
         """The time budget to try next, in minutes: to decide more, or else to reach every group."""
-        if self.undecided:
+        if self.time_tells:
             return max(LEAST_BUDGET_MIN, round(LONGER * self.spent_min))
         return math.ceil(self.spent_min * self.n_planned / max(1, self.n_planned - self.n_missed))
 
@@ -121,9 +128,12 @@ class Noise:
     def remedies(self) -> list[str]:
         """What to do about it; what stands between backticks is for a command line."""
         found = ["Repeat on an idle machine."] * self.disturbed
-        gains = ["decides more"] * self.undecided + ["reaches every group"] * bool(self.n_missed)
+        gains = ["decides more"] * self.time_tells + ["reaches every group"] * bool(self.n_missed)
         if gains:
             found.append(f"More time {' and '.join(gains)}: `--time-budget {self.budget_min}min`.")
+        if self.undecided and self.n_placed:
+            where = f"In {quantities.plural(self.n_placed, 'group')} of short calls"
+            found.append(f"{where}, only more processes can tell: `--processes 3`.")
         return found
 
 
@@ -143,6 +153,7 @@ def noise(run: Run, rows: Rows | pd.DataFrame, leads: Sequence[Lead]) -> Noise:
     return Noise(
         n_groups=len(contested),
         n_decided=sum(lead.decided for lead in contested),
+        n_placed=sum(lead.placed for lead in contested),
         n_planned=run.n_groups or 0,
         n_missed=n_missed,
         n_bursts=_sum(row.bursts for row in told),

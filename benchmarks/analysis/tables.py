@@ -31,9 +31,10 @@ class Lead:
     two. `equal` and `open` name the backends that are equal to the leader, and those that are too close to call
     with it, separated by commas; `contenders` all of these after the leader. `outcome` is the weakest verdict of
     the leader against every other: only where it is `faster`, the leader is the fastest. The runner-up's may be
-    stronger, since a noisy third may be open where a steady second is not. The group is `decided` where none is
-    open. `time_doubtful` says that the leader's time has a warning, `verdict_doubtful` that something makes its
-    comparison with the runner-up doubtful.
+    stronger, since a noisy third may be open where a steady second is not. The group is `decided` where none
+    is open, and `placed` where more processes alone can tell of those that are. `time_doubtful` says that the
+    leader's time has a warning, `verdict_doubtful` that something makes its comparison with the runner-up
+    doubtful.
     """
 
     fastest: str
@@ -51,6 +52,7 @@ class Lead:
     open: str
     contenders: str
     decided: bool
+    placed: bool
     time_doubtful: bool
     verdict_doubtful: bool
 
@@ -226,6 +228,7 @@ def lead(timed: Sequence[Timed], verdicts: Verdicts, *, across_devices: bool) ->
         open=", ".join(named(CLOSE)),
         contenders=", ".join([leader, *named(EQUAL, CLOSE)]),
         decided=not named(CLOSE),
+        placed=any(each.placed for each in found) and all(each.placed for each in found if each.verdict == CLOSE),
         time_doubtful=bool(first.warning),
         verdict_doubtful=against.doubtful,
     )

@@ -37,7 +37,8 @@ class Standing:
     """How two results compare: `ratio` is the time of the one over that of the other, with its 95 % interval.
 
     `verdict` is that of the two: `faster` says that the one with the smaller median surely is. `doubts` are what
-    makes the comparison doubtful, of the one and of the other.
+    makes the comparison doubtful, of the one and of the other. It is `placed` where the difference is surely
+    beyond the margin, but within what two processes of the same code may differ by: more turns say no more then.
     """
 
     ratio: float
@@ -45,6 +46,7 @@ class Standing:
     high: float
     verdict: str
     doubts: tuple[str, str] = ("", "")
+    placed: bool = False
 
     @property
     def ahead(self) -> bool:
@@ -130,6 +132,7 @@ class Verdicts:
             # In the order of the medians: what medians and turns disagree about is not decided.
             verdict=told.verdict,
             doubts=(doubts[0], doubts[1]),
+            placed=told.undecidable,
         )
 
     def _turns(self, one: Timed, other: Timed) -> Comparison | None:

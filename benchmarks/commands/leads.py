@@ -1,9 +1,9 @@
 """`python -m benchmarks leads RUN ...`: how far our own kernels are ahead of the fastest accurate alternative.
 
-RUN is a saved name or a file such as records.csv, of a run that checked accuracy. Ours are those of numpy, numba and
-numba-parallel. A Markdown table shows for each op the alternative's time over that of the fastest of ours, at each
-size, under the same policies. Alternatives that err by more than an op's budget are named, but we are not compared
-with them; the means say what they are with those, too. Several runs have a line each.
+RUN is a saved name or a file such as records.csv, of a run that checked accuracy. Ours are those of numpy, numba
+and numba-parallel. A Markdown table shows for each op the alternative's time over that of the fastest of ours,
+at each size, under the same policies. Alternatives that err by more than an op's budget are named, but we are
+not compared with them; the means say what they are with those, too. Several runs have a line each.
 
 Example: python -m benchmarks leads first second --means
 """

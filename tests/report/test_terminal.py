@@ -17,7 +17,7 @@ from benchmarks.analysis.study import Study
 from benchmarks.machine.caveat import Caveat
 from benchmarks.record.frames import to_frame
 from benchmarks.record.run import Run
-from benchmarks.record.schema import ACCURACY_COLUMNS
+from benchmarks.record.schema import ACCURACY_COLUMNS, PAIR_COLUMNS
 from benchmarks.report.table import Table, texts
 from benchmarks.report.terminal.console import open_console
 from benchmarks.report.terminal.glyphs import spelled
@@ -177,6 +177,25 @@ def test_a_budget_that_ended_first_is_told_with_the_one_budget_to_try_next() -> 
     text = shown(Run(records=to_frame([*apart, *alike]), **{**missed, "n_groups": 12}), 160)
     assert "More time decides more and reaches every group: --time-budget 15min." in " ".join(text.split())
     assert text.count("--time-budget") == 1
+
+
+def run_of(**slower_s: float) -> Run:
+    """Return a run of two backends, of which one takes 1 us in each of 20 turns, and the other so long for each op."""
+    rows, pairs = [], []
+    for op, seconds in slower_s.items():
+        taken = {name: [s + i * 1e-11 for i in range(20)] for name, s in (("numpy", 1e-6), ("torch", seconds))}
+        rows += [times(name, turns[10], op=op) for name, turns in taken.items()]
+        pairs += synthetic.pairs_of(rows[-1], taken)
+    return Run(records=to_frame(rows), pairs=to_frame(pairs, PAIR_COLUMNS))
+
+
+def test_where_more_time_says_no_more_the_remedy_is_more_processes() -> None:
+    text = shown(run_of(sigmoid=3e-6, tanh=1.15e-6))
+    told = (
+        "LOW: only 1 of 2 groups decided in the time they had. In 1 group of short calls, only more processes can"
+    )
+    assert f"{told} tell: --processes 3. " in " ".join(text.split()), "more time would not help"
+    assert "--processes" not in shown(run_of(sigmoid=3e-6, relu=1e-6))
 
 
 def test_a_run_that_was_cut_short_says_how_much_it_did_not_reach() -> None:
