@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import backends
 from backends.catalogue import ALIASES, OPS
 from benchmarks.commands import add_output, add_results
 from benchmarks.exits import Exit
@@ -28,6 +29,7 @@ from benchmarks.validation import (
     damage,
     device,
     efficiency,
+    exhaustive,
     instructions,
     naive,
     picture,
@@ -57,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         _add_alarms,
         _add_efficiency,
         _add_naive,
+        _add_exhaustive,
         _add_instructions,
         _add_damage,
         _add_resume,
@@ -161,6 +164,26 @@ def _add_naive(commands: Commands) -> None:
     _add_seed(parser)
     parser.set_defaults(
         measure=lambda options: naive.table(options.op, options.mode, options.dtype, options.size, options.seed)
+    )
+
+
+def _add_exhaustive(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "exhaustive", help="every float32 through ops of one input; 10 minutes for each op, mode and backend"
+    )
+    for option, names, chosen in (
+        ("--op", exhaustive.ONE_INPUT, exhaustive.ONE_INPUT),
+        ("--mode", exhaustive.MODES, exhaustive.MODES),
+        ("--backend", backends.names(on_request=True), exhaustive.BACKENDS),
+    ):
+        also = {"--op": ALIASES, "--mode": spelling.OTHER_MODES}.get(option, {})
+        parse = partial(spelling.name, names=names, also=also)
+        text = f"only these (default: {'all' if chosen == names else ' and '.join(chosen)})"
+        parser.add_argument(option, action=Read, parse=parse, nargs="+", default=chosen, metavar="NAME", help=text)
+    text = "only every so manyth number; an odd one goes through all exponents (default: 1)"
+    parser.add_argument("--stride", type=positive, default=1, metavar="N", help=text)
+    parser.set_defaults(
+        measure=lambda options: exhaustive.table(options.op, options.mode, options.backend, options.stride)
     )
 
 
