@@ -332,6 +332,11 @@ class CompiledTorchBackend(TorchBackend):
     gaps: tuple[Gap, ...] = (
         Gap("Inductor allocates every output", "upstream", allocations=("reuse", "inplace")),
         Gap("Inductor makes a gradient of a forward pass", "upstream", saved=("output",)),
+        Gap(
+            "Dynamo cannot trace F.gaussian_nll_loss, which looks at the variances",
+            "upstream",
+            ops=("gaussian_negative_log_likelihood",),
+        ),
     )
 
     def _forward(
