@@ -103,15 +103,25 @@ class Group:
         Returns what came of it by the id of each entry, process by process; those that fail have ended.
         """
         asked = list(itertools.product(self.alive, range(self.n_processes)))
+        told: dict[int, list[Any]] = {id(entry): [] for entry, _ in asked}
+        for (entry, _), answer in zip(asked, self._at_once(asked, method, arguments), strict=True):
+            told[id(entry)].append(answer)
+        return told
+
+    def _at_once(
+        self,
+        asked: Sequence[tuple[Entry, int]],
+        method: str,
+        arguments: Callable[[Entry], tuple[Any, ...]] = lambda _: (),
+    ) -> list[Any]:
+        """Return what workers answer, each for an entry and a process; an entry whose worker fails has ended."""
         found = self.pool.at_once(
             [Request(*_place(entry), method, arguments(entry), process) for entry, process in asked]
         )
-        told: dict[int, list[Any]] = {id(entry): [] for entry, _ in asked}
         for (entry, _), answer in zip(asked, found, strict=True):
             if isinstance(answer, CaseError):
                 entry.ending = entry.ending or answer.ending
-            told[id(entry)].append(answer)
-        return told
+        return found
 
     def take_through(self, rule: Rule | None, order: random.Random, pulse: Pulse) -> None:
         """Take what is prepared through all further steps; without a rule, only through the check."""
@@ -298,12 +308,9 @@ class Group:
     def _peaks(self) -> dict[int, int | None]:
         """Return the most memory that a call of each takes; None where it is too little to be seen, or unknown."""
         seen = [entry for entry in self.alive if entry.case.device != "cpu" or _is_visible(entry)]
-        found = self.pool.at_once([Request(*_place(entry), "peak_bytes") for entry in seen])
         peaks: dict[int, int | None] = {id(entry): None for entry in self.alive}
-        for entry, peak in zip(seen, found, strict=True):
-            if isinstance(peak, CaseError):
-                entry.ending = entry.ending or peak.ending
-            elif not _is_unseen(entry, peak):
+        for entry, peak in zip(seen, self._at_once([(entry, 0) for entry in seen], "peak_bytes"), strict=True):
+            if entry.alive and not _is_unseen(entry, peak):
                 peaks[id(entry)] = peak
         return peaks
 
