@@ -180,7 +180,7 @@ def test_a_budget_that_ended_first_is_told_with_the_one_budget_to_try_next() -> 
 
 
 def run_of(**slower_s: float) -> Run:
-    """Return a run of two backends, of which one takes 1 us in each of 20 turns, and the other so long for each op."""
+    """Return a run of two backends: one takes 1 us in each of 20 turns, the other so long for each op."""
     rows, pairs = [], []
     for op, seconds in slower_s.items():
         taken = {name: [s + i * 1e-11 for i in range(20)] for name, s in (("numpy", 1e-6), ("torch", seconds))}
