@@ -21,7 +21,8 @@ project = "activation-bench"
 version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
 extensions = ["myst_parser"]
 root_doc = "README"
-include_patterns = ["*.md", "docs/**.md", "results/README.md", "results/published/*/accuracy.md"]
+published = [f"published/*/{name}" for name in ("accuracy", "leads")]  # the pages there that have a title
+include_patterns = ["*.md", "docs/**.md", "results/README.md", *(f"results/{page}.md" for page in published)]
 exclude_patterns = [".*", "build", "tests"]
 nitpicky = True
 smartquotes = False  # `--op` is no dash
@@ -60,7 +61,7 @@ def complete(app: Sphinx, page: str, source: list[str]) -> None:
     elif page == "docs/ops":
         source[0] += _toctree(["ops/*"], ":glob:")
     elif page == "results/README":
-        source[0] += _toctree(["published/*/accuracy"], ":glob:")
+        source[0] += _toctree(published, ":glob:")
     elif page.startswith("docs/ops/"):
         title, summary, rest = source[0].split("\n\n", 2)
         if picture := curves.figure(page.rpartition("/")[2]):
