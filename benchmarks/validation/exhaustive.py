@@ -116,7 +116,7 @@ def _asked(check: Check, backend: Backend, ruler: Backend, bits: range) -> Asked
     generator = np.random.default_rng(bits.start)
     asked = np.concatenate(
         [
-            np.argsort(errors)[-WORST:],
+            np.argpartition(errors, -min(WORST, len(x)))[-WORST:],
             generator.permutation(over)[:MOST],
             generator.integers(0, len(x), DRAWN),
         ]
