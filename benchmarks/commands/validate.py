@@ -169,7 +169,7 @@ def _add_naive(commands: Commands) -> None:
 
 def _add_exhaustive(commands: Commands) -> None:
     parser = commands.add_parser(
-        "exhaustive", help="every float32 through ops of one input; 10 minutes for each op, mode and backend"
+        "exhaustive", help="every float32 through ops of one input; 3 minutes for each op, mode and backend"
     )
     for option, names, chosen in (
         ("--op", exhaustive.ONE_INPUT, exhaustive.ONE_INPUT),
