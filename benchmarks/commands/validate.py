@@ -21,6 +21,7 @@ from benchmarks.exits import Exit
 from benchmarks.machine.resources import default_threads
 from benchmarks.plan import spelling
 from benchmarks.plan.arguments import add_reading, fraction, path, positive, seed, size
+from benchmarks.plan.selection import CHECKED_MODES
 from benchmarks.plan.spelling import Read
 from benchmarks.record import saved
 from benchmarks.validation import (
@@ -173,7 +174,7 @@ def _add_exhaustive(commands: Commands) -> None:
     )
     for option, names, chosen in (
         ("--op", exhaustive.ONE_INPUT, exhaustive.ONE_INPUT),
-        ("--mode", exhaustive.MODES, exhaustive.MODES),
+        ("--mode", CHECKED_MODES, CHECKED_MODES),
         ("--backend", backends.names(on_request=True), exhaustive.BACKENDS),
     ):
         also = {"--op": ALIASES, "--mode": spelling.OTHER_MODES}.get(option, {})

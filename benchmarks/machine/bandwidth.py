@@ -28,6 +28,7 @@ from numpy.lib.stride_tricks import as_strided
 from benchmarks import processes
 from benchmarks.machine import guardian
 from benchmarks.machine.limit import Bandwidth, Kind
+from benchmarks.machine.waking import WAKE_CALLS, WAKE_MOST_S
 
 Stores = Literal["plain", "streaming"]
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -45,12 +46,6 @@ N_PASSES = 3
 N_ROUNDS = 3
 ROUND_S = 2e-3
 """Seconds of a round: long against the 20 to 50 µs by which threads start apart."""
-WARM_CALLS, WARM_S = 8, 2e-2
-"""Eight repetitions come first, or 20 ms of them, as before the rounds of a case (`measure.waking`).
-
-A last-level cache of 480 MiB holds what 256 MiB move: otherwise warm kernels would be set against a cold limit.
-What takes 20 ms by itself is measured once more and no oftener: each pass does it again.
-"""
 STREAMING_FROM = 0x4041
 """Bytes of the smallest copy that glibc can be told to stream: it refuses 0x4040 and less (its dl-cacheinfo.h)."""
 APART_S = 120.0
@@ -203,12 +198,17 @@ _PREPARE: dict[Kind, Callable[[Array, int], Repeat]] = {"copy": _copies, "read":
 
 
 def _rounds(pool: ThreadPoolExecutor, repeats: Sequence[Repeat], n_bytes: int) -> list[float]:
-    """Return the seconds of one repetition in each of some rounds, after some that bring the caches up to date."""
+    """Return the seconds of one repetition in each of some rounds, after as many as wake a case (`waking`).
+
+    A last-level cache of 480 MiB holds what 256 MiB move: otherwise warm kernels would be set against a cold
+    limit.
+    What takes as long by itself is measured once more and no oftener: each pass does it again.
+    """
     first = _round(pool, repeats, max(1, round(_WARM_UP_BYTES / n_bytes)))
-    warm = min(WARM_CALLS, math.ceil(WARM_S / first))
+    warm = min(WAKE_CALLS, math.ceil(WAKE_MOST_S / first))
     if warm > 1:
         first = _round(pool, repeats, warm - 1)
-    if first >= WARM_S:
+    if first >= WAKE_MOST_S:
         return [_round(pool, repeats, 1)]
     times = max(1, round(ROUND_S / first))
     if times > 100:  # 0.3 µs of interpreter in each would show

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from benchmarks.machine import waking
 from benchmarks.machine.doubts import BUSY
 from benchmarks.machine.limit import Bandwidth
 from benchmarks.machine.pulse import LIMIT as DRIFT
-from benchmarks.measure import waking
 from benchmarks.measure.disturbance import Reading
 from benchmarks.measure.sampling import MOST_EXACT_S
 from benchmarks.quantities import count, seconds

@@ -24,8 +24,8 @@ import backends
 from backends.catalogue import OPS
 from backends.interface import Allocation, BackendUnavailable, Gap, Mode
 from benchmarks import processes
-from benchmarks.machine import arithmetic, memory, persisting, resources, signals, waiting
-from benchmarks.measure import calls, devices, fetching, prepared, probe, waking
+from benchmarks.machine import arithmetic, memory, persisting, resources, signals, waiting, waking
+from benchmarks.measure import calls, devices, fetching, prepared, probe
 from benchmarks.measure.disturbance import Reading
 from benchmarks.measure.fetching import Fetched
 from benchmarks.measure.prepared import Beginning, Invalid, Prepared, outputs, subnormal_share

@@ -33,7 +33,6 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 ONE_INPUT = tuple(name for name, spec in OPS.items() if spec.kind == "elementwise" and len(spec.inputs) == 1)
 """The ops that have one number for each number."""
-MODES = ("forward", "backward")
 BACKENDS = ("numpy", "numba")
 RULER = "numpy"
 ALL = 2**32

@@ -15,6 +15,7 @@ import pandas as pd
 
 import backends
 from benchmarks import processes, quantities
+from benchmarks.plan.selection import CHECKED_MODES
 from benchmarks.validation import callgrind, naive
 from benchmarks.validation.counted import BARE, BARE_CALLS, ONE_LINER, Call, written
 
@@ -31,7 +32,6 @@ OPS = (
     "categorical_cross_entropy",
 )
 BACKENDS = ("numpy", "numba", "numba-parallel")
-MODES = ("forward", "backward")
 ALLOCATIONS = ("fresh", "reuse")
 TIMES = 100
 _SHOWN = 12
@@ -68,7 +68,7 @@ def calls_of(ops: Sequence[str], elements: int) -> list[Call]:
     """Return the calls to count: the bare ones first, then each op's in both modes."""
     calls = [Call(name, "", BARE, "", elements) for name in BARE_CALLS]
     ours = [name for name in BACKENDS if backends.missing(name) is None]
-    for op, mode in product(ops, MODES):
+    for op, mode in product(ops, CHECKED_MODES):
         if naive.ONE_LINERS.get(op, naive.OneLiner(""))[mode]:
             calls.append(Call(op, mode, ONE_LINER, "", elements))
         calls += [Call(op, mode, name, how, elements) for name, how in product(ours, ALLOCATIONS)]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmarks.measure import waking
-from benchmarks.measure.waking import WAKE_CALLS, WAKE_MOST_S, WAKE_S
+from benchmarks.machine import waking
+from benchmarks.machine.waking import WAKE_CALLS, WAKE_MOST_S, WAKE_S
 
 
 def woken(call_s, iterations, last_round_s=0.0):
