@@ -162,7 +162,8 @@ def _turn(y: Any, g: Any, total: Any, turned: Any) -> None:
 def dot(x: Any, y: Any) -> Any:
     """Return Σ x·y, in float64; where x is of a narrow type, four products are added up in float32 first.
 
-    Their rounding is 2^-15 of what the result of a narrow type is rounded by, and it takes half of the time.
+    Each is rounded by at most 2^-12 of what the result of a narrow type is rounded by. A gradient of softmax whose
+    rows are in the cache takes 12 to 24 % less time.
     """
 
 
