@@ -103,7 +103,7 @@ def test_a_missing_valgrind_is_said_in_a_line(monkeypatch, capsys):
 def test_a_bound_tanh_takes_as_many_instructions_as_the_ufunc(monkeypatch):
     monkeypatch.setattr(backends, "missing", lambda name: None if name == "numpy" else "left out")
     monkeypatch.setattr(instructions, "BARE_CALLS", {"np.tanh(x)": None})
-    monkeypatch.setattr(instructions, "MODES", ("forward",))
+    monkeypatch.setattr(instructions, "CHECKED_MODES", ("forward",))
     found = instructions.table(["tanh"], 1).set_index("call")
     bare, bound = found.loc["np.tanh(x)", "bare"], found.loc["tanh, forward", "numpy, fresh"]
     counts = [int(each.replace(",", "")) for each in (bare, bound)]
