@@ -95,13 +95,18 @@ def leaders_sentence(winners: pd.DataFrame) -> str:
 
 
 def _most_often(cases: Sequence[CaseLead]) -> tuple[str, ...]:
-    """Return the backends that are fastest in the most cases: none, where no case has a fastest."""
-    counts = Counter(case.fastest for case in cases if case.sole)
+    """Return who is first in the most cases: nobody, where all are too close to call."""
+    counts = Counter(case.first for case in cases if case.first)
     return tuple(sorted(name for name, n in counts.items() if n == max(counts.values())))
 
 
+def _called(first: str) -> str:
+    """Return who is first, as a sentence names it."""
+    return f"{first} ({EQUAL})" if " = " in first else first
+
+
 def _led(i: int, n_ranges: int, names: Sequence[str], sizes: Sequence[tuple[int, list[CaseLead]]]) -> str:
-    """Return a clause on the `i`-th range of sizes, and the backends that are fastest in the most of its cases."""
+    """Return a clause on the `i`-th range of sizes, and who is first in the most of its cases."""
     largest, smallest = (quantities.count(sizes[end][0]) for end in (0, -1))
     cases = [case for _, group in sizes for case in group]
     where = f"at {largest}" if len(sizes) == 1 else f"from {smallest} to {largest}"
@@ -115,11 +120,15 @@ def _led(i: int, n_ranges: int, names: Sequence[str], sizes: Sequence[tuple[int,
     if not names:
         surely = f"the fastest in any of {len(cases)} groups" if len(cases) > 1 else "surely the fastest"
         return f"{where} none is {surely}"
-    verb = (" is fastest" if len(names) == 1 else " are fastest") * (i == 0)
+    verb = f" {_are(names)} fastest" * (i == 0)
     each = " each" * (len(names) > 1)
-    n_won = sum(case.sole and case.fastest == names[0] for case in cases)
+    n_won = sum(case.first == names[0] for case in cases)
     of = quantities.plural(len(cases), "group") if i == 0 else quantities.count(len(cases))
-    return f"{where} {quantities.listing(names)}{verb} in {n_won}{each} of {of}"
+    return f"{where} {quantities.listing([*map(_called, names)])}{verb} in {n_won}{each} of {of}"
+
+
+def _are(names: Sequence[str]) -> str:
+    return "is" if len(names) == 1 and " = " not in names[0] else "are"
 
 
 def _unusual(names: Sequence[str], values: Sequence[object]) -> int:
@@ -206,12 +215,12 @@ def first_line(reason: str, width: int = 200) -> str:
 
 
 def _tally(winners: pd.DataFrame, policies: str) -> str:
-    counts = winners.loc[winners["outcome"] == FASTER, "fastest"].value_counts()
-    won = [f"{name}{' is fastest' if i == 0 else ''} in {counts[name]}" for i, name in enumerate(counts.index)]
+    counts = Counter(case.first for case in entries(winners, CaseLead))
+    n_open = counts.pop("", 0)
+    first = counts.most_common()
+    won = [f"{_called(name)}{f' {_are([name])} fastest' * (i == 0)} in {n}" for i, (name, n) in enumerate(first)]
     parts = [quantities.listing(won, 12)] if won else []
-    for outcome, said in ((EQUAL, "the first are equal"), (CLOSE, "it is too close to call")):
-        n_cases = int((winners["outcome"] == outcome).sum())
-        parts += [f"in {n_cases} {said}"] * bool(n_cases)
+    parts += [f"in {n_open} it is too close to call"] * bool(n_open)
     ops = quantities.plural(len(winners["op"].unique()), "op")
     groups = f"{quantities.plural(len(winners), 'group')}{policies}"
     return f"Of {groups} ({ops}), {'; '.join(parts)}."

@@ -67,6 +67,13 @@ class Lead:
         return self.outcome == FASTER
 
     @property
+    def first(self) -> str:
+        """Who is first in any case: the leader, or it and its equals, as `a = b`; empty if it is too close to call."""
+        if not self.decided:
+            return ""
+        return " = ".join(sorted([self.fastest, *self.equal.split(", ")])) if self.equal else self.fastest
+
+    @property
     def shared(self) -> bool:
         """Whether the runner-up has a share in the lead: it is equal, or too close to call."""
         return bool(self.runner_up) and self.verdict != FASTER

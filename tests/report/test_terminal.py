@@ -137,6 +137,17 @@ def test_a_sentence_says_who_leads_at_which_sizes() -> None:
     assert f"{told} (numba and numba-parallel: this project's kernels)." in text
 
 
+def test_equals_who_lead_together_are_named_and_counted_together() -> None:
+    alike = {"relu": ("numba", "numba-parallel"), "tanh": ("numba-parallel", "numba")}
+    rows = [
+        times(name, seconds, 0.01, op=op)
+        for op, (first, second) in alike.items()
+        for name, seconds in ((first, 1e-5), (second, 1.001e-5), ("numpy", 3e-5))
+    ]
+    text = " ".join(shown(Run(records=to_frame(rows))).split())
+    assert "numba = numba-parallel (equal) are fastest in 2 of 2 groups" in text
+
+
 def test_of_one_group_that_is_too_close_none_is_surely_the_fastest() -> None:
     alike = to_frame(times(name, 1e-6, 0.5) for name in ("numpy", "torch"))
     assert "At 1,024 elements none is surely the fastest.\n" in shown(Run(records=alike))

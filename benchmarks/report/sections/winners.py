@@ -17,7 +17,7 @@ from benchmarks.analysis.verdicts import UNKNOWN, Standing, fastest_first
 from benchmarks.record import teams
 from benchmarks.record.schema import CASE, DEFAULTS, IN_WORDS
 from benchmarks.report.table import Cell, Column, Table, of_rows
-from benchmarks.stats.pairs import CLOSE, EQUAL
+from benchmarks.stats.pairs import CLOSE
 
 WIDE = f"over {tables.BASELINE}"
 """What a narrow terminal goes without."""
@@ -202,8 +202,8 @@ def tally(study: Study, most: int, *, by_size: bool = False) -> Table:
     groups = grouped(study.winners, [*apart, "n_elements"], CaseLead)
     order = list(dict.fromkeys(key[:-1] for key in groups))  # as the records have them, sizes ascending
     for (*label, n_elements), cases in sorted(groups.items(), key=lambda g: (order.index(g[0][:-1]), g[0][-1])):
-        won = parted(cases, lambda case: case.fastest if case.sole else case.outcome)
-        names = sorted(won, key=lambda name: (name in (EQUAL, CLOSE), -len(won[name])))
+        won = parted(cases, lambda case: case.first or CLOSE)
+        names = sorted(won, key=lambda name: (name == CLOSE, -len(won[name])))
         counts = [f"{name} {len(won[name])}{_named([case.op for case in won[name]], most)}" for name in names]
         lines.append((*map(Cell, label), Cell(quantities.count(n_elements)), Cell("; ".join(counts))))
     headings = (*apart, "elements", TALLY)
