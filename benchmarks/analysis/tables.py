@@ -68,7 +68,7 @@ class Lead:
 
     @property
     def first(self) -> str:
-        """Who is first in any case: the leader, or it and its equals, as `a = b`; empty if it is too close to call."""
+        """Who is first: the leader, or it and its equals, as `a = b`; empty where it is too close to call."""
         if not self.decided:
             return ""
         return " = ".join(sorted([self.fastest, *self.equal.split(", ")])) if self.equal else self.fastest
