@@ -91,18 +91,19 @@ def binary_focal_cross_entropy_vjp(g: Any, prediction: Any, target: Any, alpha: 
 
 @formula
 def square_focal_cross_entropy(prediction: Any, target: Any, alpha: Any) -> Any:
-    """Return the same for a gamma of 2: LLVM vectorises a square, and no other power."""
-    p, t = np.float64(prediction), np.float64(target)
-    wrong = _wrong(p, t)
-    return _focal(p, t, alpha, wrong * wrong)
+    """Return the same for a gamma of 2, in the type of the numbers: a square only doubles the errors of q.
+
+    LLVM vectorises it, and no other power.
+    """
+    wrong = _wrong(prediction, target)
+    return _focal(prediction, target, alpha, wrong * wrong)
 
 
 @formula
 def square_focal_cross_entropy_vjp(g: Any, prediction: Any, target: Any, alpha: Any) -> Any:
     """Return the same for a gamma of 2."""
-    p, t = np.float64(prediction), np.float64(target)
-    wrong = _wrong(p, t)
-    return g * _focal_slope(p, t, alpha, 2.0, wrong * wrong)
+    wrong = _wrong(prediction, target)
+    return g * _focal_slope(prediction, target, alpha, 2.0, wrong * wrong)
 
 
 @formula
@@ -155,18 +156,21 @@ def ratio(a: Any, b: Any) -> Any:
 
 @formula
 def _focal(p: Any, t: Any, alpha: Any, power: Any) -> Any:
+    zero = type(p)(0)
     entropy, weight = binary_cross_entropy(p, t), _class_weight(t, alpha)
-    return 0.0 if (entropy == 0) | (weight == 0) else weight * (power * entropy)
+    return zero if (entropy == zero) | (weight == zero) else weight * (power * entropy)
 
 
 @formula
 def _focal_slope(p: Any, t: Any, alpha: Any, gamma: Any, power: Any) -> Any:
-    wrong = _wrong(p, t)
+    number = type(p)
+    zero, one = number(0), number(1)
+    sign = number(gamma) * (one - (t + t))
     # entropy / wrong is between 1 and a few hundred, where other orders of this product underflow.
-    through_factor = 0.0 if p in (0.0, 1.0) else gamma * (1 - 2 * t) * (binary_cross_entropy(p, t) / wrong)
-    slope = ratio(1 - t, 1 - p) - ratio(t, p)
+    through_factor = zero if (p == zero) | (p == one) else sign * (binary_cross_entropy(p, t) / _wrong(p, t))
+    slope = ratio(one - t, one - p) - ratio(t, p)
     weight = _class_weight(t, alpha)
-    return 0.0 if weight == 0 else weight * (power * (through_factor + slope))
+    return zero if weight == zero else weight * (power * (through_factor + slope))
 
 
 @formula
