@@ -16,13 +16,11 @@ import numpy as np
 from backends.host import Pairs
 from backends.numba.compilation import formula, subroutine
 from backends.numba.elementary import log
-from backends.numba.intrinsics import add, by_type, from_bits, larger, smaller_unsigned, to_bits
+from backends.numba.intrinsics import add, from_bits, larger, smaller_unsigned, to_bits
 from backends.numba.likelihoods import ratio
-from backends.numba.loops import BLOCK, sum_of, total
+from backends.numba.loops import BLOCK, is_float32, sum_of, sums_in_fours, total
 from backends.numba.ops import row_loss, row_loss_vjp
 from backends.numba.rows import exp_sums, exps, product, rising
-
-_is_narrow = by_type({"float32": 1.0, "float64": 0.0})
 
 # --- cross entropies ------------------------------------------------------------------------------------------
 
@@ -221,9 +219,20 @@ def cosine_similarity_vjp(out: Any, g: Any, prediction: Any, target: Any, eps: A
     turned = 0.0 if size <= eps * first and cosine == cosine else cosine  # noqa: PLR0124
     norm = size / first  # exact; a slope over `size` may underflow before it is scaled back
     along, back = 1 / other, turned / size
-    for j in range(prediction.shape[0]):
-        slope = (target[j] * second) * along - (prediction[j] * first) * back
-        out[j] = g * (slope / norm)
+    if is_float32(g) > 0 and _is_usual(norm) and _is_usual(other):
+        toward, away = type(g)(along / norm), type(g)(back / norm)
+        for j in range(prediction.shape[0]):
+            out[j] = g * (target[j] * toward - prediction[j] * away)
+    else:
+        for j in range(prediction.shape[0]):
+            slope = (target[j] * second) * along - (prediction[j] * first) * back
+            out[j] = g * (slope / norm)
+
+
+@formula
+def _is_usual(norm: Any) -> Any:
+    """Tell whether quotients of such norms, and their squares, are in the middle of the range of float32."""
+    return 2.0**-30 < norm < 2.0**30
 
 
 @formula
@@ -234,9 +243,18 @@ def _cosine(prediction: Any, target: Any, first: Any, second: Any, eps: Any) -> 
     return products / size / other, size, other
 
 
-@subroutine
+@formula
 def _products(x: Any, y: Any, first: Any, second: Any) -> Any:
-    """Return Σ x·x, Σ y·y and Σ x·y of the scaled arrays, in float64, where products of float32 are exact."""
+    """Return Σ x·x, Σ y·y and Σ x·y of the scaled arrays; products are in float32 only where that holds them."""
+    if is_float32(x[0]) > 0:
+        squares, others, products = sums_in_fours(_square, _other_square, product, x, y)
+        if _is_sure(squares) and _is_sure(others):
+            return squares, others, products
+    return _wide_products(x, y, first, second)
+
+
+@subroutine
+def _wide_products(x: Any, y: Any, first: Any, second: Any) -> Any:
     squares = others = products = 0.0
     for start in range(0, x.shape[0], BLOCK):
         one = other = both = 0.0
@@ -248,9 +266,25 @@ def _products(x: Any, y: Any, first: Any, second: Any) -> Any:
 
 
 @formula
+def _square(x: Any, y: Any) -> Any:  # noqa: ARG001 - see `sums_in_fours`
+    return x * x
+
+
+@formula
+def _other_square(x: Any, y: Any) -> Any:  # noqa: ARG001
+    return y * y
+
+
+@formula
+def _is_sure(squares: Any) -> Any:
+    """Tell whether no square that counts in a sum was too large or too small for float32."""
+    return 2.0**-60 < squares < np.inf
+
+
+@formula
 def _scale(x: Any) -> Any:
     """Return a power of two that keeps squares of entries from over- or underflowing in float64; mostly 1."""
-    if _is_narrow(x[0]) > 0:
+    if is_float32(x[0]) > 0:
         return 1.0
     bits = to_bits(abs(x[0]))
     for j in range(1, x.shape[0]):
@@ -285,8 +319,21 @@ def dice_vjp(out: Any, g: Any, prediction: Any, target: Any, eps: Any) -> None:
 
 @formula
 def _dice_sums(prediction: Any, target: Any, eps: Any) -> Any:
-    both = 2 * total(product, (target, prediction)) + eps
-    return both, sum_of(target) + sum_of(prediction) + eps
+    both, predicted, true = sums_in_fours(product, _first, _second, prediction, target)
+    if not abs(both + predicted + true) < np.inf:  # four may exceed float32 where the sum of all does not
+        both = total(product, (target, prediction))
+        predicted, true = sum_of(prediction), sum_of(target)
+    return 2 * both + eps, true + predicted + eps
+
+
+@formula
+def _first(x: Any, y: Any) -> Any:  # noqa: ARG001
+    return x
+
+
+@formula
+def _second(x: Any, y: Any) -> Any:  # noqa: ARG001
+    return y
 
 
 @formula
@@ -310,15 +357,23 @@ def tversky_vjp(out: Any, g: Any, prediction: Any, target: Any, alpha: Any, beta
 
 @formula
 def _tversky_sums(prediction: Any, target: Any, alpha: Any, beta: Any, eps: Any) -> Any:
-    both = total(product, (target, prediction)) + eps
-    wrong = alpha * total(_without, (target, prediction)) + beta * total(_without, (prediction, target))
-    return both, both + wrong
+    both, missed, wrong = sums_in_fours(product, _without, _less, prediction, target)
+    if not abs(both + missed + wrong) < np.inf:
+        both = total(product, (target, prediction))
+        missed, wrong = total(_without, (prediction, target)), total(_without, (target, prediction))
+    return both + eps, both + eps + (alpha * wrong + beta * missed)
 
 
 @formula
 def _without(x: Any, y: Any) -> Any:
     """(1 - x)·y."""
     return (type(x)(1) - x) * y
+
+
+@formula
+def _less(x: Any, y: Any) -> Any:
+    """x·(1 - y)."""
+    return x * (type(y)(1) - y)
 
 
 OPS: Pairs = {

@@ -344,3 +344,31 @@ def fence(typing: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(), generate
+
+
+@intrinsic
+def per_line(typing: Any, array: Any) -> Any:
+    """Return how many elements of an array a cache line holds, as a constant."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        number = context.make_array(signature.args[0])(context, builder, arguments[0]).data.type.pointee
+        return ir.Constant(ir.IntType(64), LINE // context.get_abi_sizeof(number))
+
+    return types.intp(array), generate
+
+
+@intrinsic
+def fetch_line(typing: Any, array: Any, i: Any) -> Any:
+    """Have the cache line of `array[i]` fetched meanwhile; nothing happens where the array has no such element."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        fetch = builder.module.declare_intrinsic(
+            "llvm.prefetch.p0i8", (), ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        )
+        place = builder.bitcast(builder.gep(data, [arguments[1]]), byte)
+        builder.call(fetch, [place, *(ir.Constant(number, each) for each in (0, 3, 1))])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate

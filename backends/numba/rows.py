@@ -28,12 +28,9 @@ from backends.numba.intrinsics import (
     smaller_unsigned,
     unowned,
 )
-from backends.numba.loops import APART_FROM, BLOCK, fill, numbers, sum_of
+from backends.numba.loops import APART_FROM, BLOCK, fetch, fill, numbers, sum_of, sum_of_fours
 from backends.numba.narrow import is_narrow, number_of_stored, stored_bits
 from backends.numba.ops import along_axis, along_axis_in_two_passes
-
-FOURS_FROM = 256
-"""From this many numbers on, it pays to add up four at a time first."""
 
 # --- softmax and its kin: short rows --------------------------------------------------------------------------
 
@@ -53,12 +50,14 @@ def softmin(out: Any, x: Any) -> None:
 @formula
 def softmax_vjp(out: Any, g: Any, x: Any) -> None:
     """y·(g - Σ g·y), y = softmax(x)."""
+    fetch(g, 0, g.shape[0])
     _turn(out, g, exps(out, x, rising), rising)
 
 
 @formula
 def softmin_vjp(out: Any, g: Any, x: Any) -> None:
     """y·(Σ g·y - g), y = softmin(x)."""
+    fetch(g, 0, g.shape[0])
     _turn(out, g, exps(out, x, falling), falling)
 
 
@@ -79,6 +78,7 @@ def log_softmax(out: Any, x: Any) -> None:
 @formula
 def log_softmax_vjp(out: Any, g: Any, x: Any) -> None:
     """g - softmax(x)·Σ g."""
+    fetch(g, g.shape[0], 2 * g.shape[0])
     weight = type(x[0])(sum_of(g) / exps(out, x, rising))
     for j in range(x.shape[0]):
         out[j] = g[j] - out[j] * weight
@@ -99,17 +99,19 @@ def falling(x: Any) -> Any:
 @formula
 def exps(out: Any, x: Any, turned: Any) -> Any:
     """Fill `out` with exp(turned(x) - largest), lifted, and return their sum, to divide by."""
-    _, total = exps_summed(out, x, turned, _sum_of_fours)
+    _, total = exps_summed(out, x, turned, sum_of_fours)
     return total
 
 
 @subroutine
 def exps_summed(out: Any, x: Any, turned: Any, add_up: Any) -> Any:
     """Fill `out` with exp(turned(x) - largest), lifted; return the largest, and their sum by `add_up`."""
+    n, total = x.shape[0], 0.0
     largest = largest_of(x, turned)
-    total = 0.0
-    for start in range(0, x.shape[0], BLOCK):
+    for start in range(0, n, BLOCK):
         block = unowned(out)[start : start + BLOCK]
+        # Of the next row: with nothing to compute meanwhile, its largest entry would wait for memory.
+        fetch(x, n + start, n + min(start + BLOCK, n))
         _fill_exps(block, unowned(x)[start : start + BLOCK], largest, turned)
         total += add_up(block)
     return largest, total
@@ -127,20 +129,6 @@ def _fill_exps(out: Any, x: Any, largest: Any, turned: Any) -> None:
 def _exps_of(out: Any, x: Any, largest: Any, turned: Any) -> None:
     for j in range(x.shape[0]):
         out[j] = lifted_exp(turned(x[j]) - largest)
-
-
-@formula
-def _sum_of_fours(x: Any) -> Any:
-    """Sum an array in float64, four added up in its own type at a time: a third of the instructions of `sum_of`.
-
-    For sums to divide by, not for those whose logarithm is taken: log(1 + tiny) would lose what is tiny.
-    """
-    n = x.shape[0] // 4 if x.shape[0] >= FOURS_FROM else 0
-    first, second, third, fourth = x[:n], x[n : 2 * n], x[2 * n : 3 * n], x[3 * n : 4 * n]
-    result = sum_of(x[4 * n :])
-    for j in range(n):
-        result = add(result, np.float64((first[j] + second[j]) + (third[j] + fourth[j])))
-    return result
 
 
 @formula
@@ -262,6 +250,7 @@ def _exp_sums(g: Any, x: Any, turned: Any, weighted: Any) -> Any:
         if largest == number(-math.inf) and grown == largest:  # masked so far; a NaN with a sign may be among it
             exps += _sum_of_nans(part)
             continue
+        fetch(x, start + BLOCK, start + 2 * BLOCK)  # or of the next row
         _fill_exps(block, part, largest, turned)
         exps += sum_of(block[: part.shape[0]])
         if weighted:
