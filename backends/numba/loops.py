@@ -65,20 +65,23 @@ numbers = buffer(BLOCK)
 class Kernels:
     """One computation: each kernel fills `out` from the operands.
 
-    `streamed` does so with stores past the caches, `split` gives several threads a part of each row.
+    `streamed` does so with stores past the caches, for rows of up to `streams_up_to` elements; `split` gives
+    several threads a part of each row.
     """
 
     serial: Callable[..., None]
     parallel: Callable[..., None]
     streamed: Callable[..., None] | None = None
     split: Callable[..., None] | None = None
+    streams_up_to: float = np.inf
 
     def choose(
         self, out: np.ndarray, operands: tuple[Any, ...], *, elements: int, threads: int
     ) -> tuple[Callable[..., None], tuple[Any, ...]]:
         """Return the kernel that suits the operands, and its arguments; all but the serial one use threads."""
         splits = self.split is not None and len(out) < 2 * threads
-        if self.streamed and out.nbytes >= STREAM_FROM and not splits and not _overwrites(out, operands):
+        streams = self._streams(out.nbytes) and out.shape[-1] <= self.streams_up_to
+        if self.streamed and streams and not splits and not _overwrites(out, operands):
             return self.streamed, (out, elements_to_line(out), *operands)
         if not self.is_serial(0, elements=elements, threads=threads):
             if self.split and splits:
@@ -88,8 +91,10 @@ class Kernels:
 
     def is_serial(self, n_bytes: int, *, elements: int, threads: int) -> bool:
         """Tell whether the serial kernel suits an output of so many bytes, whatever it and the operands hold."""
-        is_streamed = self.streamed is not None and n_bytes >= STREAM_FROM
-        return not is_streamed and (threads == 1 or elements < SERIAL_BELOW)
+        return not self._streams(n_bytes) and (threads == 1 or elements < SERIAL_BELOW)
+
+    def _streams(self, n_bytes: int) -> bool:
+        return self.streamed is not None and n_bytes >= STREAM_FROM
 
     def bound(
         self, out: np.ndarray, operands: tuple[Any, ...], *, elements: int, threads: int
@@ -148,13 +153,22 @@ def compiled(
     scalar: Callable[..., Any],
     serial: Callable[..., None],
     parallel: Callable[..., None],
-    **more: Callable[..., None],
+    *,
+    streamed: Callable[..., None] | None = None,
+    split: Callable[..., None] | None = None,
+    streams_up_to: float = np.inf,
 ) -> Kernels:
     """Return kernels that are compiled when first called, and cached under names made of the formula's."""
-    for kernel in (serial, parallel, *more.values()):
-        kernel.__qualname__ = f"{scalar.__name__}.{loop}.{kernel.__name__}.{SOURCES}"
-    threaded = {name: jit(kernel, parallel=True) for name, kernel in {"parallel": parallel, **more}.items()}
-    return Kernels(jit(serial), **threaded)
+    for kernel in (serial, parallel, streamed, split):
+        if kernel:
+            kernel.__qualname__ = f"{scalar.__name__}.{loop}.{kernel.__name__}.{SOURCES}"
+    return Kernels(
+        jit(serial),
+        jit(parallel, parallel=True),
+        streamed and jit(streamed, parallel=True),
+        split and jit(split, parallel=True),
+        streams_up_to,
+    )
 
 
 def elementwise(scalar: Callable[..., Any], *, streams: bool = False) -> Kernels:
@@ -183,7 +197,7 @@ def elementwise(scalar: Callable[..., Any], *, streams: bool = False) -> Kernels
             stop = min(head + c * CHUNK, n)
             call_apart(_stream, (scalar, unowned(out)[start:stop], cut(operands, start, stop)))
 
-    return compiled("elementwise", scalar, serial, parallel, **({"streamed": streamed} if streams else {}))
+    return compiled("elementwise", scalar, serial, parallel, streamed=streamed if streams else None)
 
 
 def summed(scalar: Callable[..., Any]) -> Kernels:

@@ -45,7 +45,8 @@ def rowwise(row: Callable[..., None], *, once: bool = False) -> Kernels:
             start, stop = c * chunk, min((c + 1) * chunk, n)
             call_apart(rows, (row, unowned(out)[start:stop], cut(operands, start, stop)))
 
-    return compiled("rowwise", row, serial, parallel)
+    streamed = None if once else _streamed(row)
+    return compiled("rowwise", row, serial, parallel, streamed=streamed, streams_up_to=ON_STACK)
 
 
 def in_two_passes(reduce: Callable[..., Any], finish: Callable[..., None], short: Callable[..., None]) -> Kernels:
@@ -76,7 +77,26 @@ def in_two_passes(reduce: Callable[..., Any], finish: Callable[..., None], short
                 part = cut(at(operands, i), start, stop)
                 call_apart(finish, (floats(unowned(out)[i, start:stop]), whole, *part))
 
-    return compiled(f"{finish.__name__}.in_two_passes", reduce, serial, parallel, split=split)
+    name, streamed = f"{finish.__name__}.in_two_passes", _streamed(short)
+    return compiled(name, reduce, serial, parallel, split=split, streamed=streamed, streams_up_to=ON_STACK)
+
+
+def _streamed(row: Callable[..., None]) -> Callable[..., None]:
+    """Return a kernel that fills rows of up to `ON_STACK` elements past the caches.
+
+    Each is computed in a spare row, which the processor need not read first: large outputs take a sixth less time.
+    """
+
+    def streamed(out: Any, head: int, *operands: Any) -> None:
+        """Write whole lines, the first of which begins `head` elements after the first."""
+        n = out.shape[0]
+        chunk = max(1, CHUNK // out.shape[1])
+        for c in prange((n + chunk - 1) // chunk):
+            start, stop = c * chunk, min((c + 1) * chunk, n)
+            before = head - start * out.shape[1]
+            call_apart(_stream_rows, (row, unowned(out)[start:stop], before, cut(operands, start, stop)))
+
+    return streamed
 
 
 def weighted(
@@ -121,8 +141,8 @@ def weighted(
             before = head - start * out.shape[1]
             call_apart(_stream_weighted_rows, (reduce, weigh, each, unowned(out)[start:stop], before, part))
 
-    more = {"streamed": streamed} if streams else {}
-    return compiled(f"{reduce.__name__}.weighted", each, serial, parallel, split=split, **more)
+    past = streamed if streams else None
+    return compiled(f"{reduce.__name__}.weighted", each, serial, parallel, split=split, streamed=past)
 
 
 @subroutine
@@ -147,6 +167,19 @@ def _stream_weighted_rows(reduce: Any, weigh: Any, each: Any, out: Any, head: An
         before = min((head - i * n) % line, n)
         fill(each, unowned(out)[i, :before], (weight,) + cut(row, 0, before))  # noqa: RUF005
         stream_lines(each, unowned(out)[i, before:], (weight,) + cut(row, before, n))  # noqa: RUF005
+    fence()
+
+
+@subroutine
+def _stream_rows(row: Any, out: Any, head: Any, operands: Any) -> None:
+    """Fill rows with stores past the caches; some line begins `head` elements after the first."""
+    n, line = out.shape[1], LINE // out.itemsize
+    spare = _on_stack(floats(unowned(out)[0])[0])[:n]
+    for i in range(out.shape[0]):
+        row(unowned(spare), *at(operands, i))
+        before = min((head - i * n) % line, n)
+        fill(itself, unowned(out)[i, :before], (unowned(spare)[:before],))
+        stream_lines(itself, unowned(out)[i, before:], (unowned(spare)[before:],))
     fence()
 
 

@@ -1,4 +1,4 @@
-"""Sums in Numba's kernels: four at a time in float32 where that holds them, and nothing read that is not theirs."""
+"""Sums in Numba's kernels: four at a time in float32 where that holds them; and lines fetched ahead do no harm."""
 
 from __future__ import annotations
 

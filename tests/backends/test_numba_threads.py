@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -69,6 +70,37 @@ def test_stores_past_the_caches_leave_nothing_out(offset, length):
     kernels.streamed(window, loops.elements_to_line(window), x)
     np.testing.assert_array_equal(window, np.maximum(x, 0))
     assert (np.delete(out, np.arange(offset, offset + length)) == -1).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, ml_dtypes.bfloat16])
+@pytest.mark.parametrize("shape", [(3, 5), (7, 1000), (9, 4096), (40, 301)])
+@pytest.mark.parametrize("offset", [0, 3])
+def test_rows_past_the_caches_are_those_of_the_serial_kernel(offset, shape, dtype):
+    from backends.numba import loops, row_loops, rows
+    from backends.numba.narrow import bits
+
+    kernels = row_loops.rowwise(rows.log_softmax)
+    x = bits(draw("softmax", shape)[0].astype(dtype))
+    x.flags.writeable = False
+    around = np.full(x.size + 20, 7, dtype)
+    window, expected = bits(around)[offset : offset + x.size].reshape(shape), np.empty_like(x)
+    kernels.streamed(window, loops.elements_to_line(window), x)
+    kernels.serial(expected, x)
+    np.testing.assert_array_equal(window, expected)
+    assert (np.delete(around, np.arange(offset, offset + x.size)) == 7).all()
+
+
+def test_rows_that_do_not_fit_a_spare_one_do_not_go_past_the_caches(monkeypatch):
+    from backends.numba import loops, row_loops, rows
+
+    monkeypatch.setattr(loops, "STREAM_FROM", 1000)
+    for kernels in (
+        row_loops.rowwise(rows.softmax),
+        row_loops.in_two_passes(rows.exp_sums, rows.softmax_of_sums, rows.softmax),
+    ):
+        for n, expected in ((row_loops.ON_STACK, kernels.streamed), (row_loops.ON_STACK + 1, kernels.serial)):
+            out = np.empty((4, n), np.float32)
+            assert kernels.choose(out, (np.ones_like(out),), elements=out.size, threads=1)[0] is expected
 
 
 def test_only_outputs_beyond_the_caches_go_past_them(monkeypatch):
