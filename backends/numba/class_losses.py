@@ -1,6 +1,6 @@
 """Numba: losses of a row of classes, as formulas of one row: a loss returns a number, its gradient fills `out`.
 
-Sums are in float64 (see `loops.total`), and are rounded to the type of the row where an array is filled.
+Sums are in float64 (see `sums.total`), and are rounded to the type of the row where an array is filled.
 Ignored rows have a negative label.
 """
 
@@ -18,9 +18,10 @@ from backends.numba.compilation import formula, subroutine
 from backends.numba.elementary import log
 from backends.numba.intrinsics import add, from_bits, larger, smaller_unsigned, to_bits
 from backends.numba.likelihoods import ratio
-from backends.numba.loops import BLOCK, is_float32, sum_of, sums_in_fours, total
+from backends.numba.loops import BLOCK
 from backends.numba.ops import row_loss, row_loss_vjp
 from backends.numba.rows import exp_sums, exps, product, rising
+from backends.numba.sums import is_float32, sum_of, sums_in_fours, total
 
 # --- cross entropies ------------------------------------------------------------------------------------------
 
@@ -386,7 +387,10 @@ OPS: Pairs = {
         row_loss(softmax_cross_entropy_with_integer_labels),
         row_loss_vjp(softmax_cross_entropy_with_integer_labels_vjp),
     ),
-    "negative_log_likelihood": (row_loss(negative_log_likelihood), row_loss_vjp(negative_log_likelihood_vjp)),
+    "negative_log_likelihood": (
+        row_loss(negative_log_likelihood),
+        row_loss_vjp(negative_log_likelihood_vjp, streams=False),
+    ),
     "kl_divergence": (row_loss(kl_divergence), row_loss_vjp(kl_divergence_vjp)),
     "categorical_hinge": (row_loss(categorical_hinge), row_loss_vjp(categorical_hinge_vjp)),
     "cosine_similarity": (row_loss(cosine_similarity), row_loss_vjp(cosine_similarity_vjp)),

@@ -17,9 +17,9 @@ from backends.numba import piecewise
 from backends.numba.compilation import formula, subroutine
 from backends.numba.elementary import lifted_exp, lowered
 from backends.numba.intrinsics import add, fma
-from backends.numba.loops import sum_of
 from backends.numba.ops import along_axis_weighted, moving
 from backends.numba.rows import dot
+from backends.numba.sums import sum_of
 
 # --- of one element --------------------------------------------------------------------------------------------
 

@@ -23,20 +23,8 @@ from numba import prange, types
 from numba.extending import overload
 
 from backends.host import rounded
-from backends.numba.compilation import OPTIONS, SOURCES, formula, jit, subroutine
-from backends.numba.intrinsics import (
-    LINE,
-    add,
-    buffer,
-    buffer_of_results,
-    by_type,
-    call_apart,
-    fence,
-    fetch_line,
-    per_line,
-    store_line,
-    unowned,
-)
+from backends.numba.compilation import OPTIONS, SOURCES, formula, jit
+from backends.numba.intrinsics import LINE, buffer, call_apart, fence, fetch_line, per_line, store_line, unowned
 from backends.numba.narrow import bits, even, floats, has_pairs, odd, store_pair  # noqa: F401 - see `_of_each`
 
 CHUNK = 8192
@@ -47,16 +35,11 @@ APART_FROM = 64
 """From this many elements on, a loop gains more than a call costs (2 ns); see `call_apart`."""
 AHEAD = 8
 """So many lines of a block are fetched ahead; all of them would cost what is in a cache a tenth of its time."""
-FOURS_FROM = 256
-"""From this many numbers on, it pays to add up four at a time first."""
 SERIAL_BELOW = 30_000
 """Below this many elements, starting threads (3 to 5 us) costs more than it saves."""
 STREAM_FROM = 32 * 2**20
 """An output of this many bytes or more may be written past the caches, which then need not read it first."""
 
-is_float32 = by_type({"float32": 1.0, "float64": 0.0})
-"""Return 1 for a float32, as numbers of 16 bits are in registers, and else 0: as a constant, to choose by."""
-_results = buffer_of_results(BLOCK)
 numbers = buffer(BLOCK)
 """Return, for compiled code, an array of a block's length on the stack, of the type of its argument."""
 
@@ -198,124 +181,6 @@ def elementwise(scalar: Callable[..., Any], *, streams: bool = False) -> Kernels
             call_apart(_stream, (scalar, unowned(out)[start:stop], cut(operands, start, stop)))
 
     return compiled("elementwise", scalar, serial, parallel, streamed=streamed if streams else None)
-
-
-def summed(scalar: Callable[..., Any]) -> Kernels:
-    """Return kernels for `out[0]` = the sum of `scalar` over the operands, divided by a number, in float64.
-
-    The sum is added up from chunks of a given length, whatever the number of threads.
-    """
-
-    def serial(out: Any, *operands: Any) -> None:
-        """Take the length and the divisor first."""
-        length, divisor, given = operands[0], operands[1], operands[2:]
-        result = 0.0
-        for start in range(0, given[0].shape[0], length):
-            result += total(scalar, cut(given, start, start + length))
-        floats(out)[0] = result / divisor
-
-    def parallel(out: Any, chunk: int, length: int, divisor: float, *operands: Any) -> None:  # noqa: ARG001
-        sums = np.empty((operands[0].shape[0] + length - 1) // length)
-        for c in prange(sums.shape[0]):
-            sums[c] = call_apart(total, (scalar, cut(operands, c * length, (c + 1) * length)))
-        result = 0.0
-        for c in range(sums.shape[0]):
-            result += sums[c]
-        floats(out)[0] = result / divisor
-
-    return compiled("summed", scalar, serial, parallel)
-
-
-@subroutine
-def total(scalar: Any, operands: Any) -> Any:
-    """Sum `scalar` over the first operand and what goes with it, in float64.
-
-    A block is computed before it is summed: the widest type in a loop decides how many elements LLVM puts into a
-    vector. Sums are in two levels, so that the error does not grow with the length. Terms in float32 are added up
-    by fours first: of what is in a cache or in memory, a sixth more a second.
-    """
-    n = operands[0].shape[0]
-    result = 0.0
-    if n == 0:
-        return result
-    terms = _results(scalar, at(operands, 0))
-    for start in range(0, n, BLOCK):
-        stop = min(start + BLOCK, n)
-        block = terms[: stop - start]
-        fetch_after_next(operands, stop)
-        fill(scalar, block, cut(operands, start, stop))
-        part = sum_of_fours(block) if is_float32(block[0]) > 0 else sum_of(block)
-        # Four may exceed float32 where a mean of all does not.
-        result += part if abs(part) < np.inf else sum_of(block)
-    return result
-
-
-@subroutine
-def sum_of(x: Any) -> Any:
-    """Sum an array in float64; LLVM chooses into how many partial sums."""
-    result = 0.0
-    for i in range(x.shape[0]):
-        result = add(result, np.float64(x[i]))
-    return result
-
-
-@formula
-def sum_of_fours(x: Any) -> Any:
-    """Sum an array in float64, four added up in its own type at a time: a third of the instructions of `sum_of`.
-
-    Not for a sum whose logarithm is taken: log(1 + tiny) would lose what is tiny.
-    """
-    n = x.shape[0] // 4 if x.shape[0] >= FOURS_FROM else 0
-    first, second, third, fourth = x[:n], x[n : 2 * n], x[2 * n : 3 * n], x[3 * n : 4 * n]
-    result = sum_of(x[4 * n :])
-    for j in range(n):
-        result = add(result, np.float64((first[j] + second[j]) + (third[j] + fourth[j])))
-    return result
-
-
-@subroutine
-def sums_in_fours(first: Any, second: Any, third: Any, x: Any, y: Any) -> Any:
-    """Return three sums in one pass, each of a formula of two arrays' elements, added up as by `sum_of_fours`."""
-    n = x.shape[0]
-    ones = twos = threes = 0.0
-    for start in range(0, n, BLOCK):
-        stop = min(start + BLOCK, n)
-        k = (stop - start) // 4
-        fetch_after_next((x, y), stop)
-        a, b, c, d, u = _fours(x, start, k, stop)
-        e, f, g, h, v = _fours(y, start, k, stop)
-        one = two = three = 0.0
-        for j in range(k):
-            one = add(
-                one, np.float64((first(a[j], e[j]) + first(b[j], f[j])) + (first(c[j], g[j]) + first(d[j], h[j])))
-            )
-            two = add(
-                two,
-                np.float64((second(a[j], e[j]) + second(b[j], f[j])) + (second(c[j], g[j]) + second(d[j], h[j]))),
-            )
-            three = add(
-                three,
-                np.float64((third(a[j], e[j]) + third(b[j], f[j])) + (third(c[j], g[j]) + third(d[j], h[j]))),
-            )
-        for j in range(u.shape[0]):
-            one += np.float64(first(u[j], v[j]))
-            two += np.float64(second(u[j], v[j]))
-            three += np.float64(third(u[j], v[j]))
-        ones, twos, threes = ones + one, twos + two, threes + three
-    return ones, twos, threes
-
-
-@formula
-def _fours(x: Any, start: Any, k: Any, stop: Any) -> Any:
-    """Return four parts of k elements, and the rest."""
-    x = unowned(x)
-    return (
-        x[start : start + k],
-        x[start + k : start + 2 * k],
-        x[start + 2 * k : start + 3 * k],
-        x[start + 3 * k : start + 4 * k],
-        x[start + 4 * k : stop],
-    )
 
 
 @formula

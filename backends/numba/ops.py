@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from backends.host import Bind, Function, Run, bound_by, computed_in, sharing, total_weight
-from backends.numba import loops, row_loops
+from backends.numba import loops, row_loops, sums
 from backends.numba.narrow import bits
 from backends.numba.outputs import filling, filling_rows, losses_of_nothing, matrix
 
@@ -93,7 +93,7 @@ def _along_axis(
 
 def loss(scalar: Callable[..., Any]) -> Function:
     """Turn `scalar(*numbers, *parameters)` into a reduced loss, summed in the same pass."""
-    each, sums = loops.elementwise(scalar), loops.summed(scalar)
+    each, reduced = loops.elementwise(scalar), sums.summed(scalar)
     names = _arguments(scalar)
 
     def bind(
@@ -104,7 +104,7 @@ def loss(scalar: Callable[..., Any]) -> Function:
             return filling(each, out, arrays[0], operands, threads)
         n = arrays[0].size
         fixed = (loops.CHUNK, float(n) if reduction == "mean" else 1.0)
-        return filling(sums, out, arrays[0], (*fixed, *operands), threads, shape=())
+        return filling(reduced, out, arrays[0], (*fixed, *operands), threads, shape=())
 
     return _op(bind, scalar)
 
@@ -134,7 +134,7 @@ def loss_vjp(scalar: Callable[..., Any], *, streams: bool = False) -> Function:
 
 def row_loss(row: Callable[..., Any]) -> Function:
     """Turn `row(*rows, *parameters)`, the loss of one row, into a reduced loss."""
-    each, sums = loops.elementwise(row), loops.summed(row)
+    each, reduced = loops.elementwise(row), sums.summed(row)
     names = _arguments(row)
 
     def bind(
@@ -157,16 +157,19 @@ def row_loss(row: Callable[..., Any]) -> Function:
             rows = math.prod(shape)
             count = float(_count(arrays, axis, parameters)) if reduction == "mean" else 1.0
             fixed = (max(1, loops.CHUNK * rows // x.size), count)
-            return filling(sums, out, x, (*fixed, *operands), threads, shape=())
+            return filling(reduced, out, x, (*fixed, *operands), threads, shape=())
 
         return _each_time(prepare) if _depends_on_labels(arrays, parameters) else prepare()
 
     return _op(bind, row)
 
 
-def row_loss_vjp(row: Callable[..., None]) -> Function:
-    """Turn `row(out, g, *rows, *parameters)`, the vjp of one row, into the vjp of a reduced loss."""
-    kernels = row_loops.rowwise(row)
+def row_loss_vjp(row: Callable[..., None], *, streams: bool = True) -> Function:
+    """Turn `row(out, g, *rows, *parameters)`, the vjp of one row, into the vjp of a reduced loss.
+
+    See `row_loops.rowwise` for `streams`.
+    """
+    kernels = row_loops.rowwise(row, streams=streams)
     names = _arguments(row)[2:]
 
     def bind(

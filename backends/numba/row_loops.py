@@ -29,10 +29,11 @@ ON_STACK = 4096
 _on_stack = buffer(ON_STACK)
 
 
-def rowwise(row: Callable[..., None], *, once: bool = False) -> Kernels:
+def rowwise(row: Callable[..., None], *, once: bool = False, streams: bool = True) -> Kernels:
     """Return kernels for `row(out[i], *operands[i])`, which fills a row of a two-dimensional `out`.
 
-    One that stores each number `once`, by `fill`, needs no spare row.
+    One that stores each number `once`, by `fill`, needs no spare row. One that reads less than it writes does not
+    gain from stores past the caches: `streams` is then False.
     """
     rows = _rows_filled_once if once else _rows
 
@@ -45,7 +46,7 @@ def rowwise(row: Callable[..., None], *, once: bool = False) -> Kernels:
             start, stop = c * chunk, min((c + 1) * chunk, n)
             call_apart(rows, (row, unowned(out)[start:stop], cut(operands, start, stop)))
 
-    streamed = None if once else _streamed(row)
+    streamed = _streamed(row) if streams and not once else None
     return compiled("rowwise", row, serial, parallel, streamed=streamed, streams_up_to=ON_STACK)
 
 

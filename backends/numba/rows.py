@@ -1,6 +1,6 @@
 """Numba: activations along an axis, as formulas of one row, which fill `out`.
 
-Sums are in float64 (see `loops.total`), and are rounded to the type of the row where an array is filled. For long
+Sums are in float64 (see `sums.total`), and are rounded to the type of the row where an array is filled. For long
 rows, one pass finds both the largest entry and the sum of exponentials, block by block: when the largest entry
 grows, the sum so far is scaled down (Milakov and Gimelshein 2018, "Online normalizer calculation for softmax").
 """
@@ -28,9 +28,10 @@ from backends.numba.intrinsics import (
     smaller_unsigned,
     unowned,
 )
-from backends.numba.loops import APART_FROM, BLOCK, fetch, fill, numbers, sum_of, sum_of_fours
+from backends.numba.loops import APART_FROM, BLOCK, fetch, fill, numbers
 from backends.numba.narrow import is_narrow, number_of_stored, stored_bits
 from backends.numba.ops import along_axis, along_axis_in_two_passes
+from backends.numba.sums import sum_of, sum_of_fours
 
 # --- softmax and its kin: short rows --------------------------------------------------------------------------
 

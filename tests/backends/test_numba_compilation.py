@@ -17,7 +17,7 @@ numba = pytest.importorskip("numba")
 
 import numpy as np  # noqa: E402
 
-from backends.numba import activations, intrinsics, likelihoods, losses, piecewise  # noqa: E402
+from backends.numba import activations, intrinsics, likelihoods, losses, piecewise, sums  # noqa: E402
 from backends.numba import loops as numba_loops  # noqa: E402
 
 COMPILED = """
@@ -130,7 +130,7 @@ class Counted:
 
 @pytest.mark.parametrize(
     ("kernels", "named"),
-    [(numba_loops.elementwise(piecewise.relu), ()), (numba_loops.summed(losses.mean_absolute_error), (8, 2.0))],
+    [(numba_loops.elementwise(piecewise.relu), ()), (sums.summed(losses.mean_absolute_error), (8, 2.0))],
     ids=["elementwise", "summed"],
 )
 def test_numba_looks_at_the_arguments_of_repeated_calls_once(kernels, named):
@@ -152,7 +152,7 @@ def test_a_python_number_before_the_operands_is_rounded_in_every_call():
 
 
 def test_a_block_on_the_stack_is_not_filled_with_zeros():
-    serial = numba.njit(**numba_loops.OPTIONS)(numba_loops.summed(losses.mean_absolute_error).serial.py_func)
+    serial = numba.njit(**numba_loops.OPTIONS)(sums.summed(losses.mean_absolute_error).serial.py_func)
     x = np.array([3.0, -5.0], np.float32)
     serial(np.empty(1, np.float32), 8, 2.0, x, -x)
     filled = re.findall(r"memset[^\n]*, i64 (\d+)", "".join(serial.inspect_llvm().values()))
@@ -163,13 +163,13 @@ def test_a_block_on_the_stack_is_not_filled_with_zeros():
 def test_parts_of_an_unowned_array_are_not_counted():
     def n_counted(keep):
         @numba.njit(**numba_loops.OPTIONS)
-        def sums(x):
+        def added(x):
             total = 0.0
             for start in range(0, x.shape[0], 8):
-                total += intrinsics.call_apart(numba_loops.sum_of, (keep(x)[start : start + 8],))
+                total += intrinsics.call_apart(sums.sum_of, (keep(x)[start : start + 8],))
             return total
 
-        assert sums(np.arange(100.0)) == 4950
-        return sum(len(re.findall("call [^\n]*NRT_(?:inc|dec)ref", code)) for code in sums.inspect_llvm().values())
+        assert added(np.arange(100.0)) == 4950
+        return sum(len(re.findall("call [^\n]*NRT_(?:inc|dec)ref", code)) for code in added.inspect_llvm().values())
 
     assert n_counted(intrinsics.unowned) < n_counted(numba.njit(lambda x: x))
