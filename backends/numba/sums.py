@@ -106,37 +106,31 @@ def sums_in_fours(first: Any, second: Any, third: Any, x: Any, y: Any) -> Any:
         stop = min(start + BLOCK, n)
         k = (stop - start) // 4
         fetch_after_next((x, y), stop)
-        a, b, c, d, u = _fours(x, start, k, stop)
-        e, f, g, h, v = _fours(y, start, k, stop)
+        xs, ys = _fours(x, start, k), _fours(y, start, k)
         one = two = three = 0.0
         for j in range(k):
-            one = add(
-                one, np.float64((first(a[j], e[j]) + first(b[j], f[j])) + (first(c[j], g[j]) + first(d[j], h[j])))
-            )
-            two = add(
-                two,
-                np.float64((second(a[j], e[j]) + second(b[j], f[j])) + (second(c[j], g[j]) + second(d[j], h[j]))),
-            )
-            three = add(
-                three,
-                np.float64((third(a[j], e[j]) + third(b[j], f[j])) + (third(c[j], g[j]) + third(d[j], h[j]))),
-            )
-        for j in range(u.shape[0]):
-            one += np.float64(first(u[j], v[j]))
-            two += np.float64(second(u[j], v[j]))
-            three += np.float64(third(u[j], v[j]))
+            one = add(one, _of_four(first, xs, ys, j))
+            two = add(two, _of_four(second, xs, ys, j))
+            three = add(three, _of_four(third, xs, ys, j))
+        for j in range(start + 4 * k, stop):
+            one += np.float64(first(x[j], y[j]))
+            two += np.float64(second(x[j], y[j]))
+            three += np.float64(third(x[j], y[j]))
         ones, twos, threes = ones + one, twos + two, threes + three
     return ones, twos, threes
 
 
 @formula
-def _fours(x: Any, start: Any, k: Any, stop: Any) -> Any:
-    """Return four parts of k elements, and the rest."""
+def _fours(x: Any, start: Any, k: Any) -> Any:
+    """Return four parts of k elements each."""
+    ends = start + k, start + 2 * k, start + 3 * k, start + 4 * k
     x = unowned(x)
-    return (
-        x[start : start + k],
-        x[start + k : start + 2 * k],
-        x[start + 2 * k : start + 3 * k],
-        x[start + 3 * k : start + 4 * k],
-        x[start + 4 * k : stop],
-    )
+    return x[start : ends[0]], x[ends[0] : ends[1]], x[ends[1] : ends[2]], x[ends[2] : ends[3]]
+
+
+@formula
+def _of_four(formula: Any, xs: Any, ys: Any, j: Any) -> Any:
+    """Return what a formula gives for the j-th elements of four parts, added up in their type."""
+    a, b = formula(xs[0][j], ys[0][j]), formula(xs[1][j], ys[1][j])
+    c, d = formula(xs[2][j], ys[2][j]), formula(xs[3][j], ys[3][j])
+    return np.float64((a + b) + (c + d))

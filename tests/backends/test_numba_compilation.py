@@ -170,6 +170,8 @@ def test_parts_of_an_unowned_array_are_not_counted():
             return total
 
         assert added(np.arange(100.0)) == 4950
-        return sum(len(re.findall("call [^\n]*NRT_(?:inc|dec)ref", code)) for code in added.inspect_llvm().values())
+        return sum(
+            len(re.findall("call [^\n]*NRT_(?:inc|dec)ref", code)) for code in added.inspect_llvm().values()
+        )
 
     assert n_counted(intrinsics.unowned) < n_counted(numba.njit(lambda x: x))
