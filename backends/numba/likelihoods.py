@@ -101,9 +101,10 @@ def square_focal_cross_entropy(prediction: Any, target: Any, alpha: Any) -> Any:
 
 @formula
 def square_focal_cross_entropy_vjp(g: Any, prediction: Any, target: Any, alpha: Any) -> Any:
-    """Return the same for a gamma of 2."""
-    wrong = _wrong(prediction, target)
-    return g * _focal_slope(prediction, target, alpha, 2.0, wrong * wrong)
+    """Return the same for a gamma of 2, in float64: 1/p may exceed float32 where the gradient does not."""
+    p, t = np.float64(prediction), np.float64(target)
+    wrong = _wrong(p, t)
+    return g * _focal_slope(p, t, alpha, 2.0, wrong * wrong)
 
 
 @formula
