@@ -321,9 +321,6 @@ def dice_vjp(out: Any, g: Any, prediction: Any, target: Any, eps: Any) -> None:
 @formula
 def _dice_sums(prediction: Any, target: Any, eps: Any) -> Any:
     both, predicted, true = sums_in_fours(product, _first, _second, prediction, target)
-    if not abs(both + predicted + true) < np.inf:  # four may exceed float32 where the sum of all does not
-        both = total(product, (target, prediction))
-        predicted, true = sum_of(prediction), sum_of(target)
     return 2 * both + eps, true + predicted + eps
 
 
@@ -359,9 +356,6 @@ def tversky_vjp(out: Any, g: Any, prediction: Any, target: Any, alpha: Any, beta
 @formula
 def _tversky_sums(prediction: Any, target: Any, alpha: Any, beta: Any, eps: Any) -> Any:
     both, missed, wrong = sums_in_fours(product, _without, _less, prediction, target)
-    if not abs(both + missed + wrong) < np.inf:
-        both = total(product, (target, prediction))
-        missed, wrong = total(_without, (prediction, target)), total(_without, (target, prediction))
     return both + eps, both + eps + (alpha * wrong + beta * missed)
 
 

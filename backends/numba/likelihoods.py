@@ -164,14 +164,12 @@ def _focal(p: Any, t: Any, alpha: Any, power: Any) -> Any:
 
 @formula
 def _focal_slope(p: Any, t: Any, alpha: Any, gamma: Any, power: Any) -> Any:
-    number = type(p)
-    zero, one = number(0), number(1)
-    sign = number(gamma) * (one - (t + t))
+    wrong = _wrong(p, t)
     # entropy / wrong is between 1 and a few hundred, where other orders of this product underflow.
-    through_factor = zero if (p == zero) | (p == one) else sign * (binary_cross_entropy(p, t) / _wrong(p, t))
-    slope = ratio(one - t, one - p) - ratio(t, p)
+    through_factor = 0.0 if p in (0.0, 1.0) else gamma * (1 - 2 * t) * (binary_cross_entropy(p, t) / wrong)
+    slope = ratio(1 - t, 1 - p) - ratio(t, p)
     weight = _class_weight(t, alpha)
-    return zero if weight == zero else weight * (power * (through_factor + slope))
+    return 0.0 if weight == 0 else weight * (power * (through_factor + slope))
 
 
 @formula

@@ -165,10 +165,17 @@ def _stream_weighted_rows(reduce: Any, weigh: Any, each: Any, out: Any, head: An
     for i in range(out.shape[0]):
         row = at(operands, i)
         weight = weigh(reduce(*row), row[0][0])
-        before = min((head - i * n) % line, n)
-        fill(each, unowned(out)[i, :before], (weight,) + cut(row, 0, before))  # noqa: RUF005
-        stream_lines(each, unowned(out)[i, before:], (weight,) + cut(row, before, n))  # noqa: RUF005
+        _stream_row(each, unowned(out)[i], (head - i * n) % line, (weight,) + row)  # noqa: RUF005
     fence()
+
+
+@formula
+def _stream_row(each: Any, out: Any, before: Any, operands: Any) -> None:
+    """Fill a row past the caches; some line begins `before` elements after the first, or beyond the last."""
+    n = out.shape[0]
+    before = min(before, n)
+    fill(each, out[:before], cut(operands, 0, before))
+    stream_lines(each, out[before:], cut(operands, before, n))
 
 
 @subroutine
@@ -178,9 +185,7 @@ def _stream_rows(row: Any, out: Any, head: Any, operands: Any) -> None:
     spare = _on_stack(floats(unowned(out)[0])[0])[:n]
     for i in range(out.shape[0]):
         row(unowned(spare), *at(operands, i))
-        before = min((head - i * n) % line, n)
-        fill(itself, unowned(out)[i, :before], (unowned(spare)[:before],))
-        stream_lines(itself, unowned(out)[i, before:], (unowned(spare)[before:],))
+        _stream_row(itself, unowned(out)[i], (head - i * n) % line, (unowned(spare),))
     fence()
 
 

@@ -104,20 +104,30 @@ def sums_in_fours(first: Any, second: Any, third: Any, x: Any, y: Any) -> Any:
     ones = twos = threes = 0.0
     for start in range(0, n, BLOCK):
         stop = min(start + BLOCK, n)
-        k = (stop - start) // 4
         fetch_after_next((x, y), stop)
-        xs, ys = _fours(x, start, k), _fours(y, start, k)
-        one = two = three = 0.0
-        for j in range(k):
-            one = add(one, _of_four(first, xs, ys, j))
-            two = add(two, _of_four(second, xs, ys, j))
-            three = add(three, _of_four(third, xs, ys, j))
-        for j in range(start + 4 * k, stop):
-            one += np.float64(first(x[j], y[j]))
-            two += np.float64(second(x[j], y[j]))
-            three += np.float64(third(x[j], y[j]))
+        one, two, three = _three_of_block(first, second, third, x, y, start, stop, (stop - start) // 4)
+        if not abs(one + two + three) < np.inf:  # as in `total`
+            one, two, three = _three_of_block(first, second, third, x, y, start, stop, 0)
         ones, twos, threes = ones + one, twos + two, threes + three
     return ones, twos, threes
+
+
+@formula
+def _three_of_block(
+    first: Any, second: Any, third: Any, x: Any, y: Any, start: Any, stop: Any, n_fours: Any
+) -> Any:
+    """Return these sums of a part of the arrays, of which so many fours are added up in their own type."""
+    xs, ys = _fours(x, start, n_fours), _fours(y, start, n_fours)
+    one = two = three = 0.0
+    for j in range(n_fours):
+        one = add(one, _of_four(first, xs, ys, j))
+        two = add(two, _of_four(second, xs, ys, j))
+        three = add(three, _of_four(third, xs, ys, j))
+    for j in range(start + 4 * n_fours, stop):
+        one += np.float64(first(x[j], y[j]))
+        two += np.float64(second(x[j], y[j]))
+        three += np.float64(third(x[j], y[j]))
+    return one, two, three
 
 
 @formula

@@ -229,7 +229,7 @@ KNOWN_DEVIATIONS: tuple[KnownDeviation, ...] = (
     ),
     *(
         KnownDeviation(
-            _OURS,
+            ("numpy",),
             ("geglu",),
             _FORWARD,
             ALL_DIGITS,

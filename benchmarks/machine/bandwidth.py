@@ -201,8 +201,7 @@ def _rounds(pool: ThreadPoolExecutor, repeats: Sequence[Repeat], n_bytes: int) -
     """Return the seconds of one repetition in each of some rounds, after as many as wake a case (`waking`).
 
     A last-level cache of 480 MiB holds what 256 MiB move: otherwise warm kernels would be set against a cold
-    limit.
-    What takes as long by itself is measured once more and no oftener: each pass does it again.
+    limit. What takes as long by itself is measured once more and no oftener: each pass does it again.
     """
     first = _round(pool, repeats, max(1, round(_WARM_UP_BYTES / n_bytes)))
     warm = min(WAKE_CALLS, math.ceil(WAKE_MOST_S / first))

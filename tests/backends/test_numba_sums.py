@@ -30,10 +30,10 @@ def test_a_nan_among_many_terms_stays_one():
     assert np.isnan(backends.load("numba").mean_squared_error(prediction, target))
 
 
-@pytest.mark.parametrize("op", ["dice", "tversky"])
-def test_overlaps_are_right_where_four_numbers_exceed_float32_and_all_do_not(op):
+@pytest.mark.parametrize("overlap", ["dice", "tversky"])
+def test_overlaps_are_right_where_four_numbers_exceed_float32_and_all_do_not(overlap):
     prediction, target = np.tile([LARGE, -LARGE], 4)[None], np.zeros((1, 8), np.float32)
-    assert getattr(backends.load("numba"), op)(prediction, target) == 0  # 1 - eps/eps
+    assert getattr(backends.load("numba"), overlap)(prediction, target) == 0  # 1 - eps/eps
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
